@@ -1,0 +1,54 @@
+"""Log lines of a stage: plain lines in a file, the same lines on the terminal."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+
+logger = logging.getLogger("cortexclip")
+
+
+def start(path: str | None = None) -> None:
+    """Send log lines to stderr and, if ``path`` is given, to that file (replaced) as well."""
+    logger.setLevel(logging.DEBUG)
+    logger.handlers.clear()
+    screen = logging.StreamHandler(sys.stderr)
+    screen.setLevel(logging.INFO)
+    screen.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(screen)
+    if path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        file = logging.FileHandler(path, mode="w", encoding="utf-8")
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+        logger.addHandler(file)
+    logging.captureWarnings(True)
+    warnings_log = logging.getLogger("py.warnings")
+    warnings_log.handlers[:] = logger.handlers[1:]
+    warnings_log.propagate = False
+
+
+class Progress:
+    """Lines about long work: how far it is and how long it may still take.
+
+    Every step is logged at DEBUG (the file), at most one line in ``every`` seconds at INFO (the terminal too).
+
+    >>> progress = Progress("train ridge", total=3)
+    >>> progress.step("seed 1/3")
+    """
+
+    def __init__(self, task: str, total: int, every: float = 10.0):
+        self.task, self.total, self.every = task, total, every
+        self.done = 0
+        self.started = self.shown = time.monotonic()
+
+    def step(self, detail: str = "", amount: int = 1) -> None:
+        """Record that ``amount`` more of ``total`` units are done."""
+        self.done += amount
+        now = time.monotonic()
+        left = (now - self.started) / self.done * (self.total - self.done) if self.done else float("nan")
+        level = logging.DEBUG
+        if now - self.shown >= self.every:
+            level, self.shown = logging.INFO, now
+        logger.log(level, "%s: %d/%d %s, about %.0f s left", self.task, self.done, self.total, detail, max(left, 0.0))
