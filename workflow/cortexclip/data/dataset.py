@@ -1,0 +1,251 @@
+"""The labelled container that every stage passes on: brain responses and the images that were seen.
+
+A dataset is an ``xarray.Dataset``:
+
+========================= ==================== =====================================================================
+``brain``                 (sample, voxel)      float32, finite; the units of the source (often z-scored responses)
+``stimuli``               (sample, y, x)       float32 in 0..1, upright: y runs down the rows, x along the columns
+``noise_ceiling``         (voxel)              optional, float32 in 0..1; fraction of a single trial's variance that
+                                               the stimulus explains (its root is the greatest possible correlation)
+``part``                  coordinate, sample   "train" or "test": the split that the source distributes
+``stimulus``              coordinate, sample   identity of the image, see :func:`stimulus_identity`
+``label``                 coordinate, sample   class of the image, -1 where there is none
+``session``               coordinate, sample   scanning session, -1 where there is none
+========================= ==================== =====================================================================
+
+The attributes are name, title, source, licence, citation, sha256 (of the source file, "" if there is none), modality,
+simulated (0 or 1) and notes (one sentence a line).
+
+Brain responses are float32: rounding is 6e-8 of a value, a millionth of the noise of any measured response.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from cortexclip.errors import InputError
+from cortexclip.files import atomic_path
+
+PARTS = ("train", "test")
+ATTRIBUTES = ("name", "title", "source", "licence", "citation", "sha256", "modality", "simulated", "notes")
+MINIMUM_SAMPLES = 2  # a part with one sample has no variance, and no second image to identify it against
+
+
+def stimulus_identity(image: np.ndarray) -> str:
+    """Identity of an image that depends on its shape and its pixels alone.
+
+    Parameters
+    ----------
+    image : array of shape (y, x), values in 0..1
+
+    Returns
+    -------
+    "s-" and the first 10 hexadecimal digits of the SHA-256 of the shape ("28x28:") and of the pixels rounded to 8 bits,
+    row by row. Images that differ by less than an 8-bit step in every pixel may share an identity; that is intended,
+    since the same picture stored as float32, float64 and uint8 has to be recognised as one.
+    """
+    pixels = np.rint(np.asarray(image, dtype=np.float64) * 255).astype(np.uint8)
+    shape = "x".join(map(str, pixels.shape))
+    return "s-" + hashlib.sha256(f"{shape}:".encode() + pixels.tobytes()).hexdigest()[:10]
+
+
+def labelled(
+    brain: np.ndarray,
+    stimuli: np.ndarray,
+    part: np.ndarray,
+    attributes: Mapping[str, object],
+    *,
+    label: np.ndarray | None = None,
+    session: np.ndarray | None = None,
+    noise_ceiling: np.ndarray | None = None,
+) -> xr.Dataset:
+    """Give names to the axes of plain arrays, and identities to the stimuli.
+
+    Parameters
+    ----------
+    brain : array of shape (n_samples, n_voxels)
+    stimuli : array of shape (n_samples, y, x), values in 0..1
+    part : array of shape (n_samples,), "train" or "test"
+    attributes : the keys of ``ATTRIBUTES``; a key left out becomes "" (``simulated``: 0)
+    label, session : integer arrays of shape (n_samples,), or None for -1 throughout
+    noise_ceiling : array of shape (n_voxels,), values in 0..1, or None
+
+    Returns
+    -------
+    A dataset that has passed :func:`validate`.
+
+    Raises
+    ------
+    InputError
+        As :func:`validate` does.
+    """
+    with np.errstate(over="ignore"):  # a value too large for float32 becomes infinite and is reported as such
+        brain = np.asarray(brain, dtype=np.float32)
+    stimuli = np.asarray(stimuli, dtype=np.float32)
+    n_samples = len(stimuli)
+    none = np.full(n_samples, -1, dtype=np.int32)
+    variables = {
+        "brain": (("sample", "voxel"), brain, {"long_name": "brain response"}),
+        "stimuli": (("sample", "y", "x"), stimuli, {"long_name": "seen image", "units": "1", "range": "0 to 1"}),
+    }
+    if noise_ceiling is not None:
+        meaning = {"long_name": "signal variance / total variance of a single trial", "units": "1"}
+        variables["noise_ceiling"] = (("voxel",), np.asarray(noise_ceiling, dtype=np.float32), meaning)
+    coordinates = {
+        "part": ("sample", np.asarray(part, dtype=np.str_)),
+        "stimulus": ("sample", np.array([stimulus_identity(image) for image in stimuli], dtype=np.str_)),
+        "label": ("sample", none if label is None else np.asarray(label, dtype=np.int32)),
+        "session": ("sample", none if session is None else np.asarray(session, dtype=np.int32)),
+    }
+    try:
+        dataset = xr.Dataset(variables, coords=coordinates)
+    except ValueError as error:
+        raise InputError(f"{attributes.get('name', 'dataset')}: the arrays do not fit together ({error}).") from error
+    for key in ATTRIBUTES:
+        value = attributes.get(key)
+        dataset.attrs[key] = int(bool(value)) if key == "simulated" else str(value or "")
+    validate(dataset)
+    return dataset
+
+
+def validate(dataset: xr.Dataset, where: str | None = None) -> None:
+    """Check that ``dataset`` is what this module's description says.
+
+    Parameters
+    ----------
+    dataset : the dataset to check
+    where : how messages name it; its ``name`` attribute if None
+
+    Raises
+    ------
+    InputError
+        Naming the first variable, coordinate or attribute that is missing, has other dimensions or another type,
+        holds NaN or infinity, or lies outside its range; or the part with fewer than two samples.
+    """
+    where = where or str(dataset.attrs.get("name") or "dataset")
+    expected = {
+        "brain": (("sample", "voxel"), "f4"),
+        "stimuli": (("sample", "y", "x"), "f4"),
+        "part": (("sample",), "U"),
+        "stimulus": (("sample",), "U"),
+        "label": (("sample",), "i4"),
+        "session": (("sample",), "i4"),
+    }
+    if "noise_ceiling" in dataset.variables:
+        expected["noise_ceiling"] = (("voxel",), "f4")
+    for name, (dimensions, kind) in expected.items():
+        if name not in dataset.variables:
+            raise InputError(f"{where}: has no '{name}'; expected {_listed(expected)}.")
+        variable = dataset.variables[name]
+        if variable.dims != dimensions:
+            raise InputError(f"{where}: '{name}' has the dimensions {variable.dims}, expected {dimensions}.")
+        if variable.dtype.kind != "U" if kind == "U" else variable.dtype != np.dtype(kind):
+            wanted = "text" if kind == "U" else np.dtype(kind).name
+            raise InputError(f"{where}: '{name}' is {variable.dtype}, expected {wanted}.")
+    for name, size in dataset.sizes.items():
+        if size == 0:
+            raise InputError(f"{where}: has no entry along '{name}'; expected at least one.")
+    for name in ("brain", "stimuli", "noise_ceiling"):
+        if name in dataset.variables:
+            bad = int(np.count_nonzero(~np.isfinite(dataset.variables[name].values)))
+            if bad:
+                raise InputError(f"{where}: '{name}' holds {bad} NaN or infinite values, expected none.")
+    for name in ("stimuli", "noise_ceiling"):
+        if name in dataset.variables:
+            low, high = float(dataset.variables[name].min()), float(dataset.variables[name].max())
+            if low < 0 or high > 1:
+                raise InputError(f"{where}: '{name}' ranges over {low:g}..{high:g}, expected 0..1.")
+    parts = dataset.variables["part"].values
+    unknown = sorted(set(parts.tolist()) - set(PARTS))
+    if unknown:
+        raise InputError(f"{where}: 'part' holds {_listed(unknown)}, expected only {_listed(PARTS)}.")
+    for part in PARTS:
+        found = int(np.count_nonzero(parts == part))
+        if found < MINIMUM_SAMPLES:
+            raise InputError(
+                f"{where}: part '{part}' has {found} sample{'' if found == 1 else 's'}, "
+                f"expected at least {MINIMUM_SAMPLES}."
+            )
+    for image, identity in zip(
+        dataset.variables["stimuli"].values, dataset.variables["stimulus"].values.tolist(), strict=True
+    ):
+        if stimulus_identity(image) != identity:
+            raise InputError(f"{where}: 'stimulus' says {identity} where the pixels give {stimulus_identity(image)}.")
+    for key in ATTRIBUTES:
+        value = dataset.attrs.get(key)
+        if key == "simulated":
+            if value not in (0, 1):
+                raise InputError(f"{where}: the attribute 'simulated' is {value!r}, expected 0 or 1.")
+        elif not isinstance(value, str):
+            raise InputError(f"{where}: the attribute '{key}' is {value!r}, expected text.")
+    if not dataset.attrs["name"]:
+        raise InputError(f"{where}: the attribute 'name' is empty, expected the name of the dataset.")
+
+
+def write(dataset: xr.Dataset, path: str | os.PathLike) -> None:
+    """Validate ``dataset`` and write it to ``path`` as netCDF-4, whole or not at all.
+
+    The same dataset gives the same bytes, so a later stage reruns only when something changed.
+    """
+    validate(dataset)
+    plain = dataset.copy()
+    for name in plain.variables:
+        plain[name].encoding = {}
+    compression = {name: {"zlib": True, "complevel": 4, "shuffle": True} for name in plain.data_vars}
+    with atomic_path(path) as temporary:
+        plain.to_netcdf(temporary, engine="h5netcdf", encoding=compression)
+
+
+def read(path: str | os.PathLike) -> xr.Dataset:
+    """Read a dataset written by :func:`write` into memory.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, is not netCDF, or does not hold a valid dataset.
+    """
+    path = Path(path)
+    if not path.is_file():
+        found = "is a folder" if path.is_dir() else "does not exist"
+        raise InputError(f"{path}: {found}; expected a dataset (.nc). Run the ingest or simulate stage to make it.")
+    advice = "Delete it; the run that made it will make it again."
+    try:
+        dataset = xr.load_dataset(path, engine="h5netcdf")
+    except Exception as error:  # a damaged HDF5 file surfaces as almost any exception
+        first_line = (str(error).splitlines() or [""])[0]
+        raise InputError(
+            f"{path}: cannot be read as netCDF-4 ({type(error).__name__}: {first_line}). {advice}"
+        ) from error
+    for name in ("part", "stimulus"):
+        if name in dataset.coords:
+            dataset[name] = dataset[name].astype(np.str_)
+    if "simulated" in dataset.attrs:
+        dataset.attrs["simulated"] = int(dataset.attrs["simulated"])
+    try:
+        validate(dataset, where=str(path))
+    except InputError as error:
+        raise InputError(f"{error} {advice}") from error
+    return dataset
+
+
+def summary(dataset: xr.Dataset) -> str:
+    """One line about a dataset: training and test samples, voxels, image size, distinct stimuli."""
+    part, stimulus = dataset["part"].values, dataset["stimulus"].values
+    train, test = set(stimulus[part == "train"].tolist()), set(stimulus[part == "test"].tolist())
+    seen = int(np.isin(stimulus[part == "test"], sorted(train)).sum())
+    return (
+        f"{dataset.attrs['name']}: {np.count_nonzero(part == 'train')} training and {np.count_nonzero(part == 'test')} "
+        f"test samples, {dataset.sizes['voxel']} voxels, {dataset.sizes['y']}x{dataset.sizes['x']} images, "
+        f"{len(train)} distinct training and {len(test)} distinct test stimuli "
+        f"({seen} test samples show a training stimulus)"
+    )
+
+
+def _listed(names) -> str:
+    return ", ".join(f"'{name}'" for name in names)

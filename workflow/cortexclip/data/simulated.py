@@ -1,0 +1,258 @@
+"""Simulated fMRI with a known truth: real handwritten digits seen by voxels with population receptive fields.
+
+The images are the 8x8 handwritten digits of scikit-learn (UCI Optical Recognition of Handwritten Digits), enlarged. A
+voxel sums the contrast energy of the image (quadrature pairs of Gabor filters, Adelson and Bergen 1985, doi
+10.1364/JOSAA.2.000284) under a Gaussian receptive field (Dumoulin and Wandell 2008, doi
+10.1016/j.neuroimage.2007.09.034), compresses the sum (Kay et al. 2013, doi 10.1152/jn.00105.2013) and adds noise of a
+stated strength. So the greatest correlation that any decoder or encoder could reach is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+import xarray as xr
+from scipy.fft import irfft2, rfft2
+from scipy.ndimage import zoom
+from sklearn.datasets import load_digits
+
+from cortexclip.data.dataset import labelled, stimulus_identity
+from cortexclip.data.entries import check_keys
+from cortexclip.errors import InputError
+from cortexclip.seeds import derive_seed
+
+N_CLASSES = 10
+BANDWIDTH = 0.56  # standard deviation of a Gabor's envelope in wavelengths: about one octave
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is simulated; each field may be set under ``settings`` in the entry of the dataset.
+
+    Classes are balanced as far as the counts allow. A stimulus of the test part never occurs in the training part.
+    """
+
+    image_size: int = 28  # pixels on a side of the square images
+    train_stimuli: int = 100  # distinct images of the training part
+    train_repeats: int = 1  # trials of each
+    test_stimuli: int = 20  # distinct images of the test part
+    test_repeats: int = 4  # trials of each
+    voxels: int = 500
+    sessions: int = 6  # trials are spread evenly over sessions 1..sessions
+    orientations: int = 4  # Gabor orientations, evenly spaced over 180 degrees
+    frequencies: tuple[float, ...] = (2.0, 4.0)  # spatial frequencies of the Gabor filters, cycles per image
+    field_size: tuple[float, float] = (0.05, 0.15)  # range of the receptive fields' standard deviation, image widths
+    exponent: float = 0.5  # of the compressive nonlinearity; 1 is none
+    signal_to_noise: tuple[float, float] = (0.05, 0.5)  # range over voxels of signal variance / noise variance
+
+
+def parse_settings(given: Mapping[str, object]) -> Settings:
+    """Settings with defaults for what is not given.
+
+    Raises
+    ------
+    InputError
+        For an unknown key (naming the nearest known one) and for a value of the wrong type or out of range.
+    """
+    where = "simulated dataset, 'settings'"
+    if not isinstance(given, Mapping):
+        raise InputError(f"{where}: is {given!r}, expected a mapping such as voxels: 500.")
+    check_keys(given, [field.name for field in fields(Settings)], where)
+    values = dict(given)
+
+    def number(key: str, value: object, kind: str, low: float, high: float):
+        right_type = isinstance(value, int) if kind == "whole number" else isinstance(value, int | float)
+        if isinstance(value, bool) or not right_type or not low <= value <= high:
+            raise InputError(f"{where}: '{key}' is {value!r}, expected a {kind} in {low:g}..{high:g}.")
+
+    whole = {
+        "image_size": (8, 256),
+        "train_stimuli": (2, 1000),
+        "train_repeats": (1, 100),
+        "test_stimuli": (2, 700),
+        "test_repeats": (1, 100),
+        "voxels": (1, 100_000),
+        "sessions": (1, 1000),
+        "orientations": (1, 16),
+    }
+    ranges = {"field_size": (0.01, 1.0), "signal_to_noise": (1e-4, 1e4)}
+    for key, (low, high) in whole.items():
+        if key in values:
+            number(key, values[key], "whole number", low, high)
+    if "exponent" in values:
+        number("exponent", values["exponent"], "number", 0.05, 2.0)
+    for key, (low, high) in ranges.items():
+        if key in values:
+            pair = values[key]
+            if not isinstance(pair, list | tuple) or len(pair) != 2:
+                raise InputError(f"{where}: '{key}' is {pair!r}, expected a range [lowest, highest].")
+            for value in pair:
+                number(key, value, "number", low, high)
+            if pair[0] > pair[1]:
+                raise InputError(f"{where}: '{key}' is {pair!r}, expected the lowest value first.")
+            values[key] = tuple(map(float, pair))
+    if "frequencies" in values:
+        listed = values["frequencies"]
+        if not isinstance(listed, list | tuple) or not listed:
+            raise InputError(f"{where}: 'frequencies' is {listed!r}, expected a list of cycles per image: [2, 4].")
+        for value in listed:
+            number("frequencies", value, "number", 0.5, values.get("image_size", Settings.image_size) / 2)
+        values["frequencies"] = tuple(map(float, listed))
+    return Settings(**values)
+
+
+def simulate(
+    settings: Mapping[str, object] | Settings, seed: int, attributes: Mapping[str, object] | None = None
+) -> xr.Dataset:
+    """Simulate a dataset.
+
+    Parameters
+    ----------
+    settings : fields of :class:`Settings` that differ from the defaults, or a Settings
+    seed : base seed; equal settings and seed give equal data
+    attributes : what the entry states, in the place of the default name, title, source, licence and citation
+
+    Returns
+    -------
+    A labelled dataset (see :mod:`cortexclip.data.dataset`) with ``noise_ceiling (voxel)``. A voxel's noiseless
+    response has mean 0 and variance 1 over the distinct training stimuli; its noise variance is 1 / its signal-to-noise
+    ratio, so that the ceiling is ratio / (1 + ratio). ``label`` is the digit.
+
+    Raises
+    ------
+    InputError
+        For bad settings, see :func:`parse_settings`.
+    """
+    chosen = settings if isinstance(settings, Settings) else parse_settings(settings)
+
+    def random(purpose: str) -> np.random.Generator:
+        return np.random.default_rng(derive_seed(seed, "simulated", purpose))
+
+    images, digits = handwritten_digits(chosen.image_size)
+    distinct = _balanced_choice(digits, chosen.train_stimuli, chosen.test_stimuli, random("stimuli"))
+    images, digits = images[distinct], digits[distinct]
+
+    n_train = chosen.train_stimuli
+    energy = contrast_energy(images, chosen.orientations, chosen.frequencies)
+    noiseless = voxel_responses(energy, chosen, random("voxels"))
+    spread = noiseless[:n_train].std(axis=0)
+    spread[spread == 0] = 1.0
+    noiseless = (noiseless - noiseless[:n_train].mean(axis=0)) / spread
+
+    order = random("order")
+    train = order.permutation(np.repeat(np.arange(n_train), chosen.train_repeats))
+    # Repeats of a test stimulus follow in blocks, so that they are spread over the sessions.
+    test = np.concatenate([n_train + order.permutation(chosen.test_stimuli) for _ in range(chosen.test_repeats)])
+    trials = np.concatenate([train, test])
+    part = np.repeat(["train", "test"], [len(train), len(test)])
+    session = np.concatenate([1 + np.arange(n) * chosen.sessions // n for n in (len(train), len(test))])
+
+    ratio = np.exp(random("signal_to_noise").uniform(*np.log(chosen.signal_to_noise), size=chosen.voxels))
+    noise = random("noise").standard_normal((len(trials), chosen.voxels)) / np.sqrt(ratio)
+    return labelled(
+        noiseless[trials] + noise,
+        images[trials],
+        part,
+        {
+            "name": "simulated",
+            "title": "Simulated voxels that see handwritten digits",
+            "source": "simulated by cortexclip; images: sklearn.datasets.load_digits",
+            "licence": "images: CC BY 4.0 (UCI Optical Recognition of Handwritten Digits)",
+            "citation": "Alpaydin and Kaynak 1998, doi 10.24432/C50P49 (images)",
+            "modality": "simulated fMRI",
+            **(attributes or {}),
+            "sha256": "",
+            "simulated": 1,
+        },
+        label=digits[trials],
+        session=session,
+        noise_ceiling=ratio / (1 + ratio),
+    )
+
+
+def handwritten_digits(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """All different handwritten digits of scikit-learn, enlarged from 8x8 by cubic splines.
+
+    Returns
+    -------
+    images : array of shape (n_images, size, size), upright, white on black, 0..1 in steps of 1/255
+    digits : array of shape (n_images,), 0..9
+    """
+    digits = load_digits()
+    images = zoom(digits.images / 16.0, (1, size / 8, size / 8), order=3, mode="grid-constant", grid_mode=True)
+    images = np.rint(np.clip(images, 0, 1) * 255) / 255
+    _, first = np.unique([stimulus_identity(image) for image in images], return_index=True)
+    first.sort()
+    return images[first], digits.target[first]
+
+
+def contrast_energy(images: np.ndarray, orientations: int, frequencies: tuple[float, ...]) -> np.ndarray:
+    """Local energy of quadrature pairs of Gabor filters.
+
+    Parameters
+    ----------
+    images : array of shape (n_images, size, size)
+    orientations : number of orientations, evenly spaced over 180 degrees
+    frequencies : spatial frequencies in cycles per image
+
+    Returns
+    -------
+    Array of shape (n_images, orientations * len(frequencies), size, size), not negative: the squared responses of the
+    even and the odd filter, added. Filters have no response to uniform brightness; outside the image is black.
+    """
+    size = images.shape[-1]
+    offset = np.arange(size) - size // 2
+    y, x = np.meshgrid(offset, offset, indexing="ij")
+    padded = (2 * size, 2 * size)
+    spectrum = rfft2(images, padded)
+    energy = []
+    for frequency in frequencies:
+        wavelength = size / frequency
+        envelope = np.exp(-(x**2 + y**2) / (2 * (BANDWIDTH * wavelength) ** 2))
+        for angle in np.pi * np.arange(orientations) / orientations:
+            phase = 2 * np.pi / wavelength * (x * np.cos(angle) + y * np.sin(angle))
+            total = 0.0
+            for wave in (np.cos(phase), np.sin(phase)):
+                gabor = envelope * (wave - (envelope * wave).sum() / envelope.sum())
+                gabor /= np.sqrt((gabor**2).sum())
+                response = irfft2(spectrum * rfft2(gabor, padded), padded)
+                total = total + response[:, size // 2 : size // 2 + size, size // 2 : size // 2 + size] ** 2
+            energy.append(total)
+    return np.stack(energy, axis=1)
+
+
+def voxel_responses(energy: np.ndarray, settings: Settings, random: np.random.Generator) -> np.ndarray:
+    """Noiseless responses of voxels with random receptive fields and random tuning.
+
+    Parameters
+    ----------
+    energy : array of shape (n_images, n_channels, size, size), see :func:`contrast_energy`
+    settings : ``voxels``, ``field_size`` and ``exponent`` are read
+    random : source of the centres (uniform over the image), sizes (log-uniform) and channel weights (Dirichlet)
+
+    Returns
+    -------
+    Array of shape (n_images, n_voxels).
+    """
+    n_images, n_channels, size, _ = energy.shape
+    centre_y, centre_x = random.uniform(0, size - 1, size=(2, settings.voxels))
+    sigma = size * np.exp(random.uniform(*np.log(settings.field_size), size=settings.voxels))
+    tuning = random.dirichlet(np.ones(n_channels), size=settings.voxels)
+    pixel = np.arange(size)
+    along_y = np.exp(-((pixel - centre_y[:, None]) ** 2) / (2 * sigma[:, None] ** 2))
+    along_x = np.exp(-((pixel - centre_x[:, None]) ** 2) / (2 * sigma[:, None] ** 2))
+    field = (along_y[:, :, None] * along_x[:, None, :]).reshape(settings.voxels, size * size)
+    field /= field.sum(axis=1, keepdims=True)
+    pooled = energy.reshape(n_images * n_channels, size * size) @ field.T
+    drive = np.einsum("icv,vc->iv", pooled.reshape(n_images, n_channels, settings.voxels), tuning)
+    return drive**settings.exponent
+
+
+def _balanced_choice(
+    digits: np.ndarray, train_stimuli: int, test_stimuli: int, random: np.random.Generator
+) -> np.ndarray:
+    """Indices of different images, the training part first, digits in turn within each part."""
+    queues = [list(random.permutation(np.flatnonzero(digits == digit))) for digit in range(N_CLASSES)]
+    return np.array([queues[i % N_CLASSES].pop() for count in (train_stimuli, test_stimuli) for i in range(count)])

@@ -1,0 +1,59 @@
+"""Stage ``ingest``: one raw file in, one labelled dataset out."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+
+from cortexclip.data import dataset
+from cortexclip.data.entries import parse_dataset_entry
+from cortexclip.errors import InputError
+from cortexclip.files import sha256
+from cortexclip.log import logger
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the stage."""
+    parser.add_argument("--dataset", required=True, metavar="NAME", help="name of the dataset")
+    parser.add_argument("--entry", required=True, metavar="JSON", help="its entry in datasets.yaml, as JSON text")
+    parser.add_argument("--input", required=True, metavar="FILE", help="the raw file")
+    parser.add_argument("--output", required=True, metavar="FILE.nc", help="the labelled dataset to write")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check the raw file against its sha256, hand it to the reader that its entry names, write the dataset."""
+    name = arguments.dataset
+    entry = parse_dataset_entry(arguments.entry, name)
+    reader = _reader(name, entry.get("reader"))
+    path = Path(arguments.input)
+    if path.is_file():  # a missing file or a folder is the reader's to report
+        try:
+            found = sha256(path)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror}). Check its permissions.") from error
+        expected = entry.get("sha256") or found
+        if found != expected:
+            raise InputError(
+                f"{path}: has the sha256 {found}, expected {expected} (dataset '{name}'). It is another version of the "
+                "file, or damaged: fetch it again, or change sha256 in the entry."
+            )
+        entry = entry | {"sha256": found}
+    ingested = reader(path, name, entry)
+    dataset.write(ingested, arguments.output)
+    logger.info("%s", dataset.summary(ingested))
+    return 0
+
+
+def _reader(name: str, module: object):
+    """The function ``read(path, name, entry)`` of the reader module that an entry names."""
+    expected = "expected a module with a function read(path, name, entry), such as cortexclip.data.mat"
+    try:
+        read = getattr(importlib.import_module(str(module)), "read", None)
+    except (ImportError, ValueError) as error:
+        raise InputError(
+            f"dataset '{name}': the reader '{module}' cannot be imported ({error}); {expected}."
+        ) from error
+    if read is None:
+        raise InputError(f"dataset '{name}': the reader '{module}' reads no file; {expected}.")
+    return read
