@@ -10,16 +10,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from contextlib import closing
-from pathlib import Path
 
-import h5py
 import numpy as np
-import scipy.io
 import xarray as xr
 
 from cortexclip.data.dataset import MINIMUM_SAMPLES, labelled
-from cortexclip.data.entries import attributes, check_keys, nearest
+from cortexclip.data.entries import attributes, check_keys
+from cortexclip.data.matfile import load_arrays
 from cortexclip.errors import InputError
 
 DEFAULT_ARRAYS = {
@@ -33,30 +30,13 @@ DEFAULT_ARRAYS = {
 PIXEL_ORDERS = {"row-major": "C", "column-major": "F"}
 LABEL_MEANINGS = ("class", "session", "none")
 
-NUMERIC_CLASSES = (
-    "double",
-    "single",
-    "int8",
-    "uint8",
-    "int16",
-    "uint16",
-    "int32",
-    "uint32",
-    "int64",
-    "uint64",
-)
-# zlib cannot compress better than 1032:1, and MATLAB stores an element in one byte or more
-GREATEST_COMPRESSION = 1032
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-DAMAGED = "It may be truncated or damaged: fetch it again and compare its sha256."
-
 
 def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.Dataset:
     """Read a `.mat` file as the dataset ``name``.
 
     Parameters
     ----------
-    path : a MATLAB file of version 4 to 7.3
+    path : a MATLAB file of version 5 to 7.3
     name : name of the dataset
     entry : its entry in datasets.yaml; read here: ``arrays`` (names that differ from ``DEFAULT_ARRAYS``),
         ``pixel_order`` ("row-major" or "column-major"), ``labels`` ("class", "session" or "none")
@@ -93,51 +73,6 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
         where=str(path),
         names=names,
     )
-
-
-def load_arrays(path: str | os.PathLike, names: list[str]) -> dict[str, np.ndarray]:
-    """Load two-dimensional, real, numeric arrays from a `.mat` file by name.
-
-    Returns
-    -------
-    Arrays of shape (rows, columns) in their MATLAB class (a double that is stored as bytes is a double).
-
-    Raises
-    ------
-    InputError
-        When the file is missing, empty, damaged or no MATLAB file; when an array is missing, not of two dimensions,
-        empty, or a struct, cell, object, text, logical or complex array; and when the file declares arrays larger than
-        it can hold or than this machine's memory.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder, expected a MATLAB file (.mat).")
-    try:
-        size = path.stat().st_size
-        with open(path, "rb") as stream:
-            head = stream.read(1024)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}). Run the fetch stage or check the path."
-        ) from error
-    if size == 0:
-        raise InputError(f"{path}: is empty (0 bytes), expected a MATLAB file (.mat). Fetch it again.")
-    is_hdf5 = HDF5_SIGNATURE in (head[:8], head[512:520])
-    is_version_5 = head[126:128] in (b"IM", b"MI")
-    is_version_4 = b"\x00" in head[:4]  # a binary number; the text header of later versions has no zero byte there
-    if not (is_hdf5 or is_version_5 or is_version_4):
-        raise InputError(
-            f"{path}: does not begin like a MATLAB file (found {head[:20]!r}, expected b'MATLAB ...'). {DAMAGED}"
-        )
-    try:
-        return _load_hdf5(path, names) if is_hdf5 else _load_matlab(path, names, size)
-    except InputError:
-        raise
-    except Exception as error:  # a damaged file makes the parsers raise almost anything
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"{path}: cannot be read as a MATLAB file ({type(error).__name__}: {reason}). {DAMAGED}"
-        ) from error
 
 
 def to_dataset(
@@ -216,78 +151,6 @@ def to_dataset(
         label=values if labels == "class" else None,
         session=values if labels == "session" else None,
     )
-
-
-def _load_matlab(path: Path, names: list[str], size: int) -> dict[str, np.ndarray]:
-    """Arrays of a file of version 4 to 7.2, after its declared shapes have been compared with its size."""
-    found = scipy.io.whosmat(path, appendmat=False)
-    _check_present(path, names, [name for name, _, _ in found])
-    declared = {name: (shape, kind) for name, shape, kind in found if name in names}
-    for name, (shape, kind) in declared.items():
-        _check_declared(path, name, shape, kind, stored=size)
-    content = scipy.io.loadmat(path, appendmat=False, variable_names=names, mat_dtype=True)
-    for name in names:
-        if np.iscomplexobj(content[name]):
-            raise InputError(f"{path}: '{name}' is complex, expected real numbers.")
-    return {name: content[name] for name in names}
-
-
-def _load_hdf5(path: Path, names: list[str]) -> dict[str, np.ndarray]:
-    """Arrays of a file of version 7.3, which is HDF5 with the axes in reverse order."""
-    with closing(h5py.File(path, "r")) as file:
-        _check_present(path, names, [name for name in file if not name.startswith("#")])
-        arrays = {}
-        for name in names:
-            item = file[name]
-            kind = item.attrs.get("MATLAB_class", b"")
-            kind = kind.decode("latin-1") if isinstance(kind, bytes) else str(kind)
-            if not isinstance(item, h5py.Dataset):
-                kind = kind if kind and kind not in NUMERIC_CLASSES else "struct"
-            elif not kind:
-                raise InputError(
-                    f"{path}: '{name}' has no MATLAB_class, so this HDF5 file was not saved by MATLAB and the order of "
-                    "its axes is unknown. Save it with MATLAB, or with scipy.io.savemat."
-                )
-            shape = (0, 0) if item.attrs.get("MATLAB_empty") else getattr(item, "shape", ())[::-1]
-            if isinstance(item, h5py.Dataset) and item.dtype.names and kind in NUMERIC_CLASSES:
-                raise InputError(f"{path}: '{name}' is complex, expected real numbers.")
-            stored = item.id.get_storage_size() if isinstance(item, h5py.Dataset) else 0
-            _check_declared(path, name, shape, kind, stored=stored)
-            arrays[name] = np.asarray(item[()]).T
-        return arrays
-
-
-def _check_present(path: Path, names: list[str], found: list[str]) -> None:
-    for name in names:
-        if name not in found:
-            raise InputError(
-                f"{path}: has no array '{name}'; found {', '.join(sorted(set(found))) or 'no array at all'}."
-                f"{nearest(name, found)} Name its arrays under 'arrays' in the entry of the dataset"
-                f"{', or set labels: none' if 'label' in name.lower() else ''}."
-            )
-        if found.count(name) > 1:
-            raise InputError(f"{path}: holds '{name}' {found.count(name)} times, expected once.")
-
-
-def _check_declared(path: Path, name: str, shape: tuple[int, ...], kind: str, stored: int) -> None:
-    """Check class and shape before anything is loaded; ``stored`` is the number of bytes that hold the array."""
-    if kind not in NUMERIC_CLASSES:
-        raise InputError(f"{path}: '{name}' is a {kind} array, expected numbers (double, single or an integer class).")
-    if len(shape) != 2:
-        raise InputError(
-            f"{path}: '{name}' has {len(shape)} dimensions {tuple(shape)}, expected 2: one row for each sample."
-        )
-    if any(length < 0 for length in shape):
-        raise InputError(f"{path}: '{name}' declares the shape {shape[0]} x {shape[1]}, which cannot be. {DAMAGED}")
-    elements = math.prod(shape)
-    if elements == 0:
-        raise InputError(f"{path}: '{name}' is empty ({shape[0]} x {shape[1]}), expected at least one row and column.")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if elements > stored * GREATEST_COMPRESSION or elements * 8 > memory / 2:
-        raise InputError(
-            f"{path}: '{name}' declares {shape[0]} x {shape[1]} values ({elements * 8 / 2**30:.1f} GiB), more than its "
-            f"{stored} bytes can hold or half of this machine's memory. {DAMAGED}"
-        )
 
 
 def _check_finite(array: np.ndarray, where: str) -> None:

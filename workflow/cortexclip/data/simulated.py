@@ -18,7 +18,7 @@ from scipy.fft import irfft2, rfft2
 from scipy.ndimage import zoom
 from sklearn.datasets import load_digits
 
-from cortexclip.data.dataset import labelled, stimulus_identity
+from cortexclip.data.dataset import labelled
 from cortexclip.data.entries import check_keys
 from cortexclip.errors import InputError
 from cortexclip.seeds import derive_seed
@@ -118,7 +118,7 @@ def simulate(
     -------
     A labelled dataset (see :mod:`cortexclip.data.dataset`) with ``noise_ceiling (voxel)``. A voxel's noiseless
     response has mean 0 and variance 1 over the distinct training stimuli; its noise variance is 1 / its signal-to-noise
-    ratio, so that the ceiling is ratio / (1 + ratio). ``label`` is the digit.
+    ratio, so that the ceiling is ratio / (1 + ratio), or 0 where no image has contrast. ``label`` is the digit.
 
     Raises
     ------
@@ -130,15 +130,16 @@ def simulate(
     def random(purpose: str) -> np.random.Generator:
         return np.random.default_rng(derive_seed(seed, "simulated", purpose))
 
-    images, digits = handwritten_digits(chosen.image_size)
+    small, digits = handwritten_digits()
     distinct = _balanced_choice(digits, chosen.train_stimuli, chosen.test_stimuli, random("stimuli"))
-    images, digits = images[distinct], digits[distinct]
+    images, digits = enlarged(small[distinct], chosen.image_size), digits[distinct]
 
     n_train = chosen.train_stimuli
     energy = contrast_energy(images, chosen.orientations, chosen.frequencies)
     noiseless = voxel_responses(energy, chosen, random("voxels"))
     spread = noiseless[:n_train].std(axis=0)
-    spread[spread == 0] = 1.0
+    blind = spread <= 1e-6 * spread.max()  # fields where no image has contrast: rounding error must not become signal
+    spread[blind] = np.inf
     noiseless = (noiseless - noiseless[:n_train].mean(axis=0)) / spread
 
     order = random("order")
@@ -151,41 +152,47 @@ def simulate(
 
     ratio = np.exp(random("signal_to_noise").uniform(*np.log(chosen.signal_to_noise), size=chosen.voxels))
     noise = random("noise").standard_normal((len(trials), chosen.voxels)) / np.sqrt(ratio)
+    stated = {
+        "name": "simulated",
+        "title": "Simulated",
+        "source": "simulated by cortexclip; images: sklearn.datasets.load_digits",
+        "licence": "images: CC BY 4.0 (UCI Optical Recognition of Handwritten Digits)",
+        "citation": "Alpaydin and Kaynak 1998, doi 10.24432/C50P49 (images)",
+        "modality": "simulated fMRI",
+        **(attributes or {}),
+    }
+    if "simulated" not in str(stated["title"]).lower():
+        stated["title"] = f"{stated['title']} (simulated)"
     return labelled(
         noiseless[trials] + noise,
         images[trials],
         part,
-        {
-            "name": "simulated",
-            "title": "Simulated voxels that see handwritten digits",
-            "source": "simulated by cortexclip; images: sklearn.datasets.load_digits",
-            "licence": "images: CC BY 4.0 (UCI Optical Recognition of Handwritten Digits)",
-            "citation": "Alpaydin and Kaynak 1998, doi 10.24432/C50P49 (images)",
-            "modality": "simulated fMRI",
-            **(attributes or {}),
-            "sha256": "",
-            "simulated": 1,
-        },
+        stated | {"sha256": "", "simulated": 1},
         label=digits[trials],
         session=session,
-        noise_ceiling=ratio / (1 + ratio),
+        noise_ceiling=np.where(blind, 0, ratio / (1 + ratio)),
     )
 
 
-def handwritten_digits(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """All different handwritten digits of scikit-learn, enlarged from 8x8 by cubic splines.
+def handwritten_digits() -> tuple[np.ndarray, np.ndarray]:
+    """All different handwritten digits of scikit-learn.
 
     Returns
     -------
-    images : array of shape (n_images, size, size), upright, white on black, 0..1 in steps of 1/255
+    images : array of shape (n_images, 8, 8), upright, white on black, 0..1
     digits : array of shape (n_images,), 0..9
     """
     digits = load_digits()
-    images = zoom(digits.images / 16.0, (1, size / 8, size / 8), order=3, mode="grid-constant", grid_mode=True)
-    images = np.rint(np.clip(images, 0, 1) * 255) / 255
-    _, first = np.unique([stimulus_identity(image) for image in images], return_index=True)
+    _, first = np.unique(digits.images, axis=0, return_index=True)
     first.sort()
-    return images[first], digits.target[first]
+    return digits.images[first] / 16.0, digits.target[first]
+
+
+def enlarged(images: np.ndarray, size: int) -> np.ndarray:
+    """Images of shape (n_images, side, side) enlarged to ``size`` by cubic splines, 0..1 in steps of 1/255."""
+    factor = size / images.shape[-1]
+    splines = zoom(images, (1, factor, factor), order=3, mode="grid-constant", grid_mode=True)
+    return np.rint(np.clip(splines, 0, 1) * 255) / 255
 
 
 def contrast_energy(images: np.ndarray, orientations: int, frequencies: tuple[float, ...]) -> np.ndarray:

@@ -1,0 +1,322 @@
+"""Getting files (datasets, encoder weights) into place, each checked by its SHA-256 before anything may use it.
+
+This is the one part of the workflow that uses a network. What cannot be had is an outcome with a reason and a sentence
+on how to get it by hand, not an error: a machine without a network learns that within seconds.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from cortexclip.errors import InputError
+from cortexclip.files import atomic_path, sha256
+from cortexclip.log import logger
+
+CONNECT_SECONDS = 5.0  # for all addresses of an entry together, and the longest silence during a download
+SLOWEST_BYTES_PER_SECOND = 1000  # averaged from PATIENCE_SECONDS on; below it a download is given up
+PATIENCE_SECONDS = 30.0
+PROGRESS_SECONDS = 5.0
+BLOCK = 1 << 16
+AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file that may be fetched, and the terms it comes under."""
+
+    file: str  # path below the destination, with forward slashes
+    addresses: tuple[str, ...] = ()  # http or https, tried in this order
+    sha256: str = ""  # hexadecimal; without one the file is taken as it is, but never downloaded
+    licence: str = ""
+    citation: str = ""
+    how: str = ""  # how to get the file by hand
+
+    @classmethod
+    def parse(cls, name: str, entry: Mapping[str, object]) -> Entry:
+        """Take the keys of this class from an entry of a catalogue; its other keys are not looked at.
+
+        Raises
+        ------
+        InputError
+            When ``file`` is not a relative path that stays below its folder, an address is not http or https, or
+            ``sha256`` is not 64 hexadecimal digits.
+        """
+        where = f"entry '{name}'"
+        file = entry.get("file")
+        if not isinstance(file, str) or not file or "\\" in file or "\0" in file or ":" in file.split("/")[0]:
+            raise InputError(f"{where}: 'file' is {file!r}, expected a relative path such as folder/file.mat.")
+        path = PurePosixPath(file)
+        if path.is_absolute() or ".." in path.parts or not path.name:
+            raise InputError(f"{where}: 'file' is {file!r}, expected a relative path without '..'.")
+        addresses = entry.get("addresses") or []
+        if not isinstance(addresses, list | tuple) or not all(isinstance(address, str) for address in addresses):
+            raise InputError(f"{where}: 'addresses' is {addresses!r}, expected a list of addresses.")
+        for address in addresses:
+            try:
+                parts = urllib.parse.urlsplit(address)
+            except ValueError:
+                parts = urllib.parse.urlsplit("")
+            if parts.scheme not in ("http", "https") or not parts.netloc:
+                raise InputError(f"{where}: the address {address!r} is not one, expected http://... or https://...")
+        digest = str(entry.get("sha256") or "").lower()
+        if digest and (len(digest) != 64 or set(digest) - set("0123456789abcdef")):
+            raise InputError(f"{where}: 'sha256' is {digest!r}, expected 64 hexadecimal digits.")
+        texts = {key: " ".join(str(entry.get(key) or "").split()) for key in ("licence", "citation", "how")}
+        return cls(file=str(path), addresses=tuple(addresses), sha256=digest, **texts)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an entry."""
+
+    status: str  # "present", "copied", "downloaded" or "not available"
+    path: str  # where the file is, or would be
+    reason: str = ""  # why it is not available, or what else is worth knowing
+    how: str = ""  # how to get it by hand, if it is not available
+
+    @property
+    def available(self) -> bool:
+        """Whether the right file is in place."""
+        return self.status != "not available"
+
+
+def fetch_all(
+    entries: Mapping[str, Entry],
+    destination: str | os.PathLike,
+    data_dir: str | os.PathLike | None = None,
+    timeout: float = CONNECT_SECONDS,
+) -> dict[str, Outcome]:
+    """Fetch several entries at the same time; see :func:`fetch`. The outcomes are in the order of ``entries``."""
+    if not entries:
+        return {}
+    with ThreadPoolExecutor(max_workers=min(len(entries), AT_ONCE)) as pool:
+        running = {name: pool.submit(fetch, entry, destination, data_dir, timeout) for name, entry in entries.items()}
+        return {name: future.result() for name, future in running.items()}
+
+
+def fetch(
+    entry: Entry,
+    destination: str | os.PathLike,
+    data_dir: str | os.PathLike | None = None,
+    timeout: float = CONNECT_SECONDS,
+) -> Outcome:
+    """Bring the file of ``entry`` to its place below ``destination``.
+
+    The right file is looked for at its place, then below ``data_dir`` (and copied), then at the addresses. A file with
+    another SHA-256 is never used; at its place below ``destination`` it is replaced once the right one has been found.
+    Nothing is written outside ``destination``, and a file appears there only whole and checked.
+
+    Parameters
+    ----------
+    entry : what to fetch
+    destination : folder that belongs to this workflow
+    data_dir : folder that may hold the file already, in the same layout; it is only read
+    timeout : seconds to connect, over all addresses, and the longest silence during a download
+
+    Returns
+    -------
+    The outcome; a network that does not answer is a reason, not an exception.
+
+    Raises
+    ------
+    InputError
+        When ``destination`` cannot be written, or a link below it leads elsewhere.
+    """
+    target = Path(destination) / entry.file
+    reasons = []
+    if target.is_file():
+        wrong = _wrong_digest(target, entry)
+        if not wrong:
+            return Outcome("present", str(target), "" if entry.sha256 else "not checked: the entry has no sha256")
+        reasons.append(wrong)
+    elif target.exists():
+        return Outcome("not available", str(target), f"{target} is a folder, expected a file", entry.how)
+
+    if data_dir:
+        source = Path(data_dir) / entry.file
+        if not Path(data_dir).is_dir():
+            reasons.append(f"the data folder {data_dir} does not exist")
+        elif not source.is_file():
+            reasons.append(f"{source} does not exist")
+        else:
+            reason = _copy(source, target, destination, entry)
+            if reason is None:
+                return Outcome("copied", str(target), "; ".join([f"from {source}", *reasons]))
+            reasons.append(reason)
+
+    if entry.addresses and not entry.sha256:
+        reasons.append("not downloaded: the entry has no sha256 to check it by")
+    elif entry.addresses:
+        deadline = time.monotonic() + timeout
+        for address in entry.addresses:
+            reason = _download(address, target, destination, entry, timeout, deadline)
+            if reason is None:
+                return Outcome("downloaded", str(target), "; ".join([f"from {address}", *reasons]))
+            reasons.append(f"{address}: {reason}")
+    return Outcome("not available", str(target), "; ".join(reasons) or "no address is known", entry.how)
+
+
+def _wrong_digest(path: Path, entry: Entry) -> str | None:
+    """Why the file may not be used, or None if it may."""
+    if not entry.sha256:
+        return None
+    try:
+        found = sha256(path)
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror})"
+    return None if found == entry.sha256 else f"{path} has the sha256 {found}, expected {entry.sha256}"
+
+
+def _refuse_leaving(target: Path, destination: str | os.PathLike) -> None:
+    """Raise InputError if a symbolic link would take the file out of its folder."""
+    if not target.parent.resolve().is_relative_to(Path(destination).resolve()):
+        raise InputError(f"{target.parent}: is a link out of {destination}. Remove the link, or put the file there.")
+
+
+def _copy(source: Path, target: Path, destination: str | os.PathLike, entry: Entry) -> str | None:
+    """Copy and check; the reason if it cannot be had."""
+    wrong = _wrong_digest(source, entry)
+    if wrong:
+        return wrong
+    _refuse_leaving(target, destination)
+    with atomic_path(target) as temporary:
+        try:
+            shutil.copyfile(source, temporary)
+        except OSError as error:
+            raise InputError(f"{target}: cannot be copied from {source} ({error.strerror}).") from error
+        wrong = _wrong_digest(temporary, entry)  # the source may have changed since it was read
+        if wrong:
+            raise InputError(f"{source}: changed while it was copied. Run the fetch stage again.")
+    return None
+
+
+class _NotAvailable(Exception):
+    """A reason, in a line, why an address did not give the file."""
+
+
+def _download(
+    address: str, target: Path, destination: str | os.PathLike, entry: Entry, timeout: float, deadline: float
+) -> str | None:
+    """Download and check; the reason if it cannot be had."""
+    try:
+        response = _connect(address, timeout, deadline)
+        with response:
+            _refuse_leaving(target, destination)
+            with atomic_path(target) as temporary:
+                _receive(response, temporary, entry)
+                found = sha256(temporary)
+                if found != entry.sha256:
+                    raise _NotAvailable(f"has the sha256 {found}, expected {entry.sha256}")
+    except _NotAvailable as error:
+        return str(error)
+    return None
+
+
+def _connect(address: str, timeout: float, deadline: float) -> http.client.HTTPResponse:
+    """Open an address, or give up at ``deadline``.
+
+    It is opened in a thread of its own, which is left behind if it does not answer: looking up a name knows no timeout.
+    """
+    left = max(deadline - time.monotonic(), 0.1)
+    answer: dict[str, object] = {}
+    lock, answered = threading.Lock(), threading.Event()
+
+    def open_address() -> None:
+        try:
+            result: object = _opener().open(_request(address), timeout=timeout)
+        except Exception as error:  # handed over to the waiting thread, which makes a reason of it
+            result = error
+        with lock:
+            if answer.get("given up"):
+                if isinstance(result, http.client.HTTPResponse):
+                    result.close()
+                return
+            answer["result"] = result
+        answered.set()
+
+    threading.Thread(target=open_address, daemon=True, name=f"open {address}").start()
+    answered.wait(left)
+    with lock:
+        result = answer.get("result")
+        answer["given up"] = True
+    if result is None:
+        raise _NotAvailable(f"no answer within {timeout:g} s")
+    if isinstance(result, Exception):
+        raise _NotAvailable(_network_reason(result, timeout)) from result
+    return result
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Open http and https alone, also after a redirection, through the proxies of the environment."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.UnknownHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+def _request(address: str) -> urllib.request.Request:
+    return urllib.request.Request(address, headers={"User-Agent": "cortexclip", "Accept-Encoding": "identity"})
+
+
+def _network_reason(error: Exception, timeout: float) -> str:
+    """One line about what a connection failed with."""
+    if isinstance(error, urllib.error.HTTPError):
+        error.close()
+        return f"the server answered {error.code} {error.reason}".rstrip()
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(cause, TimeoutError):
+        return f"no answer within {timeout:g} s"
+    text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    return f"no connection ({' '.join(str(text).split())})"
+
+
+def _receive(response: http.client.HTTPResponse, path: Path, entry: Entry) -> None:
+    """Write the body of ``response`` to ``path``; raises _NotAvailable when it stalls, crawls or ends too soon."""
+    length = response.headers.get("Content-Length", "")
+    expected = int(length) if length.isdecimal() else None
+    total = f" of {expected / 2**20:.1f}" if expected is not None else ""
+    received, started = 0, time.monotonic()
+    shown = started
+    with open(path, "wb") as stream:
+        while True:
+            try:
+                block = response.read1(BLOCK)
+            except TimeoutError as error:
+                raise _NotAvailable(f"the download stalled after {received} bytes") from error
+            except (OSError, http.client.HTTPException) as error:
+                reason = _network_reason(error, 0)
+                raise _NotAvailable(f"the download broke off after {received} bytes: {reason}") from error
+            if not block:
+                break
+            try:
+                stream.write(block)
+            except OSError as error:
+                raise InputError(f"{path.parent}: cannot be written ({error.strerror}).") from error
+            received += len(block)
+            now = time.monotonic()
+            if now - started > PATIENCE_SECONDS and received / (now - started) < SLOWEST_BYTES_PER_SECOND:
+                raise _NotAvailable(f"the download is too slow ({received} bytes in {now - started:.0f} s)")
+            if now - shown >= PROGRESS_SECONDS:
+                shown = now
+                logger.info("%s: %.1f%s MiB", entry.file, received / 2**20, total)
+    if expected is not None and received != expected:
+        raise _NotAvailable(f"the download ended after {received} of {expected} bytes")
