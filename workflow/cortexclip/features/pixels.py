@@ -1,0 +1,36 @@
+"""The image itself as a feature space: flattened pixels, the control that any learned encoder has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from cortexclip.features import check_images, check_settings
+
+
+def load(settings: dict) -> Encoder:
+    """The encoder; it has no settings. Raises InputError for unknown keys."""
+    check_settings("pixels", settings, ())
+    return Encoder()
+
+
+class Encoder:
+    """Flattens images row by row."""
+
+    def encode(self, images: np.ndarray, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+        """Embeddings float32 (n, height * width), in 0..1, of images (n, height, width) in 0..1.
+
+        Parameters
+        ----------
+        images : float (n, height, width), 0 black to 1 white
+        progress : called with the number of images done and in all
+        """
+        images = check_images(images)
+        if progress:
+            progress(len(images), len(images))
+        return images.reshape(len(images), -1).copy()
+
+    def provenance(self) -> dict:
+        """What made the embeddings: the feature space's name."""
+        return {"encoder": "pixels"}
