@@ -46,9 +46,15 @@ class Progress:
     def step(self, detail: str = "", amount: int = 1) -> None:
         """Record that ``amount`` more of ``total`` units are done."""
         self.done += amount
+        self.detail(detail)
+
+    def detail(self, text: str) -> None:
+        """Say what is happening within a unit of work, without counting it as done."""
         now = time.monotonic()
-        left = (now - self.started) / self.done * (self.total - self.done) if self.done else float("nan")
         level = logging.DEBUG
         if now - self.shown >= self.every:
             level, self.shown = logging.INFO, now
-        logger.log(level, "%s: %d/%d %s, about %.0f s left", self.task, self.done, self.total, detail, max(left, 0.0))
+        left = "time left not known yet"
+        if self.done:
+            left = f"about {(now - self.started) / self.done * (self.total - self.done):.0f} s left"
+        logger.log(level, "%s: %d/%d done; %s; %s", self.task, self.done, self.total, text, left)

@@ -1,0 +1,40 @@
+# The whole workflow: raw files -> labelled data -> splits and features -> training -> scores -> tables and figures.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/fetch.smk"
+include: "workflow/rules/ingest.smk"
+include: "workflow/rules/split.smk"
+include: "workflow/rules/encode.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.tables.output,
+        rules.overview.output,
+        expand(
+            "results/figures/{figure}.{protocol}.{dataset}.{suffix}",
+            figure=FIGURES,
+            protocol=CONFIG.protocols,
+            dataset=CONFIG.datasets,
+            suffix=SUFFIXES,
+        ),
+
+
+onstart:
+    print(opening(CONFIG), file=sys.stderr)
+
+
+onsuccess:
+    print(closing(CONFIG), file=sys.stderr)

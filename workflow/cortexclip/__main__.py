@@ -1,0 +1,77 @@
+"""``python -m cortexclip STAGE ...``: every stage of the workflow by hand.
+
+Only the stage that is asked for is imported, so that drawing a table does not wait for torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import os
+import sys
+
+STAGES = {
+    "fetch": "get the data and weights that can be had",
+    "simulate": "make a simulated dataset",
+    "ingest": "read a raw file into labelled arrays",
+    "split": "say which samples train, choose and are scored",
+    "encode": "embed the distinct stimuli with an image encoder",
+    "train": "fit a method on every fold and seed of a split",
+    "evaluate": "score predictions",
+    "tables": "make the comparison tables",
+    "figures": "draw the figures of a dataset and protocol",
+    "overview": "draw the figures that span datasets",
+    "glyphclip": "train the embedded image encoder",
+    "show": "print the comparison table and where the figures are",
+}
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one stage; returns the exit status: 0, 2 for bad input, 1 for anything else that failed."""
+    parser = argparse.ArgumentParser(prog="cortexclip", description=__doc__.splitlines()[0])
+    parser.add_argument("stage", choices=STAGES, metavar="STAGE", help="; ".join(f"{k}: {v}" for k, v in STAGES.items()))
+    argv = sys.argv[1:] if argv is None else argv
+    name = parser.parse_args(argv[:1]).stage
+
+    stage_parser = argparse.ArgumentParser(prog=f"cortexclip {name}", description=STAGES[name])
+    stage_parser.add_argument("--log", help="file for the log lines, besides the terminal")
+    stage_parser.add_argument("--threads", type=int, default=1, help="threads for numerical work")
+    threads = stage_parser.parse_known_args([a for a in argv[1:] if a not in ("-h", "--help")])[0].threads
+    for variable in THREAD_VARIABLES:  # read by numpy and torch when they are first imported
+        os.environ[variable] = str(threads)
+
+    from cortexclip import log
+    from cortexclip.errors import InputError
+
+    try:
+        stage = importlib.import_module(f"cortexclip.stages.{name}")
+        stage.add_arguments(stage_parser)
+        arguments = stage_parser.parse_args(argv[1:])
+        log.start(arguments.log)
+        return stage.run(arguments) or 0
+    except InputError as error:
+        return _fail(name, str(error), 2)
+    except KeyboardInterrupt:
+        return _fail(name, "interrupted", 130)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _fail(name, "the disk is full. Free some space and run again; nothing half-written was left.", 2)
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            return _fail(name, f"{error.filename}: cannot be written or read ({error.strerror}).", 2)
+        raise
+
+
+def _fail(stage: str, message: str, status: int) -> int:
+    from cortexclip import log
+
+    if log.logger.handlers:
+        log.logger.error("cortexclip %s: %s", stage, message)
+    else:
+        print(f"cortexclip {stage}: {message}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

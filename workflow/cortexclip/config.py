@@ -1,0 +1,248 @@
+"""The configuration: what config/*.yaml say, checked, merged and resolved to the cells of the comparison.
+
+Imports nothing heavy, since Snakemake reads it at every start.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from cortexclip.errors import InputError
+
+CATALOGUES = ("datasets", "protocols", "methods", "encoders")
+SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One method with its embedding space; ``name`` is how files call it, ``stochastic`` whether seeds matter to it."""
+
+    method: str
+    encoder: str | None
+    stochastic: bool
+
+    @property
+    def name(self) -> str:
+        return self.method if self.encoder is None else f"{self.method}.{self.encoder}"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A checked configuration.
+
+    ``datasets``, ``encoders``, ``protocols`` and ``methods`` map the selected and available names to their entries, in
+    the order of the configuration; ``unavailable`` maps the names of selected datasets and encoders that are not there
+    to a sentence on why and how to get them; ``runs`` are the methods with their embedding spaces.
+    """
+
+    settings: dict
+    datasets: dict[str, dict]
+    protocols: dict[str, dict]
+    methods: dict[str, dict]
+    encoders: dict[str, dict]
+    unavailable: dict[str, str]
+    runs: dict[str, Run]
+
+
+def read_yaml(path: str | os.PathLike) -> dict:
+    """Read a YAML file safely; raises InputError if it is missing, not YAML or not a mapping."""
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: found {type(content).__name__}, expected a mapping of keys to values.")
+    return content
+
+
+def check(content: object, schema: str, where: str) -> None:
+    """Check content against workflow/schemas/<schema>.schema.yaml; raises InputError that names key and remedy."""
+    validator = jsonschema.Draft202012Validator(read_yaml(SCHEMAS / f"{schema}.schema.yaml"))
+    errors = sorted(validator.iter_errors(content), key=lambda e: (len(e.absolute_path), str(e.absolute_path)))
+    if not errors:
+        return
+    error = errors[0]
+    key = ".".join(str(part) for part in error.absolute_path)
+    place = f"{where}: {key}" if key else where
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        unknown = next(name for name in error.instance if name not in known)
+        raise InputError(f"{place}: unknown key '{unknown}'. {nearest(unknown, known)}")
+    if error.validator == "required":
+        missing = next(name for name in error.validator_value if name not in error.instance)
+        raise InputError(f"{place}: missing key '{missing}'. Add it; config/README.md explains it.")
+    described = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
+    raise InputError(f"{place}: {error.message}. {described}".rstrip())
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A sentence that names the known key closest to a mistyped one, or all known keys."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(known) or 'none'}."
+
+
+def merge(base: Mapping, changes: Mapping) -> dict:
+    """A copy of ``base`` with ``changes`` merged in, mapping by mapping; other values are replaced."""
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike | None = None) -> Configuration:
+    """Check ``settings`` (the content of config.yaml) and resolve it against the catalogues beside it.
+
+    Parameters
+    ----------
+    settings : content of the main configuration file, after all merging.
+    root : the project's root folder, where shipped weights are found.
+    catalogues : folder with datasets.yaml, protocols.yaml, methods.yaml and encoders.yaml; default ``root/config``.
+    """
+    root = Path(root)
+    folder = Path(catalogues) if catalogues else root / "config"
+    check(settings, "config", "config.yaml")
+    chosen: dict[str, dict[str, dict]] = {}
+    for kind in CATALOGUES:
+        known = merge(read_yaml(folder / f"{kind}.yaml"), settings["overrides"].get(kind, {}))
+        check(known, kind, f"config/{kind}.yaml")
+        for name in settings[kind]:
+            if name not in known:
+                raise InputError(f"config.yaml: {kind}: unknown name '{name}'. {nearest(name, known)}")
+        chosen[kind] = {name: known[name] for name in settings[kind]}
+        if kind == "encoders":
+            all_encoders = known
+    stochastic = check_method_settings(chosen["methods"])
+
+    data_dir = data_folder(settings)
+    unavailable: dict[str, str] = {}
+    for kind, folder_name in (("datasets", "data"), ("encoders", "weights")):
+        for name, entry in list(chosen[kind].items()):
+            if "file" in entry and locate(entry["file"], folder_name, data_dir) is None:
+                unavailable[name] = f"{entry['file']} is not there. {entry['how']}"
+                del chosen[kind][name]
+            if "shipped" in entry and not (root / entry["shipped"]).is_dir():
+                raise InputError(f"{root / entry['shipped']}: missing, though it ships with the project. Restore it.")
+    if settings["strict"] and unavailable:
+        listed = " ".join(f"{name}: {reason}" for name, reason in unavailable.items())
+        raise InputError(f"config.yaml: strict is true and something is not available. {listed}")
+    if not chosen["datasets"]:
+        listed = " ".join(f"{name}: {reason}" for name, reason in unavailable.items())
+        raise InputError(f"config.yaml: none of the datasets is available. {listed} 'simulated' needs no file.")
+
+    runs: dict[str, Run] = {}
+    for method, entry in chosen["methods"].items():
+        for encoder in entry.get("encoders", [None]):
+            if encoder is not None and encoder not in all_encoders:
+                raise InputError(
+                    f"config/methods.yaml: {method}: unknown encoder '{encoder}'. {nearest(encoder, all_encoders)}"
+                )
+            if encoder is None or encoder in chosen["encoders"]:
+                run = Run(method, encoder, stochastic[method])
+                runs[run.name] = run
+    if not runs:
+        raise InputError("config.yaml: no method can run: all of them need an encoder that is not selected or not there.")
+    return Configuration(settings=settings, unavailable=unavailable, runs=runs, **chosen)
+
+
+def check_method_settings(methods: Mapping[str, dict]) -> dict[str, bool]:
+    """Check each method's settings, for every size class and dataset, against its module's Settings.
+
+    Returns, for each method, whether its result depends on the seed.
+    """
+    from cortexclip.methods.catalogue import SIZES, load_method, settings_for
+    from cortexclip.methods.interface import make_settings
+
+    stochastic = {}
+    for name, entry in methods.items():
+        module = load_method(entry["module"])
+        stochastic[name] = module.STOCHASTIC
+        for dataset in [*entry.get("by_dataset", {}), ""]:
+            for n_samples in [0, *SIZES.values()][:-1]:
+                values = settings_for(entry, dataset, int(n_samples))
+                make_settings(module.Settings, values, f"config/methods.yaml: {name}")
+    return stochastic
+
+
+def plan(configuration: Configuration) -> dict:
+    """What tables and figures need to know of a configuration, as plain values.
+
+    Keys: ``datasets``, ``protocols``, ``encoders`` and ``runs`` (by name, in order, with titles and notes),
+    ``unavailable`` (name -> reason) and ``seeds``.
+    """
+    datasets = {
+        name: {"title": entry["title"], "notes": entry["notes"], "simulated": "file" not in entry}
+        for name, entry in configuration.datasets.items()
+    }
+    protocols = {
+        name: {key: entry[key] for key in ("title", "optimistic", "note")}
+        for name, entry in configuration.protocols.items()
+    }
+    runs = {}
+    for name, run in configuration.runs.items():
+        entry = configuration.methods[run.method]
+        runs[name] = {
+            "method": run.method,
+            "encoder": run.encoder or "none",
+            "stochastic": run.stochastic,
+            "title": entry["title"],
+            "published": entry.get("published"),
+            "note": entry.get("note", ""),
+        }
+    return {
+        "datasets": datasets,
+        "protocols": protocols,
+        "encoders": {name: entry["title"] for name, entry in configuration.encoders.items()},
+        "runs": runs,
+        "unavailable": configuration.unavailable,
+        "seeds": configuration.settings["seeds"],
+    }
+
+
+def data_folder(settings: Mapping) -> Path | None:
+    """The folder that already holds data: the variable CORTEXCLIP_DATA, else ``data_dir``, else None."""
+    named = os.environ.get("CORTEXCLIP_DATA") or settings.get("data_dir")
+    if not named:
+        return None
+    if not Path(named).is_dir():
+        raise InputError(f"CORTEXCLIP_DATA or data_dir: {named} is not a folder. Name the folder that holds the data.")
+    return Path(named)
+
+
+def locate(file: str, kind: str, data_dir: Path | None) -> Path | None:
+    """Where a dataset's file (``kind`` "data") or an encoder's ("weights") is already, or None.
+
+    Looked for below resources/<kind> first and then below the data folder (weights: below its weights/).
+    """
+    places = [Path("resources") / kind / file]
+    if data_dir is not None:
+        places.append(data_dir / file if kind == "data" else data_dir / "weights" / file)
+    return next((place for place in places if place.is_file()), None)
+
+
+def encoder_settings(entry: Mapping, root: str | os.PathLike) -> dict:
+    """An encoder's settings with the path of its weights, relative to the working folder where that is the root."""
+    settings = dict(entry["settings"])
+    if "file" in entry:
+        settings["weights"] = str(Path("resources/weights") / entry["file"])
+    if "shipped" in entry:
+        settings["model"] = f"local-dir:{os.path.relpath(Path(root) / entry['shipped'])}"
+    if "sha256" in entry:
+        settings["sha256"] = entry["sha256"]
+    return settings
+
+
+def compact(content: object) -> str:
+    """One line of JSON with sorted keys, for a command line."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"))

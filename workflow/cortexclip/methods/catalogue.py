@@ -1,0 +1,33 @@
+"""Finding a method's module by its name in the configuration."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from cortexclip.errors import InputError
+
+# The dataset-size rule of the CCCV1 document: each class ends below this number of samples.
+SIZES = {"small": 200, "medium": 800, "large": float("inf")}
+
+
+def load_method(module: str) -> ModuleType:
+    """Import the module of a method; raises InputError if it is missing or lacks Settings, STOCHASTIC or fit."""
+    try:
+        loaded = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise InputError(f"config/methods.yaml: no module '{module}' ({error}). Check its name and PYTHONPATH.") from error
+    for name in ("Settings", "STOCHASTIC", "fit"):
+        if not hasattr(loaded, name):
+            raise InputError(f"{module}: a method's module defines {name}; see cortexclip/methods/interface.py.")
+    return loaded
+
+
+def settings_for(entry: dict, dataset: str, n_samples: int) -> dict:
+    """A method's settings for one dataset: the general ones, then those of its size class, then its own."""
+    size = next(name for name, end in SIZES.items() if n_samples < end)
+    return {
+        **entry.get("settings", {}),
+        **entry.get("by_size", {}).get(size, {}),
+        **entry.get("by_dataset", {}).get(dataset, {}),
+    }

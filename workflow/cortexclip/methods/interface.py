@@ -1,0 +1,165 @@
+"""What a decoding method is given and what it gives back.
+
+A method is one module named in config/methods.yaml. It defines
+
+- ``Settings``: a frozen dataclass of its hyper-parameters, without defaults (the configuration states all of them);
+- ``STOCHASTIC``: whether its result depends on the seed (if not, it runs once whatever the number of seeds);
+- ``fit(data, settings, seed, progress) -> Decoder``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cortexclip.errors import InputError
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Trials of one part of a split; all arrays share their first axis.
+
+    Attributes
+    ----------
+    brain : array of shape (n_samples, n_voxels), as measured; a method standardises it on its own training samples.
+    images : array of shape (n_samples, height, width), the stimuli, 0 to 1.
+    stimulus : array of shape (n_samples,), identity of each image (equal images have equal values).
+    label : array of shape (n_samples,), class of the image, -1 where there is none.
+    session : array of shape (n_samples,), session of the trial, -1 where unknown.
+    embedding : array of shape (n_samples, n_features) or None: unit-length embedding of each image.
+    """
+
+    brain: np.ndarray
+    images: np.ndarray
+    stimulus: np.ndarray
+    label: np.ndarray
+    session: np.ndarray
+    embedding: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.brain)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """Images as rows, shape (n_samples, height * width), float64."""
+        return self.images.reshape(len(self.images), -1).astype(np.float64)
+
+    def distinct(self) -> np.ndarray:
+        """Indices of the first trial of each distinct stimulus, in order of appearance."""
+        return np.sort(np.unique(self.stimulus, return_index=True)[1])
+
+
+@dataclass(frozen=True)
+class FitData:
+    """The samples that a fit may use.
+
+    ``train`` is what parameters are fitted on while ``select`` chooses the epoch or a hyper-parameter. ``final`` is what
+    the decoder that is scored learns from: train and select together in the honest protocols (a refit with what
+    selection chose), the training part alone in the protocols that select on the scored samples, as published.
+    """
+
+    train: Samples
+    select: Samples
+    final: Samples
+
+    @property
+    def refit(self) -> bool:
+        """Whether the scored decoder learns from other samples than the ones used during selection."""
+        return self.final is not self.train
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a decoder says about brain samples.
+
+    ``images`` has shape (n_samples, height, width), 0 to 1; ``embedding`` (n_samples, n_features) or None;
+    ``nearest`` (n_samples, height, width) or None: the training image whose embedding is closest to the predicted one.
+    """
+
+    images: np.ndarray
+    embedding: np.ndarray | None = None
+    nearest: np.ndarray | None = None
+
+
+class Decoder(typing.Protocol):
+    """A fitted method."""
+
+    def predict(self, brain: np.ndarray) -> Prediction:
+        """Decode brain samples of shape (n_samples, n_voxels)."""
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """All fitted arrays by name, as saved in weights.safetensors."""
+
+    def facts(self) -> dict[str, float | int | str]:
+        """What the fit chose and counted (penalty, epoch, parameters), as saved in run.json."""
+
+    def history(self) -> list[dict]:
+        """Rows of stage, epoch, quantity, value; empty where nothing is iterated."""
+
+
+@dataclass(frozen=True)
+class LinearDecoder:
+    """A decoder made of named arrays and a function, for methods without iterations."""
+
+    function: typing.Callable[[np.ndarray], Prediction]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    chosen: dict[str, float | int | str] = field(default_factory=dict)
+
+    def predict(self, brain: np.ndarray) -> Prediction:
+        return self.function(brain)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        return self.arrays
+
+    def facts(self) -> dict[str, float | int | str]:
+        return {**self.chosen, "parameters": int(sum(a.size for a in self.arrays.values()))}
+
+    def history(self) -> list[dict]:
+        return []
+
+
+def make_settings(cls: type, values: Mapping[str, object], where: str):
+    """Build a method's ``Settings`` from configuration values.
+
+    Raises InputError for unknown keys (naming the nearest known one), missing keys and wrong types.
+    """
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    hints = typing.get_type_hints(cls)
+    for key in values:
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(fields) or 'none'}."
+            raise InputError(f"{where}: unknown setting '{key}'.{hint}")
+    missing = [name for name in fields if name not in values]
+    if missing:
+        raise InputError(f"{where}: missing setting '{missing[0]}'. State every setting; see config/README.md.")
+    return cls(**{key: _convert(value, hints[key], f"{where}: setting '{key}'") for key, value in values.items()})
+
+
+def _convert(value: object, hint: object, where: str) -> object:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        if value not in arguments:
+            raise InputError(f"{where}: found {value!r}, expected one of {', '.join(map(repr, arguments))}.")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise InputError(f"{where}: found {value!r}, expected a list.")
+        return tuple(_convert(v, arguments[0], where) for v in value)
+    if hint is bool and isinstance(value, bool):
+        return value
+    if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if hint is float and not isinstance(value, bool):
+        try:
+            return float(value)  # YAML 1.1 reads 1e-3 as text
+        except (TypeError, ValueError):
+            pass
+    if hint is str and isinstance(value, str):
+        return value
+    raise InputError(f"{where}: found {value!r}, expected {getattr(hint, '__name__', hint)}.")

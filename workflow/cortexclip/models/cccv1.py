@@ -1,0 +1,81 @@
+"""The network CortexFlow-CLIP-CNN V1 (CCCV1): encoder to the unit sphere, residual enhancer, decoder to pixels.
+
+Source: the authors' architecture document ("CortexFlow-CLIP-CNN V1 Architecture Documentation"); 3,763,216 parameters
+at 967 voxels. Despite its name nothing in it is convolutional or uses CLIP weights.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Encoder(nn.Sequential):
+    """Voxels (batch, n_voxels) to embeddings (batch, 512) before normalisation; dropout p, 0.7 p and 0.5 p."""
+
+    def __init__(self, n_voxels: int, dropout: float):
+        super().__init__(
+            *_block(n_voxels, 1024, dropout),
+            *_block(1024, 1024, 0.7 * dropout),
+            *_block(1024, 512, 0.5 * dropout),
+            nn.Linear(512, 512),
+            nn.LayerNorm(512),
+            nn.Tanh(),
+        )
+
+
+class Enhancer(nn.Module):
+    """``normalise(e + residual_weight * f(e))`` with f: 512 -> 256 (SiLU) -> 512 (tanh)."""
+
+    def __init__(self, residual_weight: float):
+        super().__init__()
+        self.residual_weight = residual_weight
+        self.layers = nn.Sequential(nn.Linear(512, 256), nn.SiLU(), nn.Linear(256, 512), nn.Tanh())
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        return functional.normalize(embedding + self.residual_weight * self.layers(embedding), dim=-1)
+
+
+class ImageDecoder(nn.Sequential):
+    """Embeddings (batch, 512) to pixels (batch, n_pixels), 0 to 1."""
+
+    def __init__(self, n_pixels: int, dropout: float):
+        super().__init__(*_block(512, 512, dropout), nn.Linear(512, n_pixels), nn.Sigmoid())
+
+
+class CCCV1(nn.Module):
+    """Encoder, L2 normalisation, enhancer and decoder.
+
+    Parameters
+    ----------
+    n_voxels : number of input voxels.
+    n_pixels : number of pixels, 784 for images of 28 x 28.
+    dropout_encoder, dropout_decoder : dropout rates of the first encoder block and of the decoder, 0 to 1.
+    residual_weight : weight of the enhancer's residual ("alpha", "clip_residual_weight" in the source).
+    """
+
+    def __init__(
+        self, n_voxels: int, n_pixels: int, dropout_encoder: float, dropout_decoder: float, residual_weight: float
+    ):
+        super().__init__()
+        self.encoder = Encoder(n_voxels, dropout_encoder)
+        self.enhancer = Enhancer(residual_weight)
+        self.decoder = ImageDecoder(n_pixels, dropout_decoder)
+
+    def embed(self, brain: Tensor) -> Tensor:
+        """Unit-length embedding (batch, 512) of brain samples (batch, n_voxels)."""
+        return functional.normalize(self.encoder(brain), dim=-1)
+
+    def forward(self, brain: Tensor) -> Tensor:
+        """Pixels (batch, n_pixels) in 0..1."""
+        return self.decoder(self.enhancer(self.embed(brain)))
+
+
+def pixel_mse(predicted: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error over samples and pixels."""
+    return torch.mean((predicted - target) ** 2)
+
+
+def _block(n_in: int, n_out: int, dropout: float) -> list[nn.Module]:
+    return [nn.Linear(n_in, n_out), nn.LayerNorm(n_out), nn.SiLU(), nn.Dropout(dropout)]

@@ -1,0 +1,80 @@
+"""Splits: which samples train, which choose the epoch, and which are scored.
+
+A split is made once per dataset and protocol and shared by every method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import KFold
+
+from cortexclip.errors import InputError
+
+ROLES = ("train", "select", "score")
+
+
+def make_split(protocol: Mapping, part: np.ndarray, stimulus: np.ndarray, seed: int) -> pd.DataFrame:
+    """Split samples by an entry of config/protocols.yaml.
+
+    Parameters
+    ----------
+    protocol : the entry: ``over``, ``select`` and what these need.
+    part : array of shape (n_samples,), "train" or "test": the dataset's canonical split.
+    stimulus : array of shape (n_samples,): identity of each sample's image.
+    seed : of the inner parts (folds are shuffled by the entry's own ``shuffle_seed``).
+
+    Returns
+    -------
+    Data frame of columns fold (int), role ("train", "select" or "score") and sample (int, position in the dataset). A
+    sample that both chooses and is scored has two rows.
+
+    Raises
+    ------
+    InputError if a part would be empty.
+    """
+    part, stimulus = np.asarray(part), np.asarray(stimulus)
+    rows = []
+    for fold, (training, scored) in enumerate(_outer(protocol, part, stimulus)):
+        if protocol["select"] == "scored":
+            train, select = training, scored
+        else:
+            generator = np.random.default_rng([seed, fold])
+            train, select = _inner(training, stimulus, protocol["inner_fraction"], protocol["inner_by"], generator)
+        for role, samples in zip(ROLES, (train, select, scored), strict=True):
+            if len(samples) < (2 if role == "train" else 1):
+                raise InputError(
+                    f"protocol '{protocol['title']}': fold {fold} has {len(samples)} samples to {role}; "
+                    "the dataset is too small for it. Use another protocol."
+                )
+            rows.append(pd.DataFrame({"fold": fold, "role": role, "sample": np.sort(samples)}))
+    return pd.concat(rows, ignore_index=True).astype({"fold": "int32", "sample": "int32"})
+
+
+def _outer(protocol: Mapping, part: np.ndarray, stimulus: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    everything = np.arange(len(part))
+    if protocol["over"] == "canonical":
+        return [(everything[part == "train"], everything[part == "test"])]
+    pool = everything if protocol["over"] == "all" else everything[part == "train"]
+    group = pool if protocol["group_by"] == "sample" else np.unique(stimulus[pool], return_inverse=True)[1]
+    groups = np.unique(group)
+    n_folds = min(protocol["folds"], len(groups))
+    if n_folds < 2:
+        raise InputError(f"protocol '{protocol['title']}': {len(groups)} groups cannot be cut into folds.")
+    folds = KFold(n_folds, shuffle=True, random_state=protocol["shuffle_seed"]).split(groups)
+    return [(pool[np.isin(group, groups[a])], pool[np.isin(group, groups[b])]) for a, b in folds]
+
+
+def _inner(
+    training: np.ndarray, stimulus: np.ndarray, fraction: float, by: str, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut the part that chooses, about ``fraction`` of the samples or of the stimuli, at least one of them."""
+    if by == "sample":
+        chosen = generator.permutation(training)[: max(1, round(fraction * len(training)))]
+        return np.setdiff1d(training, chosen), chosen
+    names = np.unique(stimulus[training])
+    picked = generator.permutation(names)[: max(1, round(fraction * len(names)))]
+    inside = np.isin(stimulus[training], picked)
+    return training[~inside], training[inside]

@@ -1,0 +1,92 @@
+"""The files of a training run: predictions, history, weights and the record of what was done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from cortexclip.errors import InputError
+from cortexclip.files import atomic_path
+
+
+def write_predictions(
+    path: str | os.PathLike,
+    images: np.ndarray,
+    sample: np.ndarray,
+    fold: np.ndarray,
+    *,
+    embedding: np.ndarray | None = None,
+    nearest: np.ndarray | None = None,
+    attributes: Mapping[str, str],
+) -> None:
+    """Write what a method predicted for every scored sample.
+
+    Parameters
+    ----------
+    images : array of shape (n_seeds, n_samples, height, width), 0 to 1.
+    sample : array of shape (n_samples,): position in the dataset. Each sample is scored in one fold.
+    fold : array of shape (n_samples,): the fold that it was scored in.
+    embedding : array of shape (n_seeds, n_samples, n_features) or None.
+    nearest : array like ``images`` or None: the training stimulus of nearest embedding.
+    """
+    variables = {"image": (("seed", "sample", "y", "x"), images.astype(np.float32))}
+    if nearest is not None:
+        variables["nearest"] = (("seed", "sample", "y", "x"), nearest.astype(np.float32))
+    if embedding is not None:
+        variables["embedding"] = (("seed", "sample", "feature"), embedding.astype(np.float32))
+    dataset = xr.Dataset(
+        variables,
+        coords={
+            "seed": np.arange(len(images), dtype=np.int32),
+            "sample": np.asarray(sample, dtype=np.int32),
+            "fold": ("sample", np.asarray(fold, dtype=np.int32)),
+        },
+        attrs=dict(attributes),
+    )
+    encoding = {name: {"zlib": True, "complevel": 1} for name in variables}
+    with atomic_path(path) as temporary:
+        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+
+
+def read_netcdf(path: str | os.PathLike) -> xr.Dataset:
+    """Read one of the project's own NetCDF files into memory; InputError if it is missing or damaged."""
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as dataset:
+            return dataset.load()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: missing. Run the workflow again; it will be made.") from error
+    except Exception as error:  # damaged HDF5 raises OSError, KeyError, RuntimeError and others
+        raise InputError(f"{path}: damaged ({error}). Delete it and run the workflow again; it will be made.") from error
+
+
+def read_parquet(path: str | os.PathLike) -> pd.DataFrame:
+    """Read one of the project's own tables; InputError if it is missing or damaged."""
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: missing. Run the workflow again; it will be made.") from error
+    except Exception as error:  # damaged files raise ArrowInvalid, OSError and others
+        raise InputError(f"{path}: damaged ({error}). Delete it and run the workflow again; it will be made.") from error
+
+
+def write_parquet(path: str | os.PathLike, table: pd.DataFrame) -> None:
+    """Write a table, whole or not at all."""
+    with atomic_path(path) as temporary:
+        table.to_parquet(temporary, index=False, compression="zstd")
+
+
+def history_table(rows: Sequence[dict]) -> pd.DataFrame:
+    """Training history with columns fold, seed, stage ("select" or "refit"), epoch, quantity, value; may be empty."""
+    columns = {
+        "fold": "int32",
+        "seed": "int32",
+        "stage": "str",
+        "epoch": "int32",
+        "quantity": "str",
+        "value": "float64",
+    }
+    return pd.DataFrame(list(rows), columns=list(columns)).astype(columns)

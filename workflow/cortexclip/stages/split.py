@@ -1,0 +1,36 @@
+"""Stage: dataset and protocol -> which samples train, choose and are scored."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from cortexclip.data import dataset as datasets
+from cortexclip.log import logger
+from cortexclip.protocols import make_split
+from cortexclip.runs import write_parquet
+from cortexclip.seeds import derive_seed
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dataset", required=True, help="labelled dataset (.nc)")
+    parser.add_argument("--protocol", required=True, help="name of the protocol")
+    parser.add_argument("--entry", required=True, type=json.loads, help="its entry in protocols.yaml, as JSON")
+    parser.add_argument("--base-seed", required=True, type=int)
+    parser.add_argument("--output", required=True, help="table of fold, role and sample (.parquet)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    dataset = datasets.read(arguments.dataset)
+    name = dataset.attrs["name"]
+    seed = derive_seed(arguments.base_seed, name, arguments.protocol, "split")
+    split = make_split(arguments.entry, dataset.part.values, dataset.stimulus.values, seed)
+    write_parquet(arguments.output, split)
+    counts = split.groupby("role").size()
+    logger.info(
+        "split %s/%s: %d folds; %d rows to train, %d to choose, %d to score",
+        arguments.protocol,
+        name,
+        split.fold.nunique(),
+        *(counts.get(role, 0) for role in ("train", "select", "score")),
+    )

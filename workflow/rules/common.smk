@@ -1,0 +1,82 @@
+# What every rules file uses: the checked configuration, the code digests and the functions that name inputs.
+import os
+import re
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, f"{workflow.basedir}/workflow")
+
+from cortexclip.config import compact, data_folder, encoder_settings, load, plan
+from cortexclip.errors import InputError
+from cortexclip.files import sha256
+from cortexclip.provenance import code_digest
+from cortexclip.summary import closing, opening
+
+try:
+    CONFIG = load(config, workflow.basedir)
+    DATA_DIR = data_folder(config)
+except InputError as error:
+    raise WorkflowError(str(error))
+
+# Jobs run this interpreter's "python" (a conda environment's own comes before it) and find the library beside the rules.
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [f"{workflow.basedir}/workflow", *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+if DATA_DIR:
+    os.environ["CORTEXCLIP_DATA"] = str(DATA_DIR)
+
+ROOT = os.path.relpath(workflow.basedir)
+PUBLISHED = f"{ROOT}/config/published.yaml"
+PLAN = compact(plan(CONFIG))
+SUFFIXES = ["png", "pdf"]
+FIGURES = ["reconstructions"]
+if any(run.stochastic for run in CONFIG.runs.values()):
+    FIGURES.append("training_curves")
+if any(run.encoder for run in CONFIG.runs.values()):
+    FIGURES.extend(["retrieved", "similarity", "similarity_distribution"])
+
+
+def digest(stage, *modules):
+    """Digest of the code of a stage and of modules that it loads by name."""
+    return code_digest(f"cortexclip.stages.{stage}", *modules)
+
+
+def files(kind, names):
+    """Raw files of datasets or weights of encoders, by the name of their entry."""
+    entries = CONFIG.datasets if kind == "data" else CONFIG.encoders
+    return {entries[name]["file"]: name for name in names if "file" in entries[name]}
+
+
+def training_entry(wildcards):
+    """What a training job needs of its method's entry; a changed title or note retrains nothing."""
+    entry = method_of(wildcards)
+    return compact({key: entry[key] for key in ("module", "settings", "by_size", "by_dataset") if key in entry})
+
+
+def method_of(wildcards):
+    """The entry in methods.yaml of a run."""
+    return CONFIG.methods[CONFIG.runs[wildcards.run].method]
+
+
+def features_of(wildcards):
+    """The embeddings that a run needs, if it needs any."""
+    encoder = CONFIG.runs[wildcards.run].encoder
+    return [f"results/features/{wildcards.dataset}/{encoder}.nc"] if encoder else []
+
+
+def pattern(names):
+    """A wildcard constraint that allows these names only."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+wildcard_constraints:
+    dataset=pattern(CONFIG.datasets),
+    protocol=pattern(CONFIG.protocols),
+    run=pattern(CONFIG.runs),
+    encoder=pattern(CONFIG.encoders),
+
+
+DATA_FILES = files("data", CONFIG.datasets)
+WEIGHT_FILES = files("weights", CONFIG.encoders)

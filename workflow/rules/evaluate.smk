@@ -1,0 +1,27 @@
+# Stage: predictions and the stimuli -> the tidy score table of a run, and its similarity matrix.
+rule evaluate:
+    input:
+        dataset="results/data/{dataset}.nc",
+        predictions="results/runs/{protocol}/{dataset}/{run}/predictions.nc",
+        features=features_of,
+    output:
+        scores="results/scores/{protocol}/{dataset}/{run}.parquet",
+        similarity="results/scores/{protocol}/{dataset}/{run}.similarity.nc",
+    log:
+        "results/logs/evaluate/{protocol}/{dataset}/{run}.log",
+    benchmark:
+        "results/benchmarks/evaluate/{protocol}/{dataset}/{run}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        gpu=0,
+    params:
+        features=lambda wildcards, input: f"--features {input.features}" if input.features else "",
+        code=digest("evaluate"),
+    shell:
+        "python -m cortexclip evaluate --log {log:q} --threads {threads} --dataset {input.dataset:q}"
+        " --predictions {input.predictions:q} {params.features} --scores {output.scores:q}"
+        " --similarity {output.similarity:q}"

@@ -1,0 +1,44 @@
+# Stage: the address or the folder that an entry names -> a raw file with the right checksum.
+rule fetch_data:
+    output:
+        "resources/data/{file}",
+    log:
+        "results/logs/fetch/{file}.log",
+    benchmark:
+        "results/benchmarks/fetch/{file}.tsv"
+    wildcard_constraints:
+        file=pattern(DATA_FILES),
+    conda:
+        "../../envs/fetch.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=60,
+        gpu=0,
+    params:
+        name=lambda wildcards: DATA_FILES[wildcards.file],
+        catalogue=f"{workflow.basedir}/config/datasets.yaml",
+    shell:
+        "python -m cortexclip fetch --log {log:q} --strict --kind data --names {params.name:q}"
+
+
+rule fetch_weights:
+    output:
+        "resources/weights/{file}",
+    log:
+        "results/logs/fetch/{file}.log",
+    benchmark:
+        "results/benchmarks/fetch/{file}.tsv"
+    wildcard_constraints:
+        file=pattern(WEIGHT_FILES),
+    conda:
+        "../../envs/fetch.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=60,
+        gpu=0,
+    params:
+        name=lambda wildcards: WEIGHT_FILES[wildcards.file],
+    shell:
+        "python -m cortexclip fetch --log {log:q} --strict --kind weights --names {params.name:q}"

@@ -1,0 +1,58 @@
+# Stage: predictions, histories and scores -> figures.
+rule figures:
+    input:
+        dataset="results/data/{dataset}.nc",
+        runs=expand(
+            "results/runs/{{protocol}}/{{dataset}}/{run}/{file}",
+            run=CONFIG.runs,
+            file=["predictions.nc", "history.parquet"],
+        ),
+        scores=expand("results/scores/{{protocol}}/{{dataset}}/{run}.parquet", run=CONFIG.runs),
+        similarity=expand("results/scores/{{protocol}}/{{dataset}}/{run}.similarity.nc", run=CONFIG.runs),
+    output:
+        expand("results/figures/{figure}.{{protocol}}.{{dataset}}.{suffix}", figure=FIGURES, suffix=SUFFIXES),
+    log:
+        "results/logs/figures/{protocol}/{dataset}.log",
+    benchmark:
+        "results/benchmarks/figures/{protocol}/{dataset}.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        gpu=0,
+    params:
+        plan=PLAN,
+        figures=",".join(FIGURES),
+        code=digest("figures"),
+    shell:
+        "python -m cortexclip figures --log {log:q} --threads {threads} --plan {params.plan:q}"
+        " --dataset {input.dataset:q} --protocol {wildcards.protocol:q} --figures {params.figures}"
+        " --results results --output results/figures"
+
+
+rule overview:
+    input:
+        "results/tables/comparison.csv",
+    output:
+        expand("results/figures/mse_by_method.{suffix}", suffix=SUFFIXES),
+    log:
+        "results/logs/overview.log",
+    benchmark:
+        "results/benchmarks/overview.tsv"
+    conda:
+        "../../envs/overview.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        gpu=0,
+    params:
+        plan=PLAN,
+        published=PUBLISHED,
+        published_sha256=sha256(PUBLISHED),
+        code=digest("overview"),
+    shell:
+        "python -m cortexclip overview --log {log:q} --threads {threads} --plan {params.plan:q} --table {input:q}"
+        " --published {params.published:q} --output results/figures"

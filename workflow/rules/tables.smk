@@ -1,0 +1,33 @@
+# Stage: all scores and the published numbers -> the comparison tables.
+rule tables:
+    input:
+        expand(
+            "results/scores/{protocol}/{dataset}/{run}.parquet",
+            protocol=CONFIG.protocols,
+            dataset=CONFIG.datasets,
+            run=CONFIG.runs,
+        ),
+    output:
+        expand("results/tables/{table}.{suffix}", table=["comparison", "retrieval"], suffix=["csv", "md", "tex"]),
+    log:
+        "results/logs/tables.log",
+    benchmark:
+        "results/benchmarks/tables.tsv"
+    conda:
+        "../../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        gpu=0,
+    params:
+        plan=PLAN,
+        published=PUBLISHED,
+        published_sha256=sha256(PUBLISHED),
+        resamples=CONFIG.settings["bootstrap_resamples"],
+        base_seed=CONFIG.settings["base_seed"],
+        code=digest("tables"),
+    shell:
+        "python -m cortexclip tables --log {log:q} --threads {threads} --plan {params.plan:q} --scores results/scores"
+        " --published {params.published:q} --resamples {params.resamples} --base-seed {params.base_seed}"
+        " --output results/tables"

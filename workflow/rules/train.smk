@@ -1,0 +1,45 @@
+# Stage: a dataset, its split, its features and a method -> predictions of every fold and seed.
+def encoder_option(wildcards):
+    """The command-line option that names a run's embedding space, if it has one."""
+    encoder = CONFIG.runs[wildcards.run].encoder
+    return f"--encoder {encoder}" if encoder else ""
+
+
+rule train:
+    input:
+        dataset="results/data/{dataset}.nc",
+        split="results/splits/{protocol}/{dataset}.parquet",
+        features=features_of,
+    output:
+        predictions="results/runs/{protocol}/{dataset}/{run}/predictions.nc",
+        history="results/runs/{protocol}/{dataset}/{run}/history.parquet",
+        weights="results/runs/{protocol}/{dataset}/{run}/weights.safetensors",
+        record="results/runs/{protocol}/{dataset}/{run}/run.json",
+    log:
+        "results/logs/train/{protocol}/{dataset}/{run}.log",
+    benchmark:
+        "results/benchmarks/train/{protocol}/{dataset}/{run}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * method_of(wildcards).get("resources", {}).get("mem_mb", 2000),
+        runtime=lambda wildcards: method_of(wildcards).get("resources", {}).get("runtime", 60),
+        gpu=lambda wildcards: method_of(wildcards).get("resources", {}).get("gpu", 0),
+    params:
+        entry=training_entry,
+        optimistic=lambda wildcards: "--optimistic" if CONFIG.protocols[wildcards.protocol]["optimistic"] else "",
+        method=lambda wildcards: CONFIG.runs[wildcards.run].method,
+        encoder=encoder_option,
+        features=lambda wildcards, input: f"--features {input.features}" if input.features else "",
+        seeds=CONFIG.settings["seeds"],
+        base_seed=CONFIG.settings["base_seed"],
+        save_weights=CONFIG.settings["save_weights"],
+        code=lambda wildcards: digest("train", method_of(wildcards)["module"]),
+    shell:
+        "python -m cortexclip train --log {log:q} --threads {threads} --dataset {input.dataset:q}"
+        " --split {input.split:q} {params.features} --protocol {wildcards.protocol:q} {params.optimistic}"
+        " --method {params.method:q} {params.encoder} --entry {params.entry:q}"
+        " --seeds {params.seeds} --base-seed {params.base_seed} --save-weights {params.save_weights}"
+        " --code {params.code} --predictions {output.predictions:q} --history {output.history:q}"
+        " --weights {output.weights:q} --record {output.record:q}"
