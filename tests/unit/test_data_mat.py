@@ -284,6 +284,11 @@ BAD_FILES = {
         {},
         ["cannot be read as a MATLAB file"],
     ),
+    "name with a line break": (
+        bytes_changed(lambda content: content.replace(b"stimTest", b"stim\nest")),
+        {},
+        ["no array 'stimTest'", "stim\\nest"],
+    ),
     "another sha256": (changed(), {"sha256": "0" * 64}, ["sha256", "0" * 64, "fetch it again"]),
     "missing array": (changed(stimTest=None), {}, ["no array 'stimTest'", "found", "Did you mean 'stimTrn'"]),
     "missing labels": (changed(labelTrn=None), {}, ["no array 'labelTrn'", "labels: none"]),

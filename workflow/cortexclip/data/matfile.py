@@ -210,7 +210,7 @@ def _load_hdf5(path: Path, names: list[str]) -> dict[str, np.ndarray]:
         for name in names:
             item = file[name]
             kind = item.attrs.get("MATLAB_class", b"")
-            kind = kind.decode("latin-1") if isinstance(kind, bytes) else str(kind)
+            kind = _printable(kind.decode("latin-1") if isinstance(kind, bytes) else str(kind))
             if not isinstance(item, h5py.Dataset):
                 raise InputError(f"{path}: '{name}' is a {kind or 'group'} array, expected numbers.")
             if not kind:
@@ -228,7 +228,13 @@ def _load_hdf5(path: Path, names: list[str]) -> dict[str, np.ndarray]:
         return arrays
 
 
+def _printable(text: str) -> str:
+    """Text of a file as it may stand in a message: a damaged one may hold line breaks."""
+    return text if text.isprintable() else ascii(text)
+
+
 def _check_present(path: Path, names: list[str], found: list[str]) -> None:
+    found = [_printable(name) for name in found]
     for name in names:
         if name not in found:
             raise InputError(
