@@ -1,0 +1,314 @@
+"""The tidy table of scores: one row for each metric, seed and scored sample of one trained method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import union_categoricals
+
+from cortexclip.errors import InputError
+from cortexclip.evaluation import retrieval
+from cortexclip.evaluation.metrics import METRICS, embedding_identification
+
+COLUMNS = ["dataset", "protocol", "method", "encoder", "fold", "seed", "sample", "stimulus", "metric", "value"]
+NAMES = ["dataset", "protocol", "method", "encoder", "stimulus", "metric"]
+"""The columns that hold names, stored as categories."""
+
+NEAREST = "_nearest"
+"""Suffix of a method's name for its second readout: the retrieved stimulus shown as the reconstruction."""
+
+
+def score_predictions(
+    *,
+    dataset: str,
+    protocol: str,
+    method: str,
+    encoder: str,
+    folds: np.ndarray,
+    samples: np.ndarray,
+    stimuli: np.ndarray,
+    stimulus_ids: np.ndarray,
+    images: np.ndarray | None = None,
+    nearest_images: np.ndarray | None = None,
+    embeddings: np.ndarray | None = None,
+    image_embeddings: np.ndarray | None = None,
+    gallery_embeddings: np.ndarray | None = None,
+    gallery_ids: np.ndarray | None = None,
+    seeds: Sequence[int] | None = None,
+) -> pd.DataFrame:
+    """Score the predictions of one method on one dataset and protocol, all folds and seeds at once.
+
+    Identification, and retrieval in the gallery ``test``, compare a sample with the distinct stimuli of the scored
+    part of its own fold; the gallery ``all`` are all stimuli given in ``gallery_ids``. Values are not clipped
+    beforehand: images are scored as they were predicted.
+
+    Parameters
+    ----------
+    dataset, protocol, method, encoder : str
+        Written into every row; ``encoder`` is "none" for a method without one.
+    folds, samples : int arrays of shape (n_samples,)
+        Fold in which each scored sample was scored, and its number in the dataset; a pair of them occurs once.
+    stimuli : array of shape (n_samples, y, x), in 0..1
+        What was shown. Equal ids have equal images.
+    stimulus_ids : array of shape (n_samples,)
+        Identity of what was shown.
+    images : array of shape (n_seeds, n_samples, y, x), optional
+        Predicted images. A deterministic method has one seed.
+    nearest_images : array of shape (n_seeds, n_samples, y, x), optional
+        The stimulus nearest to each prediction, scored under the method's name with the suffix ``_nearest``.
+    embeddings : array of shape (n_seeds, n_samples, n_features), optional
+        Predicted embeddings: retrieval metrics and ``embedding_identification``.
+    image_embeddings : array of shape (n_seeds, n_samples, n_features), optional
+        What the encoder makes of the predicted ``images``: ``clip_identification``.
+    gallery_embeddings : array of shape (n_gallery, n_features)
+        Embeddings of the dataset's distinct stimuli, required by the two above.
+    gallery_ids : array of shape (n_gallery,)
+        Identity of each, among them all of ``stimulus_ids``.
+    seeds : sequence of int, optional
+        Number of each seed, from 0 if not given.
+
+    Returns
+    -------
+    DataFrame with the columns `COLUMNS`
+        Ordered by readout, metric (as in `METRICS`), seed, fold and sample, whatever the order of the samples given.
+        A value that is not defined (a constant image has no correlation) is a row with NaN.
+
+    Raises
+    ------
+    InputError
+        If arrays do not fit together, a stimulus is not finite or not the same in all its trials, or a stimulus is
+        missing in the gallery.
+    """
+    samples = _numbers("samples", samples)
+    folds = _per_sample("folds", _numbers("folds", folds), len(samples))
+    order = np.lexsort((samples, folds))
+    samples, folds = samples[order], folds[order]
+    ids = _per_sample("stimulus_ids", np.asarray(stimulus_ids).astype(str), len(order))[order]
+    stimuli = _per_sample("stimuli", np.asarray(stimuli, dtype=float), len(order))[order]
+    _check_samples(folds, samples, stimuli, ids)
+    given = [
+        _prediction("images", images, 4, len(order)),
+        _prediction("nearest_images", nearest_images, 4, len(order)),
+        _prediction("embeddings", embeddings, 3, len(order)),
+        _prediction("image_embeddings", image_embeddings, 3, len(order)),
+    ]
+    names = ["images", "nearest_images", "embeddings", "image_embeddings"]
+    predictions = {name: array[:, order] for name, array in zip(names, given, strict=True) if array is not None}
+    seeds = _seed_numbers(predictions, seeds)
+    parts = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+    blocks: dict[tuple[str, str], np.ndarray] = {}
+
+    for readout, name in [(method, "images"), (method + NEAREST, "nearest_images")]:
+        if name in predictions:
+            for metric, values in _image_scores(predictions[name], stimuli, ids, parts).items():
+                blocks[readout, metric] = values
+    if "embeddings" in predictions or "image_embeddings" in predictions:
+        gallery, index = _gallery(gallery_embeddings, gallery_ids, ids)
+        if "image_embeddings" in predictions:
+            blocks[method, "clip_identification"] = _by_part(
+                predictions["image_embeddings"], parts, lambda values, part: _identified(values, part, gallery, index)
+            )
+        if "embeddings" in predictions:
+            for metric, values in _embedding_scores(predictions["embeddings"], gallery, index, parts).items():
+                blocks[method, metric] = values
+
+    metric_order = {name: number for number, name in enumerate(METRICS)}
+    keys = sorted(blocks, key=lambda key: (key[0] != method, metric_order[key[1]]))
+    rows = len(seeds) * len(samples)
+    readouts, metrics = list(dict.fromkeys(key[0] for key in keys)), list(METRICS)
+    stimulus = pd.Categorical(ids)
+    return pd.DataFrame(
+        {
+            "dataset": _constant(dataset, rows * len(keys)),
+            "protocol": _constant(protocol, rows * len(keys)),
+            "method": _codes(np.repeat([readouts.index(key[0]) for key in keys], rows), readouts),
+            "encoder": _constant(encoder, rows * len(keys)),
+            "fold": np.tile(folds.astype(np.int32), len(seeds) * len(keys)),
+            "seed": np.tile(np.repeat(seeds, len(samples)), len(keys)),
+            "sample": np.tile(samples.astype(np.int32), len(seeds) * len(keys)),
+            "stimulus": _codes(np.tile(stimulus.codes, len(seeds) * len(keys)), list(stimulus.categories)),
+            "metric": _codes(np.repeat([metrics.index(key[1]) for key in keys], rows), metrics),
+            "value": np.concatenate([blocks[key].ravel() for key in keys]),
+        },
+        columns=COLUMNS,
+    )
+
+
+def combine_scores(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One table of the rows of several score tables, in the order given, with names kept as categories.
+
+    Raises
+    ------
+    InputError
+        If a table lacks one of `COLUMNS`, or none is given.
+    """
+    if not tables:
+        raise InputError("scores: no table given; expected at least one. Run a method first.")
+    for number, table in enumerate(tables):
+        if missing := [column for column in COLUMNS if column not in table]:
+            raise InputError(
+                f"scores: table {number} lacks the columns {', '.join(missing)}. Score the predictions again."
+            )
+    columns = {}
+    for column in COLUMNS:
+        parts = [table[column] for table in tables]
+        if column in NAMES:
+            parts = [pd.Categorical(part.astype(str)) if part.dtype != "category" else part.array for part in parts]
+            columns[column] = union_categoricals(parts, sort_categories=True)
+        else:
+            columns[column] = np.concatenate([part.to_numpy() for part in parts])
+    return pd.DataFrame(columns, columns=COLUMNS)
+
+
+def _image_scores(
+    images: np.ndarray, stimuli: np.ndarray, ids: np.ndarray, parts: list[np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Values (seed, sample) of every image metric, each fold's scored part by itself."""
+    return {
+        name: _by_part(
+            images, parts, lambda values, part, compute=metric.of_images: compute(values, stimuli[part], ids[part])
+        )
+        for name, metric in METRICS.items()
+        if metric.of_images is not None
+    }
+
+
+def _embedding_scores(
+    embeddings: np.ndarray, gallery: np.ndarray, index: np.ndarray, parts: list[np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Values (seed, sample) of every metric of predicted embeddings; ``index`` is the true row of the gallery."""
+    shape = embeddings.shape[:2]
+    scores = {
+        "embedding_identification": _by_part(
+            embeddings, parts, lambda values, part: _identified(values, part, gallery, index)
+        )
+    }
+    for part in parts:
+        similarity = retrieval.similarity_matrix(embeddings[:, part], gallery)
+        shown, column = np.unique(index[part], return_inverse=True)
+        forward = {
+            "test": retrieval.forward_ranking(similarity[..., shown], column),
+            "all": retrieval.forward_ranking(similarity, index[part]),
+        }
+        backward = retrieval.backward_ranking(similarity, index[part])
+        for name, metric in METRICS.items():
+            if metric.of_forward is not None:
+                values = metric.of_forward(forward[metric.gallery])
+            elif metric.of_backward is not None:
+                values = metric.of_backward(backward)
+            else:
+                continue
+            scores.setdefault(name, np.empty(shape))[:, part] = values
+    return scores
+
+
+def _identified(predicted: np.ndarray, part: np.ndarray, gallery: np.ndarray, index: np.ndarray) -> np.ndarray:
+    return embedding_identification(predicted, gallery[index[part]], index[part])
+
+
+def _by_part(predicted: np.ndarray, parts: list[np.ndarray], compute) -> np.ndarray:
+    values = np.empty(predicted.shape[:2])
+    for part in parts:
+        values[:, part] = compute(predicted[:, part], part)
+    return values
+
+
+def _numbers(name: str, values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values)
+    if values.ndim != 1 or not len(values) or not np.issubdtype(values.dtype, np.integer):
+        raise InputError(
+            f"{name}: found {values.dtype} of shape {values.shape}; expected whole numbers, one per scored sample."
+        )
+    return values
+
+
+def _per_sample(name: str, values: np.ndarray, samples: int) -> np.ndarray:
+    if values.shape[:1] != (samples,):
+        raise InputError(f"{name}: found shape {values.shape}; expected {samples} scored samples along the first axis.")
+    return values
+
+
+def _check_samples(folds: np.ndarray, samples: np.ndarray, stimuli: np.ndarray, ids: np.ndarray) -> None:
+    repeated = (np.diff(folds) == 0) & (np.diff(samples) == 0)
+    if repeated.any():
+        place = int(np.argmax(repeated))
+        raise InputError(
+            f"samples: sample {samples[place]} is scored twice in fold {folds[place]}. Give each (fold, sample) once."
+        )
+    finite = np.isfinite(stimuli).all(axis=tuple(range(1, stimuli.ndim)))
+    if not finite.all():
+        raise InputError(
+            f"stimuli: the image of sample {samples[np.argmin(finite)]} holds NaN or infinity. Repair the dataset."
+        )
+    _, first, stimulus = np.unique(ids, return_index=True, return_inverse=True)
+    same = (stimuli == stimuli[first][stimulus]).all(axis=tuple(range(1, stimuli.ndim)))
+    if not same.all():
+        place = int(np.argmin(same))
+        raise InputError(
+            f"stimuli: samples {samples[first[stimulus[place]]]} and {samples[place]} have the stimulus id "
+            f"{ids[place]} but different images. Give different images different ids."
+        )
+
+
+def _prediction(name: str, array: np.ndarray | None, ndim: int, samples: int) -> np.ndarray | None:
+    if array is None:
+        return None
+    array = np.asarray(array)
+    if array.ndim != ndim or array.shape[1] != samples:
+        axes = "(seed, sample, y, x)" if ndim == 4 else "(seed, sample, feature)"
+        raise InputError(f"{name}: found shape {array.shape}; expected {axes} with {samples} scored samples.")
+    return array
+
+
+def _seed_numbers(predictions: dict[str, np.ndarray], seeds: Sequence[int] | None) -> np.ndarray:
+    counts = {name: len(array) for name, array in predictions.items()}
+    if not counts:
+        raise InputError("predictions: neither images nor embeddings given; expected at least one of them.")
+    if len(set(counts.values())) > 1 or 0 in counts.values():
+        raise InputError(f"predictions: found numbers of seeds {counts}; expected the same, at least 1, in all arrays.")
+    count = next(iter(counts.values()))
+    numbers = np.arange(count) if seeds is None else np.asarray(seeds)
+    if numbers.shape != (count,) or len(np.unique(numbers)) != count:
+        raise InputError(f"seeds: found {numbers.tolist()}; expected {count} different numbers, one per prediction.")
+    return numbers.astype(np.int32)
+
+
+def _gallery(
+    embeddings: np.ndarray | None, gallery_ids: np.ndarray | None, ids: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gallery embeddings (stimulus, feature) and the row of the true stimulus of every sample."""
+    if embeddings is None or gallery_ids is None:
+        raise InputError(
+            "gallery: gallery_embeddings and gallery_ids are missing; embeddings are scored against them. "
+            "Give the embeddings of the dataset's distinct stimuli."
+        )
+    embeddings, gallery_ids = np.asarray(embeddings, dtype=float), np.asarray(gallery_ids).astype(str)
+    if embeddings.ndim != 2 or gallery_ids.shape != embeddings.shape[:1]:
+        raise InputError(
+            f"gallery: found embeddings {embeddings.shape} and ids {gallery_ids.shape}; expected (stimulus, feature) "
+            "and one id for each stimulus."
+        )
+    rows = {identity: row for row, identity in enumerate(gallery_ids)}
+    if len(rows) != len(gallery_ids):
+        raise InputError("gallery_ids: a stimulus occurs twice. Give each distinct stimulus once.")
+    if missing := sorted(set(ids) - set(rows)):
+        raise InputError(
+            f"gallery_ids: the scored stimulus {missing[0]} ({len(missing)} in all) is missing. Encode all stimuli."
+        )
+    usable = np.isfinite(embeddings).all(axis=-1) & embeddings.any(axis=-1)
+    if not usable.all():
+        raise InputError(
+            f"gallery_embeddings: the embedding of stimulus {gallery_ids[np.argmin(usable)]} is zero or not finite. "
+            "Encode the stimuli again."
+        )
+    return embeddings, np.array([rows[identity] for identity in ids])
+
+
+def _constant(name: str, rows: int) -> pd.Categorical:
+    return _codes(np.zeros(rows, dtype=np.int8), [name])
+
+
+def _codes(codes: np.ndarray, names: list[str]) -> pd.Categorical:
+    return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype="str"))
