@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cortexclip.data import dataset, simulated
-from cortexclip.data.entries import read_catalogue
 from cortexclip.errors import InputError
 from cortexclip.files import sha256
+from cortexclip.schema import read_yaml
 from cortexclip.stages import simulate
 from scipy.signal import convolve2d
 from sklearn.linear_model import RidgeCV
@@ -41,7 +41,7 @@ def identification(true, predicted):
 
 
 def test_the_catalogue_entry_states_the_defaults(tmp_path):
-    entry = read_catalogue(CATALOGUE)["simulated"]
+    entry = read_yaml(CATALOGUE)["simulated"]
     assert simulated.parse_settings(entry["settings"]) == simulated.Settings()
     assert set(entry["settings"]) == set(simulated.Settings.__dataclass_fields__)
     run_simulate(tmp_path / "simulated.nc", entry)

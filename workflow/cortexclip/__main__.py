@@ -31,7 +31,9 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 def main(argv: list[str] | None = None) -> int:
     """Run one stage; returns the exit status: 0, 2 for bad input, 1 for anything else that failed."""
     parser = argparse.ArgumentParser(prog="cortexclip", description=__doc__.splitlines()[0])
-    parser.add_argument("stage", choices=STAGES, metavar="STAGE", help="; ".join(f"{k}: {v}" for k, v in STAGES.items()))
+    parser.add_argument(
+        "stage", choices=STAGES, metavar="STAGE", help="; ".join(f"{k}: {v}" for k, v in STAGES.items())
+    )
     argv = sys.argv[1:] if argv is None else argv
     name = parser.parse_args(argv[:1]).stage
 

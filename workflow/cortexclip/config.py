@@ -5,20 +5,16 @@ Imports nothing heavy, since Snakemake reads it at every start.
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import jsonschema
-import yaml
-
-from cortexclip.errors import InputError
+from cortexclip.errors import InputError, nearest
+from cortexclip.schema import check, read_yaml
 
 CATALOGUES = ("datasets", "protocols", "methods", "encoders")
-SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 
 
 @dataclass(frozen=True)
@@ -50,46 +46,6 @@ class Configuration:
     encoders: dict[str, dict]
     unavailable: dict[str, str]
     runs: dict[str, Run]
-
-
-def read_yaml(path: str | os.PathLike) -> dict:
-    """Read a YAML file safely; raises InputError if it is missing, not YAML or not a mapping."""
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: found {type(content).__name__}, expected a mapping of keys to values.")
-    return content
-
-
-def check(content: object, schema: str, where: str) -> None:
-    """Check content against workflow/schemas/<schema>.schema.yaml; raises InputError that names key and remedy."""
-    validator = jsonschema.Draft202012Validator(read_yaml(SCHEMAS / f"{schema}.schema.yaml"))
-    errors = sorted(validator.iter_errors(content), key=lambda e: (len(e.absolute_path), str(e.absolute_path)))
-    if not errors:
-        return
-    error = errors[0]
-    key = ".".join(str(part) for part in error.absolute_path)
-    place = f"{where}: {key}" if key else where
-    if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
-        unknown = next(name for name in error.instance if name not in known)
-        raise InputError(f"{place}: unknown key '{unknown}'. {nearest(unknown, known)}")
-    if error.validator == "required":
-        missing = next(name for name in error.validator_value if name not in error.instance)
-        raise InputError(f"{place}: missing key '{missing}'. Add it; config/README.md explains it.")
-    described = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
-    raise InputError(f"{place}: {error.message}. {described}".rstrip())
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A sentence that names the known key closest to a mistyped one, or all known keys."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(known) or 'none'}."
 
 
 def merge(base: Mapping, changes: Mapping) -> dict:
@@ -152,7 +108,9 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
                 run = Run(method, encoder, stochastic[method])
                 runs[run.name] = run
     if not runs:
-        raise InputError("config.yaml: no method can run: all of them need an encoder that is not selected or not there.")
+        raise InputError(
+            "config.yaml: no method can run: all of them need an encoder that is not selected or not there."
+        )
     return Configuration(settings=settings, unavailable=unavailable, runs=runs, **chosen)
 
 
@@ -232,8 +190,8 @@ def locate(file: str, kind: str, data_dir: Path | None) -> Path | None:
 
 
 def encoder_settings(entry: Mapping, root: str | os.PathLike) -> dict:
-    """An encoder's settings with the path of its weights, relative to the working folder where that is the root."""
-    settings = dict(entry["settings"])
+    """An encoder's module and settings with the place of its weights, relative to the working folder."""
+    settings = {"module": entry["module"], **entry["settings"]}
     if "file" in entry:
         settings["weights"] = str(Path("resources/weights") / entry["file"])
     if "shipped" in entry:

@@ -25,7 +25,9 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:40]}.", suffix=target.suffix)
     except OSError as error:
-        raise InputError(f"{target}: cannot write here ({error.strerror}). Choose a folder that can be written.") from error
+        raise InputError(
+            f"{target}: cannot write here ({error.strerror}). Choose a writable folder."
+        ) from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -56,7 +58,9 @@ def read_json(path: str | os.PathLike) -> object:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
     except ValueError as error:
-        raise InputError(f"{path}: not valid JSON ({error}). Delete it; the run that made it will make it again.") from error
+        raise InputError(
+            f"{path}: not valid JSON ({error}). Delete it; the run that made it will make it again."
+        ) from error
 
 
 def sha256(path: str | os.PathLike) -> str:

@@ -41,7 +41,7 @@ def machine() -> dict[str, str]:
     return {"python": platform.python_version(), "system": platform.platform(), "processor": platform.machine()}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _content(file: str) -> bytes:
     return (PACKAGE.parent / file).read_bytes()
 
@@ -55,7 +55,7 @@ def _file_of(module: str) -> str | None:
     return None
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _direct_imports(file: str) -> frozenset[str]:
     found: set[str] = set()
     for node in ast.walk(ast.parse(_content(file))):
@@ -73,7 +73,7 @@ def _direct_imports(file: str) -> frozenset[str]:
     return frozenset(found)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _closure(module: str) -> frozenset[str]:
     start = _file_of(module)
     if start is None:

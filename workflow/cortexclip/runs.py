@@ -58,9 +58,11 @@ def read_netcdf(path: str | os.PathLike) -> xr.Dataset:
         with xr.open_dataset(path, engine="h5netcdf") as dataset:
             return dataset.load()
     except FileNotFoundError as error:
-        raise InputError(f"{path}: missing. Run the workflow again; it will be made.") from error
+        raise InputError(f"{path}: missing. Run the workflow again.") from error
     except Exception as error:  # damaged HDF5 raises OSError, KeyError, RuntimeError and others
-        raise InputError(f"{path}: damaged ({error}). Delete it and run the workflow again; it will be made.") from error
+        raise InputError(
+            f"{path}: damaged ({error}). Delete it and run the workflow again."
+        ) from error
 
 
 def read_parquet(path: str | os.PathLike) -> pd.DataFrame:
@@ -68,9 +70,11 @@ def read_parquet(path: str | os.PathLike) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: missing. Run the workflow again; it will be made.") from error
+        raise InputError(f"{path}: missing. Run the workflow again.") from error
     except Exception as error:  # damaged files raise ArrowInvalid, OSError and others
-        raise InputError(f"{path}: damaged ({error}). Delete it and run the workflow again; it will be made.") from error
+        raise InputError(
+            f"{path}: damaged ({error}). Delete it and run the workflow again."
+        ) from error
 
 
 def write_parquet(path: str | os.PathLike, table: pd.DataFrame) -> None:

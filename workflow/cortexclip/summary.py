@@ -51,11 +51,17 @@ def short_table(path: Path, titles: dict[str, str], metric: str = "mse") -> str:
 
     header = [["", *(dataset for dataset, _ in columns)], ["mse [95 % interval]", *(p for _, p in columns)]]
     body = [
-        [method + (f" ({encoder})" if encoder != "none" else ""), *(value(cells.get((method, encoder, *c))) for c in columns)]
+        [
+            method + (f" ({encoder})" if encoder != "none" else ""),
+            *(value(cells.get((method, encoder, *c))) for c in columns),
+        ]
         for method, encoder in names
     ]
     widths = [max(len(line[i]) for line in header + body) for i in range(len(columns) + 1)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in header + body)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in header + body
+    )
 
 
 def _missing(unavailable: dict[str, str]) -> list[str]:

@@ -49,6 +49,13 @@ def files(kind, names):
     return {entries[name]["file"]: name for name in names if "file" in entries[name]}
 
 
+def fetched(kind, name):
+    """What fetching needs of an entry; a changed note or setting fetches nothing again."""
+    entry = (CONFIG.datasets if kind == "data" else CONFIG.encoders)[name]
+    keys = ("file", "addresses", "sha256", "how")
+    return compact({kind: {name: {key: entry[key] for key in keys if key in entry}}})
+
+
 def training_entry(wildcards):
     """What a training job needs of its method's entry; a changed title or note retrains nothing."""
     entry = method_of(wildcards)

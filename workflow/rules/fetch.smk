@@ -16,10 +16,9 @@ rule fetch_data:
         runtime=60,
         gpu=0,
     params:
-        name=lambda wildcards: DATA_FILES[wildcards.file],
-        catalogue=f"{workflow.basedir}/config/datasets.yaml",
+        entries=lambda wildcards: fetched("data", DATA_FILES[wildcards.file]),
     shell:
-        "python -m cortexclip fetch --log {log:q} --strict --kind data --names {params.name:q}"
+        "python -m cortexclip fetch --log {log:q} --strict --entries {params.entries:q}"
 
 
 rule fetch_weights:
@@ -39,6 +38,6 @@ rule fetch_weights:
         runtime=60,
         gpu=0,
     params:
-        name=lambda wildcards: WEIGHT_FILES[wildcards.file],
+        entries=lambda wildcards: fetched("weights", WEIGHT_FILES[wildcards.file]),
     shell:
-        "python -m cortexclip fetch --log {log:q} --strict --kind weights --names {params.name:q}"
+        "python -m cortexclip fetch --log {log:q} --strict --entries {params.entries:q}"

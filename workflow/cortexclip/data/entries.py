@@ -1,16 +1,11 @@
-"""Catalogues: YAML files that map a name to an entry (a dataset, a set of weights), and the checks of their keys."""
+"""An entry of datasets.yaml as it reaches a stage: parsed from JSON, its keys checked, turned into attributes."""
 
 from __future__ import annotations
 
-import difflib
 import json
-import os
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
-import yaml
-
-from cortexclip.errors import InputError
+from cortexclip.errors import InputError, check_keys
 
 # The keys of an entry of datasets.yaml; config/datasets.yaml explains each.
 DATASET_KEYS = (
@@ -30,42 +25,6 @@ DATASET_KEYS = (
     "pixel_order",
     "labels",
 )
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """The hint "Did you mean 'x'?" with the known word closest to ``word``, or "" if none is close."""
-    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
-    return f" Did you mean '{close[0]}'?" if close else ""
-
-
-def check_keys(given: Mapping[str, object], known: Iterable[str], where: str) -> None:
-    """Raise InputError for the first key of ``given`` that is not in ``known``, naming the nearest known one."""
-    known = list(known)
-    for key in given:
-        if key not in known:
-            raise InputError(f"{where}: unknown key '{key}'.{nearest(key, known)} Known keys: {', '.join(known)}.")
-
-
-def read_catalogue(path: str | os.PathLike) -> dict[str, dict]:
-    """Read a catalogue (YAML; a mapping from names to entries).
-
-    Raises
-    ------
-    InputError
-        When the file is missing, not YAML, or not a mapping of mappings.
-    """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Give the path of a catalogue (YAML).") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())}).") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: holds {type(content).__name__}, expected a mapping from names to entries.")
-    for name, entry in content.items():
-        if not isinstance(name, str) or not isinstance(entry, dict):
-            raise InputError(f"{path}: entry '{name}' is {type(entry).__name__}, expected a mapping of keys to values.")
-    return content
 
 
 def parse_dataset_entry(text: str, name: str) -> dict:

@@ -15,9 +15,9 @@ import numpy as np
 import xarray as xr
 
 from cortexclip.data.dataset import MINIMUM_SAMPLES, labelled
-from cortexclip.data.entries import attributes, check_keys
+from cortexclip.data.entries import attributes
 from cortexclip.data.matfile import load_arrays
-from cortexclip.errors import InputError
+from cortexclip.errors import InputError, check_keys
 
 DEFAULT_ARRAYS = {
     "brain_train": "fmriTrn",

@@ -20,7 +20,6 @@ from typing import BinaryIO
 import h5py
 import numpy as np
 
-from cortexclip.data.entries import nearest
 from cortexclip.errors import InputError
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -238,8 +237,8 @@ def _check_present(path: Path, names: list[str], found: list[str]) -> None:
     for name in names:
         if name not in found:
             raise InputError(
-                f"{path}: has no array '{name}'; found {', '.join(sorted(set(found))) or 'no array at all'}."
-                f"{nearest(name, found)} Name its arrays under 'arrays' in the entry of the dataset"
+                f"{path}: has no array '{name}'; found {', '.join(sorted(set(found))) or 'no array at all'}. "
+                f"Name its arrays under 'arrays' in the entry of the dataset"
                 f"{', or set labels: none' if 'label' in name.lower() else ''}."
             )
         if found.count(name) > 1:

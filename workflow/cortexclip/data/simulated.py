@@ -19,8 +19,7 @@ from scipy.ndimage import zoom
 from sklearn.datasets import load_digits
 
 from cortexclip.data.dataset import labelled
-from cortexclip.data.entries import check_keys
-from cortexclip.errors import InputError
+from cortexclip.errors import InputError, check_keys
 from cortexclip.seeds import derive_seed
 
 N_CLASSES = 10

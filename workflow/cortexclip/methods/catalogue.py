@@ -16,7 +16,9 @@ def load_method(module: str) -> ModuleType:
     try:
         loaded = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise InputError(f"config/methods.yaml: no module '{module}' ({error}). Check its name and PYTHONPATH.") from error
+        raise InputError(
+            f"config/methods.yaml: no module '{module}' ({error}). Check its name and PYTHONPATH."
+        ) from error
     for name in ("Settings", "STOCHASTIC", "fit"):
         if not hasattr(loaded, name):
             raise InputError(f"{module}: a method's module defines {name}; see cortexclip/methods/interface.py.")

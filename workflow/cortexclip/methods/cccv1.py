@@ -50,9 +50,7 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
         make,
         batch_loss,
         settings.standardise,
-        TrainingSettings(
-            settings.epochs, settings.patience, settings.batch_size, settings.lr, settings.weight_decay
-        ),
+        TrainingSettings(settings.epochs, settings.patience, settings.batch_size, settings.lr, settings.weight_decay),
         seed,
         progress,
     )

@@ -76,9 +76,7 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
         make,
         batch_loss,
         settings.standardise,
-        TrainingSettings(
-            settings.epochs, settings.patience, settings.batch_size, settings.lr, settings.weight_decay
-        ),
+        TrainingSettings(settings.epochs, settings.patience, settings.batch_size, settings.lr, settings.weight_decay),
         seed,
         progress,
     )
@@ -96,9 +94,7 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
     samples = data.final
     gallery = samples.distinct()
     gallery_embedding, gallery_images = samples.embedding[gallery], samples.images[gallery]
-    readout = fit_ridge(
-        unit_length(gallery_embedding), gallery_images.reshape(len(gallery), -1), np.array([penalty])
-    )
+    readout = fit_ridge(unit_length(gallery_embedding), gallery_images.reshape(len(gallery), -1), np.array([penalty]))
     shape = samples.images.shape[1:]
 
     def read(network, brain) -> Prediction:

@@ -10,14 +10,13 @@ A method is one module named in config/methods.yaml. It defines
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from cortexclip.errors import InputError
+from cortexclip.errors import InputError, check_keys
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,8 @@ class Samples:
 class FitData:
     """The samples that a fit may use.
 
-    ``train`` is what parameters are fitted on while ``select`` chooses the epoch or a hyper-parameter. ``final`` is what
-    the decoder that is scored learns from: train and select together in the honest protocols (a refit with what
+    ``train`` is what parameters are fitted on while ``select`` chooses the epoch or a hyper-parameter. ``final`` is
+    what the decoder that is scored learns from: train and select together in the honest protocols (a refit with what
     selection chose), the training part alone in the protocols that select on the scored samples, as published.
     """
 
@@ -130,11 +129,7 @@ def make_settings(cls: type, values: Mapping[str, object], where: str):
     """
     fields = {f.name: f for f in dataclasses.fields(cls)}
     hints = typing.get_type_hints(cls)
-    for key in values:
-        if key not in fields:
-            near = difflib.get_close_matches(key, fields, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(fields) or 'none'}."
-            raise InputError(f"{where}: unknown setting '{key}'.{hint}")
+    check_keys(values, fields, f"{where}: settings")
     missing = [name for name in fields if name not in values]
     if missing:
         raise InputError(f"{where}: missing setting '{missing[0]}'. State every setting; see config/README.md.")

@@ -59,7 +59,9 @@ def fit_ridge(features: np.ndarray, targets: np.ndarray, penalties: np.ndarray) 
     squared_vectors = vectors**2
     errors = np.empty(len(penalties))
     for i, penalty in enumerate(penalties):
-        errors[i] = np.mean((targets - _leave_one_out(vectors, squared_vectors, eigenvalues, rotated, targets, penalty)) ** 2)
+        errors[i] = np.mean(
+            (targets - _leave_one_out(vectors, squared_vectors, eigenvalues, rotated, targets, penalty)) ** 2
+        )
     penalty = float(penalties[np.argmin(errors)])
     dual = vectors @ (rotated / (eigenvalues + penalty)[:, None])
     coefficients = centred.T @ dual

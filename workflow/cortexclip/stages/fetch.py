@@ -1,78 +1,91 @@
-"""Stage ``fetch``: a catalogue in, the files of its entries in place, and a report of what could be had."""
+"""Stage: the catalogues -> the data files and encoder weights that can be had, and a line about each."""
 
 from __future__ import annotations
 
 import argparse
-import os
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from pathlib import Path
 
-from cortexclip.data.entries import nearest, read_catalogue
-from cortexclip.data.fetch import CONNECT_SECONDS, Entry, fetch_all
-from cortexclip.errors import InputError
+from cortexclip.config import data_folder, merge
+from cortexclip.data.fetch import CONNECT_SECONDS, Entry, Outcome, fetch_all
+from cortexclip.errors import InputError, nearest
 from cortexclip.files import write_json
+from cortexclip.log import logger
+from cortexclip.schema import check, read_yaml
+
+# Where files of each kind go, and below which part of the data folder they may already be.
+PLACES = {"data": ("resources/data", "."), "weights": ("resources/weights", "weights")}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the stage."""
     parser.add_argument(
-        "--datasets-file", default="config/datasets.yaml", metavar="FILE", help="catalogue: names and their entries"
-    )
-    parser.add_argument("--names", default="", metavar="A,B", help="only these entries (default: all with a file)")
-    parser.add_argument("--destination", default="resources/data", metavar="DIR", help="where the files go")
-    parser.add_argument(
-        "--data-dir",
-        default=os.environ.get("CORTEXCLIP_DATA") or None,
-        metavar="DIR",
-        help="folder that may hold the files already (default: the variable CORTEXCLIP_DATA)",
+        "--configfile", default="config/config.yaml", help="what is compared; catalogues stand beside it"
     )
     parser.add_argument(
-        "--timeout",
-        type=float,
-        default=CONNECT_SECONDS,
-        metavar="SECONDS",
-        help="to connect (default: %(default)g)",
+        "--data-dir", help="folder that may hold the files already (default: CORTEXCLIP_DATA, data_dir)"
     )
+    parser.add_argument("--entries", type=json.loads, help="instead of a configuration: {kind: {name: entry}} as JSON")
+    parser.add_argument("--names", default="", help="only these, separated by commas (default: all that need a file)")
+    parser.add_argument("--timeout", type=float, default=CONNECT_SECONDS, help="seconds to connect (%(default)g)")
     parser.add_argument("--strict", action="store_true", help="fail when a file is not available")
-    parser.add_argument("--report", metavar="FILE.json", help="write the outcome of each entry here")
+    parser.add_argument("--report", help="write the outcome of each entry here (.json)")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Fetch the entries, print a line about each, write the report.
-
-    Entries without a ``file`` (simulated data) need none and are left out. In the report, a name maps to status,
-    reason, how, path, available, file, sha256, licence and citation.
-    """
-    catalogue = read_catalogue(arguments.datasets_file)
-    names = [name.strip() for name in arguments.names.split(",") if name.strip()] or list(catalogue)
-    for name in names:
-        if name not in catalogue:
-            raise InputError(
-                f"--names: '{name}' is not in {arguments.datasets_file}.{nearest(name, catalogue)} "
-                f"It has: {', '.join(catalogue)}."
-            )
+def run(arguments: argparse.Namespace) -> None:
+    """Fetch all entries at once, say what became of each, write the report, and fail if ``--strict`` asks for it."""
     if not arguments.timeout > 0:
         raise InputError(f"--timeout: is {arguments.timeout:g}, expected more than 0 seconds.")
-    entries = {name: Entry.parse(name, catalogue[name]) for name in names if catalogue[name].get("file") is not None}
-    outcomes = fetch_all(entries, arguments.destination, arguments.data_dir, arguments.timeout)
+    settings: Mapping = {"data_dir": arguments.data_dir}
+    catalogues = arguments.entries
+    if catalogues is None:
+        settings, catalogues = _configured(Path(arguments.configfile), arguments.data_dir)
+    entries = {
+        kind: {name: Entry.parse(name, entry) for name, entry in catalogue.items() if entry.get("file") is not None}
+        for kind, catalogue in catalogues.items()
+    }
+    chosen = [name.strip() for name in arguments.names.split(",") if name.strip()]
+    known = [name for catalogue in entries.values() for name in catalogue]
+    for name in chosen:
+        if name not in known:
+            raise InputError(f"--names: nothing to fetch is called '{name}'. {nearest(name, known)}")
+    if chosen:
+        entries = {kind: {n: e for n, e in found.items() if n in chosen} for kind, found in entries.items()}
+
+    outcomes = _fetch(entries, data_folder(settings), arguments.timeout)
     for name, outcome in outcomes.items():
-        line = f"{name}: {outcome.status}" + (f" ({outcome.reason})" if outcome.reason else f" ({outcome.path})")
-        print(line + (f" {outcome.how}" if not outcome.available else ""))
+        detail = outcome.reason or outcome.path
+        logger.info("%s: %s (%s) %s", name, outcome.status, detail, "" if outcome.available else outcome.how)
     if arguments.report:
+        flat = {name: entry for catalogue in entries.values() for name, entry in catalogue.items()}
         write_json(
             arguments.report,
-            {
-                name: {
-                    **asdict(outcome),
-                    "available": outcome.available,
-                    "file": entries[name].file,
-                    "sha256": entries[name].sha256,
-                    "licence": entries[name].licence,
-                    "citation": entries[name].citation,
-                }
-                for name, outcome in outcomes.items()
-            },
+            {n: {**asdict(flat[n]), **asdict(o), "available": o.available} for n, o in outcomes.items()},
         )
     missing = [name for name, outcome in outcomes.items() if not outcome.available]
     if missing and arguments.strict:
-        raise InputError(f"--strict: not available: {', '.join(missing)}. The lines above say why and how to get them.")
-    return 0
+        raise InputError(f"not available: {', '.join(missing)}. The lines above say why and how to get them.")
+
+
+def _configured(configfile: Path, data_dir: str | None) -> tuple[dict, dict[str, dict]]:
+    """Settings of a configuration, and the entries of its datasets and encoders by kind."""
+    settings = read_yaml(configfile)
+    check(settings, "config", str(configfile))
+    catalogues = {}
+    for kind, key in (("data", "datasets"), ("weights", "encoders")):
+        path = configfile.parent / f"{key}.yaml"
+        known = merge(read_yaml(path), settings["overrides"].get(key, {}))
+        check(known, key, str(path))
+        catalogues[kind] = {name: known[name] for name in settings[key] if name in known}
+    return {**settings, "data_dir": data_dir or settings["data_dir"]}, catalogues
+
+
+def _fetch(entries: Mapping[str, Mapping[str, Entry]], data_dir: Path | None, timeout: float) -> dict[str, Outcome]:
+    def fetch_kind(kind: str) -> dict[str, Outcome]:
+        destination, below = PLACES[kind]
+        return fetch_all(entries[kind], destination, data_dir / below if data_dir else None, timeout)
+
+    with ThreadPoolExecutor(len(PLACES)) as pool:
+        return {name: outcome for found in pool.map(fetch_kind, entries) for name, outcome in found.items()}

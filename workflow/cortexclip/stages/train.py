@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime
 import json
 import time
@@ -70,7 +71,9 @@ def run(arguments: argparse.Namespace) -> None:
             where = f"fold {fold + 1}/{n_folds}, seed {index + 1}/{n_seeds}"
             fit_clock = time.perf_counter()
             try:
-                decoder = module.fit(data, settings, seed, lambda detail, where=where: progress.detail(f"{where}: {detail}"))
+                decoder = module.fit(
+                    data, settings, seed, lambda detail, where=where: progress.detail(f"{where}: {detail}")
+                )
             except FloatingPointError as error:
                 raise InputError(f"{task}: {where}: {error}.") from error
             scored = _rows(split, fold, "score")
@@ -96,7 +99,7 @@ def run(arguments: argparse.Namespace) -> None:
             "method": arguments.method,
             "module": arguments.entry["module"],
             "encoder": arguments.encoder,
-            "settings": values,
+            "settings": dataclasses.asdict(settings),
             "base_seed": arguments.base_seed,
             "code": arguments.code,
             "fits": fits,

@@ -63,8 +63,8 @@ def train_network(
     ----------
     n_samples : number of training samples; each epoch visits all of them once, in a new order.
     batch_loss : loss of the samples with these indices, shape (batch,), with the network in training mode.
-    select_loss : loss on the selection part, with the network in evaluation mode and without gradients. The epoch of its
-        least value is kept. Without it the last epoch is, and no epoch is chosen on anything.
+    select_loss : loss on the selection part, with the network in evaluation mode and without gradients. The epoch of
+        its least value is kept. Without it the last epoch is, and no epoch is chosen on anything.
     seed : of the order of samples and of dropout.
     """
     place = next(network.parameters()).device

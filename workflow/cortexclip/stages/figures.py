@@ -1,0 +1,188 @@
+"""Stage: predictions, histories and scores of all runs of a dataset and protocol -> its figures."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+from cortexclip.data import dataset as datasets
+from cortexclip.errors import InputError
+from cortexclip.evaluation.score import NEAREST
+from cortexclip.figures.images import Reconstruction, Retrieval, draw_reconstructions, draw_retrieved, first_trials
+from cortexclip.figures.similarity import Similarity, draw_similarity, draw_similarity_distribution
+from cortexclip.figures.style import Look, Subject, draw_words, looks, save, subject
+from cortexclip.figures.training import draw_training_curves
+from cortexclip.log import logger
+from cortexclip.runs import read_netcdf, read_parquet
+
+RECONSTRUCTED, QUERIES, RETRIEVED = 12, 8, 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plan", required=True, type=json.loads, help="what is compared, as JSON")
+    parser.add_argument("--dataset", required=True, help="labelled dataset (.nc)")
+    parser.add_argument("--protocol", required=True, help="name of the protocol")
+    parser.add_argument("--figures", required=True, help=f"names, separated by commas: {', '.join(FIGURES)}")
+    parser.add_argument("--results", required=True, help="folder with runs/ and scores/")
+    parser.add_argument("--output", required=True, help="folder of the figures")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    material = Material(
+        dataset=datasets.read(arguments.dataset),
+        plan=arguments.plan,
+        protocol=arguments.protocol,
+        results=Path(arguments.results),
+    )
+    for name in arguments.figures.split(","):
+        if name not in FIGURES:
+            raise InputError(f"--figures: unknown name '{name}'. Known: {', '.join(FIGURES)}.")
+        save(FIGURES[name](material), Path(arguments.output) / f"{name}.{arguments.protocol}.{material.name}")
+        logger.info("figures: %s of %s, %s", name, material.name, arguments.protocol)
+
+
+@dataclass(frozen=True)
+class Material:
+    """The files of one dataset and protocol, each read when it is first asked for."""
+
+    dataset: xr.Dataset
+    plan: dict
+    protocol: str
+    results: Path
+
+    @property
+    def name(self) -> str:
+        return self.dataset.attrs["name"]
+
+    @functools.cached_property
+    def about(self) -> Subject:
+        return subject(self.plan, self.name, self.protocol)
+
+    @functools.cached_property
+    def looks(self) -> dict[str, Look]:
+        return looks(self.plan)
+
+    @functools.cached_property
+    def predictions(self) -> dict[str, xr.Dataset]:
+        folder = self.results / "runs" / self.protocol / self.name
+        return {run: read_netcdf(folder / run / "predictions.nc") for run in self.looks}
+
+    @functools.cached_property
+    def scores(self) -> dict[str, pd.DataFrame]:
+        folder = self.results / "scores" / self.protocol / self.name
+        return {run: read_parquet(folder / f"{run}.parquet") for run in self.looks}
+
+    @functools.cached_property
+    def similarity(self) -> dict[str, xr.Dataset]:
+        """Similarity files of the runs that predict embeddings."""
+        folder = self.results / "scores" / self.protocol / self.name
+        files = {run: read_netcdf(folder / f"{run}.similarity.nc") for run in self.looks}
+        return {run: file for run, file in files.items() if "similarity" in file}
+
+    def first_seed(self, run: str, method: str, metric: str, samples: np.ndarray) -> np.ndarray:
+        """Scores (n_samples,) of the first seed of a run; NaN where there is none."""
+        scores = self.scores[run]
+        rows = scores[(scores.method == method) & (scores.metric == metric)]
+        rows = rows[rows.seed == rows.seed.min()]
+        return rows.set_index("sample").value.reindex(samples).to_numpy()
+
+
+def training_curves(material: Material) -> Figure:
+    folder = material.results / "runs" / material.protocol / material.name
+    tables = [read_parquet(folder / run / "history.parquet").assign(run=run) for run in material.looks]
+    tables = [table for table in tables if len(table)]
+    if not tables:
+        reason = "None of the methods compared here is trained over epochs, so there is no training curve to show."
+        return draw_words("Training curves", material.about, reason)
+    return draw_training_curves(pd.concat(tables, ignore_index=True), material.looks, material.about)
+
+
+def reconstructions(material: Material) -> Figure:
+    rows = []
+    shown = n_stimuli = samples = None
+    for run, look in material.looks.items():
+        predicted = material.predictions[run]
+        if samples is None:
+            stimulus = material.dataset.stimulus.values[predicted.sample.values]
+            shown = first_trials(stimulus, RECONSTRUCTED)
+            n_stimuli, samples = len(np.unique(stimulus)), predicted.sample.values[shown]
+        method = material.plan["runs"][run]["method"]
+        readouts = [("image", method, look), ("nearest", method + NEAREST, look.nearest())]
+        for variable, name, readout in readouts:
+            if variable in predicted:
+                images = predicted[variable].sel(sample=samples).values[0]
+                rows.append(Reconstruction(readout, images, material.first_seed(run, name, "mse", samples)))
+    return draw_reconstructions(material.dataset.stimuli.values[samples], rows, n_stimuli, material.about)
+
+
+def retrieved(material: Material) -> Figure:
+    if not material.similarity:
+        return draw_words("Retrieved stimuli", material.about, _no_embedding())
+    found = []
+    for run, file in material.similarity.items():
+        rows = first_trials(file.shown.values, QUERIES)
+        samples, gallery = file.sample.values[rows], file.gallery.values
+        similarity = file.similarity.values[0][rows]
+        order = np.argsort(-similarity, axis=1, kind="stable")[:, :RETRIEVED]
+        order[np.isnan(similarity).any(axis=1)] = -1
+        rank = material.first_seed(run, material.plan["runs"][run]["method"], "rank_all", samples)
+        found.append(Retrieval(material.looks[run], order, rank))
+    position = {stimulus: number for number, stimulus in enumerate(gallery)}
+    true = np.array([position[stimulus] for stimulus in file.shown.values[rows]])
+    first = {stimulus: number for number, stimulus in reversed(list(enumerate(material.dataset.stimulus.values)))}
+    images = material.dataset.stimuli.values[[first[stimulus] for stimulus in gallery]]
+    return draw_retrieved(images[true], images, true, found, material.about)
+
+
+def similarity(material: Material) -> Figure:
+    title = "Similarity of predicted and true embeddings"
+    if not material.similarity:
+        return draw_words(title, material.about, _no_embedding())
+    classes = (material.dataset.label.values >= 0).all()
+    order = "class and then first appearance" if classes else "first appearance"
+    return draw_similarity(_similarities(material), material.about, order)
+
+
+def similarity_distribution(material: Material) -> Figure:
+    title = "Similarity of pairs that match and that do not"
+    if not material.similarity:
+        return draw_words(title, material.about, _no_embedding())
+    return draw_similarity_distribution(_similarities(material), material.about)
+
+
+def _similarities(material: Material) -> list[Similarity]:
+    """Similarities to the scored stimuli, ordered by class where all images have one, and then by first appearance."""
+    found = []
+    label = dict(zip(material.dataset.stimulus.values, material.dataset.label.values.tolist(), strict=True))
+    for run, file in material.similarity.items():
+        shown = file.shown.values
+        stimuli = shown[first_trials(shown, len(shown))]
+        if min(label.values()) >= 0:
+            stimuli = np.array(sorted(stimuli, key=label.get))
+        column = {stimulus: number for number, stimulus in enumerate(file.gallery.values)}
+        place = {stimulus: number for number, stimulus in enumerate(stimuli)}
+        values = file.similarity.values[..., [column[stimulus] for stimulus in stimuli]]
+        found.append(Similarity(material.looks[run], values, np.array([place[stimulus] for stimulus in shown])))
+    return found
+
+
+def _no_embedding() -> str:
+    return "None of the methods compared here predicts an embedding, so nothing is retrieved."
+
+
+FIGURES: dict[str, Callable[[Material], Figure]] = {
+    "training_curves": training_curves,
+    "reconstructions": reconstructions,
+    "retrieved": retrieved,
+    "similarity": similarity,
+    "similarity_distribution": similarity_distribution,
+}

@@ -1,0 +1,236 @@
+"""The comparison table and the retrieval table, from summarised scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from cortexclip.evaluation.metrics import METRICS, chance_level
+from cortexclip.evaluation.score import NEAREST
+from cortexclip.tables.render import NOT_MEASURED, Table
+
+COMPARISON = ["dataset", "protocol", "method", "encoder", "metric", "mean", "ci_low", "ci_high", "n_samples", "n_seeds"]
+RETRIEVAL = [
+    *("dataset", "protocol", "method", "encoder", "gallery", "gallery_size", "metric"),
+    *("mean", "ci_low", "ci_high", "chance", "n_samples", "n_seeds"),
+]
+SHOWN = ["mse", "pixcorr", "ssim", "pairwise_identification"]
+RETRIEVED = ["top1", "top5", "top10", "median_rank", "mrr"]
+
+
+def ordered(summary: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
+    """Rows of a summary in the order of the configuration: dataset, protocol, method with encoder, metric."""
+    runs = {(run["method"], run["encoder"]): i for i, run in enumerate(plan["runs"].values())}
+    metrics = {name: i for i, name in enumerate(METRICS)}
+    keys = pd.DataFrame(
+        {
+            "dataset": summary.dataset.map({name: i for i, name in enumerate(plan["datasets"])}),
+            "protocol": summary.protocol.map({name: i for i, name in enumerate(plan["protocols"])}),
+            "run": [runs[_base(m), e] for m, e in zip(summary.method, summary.encoder, strict=True)],
+            "readout": summary.method.str.endswith(NEAREST),
+            "metric": summary.metric.map(metrics),
+        }
+    )
+    return summary.iloc[np.lexsort([keys[column] for column in keys][::-1])].reset_index(drop=True)
+
+
+def comparison(summary: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
+    """The table of results/tables/comparison.csv; gallery sizes are left to the retrieval table."""
+    table = ordered(summary, plan)
+    described = table.metric.map(lambda name: METRICS[name].higher_is_better is not None)
+    return table.loc[described, COMPARISON].reset_index(drop=True)
+
+
+def retrieval(summary: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
+    """The table of results/tables/retrieval.csv: every retrieval metric with its gallery's size and chance level."""
+    table = ordered(summary, plan)
+    rows = []
+    for _, cell in table.groupby(["dataset", "protocol", "method", "encoder"], sort=False, observed=True):
+        means = dict(zip(cell.metric, cell["mean"], strict=True))
+        for row in cell.itertuples(index=False):
+            metric = METRICS[row.metric]
+            if not metric.gallery or metric.higher_is_better is None:
+                continue
+            rows.append(
+                {
+                    **{key: getattr(row, key) for key in RETRIEVAL if hasattr(row, key)},
+                    "gallery": metric.gallery,
+                    "gallery_size": means[gallery_row(row.metric)],
+                    "metric": row.metric,
+                    "chance": chance_level(row.metric, means),
+                }
+            )
+    return pd.DataFrame(rows, columns=RETRIEVAL)
+
+
+def comparison_tables(summary: pd.DataFrame, plan: Mapping, published: Mapping) -> list[Table]:
+    """One table to read for each dataset and protocol, with the published numbers of that protocol beside ours."""
+    tables = []
+    summary = ordered(summary, plan)
+    for dataset, about in plan["datasets"].items():
+        for protocol, kind in plan["protocols"].items():
+            cells = summary[(summary.dataset == dataset) & (summary.protocol == protocol)]
+            if len(cells):
+                tables.append(_comparison_table(cells, dataset, about, protocol, kind, plan, published))
+    return tables
+
+
+def retrieval_tables(table: pd.DataFrame, plan: Mapping) -> list[Table]:
+    """One table to read for each dataset and protocol: retrieval among the scored stimuli and among all stimuli."""
+    tables = []
+    for (dataset, protocol), rows in table.groupby(["dataset", "protocol"], sort=False, observed=True):
+        cells = {(r.method, r.encoder, r.metric): r for r in rows.itertuples(index=False)}
+        sizes = rows.drop_duplicates("gallery").set_index("gallery").gallery_size
+        columns, body = ["Method", "Encoder"], []
+        metrics = [(f"{name}_{gallery}", gallery) for gallery in ("test", "all") for name in RETRIEVED]
+        for metric, _ in metrics:
+            columns.append(METRICS[metric].label)
+        for method, encoder in dict.fromkeys(zip(rows.method, rows.encoder, strict=True)):
+            found = [cells.get((method, encoder, metric)) for metric, _ in metrics]
+            body.append(
+                [
+                    title_of(method, encoder, plan),
+                    plan["encoders"].get(encoder, encoder),
+                    *(
+                        interval(m, row) for (m, _), row in zip(metrics, found, strict=True)
+                    ),
+                ]
+            )
+        chance = {m: next(r.chance for (_, _, name), r in cells.items() if name == m) for m, _ in metrics}
+        body.append(["Chance", "", *(number(m, chance[m]) for m, _ in metrics)])
+        kind = plan["protocols"][protocol]
+        tables.append(
+            Table(
+                title=f"Retrieval: {plan['datasets'][dataset]['title']}, {kind['title']}",
+                label=f"retrieval-{dataset}-{protocol}",
+                columns=columns,
+                rows=body,
+                notes=[
+                    f"Cosine similarity of the predicted embedding to distinct stimuli: {_count(sizes['test'])} of the "
+                    f"scored part (test), {_count(sizes['all'])} of the whole dataset (all). "
+                    "Mean [95 % interval]; ties count by expected rank.",
+                    kind["note"],
+                    *about_dataset(plan["datasets"][dataset]),
+                ],
+            )
+        )
+    return tables
+
+
+def gallery_row(metric: str) -> str:
+    """The metric that holds the size of the gallery which a retrieval metric ranks."""
+    gallery = METRICS[metric].gallery
+    return f"backward_gallery_{gallery}" if metric.startswith("backward") else f"gallery_{gallery}"
+
+
+def title_of(method: str, encoder: str, plan: Mapping) -> str:
+    """What a table calls a method, with its second readout said in words."""
+    title = next(
+        (run["title"] for run in plan["runs"].values() if run["method"] == _base(method)),
+        method,
+    )
+    return f"{title}, nearest training image" if method.endswith(NEAREST) else title
+
+
+def interval(metric: str, row) -> str:
+    """Mean and interval with the metric's digits; a dash where the score is not defined."""
+    if row is None or not math.isfinite(row.mean):
+        return NOT_MEASURED
+    text = number(metric, row.mean)
+    if math.isfinite(row.ci_low):
+        text += f" [{number(metric, row.ci_low)}, {number(metric, row.ci_high)}]"
+    return text
+
+
+def number(metric: str, value: float | None) -> str:
+    """A value with the metric's digits."""
+    if value is None or not math.isfinite(value):
+        return NOT_MEASURED
+    return f"{value:.{METRICS[metric].decimals}f}"
+
+
+def about_dataset(about: Mapping) -> list[str]:
+    """What must stand below every table of a dataset."""
+    return list(about["notes"])
+
+
+def _comparison_table(cells, dataset, about, protocol, kind, plan, published) -> Table:
+    rows = {(r.method, r.encoder, r.metric): r for r in cells.itertuples(index=False)}
+    numbers = _published(published, dataset, protocol)
+    columns = ["Method", "Encoder", *(METRICS[m].label for m in SHOWN), "Top-1", "Published MSE"]
+    body, missing, seen = [], [], set()
+    for method, encoder in dict.fromkeys(zip(cells.method, cells.encoder, strict=True)):
+        run = next(r for r in plan["runs"].values() if (r["method"], r["encoder"]) == (_base(method), encoder))
+        name = run["published"] if not method.endswith(NEAREST) else None
+        title = title_of(method, encoder, plan)
+        found = {m: rows.get((method, encoder, m)) for m in [*SHOWN, "top1_test"]}
+        body.append(
+            [
+                title,
+                plan["encoders"].get(encoder, NOT_MEASURED),
+                *(interval(m, found[m]) for m in [*SHOWN, "top1_test"]),
+                numbers.get(name, NOT_MEASURED),
+            ]
+        )
+        seen.add(name)
+        missing += [
+            f"{METRICS[m].label} of {title} is not defined for {row.n_missing} of "
+            f"{row.n_samples * row.n_seeds} predictions; these are left out of its mean."
+            for m, row in found.items()
+            if row is not None and row.n_missing
+        ]
+    for name, value in numbers.items():
+        if name not in seen:
+            body.append([f"{name} (published, not run here)", NOT_MEASURED, *[NOT_MEASURED] * (len(SHOWN) + 1), value])
+    first = cells.iloc[0]
+    seeds = int(cells.n_seeds.max())
+    gallery = cells.loc[cells.metric == "gallery_test", "mean"]
+    notes = [
+        f"Mean over {int(first.n_samples)} scored samples and, for methods that depend on one, {seeds} seeds "
+        "[95 % bootstrap interval over stimuli and seeds]. MSE: lower is better; the others: higher is better.",
+        kind["note"],
+    ]
+    if len(gallery):
+        size = float(gallery.iloc[0])
+        notes.append(
+            f"Top-1: the predicted embedding among the {_count(size)} distinct scored stimuli; chance {1 / size:.3f}. "
+            "Methods without a predicted embedding retrieve nothing."
+        )
+    if numbers:
+        notes.append("Published: " + "; ".join(_sources(published, dataset, protocol)) + ".")
+    notes += [*about_dataset(about), *missing]
+    return Table(
+        title=f"{about['title']}, {kind['title']}" + (" (optimistic)" if kind["optimistic"] else ""),
+        label=f"comparison-{dataset}-{protocol}",
+        columns=columns,
+        rows=body,
+        notes=notes,
+    )
+
+
+def _published(published: Mapping, dataset: str, protocol: str) -> dict[str, str]:
+    """Published MSE by method name, of the sources whose procedure this protocol repeats; the first where several."""
+    values: dict[str, str] = {}
+    for entry in published["numbers"]:
+        source = published["sources"][entry["source"]]
+        if entry["dataset"] == dataset and entry["metric"] == "mse" and source["protocol"] == protocol:
+            values.setdefault(entry["name"], f"{entry['value']:g}")
+    return values
+
+
+def _sources(published: Mapping, dataset: str, protocol: str) -> list[str]:
+    used = {
+        entry["source"] for entry in published["numbers"] if entry["dataset"] == dataset and entry["metric"] == "mse"
+    }
+    return [s["title"] for name, s in published["sources"].items() if name in used and s["protocol"] == protocol]
+
+
+def _base(method: str) -> str:
+    return method.removesuffix(NEAREST)
+
+
+def _count(value: float) -> str:
+    return f"{value:g}" if float(value).is_integer() else f"{value:.1f} on average"
