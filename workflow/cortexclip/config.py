@@ -202,5 +202,5 @@ def encoder_settings(entry: Mapping, root: str | os.PathLike) -> dict:
 
 
 def compact(content: object) -> str:
-    """One line of JSON with sorted keys, for a command line."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"))
+    """One line of JSON, in the order of the configuration, for a command line."""
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False)

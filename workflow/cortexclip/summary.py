@@ -23,45 +23,37 @@ def opening(configuration: Configuration) -> str:
 
 
 def closing(configuration: Configuration) -> str:
-    """The comparison table in short, where everything is, and what was left out."""
-    lines = []
-    if TABLE.is_file():
-        titles = {run.name: configuration.methods[run.method]["title"] for run in configuration.runs.values()}
-        lines.append(short_table(TABLE, titles))
-    lines += [
-        "",
-        "Tables   results/tables/comparison.md (also .csv, .tex), results/tables/retrieval.md",
-        "Figures  results/figures/*.png and *.pdf",
-    ]
+    """Where everything is, and what was left out."""
+    lines = ["Tables in results/tables/, figures in results/figures/. In short: python -m cortexclip show"]
     return "\n".join([*lines, *_missing(configuration.unavailable)])
 
 
-def short_table(path: Path, titles: dict[str, str], metric: str = "mse") -> str:
-    """Mean of one metric by method (rows) and dataset and protocol (columns) as aligned text."""
+def short_table(path: Path, metric: str) -> str:
+    """Mean [95 % interval] of one metric as aligned text: a block per dataset, a row per method, a column per protocol."""
     with open(path, encoding="utf-8", newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["metric"] == metric]
-    columns = list(dict.fromkeys((row["dataset"], row["protocol"]) for row in rows))
-    names = list(dict.fromkeys((row["method"], row["encoder"]) for row in rows))
-    cells = {(row["method"], row["encoder"], row["dataset"], row["protocol"]): row for row in rows}
+    blocks = []
+    for dataset in dict.fromkeys(row["dataset"] for row in rows):
+        inside = [row for row in rows if row["dataset"] == dataset]
+        protocols = list(dict.fromkeys(row["protocol"] for row in inside))
+        lines = [[f"{dataset}, {metric}", *protocols]]
+        for method, encoder in dict.fromkeys((row["method"], row["encoder"]) for row in inside):
+            cells = {
+                row["protocol"]: _cell(row) for row in inside if (row["method"], row["encoder"]) == (method, encoder)
+            }
+            name = method if encoder == "none" else f"{method} ({encoder})"
+            lines.append([name, *(cells.get(protocol, "not run") for protocol in protocols)])
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        padded = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+        blocks.append("\n".join([padded[0], "-" * len(padded[0]), *padded[1:]]))
+    return "\n\n".join(blocks)
 
-    def value(row: dict | None) -> str:
-        if row is None or not row["mean"]:
-            return "not run"
-        return f"{float(row['mean']):.4f} [{float(row['ci_low']):.4f}, {float(row['ci_high']):.4f}]"
 
-    header = [["", *(dataset for dataset, _ in columns)], ["mse [95 % interval]", *(p for _, p in columns)]]
-    body = [
-        [
-            method + (f" ({encoder})" if encoder != "none" else ""),
-            *(value(cells.get((method, encoder, *c))) for c in columns),
-        ]
-        for method, encoder in names
-    ]
-    widths = [max(len(line[i]) for line in header + body) for i in range(len(columns) + 1)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in header + body
-    )
+def _cell(row: dict[str, str]) -> str:
+    mean, low, high = (float(row[key]) if row[key] else None for key in ("mean", "ci_low", "ci_high"))
+    if mean is None:
+        return "not defined"
+    return f"{mean:.4f}" if low is None else f"{mean:.4f} [{low:.4f}, {high:.4f}]"
 
 
 def _missing(unavailable: dict[str, str]) -> list[str]:

@@ -94,9 +94,7 @@ def retrieval_tables(table: pd.DataFrame, plan: Mapping) -> list[Table]:
                 [
                     title_of(method, encoder, plan),
                     plan["encoders"].get(encoder, encoder),
-                    *(
-                        interval(m, row) for (m, _), row in zip(metrics, found, strict=True)
-                    ),
+                    *(interval(m, row) for (m, _), row in zip(metrics, found, strict=True)),
                 ]
             )
         chance = {m: next(r.chance for (_, _, name), r in cells.items() if name == m) for m, _ in metrics}
@@ -189,7 +187,7 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, published) ->
     seeds = int(cells.n_seeds.max())
     gallery = cells.loc[cells.metric == "gallery_test", "mean"]
     notes = [
-        f"Mean over {int(first.n_samples)} scored samples and, for methods that depend on one, {seeds} seeds "
+        f"Mean over {int(first.n_samples)} scored samples and, for methods that depend on one, {seeds} {'seed' if seeds == 1 else 'seeds'} "
         "[95 % bootstrap interval over stimuli and seeds]. MSE: lower is better; the others: higher is better.",
         kind["note"],
     ]

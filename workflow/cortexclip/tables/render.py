@@ -89,4 +89,4 @@ def latex_text(text: str) -> str:
 
 def _markdown_text(text: str) -> str:
     escaped = html.escape(str(text), quote=False)
-    return re.sub(r"([\\`*_|\[\]~])", r"\\\1", escaped).replace("\n", " ")
+    return re.sub(r"([\\`*_|~])", r"\\\1", escaped).replace("](", "]\\(").replace("\n", " ")

@@ -1,0 +1,43 @@
+# Two commands: `make results` for the comparison table and figures, `make test` for the tests.
+PYTHON ?= python3
+CORES ?= all
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: results data test test-fast clean help
+
+help:
+	@echo "make results   set up, get the data that can be had, run everything, print the comparison table"
+	@echo "make test      set up and run all tests (make test-fast: the unit tests alone)"
+	@echo "make data      only get the data and weights that can be had"
+	@echo "make clean     remove what a run made (results/ and Snakemake's records), not the data"
+
+results: $(VENV)/ready
+	python -m cortexclip fetch
+	snakemake --cores $(CORES)
+	@python -m cortexclip show
+
+data: $(VENV)/ready
+	python -m cortexclip fetch
+
+test: $(VENV)/ready
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow/rules
+	python -m pytest tests/unit tests/workflow
+
+test-fast: $(VENV)/ready
+	python -m pytest tests/unit
+
+# Exactly the versions of constraints.txt, checked for an interpreter that is new enough.
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" \
+	  || { echo "cortexclip needs Python 3.11 or newer; name one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test]"
+	@touch $@
+
+clean:
+	find results -mindepth 1 -not -name README.md -delete
+	rm -rf .snakemake

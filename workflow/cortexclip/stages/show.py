@@ -1,0 +1,21 @@
+"""Stage: print the comparison table in short, and where tables and figures are."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from cortexclip.errors import InputError
+from cortexclip.summary import TABLE, short_table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--table", default=str(TABLE), help="comparison.csv of a run (%(default)s)")
+    parser.add_argument("--metric", default="mse", help="which metric to print (%(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    if not Path(arguments.table).is_file():
+        raise InputError(f"{arguments.table}: not there. Run snakemake --cores all first.")
+    print(short_table(Path(arguments.table), arguments.metric))
+    print("\nTables   results/tables/\nFigures  results/figures/")
