@@ -57,6 +57,9 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(name, str(error), 2)
     except KeyboardInterrupt:
         return _fail(name, "interrupted", 130)
+    except BrokenPipeError:  # the reader of our output, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return _fail(name, "the disk is full. Free some space and run again; nothing half-written was left.", 2)

@@ -19,11 +19,11 @@ CATALOGUES = ("datasets", "protocols", "methods", "encoders")
 
 @dataclass(frozen=True)
 class Run:
-    """One method with its embedding space; ``name`` is how files call it, ``stochastic`` whether seeds matter to it."""
+    """One method with its embedding space; ``name`` is how files call it, ``fits`` how often it is fitted per fold."""
 
     method: str
     encoder: str | None
-    stochastic: bool
+    fits: int
 
     @property
     def name(self) -> str:
@@ -36,7 +36,8 @@ class Configuration:
 
     ``datasets``, ``encoders``, ``protocols`` and ``methods`` map the selected and available names to their entries, in
     the order of the configuration; ``unavailable`` maps the names of selected datasets and encoders that are not there
-    to a sentence on why and how to get them; ``runs`` are the methods with their embedding spaces.
+    to a sentence on why and how to get them; ``runs`` are the methods with their embedding spaces, and ``cells`` says
+    which of them apply to each dataset.
     """
 
     settings: dict
@@ -46,6 +47,7 @@ class Configuration:
     encoders: dict[str, dict]
     unavailable: dict[str, str]
     runs: dict[str, Run]
+    cells: dict[str, list[str]]
 
 
 def merge(base: Mapping, changes: Mapping) -> dict:
@@ -79,7 +81,7 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
         chosen[kind] = {name: known[name] for name in settings[kind]}
         if kind == "encoders":
             all_encoders = known
-    stochastic = check_method_settings(chosen["methods"])
+    fits = check_method_settings(chosen["methods"], settings["seeds"])
 
     data_dir = data_folder(settings)
     unavailable: dict[str, str] = {}
@@ -105,39 +107,50 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
                     f"config/methods.yaml: {method}: unknown encoder '{encoder}'. {nearest(encoder, all_encoders)}"
                 )
             if encoder is None or encoder in chosen["encoders"]:
-                run = Run(method, encoder, stochastic[method])
+                run = Run(method, encoder, fits[method])
                 runs[run.name] = run
     if not runs:
         raise InputError(
             "config.yaml: no method can run: all of them need an encoder that is not selected or not there."
         )
-    return Configuration(settings=settings, unavailable=unavailable, runs=runs, **chosen)
+    cells = {
+        name: [run.name for run in runs.values() if applies(chosen["methods"][run.method], dataset)]
+        for name, dataset in chosen["datasets"].items()
+    }
+    return Configuration(settings=settings, unavailable=unavailable, runs=runs, cells=cells, **chosen)
 
 
-def check_method_settings(methods: Mapping[str, dict]) -> dict[str, bool]:
+def applies(method: Mapping, dataset: Mapping) -> bool:
+    """Whether a method can run on a dataset: one that needs classes only where the labels are classes."""
+    has_classes = dataset.get("labels", "class") == "class"
+    return has_classes or "classes" not in method.get("needs", [])
+
+
+def check_method_settings(methods: Mapping[str, dict], seeds: int) -> dict[str, int]:
     """Check each method's settings, for every size class and dataset, against its module's Settings.
 
-    Returns, for each method, whether its result depends on the seed.
+    Returns, for each method, how many fits a fold gets: one for each seed, one in all for a method without chance, or
+    what the method itself says.
     """
-    from cortexclip.methods.catalogue import SIZES, load_method, settings_for
+    from cortexclip.methods.catalogue import SIZES, load_method, number_of_fits, settings_for
     from cortexclip.methods.interface import make_settings
 
-    stochastic = {}
+    fits = {}
     for name, entry in methods.items():
         module = load_method(entry["module"])
-        stochastic[name] = module.STOCHASTIC
         for dataset in [*entry.get("by_dataset", {}), ""]:
             for n_samples in [0, *SIZES.values()][:-1]:
                 values = settings_for(entry, dataset, int(n_samples))
-                make_settings(module.Settings, values, f"config/methods.yaml: {name}")
-    return stochastic
+                made = make_settings(module.Settings, values, f"config/methods.yaml: {name}")
+        fits[name] = number_of_fits(module, made, seeds)
+    return fits
 
 
 def plan(configuration: Configuration) -> dict:
     """What tables and figures need to know of a configuration, as plain values.
 
-    Keys: ``datasets``, ``protocols``, ``encoders`` and ``runs`` (by name, in order, with titles and notes),
-    ``unavailable`` (name -> reason) and ``seeds``.
+    Keys: ``datasets``, ``protocols``, ``encoders`` and ``runs`` (by name, in order, with titles and notes), ``cells``
+    (dataset -> runs that apply to it), ``unavailable`` (name -> reason) and ``seeds``.
     """
     datasets = {
         name: {"title": entry["title"], "notes": entry["notes"], "simulated": "file" not in entry}
@@ -153,9 +166,10 @@ def plan(configuration: Configuration) -> dict:
         runs[name] = {
             "method": run.method,
             "encoder": run.encoder or "none",
-            "stochastic": run.stochastic,
+            "fits": run.fits,
             "title": entry["title"],
             "published": entry.get("published"),
+            "control": entry.get("control", False),
             "note": entry.get("note", ""),
         }
     return {
@@ -163,6 +177,7 @@ def plan(configuration: Configuration) -> dict:
         "protocols": protocols,
         "encoders": {name: entry["title"] for name, entry in configuration.encoders.items()},
         "runs": runs,
+        "cells": configuration.cells,
         "unavailable": configuration.unavailable,
         "seeds": configuration.settings["seeds"],
     }

@@ -25,9 +25,7 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:40]}.", suffix=target.suffix)
     except OSError as error:
-        raise InputError(
-            f"{target}: cannot write here ({error.strerror}). Choose a writable folder."
-        ) from error
+        raise InputError(f"{target}: cannot write here ({error.strerror}). Choose a writable folder.") from error
     os.close(handle)
     temporary = Path(name)
     try:

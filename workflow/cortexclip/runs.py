@@ -60,9 +60,7 @@ def read_netcdf(path: str | os.PathLike) -> xr.Dataset:
     except FileNotFoundError as error:
         raise InputError(f"{path}: missing. Run the workflow again.") from error
     except Exception as error:  # damaged HDF5 raises OSError, KeyError, RuntimeError and others
-        raise InputError(
-            f"{path}: damaged ({error}). Delete it and run the workflow again."
-        ) from error
+        raise InputError(f"{path}: damaged ({error}). Delete it and run the workflow again.") from error
 
 
 def read_parquet(path: str | os.PathLike) -> pd.DataFrame:
@@ -72,9 +70,7 @@ def read_parquet(path: str | os.PathLike) -> pd.DataFrame:
     except FileNotFoundError as error:
         raise InputError(f"{path}: missing. Run the workflow again.") from error
     except Exception as error:  # damaged files raise ArrowInvalid, OSError and others
-        raise InputError(
-            f"{path}: damaged ({error}). Delete it and run the workflow again."
-        ) from error
+        raise InputError(f"{path}: damaged ({error}). Delete it and run the workflow again.") from error
 
 
 def write_parquet(path: str | os.PathLike, table: pd.DataFrame) -> None:

@@ -29,7 +29,7 @@ def closing(configuration: Configuration) -> str:
 
 
 def short_table(path: Path, metric: str) -> str:
-    """Mean [95 % interval] of one metric as aligned text: a block per dataset, a row per method, a column per protocol."""
+    """Mean [95 % interval] of one metric as aligned text: a block per dataset, rows methods, columns protocols."""
     with open(path, encoding="utf-8", newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["metric"] == metric]
     blocks = []

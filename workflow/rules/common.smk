@@ -32,7 +32,7 @@ PUBLISHED = f"{ROOT}/config/published.yaml"
 PLAN = compact(plan(CONFIG))
 SUFFIXES = ["png", "pdf"]
 FIGURES = ["reconstructions"]
-if any(run.stochastic for run in CONFIG.runs.values()):
+if any(CONFIG.methods[run.method].get("resources", {}).get("gpu") for run in CONFIG.runs.values()):
     FIGURES.append("training_curves")
 if any(run.encoder for run in CONFIG.runs.values()):
     FIGURES.extend(["retrieved", "similarity", "similarity_distribution"])
@@ -47,6 +47,26 @@ def files(kind, names):
     """Raw files of datasets or weights of encoders, by the name of their entry."""
     entries = CONFIG.datasets if kind == "data" else CONFIG.encoders
     return {entries[name]["file"]: name for name in names if "file" in entries[name]}
+
+
+def scores_of(dataset):
+    """The score tables of all runs that apply to a dataset, in all protocols."""
+    return expand(
+        "results/scores/{protocol}/{dataset}/{run}.parquet",
+        protocol=CONFIG.protocols,
+        dataset=dataset,
+        run=CONFIG.cells[dataset],
+    )
+
+
+def of_each_run(path, **parts):
+    """An input function: files of all runs that apply to the wildcards' dataset, in the wildcards' protocol."""
+
+    def paths(wildcards):
+        run = CONFIG.cells[wildcards.dataset]
+        return expand(path, protocol=wildcards.protocol, dataset=wildcards.dataset, run=run, **parts)
+
+    return paths
 
 
 def fetched(kind, name):

@@ -2,13 +2,8 @@
 rule figures:
     input:
         dataset="results/data/{dataset}.nc",
-        runs=expand(
-            "results/runs/{{protocol}}/{{dataset}}/{run}/{file}",
-            run=CONFIG.runs,
-            file=["predictions.nc", "history.parquet"],
-        ),
-        scores=expand("results/scores/{{protocol}}/{{dataset}}/{run}.parquet", run=CONFIG.runs),
-        similarity=expand("results/scores/{{protocol}}/{{dataset}}/{run}.similarity.nc", run=CONFIG.runs),
+        runs=of_each_run("results/runs/{protocol}/{dataset}/{run}/{file}", file=["predictions.nc", "history.parquet"]),
+        scores=of_each_run("results/scores/{protocol}/{dataset}/{run}{suffix}", suffix=[".parquet", ".similarity.nc"]),
     output:
         expand("results/figures/{figure}.{{protocol}}.{{dataset}}.{suffix}", figure=FIGURES, suffix=SUFFIXES),
     log:

@@ -1,12 +1,7 @@
 # Stage: all scores and the published numbers -> the comparison tables.
 rule tables:
     input:
-        expand(
-            "results/scores/{protocol}/{dataset}/{run}.parquet",
-            protocol=CONFIG.protocols,
-            dataset=CONFIG.datasets,
-            run=CONFIG.runs,
-        ),
+        [scores_of(dataset) for dataset in CONFIG.datasets],
     output:
         expand("results/tables/{table}.{suffix}", table=["comparison", "retrieval"], suffix=["csv", "md", "tex"]),
     log:

@@ -25,6 +25,13 @@ def load_method(module: str) -> ModuleType:
     return loaded
 
 
+def number_of_fits(module: ModuleType, settings: object, seeds: int) -> int:
+    """How often a method is fitted per fold: for each seed, once without chance, or as its own ``fits`` says."""
+    if hasattr(module, "fits"):
+        return module.fits(settings)
+    return seeds if module.STOCHASTIC else 1
+
+
 def settings_for(entry: dict, dataset: str, n_samples: int) -> dict:
     """A method's settings for one dataset: the general ones, then those of its size class, then its own."""
     size = next(name for name, end in SIZES.items() if n_samples < end)

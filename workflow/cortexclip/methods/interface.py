@@ -4,7 +4,12 @@ A method is one module named in config/methods.yaml. It defines
 
 - ``Settings``: a frozen dataclass of its hyper-parameters, without defaults (the configuration states all of them);
 - ``STOCHASTIC``: whether its result depends on the seed (if not, it runs once whatever the number of seeds);
-- ``fit(data, settings, seed, progress) -> Decoder``.
+- ``fit(data, settings, seed, progress) -> Decoder``;
+
+and, where it needs them,
+
+- ``fits(settings) -> int``: how many fits a fold gets, for a method whose repetitions are not seeds (shuffles);
+- ``TOLD_THE_CLASS = True``: ``predict`` is given the class of each scored sample too, for an oracle control.
 """
 
 from __future__ import annotations
@@ -105,12 +110,12 @@ class Decoder(typing.Protocol):
 class LinearDecoder:
     """A decoder made of named arrays and a function, for methods without iterations."""
 
-    function: typing.Callable[[np.ndarray], Prediction]
+    function: typing.Callable[..., Prediction]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     chosen: dict[str, float | int | str] = field(default_factory=dict)
 
-    def predict(self, brain: np.ndarray) -> Prediction:
-        return self.function(brain)
+    def predict(self, brain: np.ndarray, *told: np.ndarray) -> Prediction:
+        return self.function(brain, *told)
 
     def weights(self) -> dict[str, np.ndarray]:
         return self.arrays

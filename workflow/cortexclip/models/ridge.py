@@ -46,40 +46,57 @@ def fit_ridge(features: np.ndarray, targets: np.ndarray, penalties: np.ndarray) 
     penalties : array of shape (n_penalties,), positive; ties go to the larger penalty.
     """
     features, targets = np.asarray(features, np.float64), np.asarray(targets, np.float64)
-    n = len(features)
-    if n < 2:
-        raise ValueError(f"ridge needs at least 2 samples, found {n}")
-    penalties = np.sort(np.asarray(penalties, np.float64))[::-1]
-    feature_mean, target_mean = features.mean(axis=0), targets.mean(axis=0)
+    feature_mean = features.mean(axis=0)
     centred = features - feature_mean
-    eigenvalues, vectors = np.linalg.eigh(centred @ centred.T)
-    eigenvalues = np.clip(eigenvalues, 0.0, None)
-    rotated = vectors.T @ (targets - target_mean)
-
-    squared_vectors = vectors**2
-    errors = np.empty(len(penalties))
-    for i, penalty in enumerate(penalties):
-        errors[i] = np.mean(
-            (targets - _leave_one_out(vectors, squared_vectors, eigenvalues, rotated, targets, penalty)) ** 2
-        )
-    penalty = float(penalties[np.argmin(errors)])
-    dual = vectors @ (rotated / (eigenvalues + penalty)[:, None])
-    coefficients = centred.T @ dual
+    fit = fit_dual(centred @ centred.T, targets, penalties)
+    coefficients = centred.T @ fit.dual
     return Ridge(
         coefficients=coefficients,
-        intercept=target_mean - feature_mean @ coefficients,
-        penalty=penalty,
-        loo_error=errors[::-1].copy(),
-        loo_prediction=_leave_one_out(vectors, squared_vectors, eigenvalues, rotated, targets, penalty),
+        intercept=targets.mean(axis=0) - feature_mean @ coefficients,
+        penalty=fit.penalty,
+        loo_error=fit.loo_error,
+        loo_prediction=fit.loo_prediction,
     )
 
 
-def _leave_one_out(vectors, squared_vectors, eigenvalues, rotated, targets, penalty) -> np.ndarray:
-    """Predictions of each sample by the ridge fitted on all others, from the hat matrix with intercept."""
-    shrink = eigenvalues / (eigenvalues + penalty)
-    fitted = vectors @ (shrink[:, None] * rotated) + targets.mean(axis=0)
-    leverage = squared_vectors @ shrink + 1.0 / len(targets)
-    return targets - (targets - fitted) / (1.0 - leverage)[:, None]
+@dataclass(frozen=True)
+class DualFit:
+    """Ridge in its dual form: the prediction for a sample is its centred kernel with the training samples @ ``dual``,
+    plus the targets' mean. ``dual`` has shape (n_samples, n_targets); the rest is as in :class:`Ridge`.
+    """
+
+    dual: np.ndarray
+    penalty: float
+    loo_error: np.ndarray
+    loo_prediction: np.ndarray
+
+
+def fit_dual(gram: np.ndarray, targets: np.ndarray, penalties: np.ndarray) -> DualFit:
+    """Ridge from a centred Gram matrix of shape (n_samples, n_samples), whatever the kernel.
+
+    Raises ValueError with fewer than two samples.
+    """
+    n = len(targets)
+    if n < 2:
+        raise ValueError(f"ridge needs at least 2 samples, found {n}")
+    descending = np.sort(np.asarray(penalties, np.float64))[::-1]
+    eigenvalues, vectors = np.linalg.eigh(gram)
+    eigenvalues = np.clip(eigenvalues, 0.0, None)
+    mean = targets.mean(axis=0)
+    rotated = vectors.T @ (targets - mean)
+    squared = vectors**2
+
+    def leave_one_out(penalty: float) -> np.ndarray:
+        """Each sample predicted by the ridge fitted on all others, from the hat matrix with intercept."""
+        shrink = eigenvalues / (eigenvalues + penalty)
+        fitted = vectors @ (shrink[:, None] * rotated) + mean
+        leverage = squared @ shrink + 1.0 / n
+        return targets - (targets - fitted) / (1.0 - leverage)[:, None]
+
+    errors = np.array([np.mean((targets - leave_one_out(penalty)) ** 2) for penalty in descending])
+    penalty = float(descending[np.argmin(errors)])
+    dual = vectors @ (rotated / (eigenvalues + penalty)[:, None])
+    return DualFit(dual, penalty, errors[::-1].copy(), leave_one_out(penalty))
 
 
 def penalty_grid(lowest: float, highest: float, count: int) -> np.ndarray:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from cortexclip.errors import InputError
+from cortexclip.evaluation.quality import problems
 from cortexclip.evaluation.score import combine_scores
 from cortexclip.evaluation.statistics import summarise
 from cortexclip.files import atomic_path, write_text
@@ -33,6 +35,8 @@ def run(arguments: argparse.Namespace) -> None:
     published = read_yaml(arguments.published)
     check(published, "published", arguments.published)
     scores = read_scores(Path(arguments.scores), plan)
+    if wrong := problems(scores, plan):
+        raise InputError("the comparison is not whole, so no table is written. " + " ".join(wrong[:5]))
     summary = summarise(scores, base_seed=arguments.base_seed, n_resamples=arguments.resamples)
 
     write_csv(output / "comparison.csv", comparison(summary, plan))
@@ -50,7 +54,7 @@ def read_scores(folder: Path, plan: Mapping) -> pd.DataFrame:
             read_parquet(folder / protocol / dataset / f"{run}.parquet")
             for protocol in plan["protocols"]
             for dataset in plan["datasets"]
-            for run in plan["runs"]
+            for run in plan["cells"][dataset]
         ]
     )
 

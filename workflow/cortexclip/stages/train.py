@@ -17,7 +17,7 @@ from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
 from cortexclip.files import atomic_path, write_json
 from cortexclip.log import Progress, logger
-from cortexclip.methods.catalogue import load_method, settings_for
+from cortexclip.methods.catalogue import load_method, number_of_fits, settings_for
 from cortexclip.methods.interface import FitData, Prediction, Samples, make_settings
 from cortexclip.models.readout import unit_length
 from cortexclip.runs import history_table, read_netcdf, read_parquet, write_parquet, write_predictions
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
     settings = make_settings(module.Settings, values, f"method '{arguments.method}' on '{name}'")
     samples = _samples(dataset, features)
 
-    n_seeds = arguments.seeds if module.STOCHASTIC else 1
+    n_seeds = number_of_fits(module, settings, arguments.seeds)
     n_folds = split.fold.nunique()
     task = f"train {arguments.protocol}/{name}/{arguments.method}" + (
         f".{arguments.encoder}" if arguments.encoder else ""
@@ -77,7 +77,8 @@ def run(arguments: argparse.Namespace) -> None:
             except FloatingPointError as error:
                 raise InputError(f"{task}: {where}: {error}.") from error
             scored = _rows(split, fold, "score")
-            predictions[fold, index] = decoder.predict(samples.brain[scored])
+            told = [samples.label[scored]] if getattr(module, "TOLD_THE_CLASS", False) else []
+            predictions[fold, index] = decoder.predict(samples.brain[scored], *told)
             rows += [{"fold": fold, "seed": index, **row} for row in decoder.history()]
             seconds = time.perf_counter() - fit_clock
             fits.append({"fold": fold, "seed_index": index, "seed": seed, "seconds": seconds, **decoder.facts()})

@@ -184,10 +184,10 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, published) ->
         if name not in seen:
             body.append([f"{name} (published, not run here)", NOT_MEASURED, *[NOT_MEASURED] * (len(SHOWN) + 1), value])
     first = cells.iloc[0]
-    seeds = int(cells.n_seeds.max())
+    seeds = plan["seeds"]
     gallery = cells.loc[cells.metric == "gallery_test", "mean"]
     notes = [
-        f"Mean over {int(first.n_samples)} scored samples and, for methods that depend on one, {seeds} {'seed' if seeds == 1 else 'seeds'} "
+        f"Mean over {int(first.n_samples)} scored samples and, for methods that depend on one, {_plural(seeds, 'seed')} "
         "[95 % bootstrap interval over stimuli and seeds]. MSE: lower is better; the others: higher is better.",
         kind["note"],
     ]
@@ -228,6 +228,10 @@ def _sources(published: Mapping, dataset: str, protocol: str) -> list[str]:
 
 def _base(method: str) -> str:
     return method.removesuffix(NEAREST)
+
+
+def _plural(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _count(value: float) -> str:

@@ -1,0 +1,53 @@
+"""Control: the mean training image of a class, decoded from the brain or given away (oracle).
+
+The oracle is no decoder: it is told the class of the scored image and shows how much of a score the class alone buys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cortexclip.errors import InputError
+from cortexclip.methods.interface import FitData, LinearDecoder, Prediction
+from cortexclip.models.ridge import fit_ridge, penalty_grid
+from cortexclip.models.standardise import fit_scaler
+
+STOCHASTIC = False
+TOLD_THE_CLASS = True  # predict is given the class of each scored image; used by the oracle alone
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``oracle``: the class is given instead of decoded. The penalties are those of the decoder of the class."""
+
+    oracle: bool
+    standardise: bool
+    penalty_low: float
+    penalty_high: float
+    penalty_count: int
+
+
+def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]) -> LinearDecoder:
+    """Class by ridge on one column per class (the largest wins), image by the class's mean training image."""
+    samples = data.final
+    if (samples.label < 0).any():
+        raise InputError("class_mean: this dataset has no classes. Leave the method out or set labels: class.")
+    classes, index = np.unique(samples.label, return_inverse=True)
+    means = np.stack([samples.images[index == i].astype(np.float64).mean(axis=0) for i in range(len(classes))])
+    scaler = fit_scaler(samples.brain, settings.standardise)
+    grid = penalty_grid(settings.penalty_low, settings.penalty_high, settings.penalty_count)
+    ridge = fit_ridge(scaler(samples.brain), np.eye(len(classes))[index], grid)
+
+    def predict(brain: np.ndarray, label: np.ndarray) -> Prediction:
+        if not settings.oracle:
+            return Prediction(means[np.argmax(ridge.predict(scaler(brain)), axis=1)])
+        known = np.isin(label, classes)
+        overall = samples.images.astype(np.float64).mean(axis=0)
+        position = np.searchsorted(classes, np.where(known, label, classes[0]))
+        return Prediction(np.where(known[:, None, None], means[position], overall))
+
+    arrays = {"means": means, "coefficients": ridge.coefficients, "intercept": ridge.intercept}
+    return LinearDecoder(predict, arrays, {"classes": len(classes), "penalty": ridge.penalty})

@@ -1,0 +1,65 @@
+"""Baseline: partial least squares from voxels to pixels; number of components by cross-validation inside training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Samples
+from cortexclip.models.standardise import fit_scaler
+
+STOCHASTIC = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``components``: the most components to try (all smaller numbers are tried too); ``folds``: of the inner
+    cross-validation over training samples, cut without shuffling.
+    """
+
+    standardise: bool
+    components: int
+    folds: int
+
+
+def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]) -> LinearDecoder:
+    """PLS2 (scikit-learn's PLSRegression) with the number of components of least squared error over inner folds."""
+    from sklearn.model_selection import KFold
+
+    samples = data.final
+    most = min(settings.components, len(samples) - 2)
+    errors = np.zeros(most)
+    for train, held_out in KFold(min(settings.folds, len(samples))).split(samples.brain):
+        scaler = fit_scaler(samples.brain[train], settings.standardise)
+        path = _path(scaler(samples.brain[train]), samples.pixels[train], min(most, len(train) - 1))
+        target = samples.pixels[held_out]
+        for k in range(most):
+            predicted = path(scaler(samples.brain[held_out]), min(k + 1, len(train) - 1))
+            errors[k] += np.sum((np.clip(predicted, 0.0, 1.0) - target) ** 2)
+    k = int(np.argmin(errors)) + 1
+    return _decoder(samples, settings, k)
+
+
+def _decoder(samples: Samples, settings: Settings, k: int) -> LinearDecoder:
+    scaler = fit_scaler(samples.brain, settings.standardise)
+    path, shape = _path(scaler(samples.brain), samples.pixels, k), samples.images.shape[1:]
+
+    def predict(brain: np.ndarray) -> Prediction:
+        return Prediction(np.clip(path(scaler(brain), k), 0.0, 1.0).reshape(-1, *shape))
+
+    return LinearDecoder(predict, {"voxel_mean": scaler.mean, "voxel_scale": scaler.scale}, {"components": k})
+
+
+def _path(voxels: np.ndarray, pixels: np.ndarray, most: int) -> Callable[[np.ndarray, int], np.ndarray]:
+    """Fit once with the most components; the function returned predicts with any number of them."""
+    from sklearn.cross_decomposition import PLSRegression
+
+    model = PLSRegression(n_components=most, scale=False, max_iter=1000).fit(voxels, pixels)
+    mean, target_mean = voxels.mean(axis=0), pixels.mean(axis=0)
+
+    def predict(brain: np.ndarray, k: int) -> np.ndarray:
+        return (brain - mean) @ model.x_rotations_[:, :k] @ model.y_loadings_[:, :k].T + target_mean
+
+    return predict
