@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
+from cortexclip.evaluation.metrics import METRICS
 from cortexclip.figures.style import (
     INK,
     MUTED,
@@ -26,7 +27,7 @@ from cortexclip.figures.style import (
     wrap,
 )
 
-LABEL_MM = 38
+LABEL_MM = 35
 LARGEST_TILE = dots(15)
 
 
@@ -88,7 +89,8 @@ def draw_reconstructions(
     page.block(page.margin + dots(4), page.y + (size[0] - line_height(NORMAL)) // 2, [("Seen image", NORMAL, INK)])
     row(stimuli)
     page.y += size[0] + dots(2.5)
-    written = text_width("0.000", SMALL) <= size[1]
+    fitting = [n for n in range(METRICS["mse"].decimals, 1, -1) if text_width(f"{0:.{n}f}", SMALL) <= size[1]]
+    written = bool(fitting)
     for reconstruction, lines in zip(reconstructions, labels, strict=True):
         block = len(lines) * line_height(NORMAL)
         below = line_height(SMALL) if written else 0
@@ -99,16 +101,19 @@ def draw_reconstructions(
         if written:
             for x, value in zip(places, reconstruction.mse, strict=True):
                 page.text(
-                    x + size[1] / 2, page.y + size[0] + dots(0.4), f"{value:.3f}", ha="center", color=MUTED, va="top"
+                    x + size[1] / 2,
+                    page.y + size[0] + dots(0.4),
+                    f"{value:.{fitting[0]}f}",
+                    ha="center",
+                    color=MUTED,
+                    va="top",
                 )
         page.y += height + dots(1.6)
-    shown = (
-        f"All {n_stimuli} scored stimuli, the first trial of each"
-        if n_stimuli == len(stimuli)
-        else f"The first {len(stimuli)} of {n_stimuli} scored stimuli in the order of the trials, the first trial of each"
-    )
+    shown = f"The first {len(stimuli)} of {n_stimuli} scored stimuli in the order of the trials"
+    if n_stimuli == len(stimuli):
+        shown = f"All {n_stimuli} scored stimuli"
     page.caption(
-        f"{shown}; the first seed of each method. Grey values from 0 (black) to 1 (white).",
+        f"{shown}, the first trial of each; the first seed of each method. Grey values from 0 (black) to 1 (white).",
         "Below each reconstruction its MSE." if written else "",
         *about.notes,
     )

@@ -25,6 +25,8 @@ from cortexclip.figures.style import (
     Subject,
     dots,
     line_height,
+    minus,
+    panels_abreast,
     plain,
     styled,
 )
@@ -85,8 +87,8 @@ def draw_similarity(similarities: Sequence[Similarity], about: Subject, order: s
     page.caption(
         f"Cosine similarity of the embedding predicted for each of {n_trials} scored trials (rows) to the true "
         f"embeddings of the {n_stimuli} distinct scored stimuli (columns); both ordered by {order} of the stimulus, so "
-        "that pairs that match lie on the outlined diagonal. First seed of each method. One colour scale for all panels, on which equal "
-        "steps of colour hold equal numbers of pairs.",
+        "that pairs that match lie on the outlined diagonal. First seed of each method. One colour scale for all "
+        "panels, on which equal steps of colour hold equal numbers of pairs.",
         *about.notes,
     )
     return page.finish()
@@ -111,7 +113,7 @@ def _matrix(axes: Axes, similarity: Similarity, levels: np.ndarray | None) -> No
 def _counted(items: int) -> list[int]:
     """Positions, from 0, of about five of so many items: the first and every round number after it."""
     step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9) if items / step <= 6)
-    return sorted({0, *range(step - 1, items, step)} - ({0} if step == 1 else set())) or [0]
+    return sorted({0, *range(step - 1, items, step)} - ({0} if step <= 2 else set())) or [0]
 
 
 def _colour_bar(page: Page, levels: np.ndarray) -> None:

@@ -413,7 +413,7 @@ def draw_tile(axes: Axes, image: np.ndarray | None, x: float, y: float, size: tu
 
 
 def panels_abreast(panels: int, most: int = 3) -> int:
-    """How many of so many panels stand side by side, so that all rows but the last are full and none is nearly empty."""
+    """How many of so many panels stand side by side, so that no row is nearly empty."""
     rows = -(-panels // most)
     return -(-panels // rows)
 

@@ -129,6 +129,7 @@ def _curves(axes: Axes, history: pd.DataFrame, look: Look) -> None:
                 clip_on=False,
             )
     axes.margins(x=0.03, y=0.06)
+    axes.set_xlim(left=history.epoch.min() - 0.5)
     positive = history.value[np.isfinite(history.value)]
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(plain))

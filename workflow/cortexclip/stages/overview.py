@@ -1,0 +1,107 @@
+"""Stage: the comparison table and the published numbers -> the figure over all datasets."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from cortexclip.errors import InputError
+from cortexclip.evaluation.score import NEAREST
+from cortexclip.figures.overview import Row, draw_mse_by_method
+from cortexclip.figures.style import INK, Look, look_of, save
+from cortexclip.log import logger
+from cortexclip.schema import check, read_yaml
+
+COLUMNS = ["dataset", "protocol", "method", "encoder", "metric", "mean", "ci_low", "ci_high"]
+CONTROL = "mean_image"
+BESIDE = "published"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plan", required=True, type=json.loads, help="what is compared, as JSON")
+    parser.add_argument("--table", required=True, help="the comparison table (.csv)")
+    parser.add_argument("--published", required=True, help="published.yaml")
+    parser.add_argument("--output", required=True, help="folder of the figures")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    plan = arguments.plan
+    published = read_yaml(arguments.published)
+    check(published, "published", arguments.published)
+    table = read_table(arguments.table)
+    numbers, sources = published_errors(published, plan)
+    figure = draw_mse_by_method(
+        rows_of(table, numbers, plan),
+        {name: entry["title"] for name, entry in plan["datasets"].items()},
+        {
+            name: entry["title"] + (" (optimistic)" if entry["optimistic"] else "")
+            for name, entry in plan["protocols"].items()
+        },
+        {(row.dataset, row.protocol): row.mean for row in table[table.method == CONTROL].itertuples()},
+        beside=BESIDE,
+        sources=sources,
+        notes=notes_of(plan),
+    )
+    save(figure, Path(arguments.output) / "mse_by_method")
+    logger.info("overview: mse_by_method of %d cells", len(table))
+
+
+def read_table(path: str) -> pd.DataFrame:
+    """The rows of comparison.csv that hold MSE; InputError if it is missing or another table."""
+    try:
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"encoder": str})
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}). Run the workflow again; it will be made.") from error
+    if missing := [column for column in COLUMNS if column not in table]:
+        raise InputError(f"{path}: the columns {', '.join(missing)} are missing. Delete it and run the workflow again.")
+    return table[table.metric == "mse"]
+
+
+def published_errors(published: Mapping, plan: Mapping) -> tuple[dict[str, dict[str, float]], list[str]]:
+    """Published MSE by name and dataset that stand beside the protocol ``BESIDE``, and the titles of their sources.
+
+    Only sources whose procedure that protocol repeats count; without that protocol in the plan there are none.
+    """
+    numbers: dict[str, dict[str, float]] = {}
+    sources: dict[str, None] = {}
+    for entry in published["numbers"] if BESIDE in plan["protocols"] else []:
+        source = published["sources"][entry["source"]]
+        if entry["metric"] == "mse" and source["protocol"] == BESIDE and entry["dataset"] in plan["datasets"]:
+            numbers.setdefault(entry["name"], {}).setdefault(entry["dataset"], entry["value"])
+            sources[source["title"]] = None
+    return numbers, list(sources)
+
+
+def rows_of(table: pd.DataFrame, numbers: Mapping[str, Mapping[str, float]], plan: Mapping) -> list[Row]:
+    """A row for each method and readout in the order of the plan, then one for each published method not run here."""
+    rows, used = [], set()
+    for run in plan["runs"].values():
+        for method in (run["method"], run["method"] + NEAREST):
+            cells = table[(table.method == method) & (table.encoder == run["encoder"])]
+            if cells.empty:
+                continue
+            values = {(c.dataset, c.protocol): (c.mean, c.ci_low, c.ci_high) for c in cells.itertuples(index=False)}
+            name = run["published"] if method == run["method"] else None
+            used.add(name)
+            rows.append(Row(look_of(plan, method, run["encoder"]), values, numbers.get(name, {})))
+    for name, values in numbers.items():
+        if name not in used:
+            rows.append(Row(Look(name, "published only, not run here", INK, "*"), published=values))
+    return rows
+
+
+def notes_of(plan: Mapping) -> list[str]:
+    """What must stand below the figure: caveats of protocols and datasets, and what is not there."""
+    notes = [
+        f"{entry['title'][:1].upper()}{entry['title'][1:]}: {entry['note']}"
+        for entry in plan["protocols"].values()
+        if entry["optimistic"]
+    ]
+    notes += [f"{entry['title']}: {entry['notes'][0]}" for entry in plan["datasets"].values() if entry["notes"]]
+    if plan["unavailable"]:
+        notes.append(f"Not available here and left out: {', '.join(plan['unavailable'])}.")
+    return notes
