@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -13,12 +13,11 @@ from cortexclip.errors import InputError
 from cortexclip.evaluation.quality import problems
 from cortexclip.evaluation.score import combine_scores
 from cortexclip.evaluation.statistics import summarise
-from cortexclip.files import atomic_path, write_text
 from cortexclip.log import logger
 from cortexclip.runs import read_parquet
 from cortexclip.schema import check, read_yaml
 from cortexclip.tables.comparison import comparison, comparison_tables, retrieval, retrieval_tables
-from cortexclip.tables.render import Table, latex, markdown
+from cortexclip.tables.write import write_csv, write_readable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,23 +56,3 @@ def read_scores(folder: Path, plan: Mapping) -> pd.DataFrame:
             for run in plan["cells"][dataset]
         ]
     )
-
-
-def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table with six significant digits, so that equal results are equal bytes."""
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-
-
-def write_readable(folder: Path, name: str, title: str, tables: Sequence[Table], plan: Mapping) -> None:
-    """Write tables for reading as Markdown and LaTeX, with what was not available said at the top."""
-    absent = [f"{key}: {reason}" for key, reason in plan["unavailable"].items()]
-    text = [f"# {title}", ""]
-    if absent:
-        text += ["Not available, hence not in these tables:", "", *(f"- {line}" for line in absent), ""]
-    if not tables:
-        text.append("No method of this configuration has anything to show here.")
-    write_text(folder / f"{name}.md", "\n".join(text) + "\n" + "\n".join(markdown(table) for table in tables))
-    remarks = [f"% Not available: {' '.join(line.split())}" for line in absent]
-    head = ["% Made by cortexclip. Needs the packages booktabs and graphicx.", *remarks, ""]
-    write_text(folder / f"{name}.tex", "\n".join(head) + "\n" + "\n".join(latex(table) for table in tables))

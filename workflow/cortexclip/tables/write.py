@@ -1,0 +1,31 @@
+"""Writing result tables: CSV for scripts, Markdown and LaTeX for people, each whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from cortexclip.files import atomic_path, write_text
+from cortexclip.tables.render import Table, latex, markdown
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table with six significant digits, so that equal results are equal bytes."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def write_readable(folder: Path, name: str, title: str, tables: Sequence[Table], plan: Mapping) -> None:
+    """Write tables for reading as Markdown and LaTeX, with what was not available said at the top."""
+    absent = [f"{key}: {reason}" for key, reason in plan["unavailable"].items()]
+    text = [f"# {title}", ""]
+    if absent:
+        text += ["Not available, hence not in these tables:", "", *(f"- {line}" for line in absent), ""]
+    if not tables:
+        text.append("No method of this configuration has anything to show here.")
+    write_text(folder / f"{name}.md", "\n".join(text) + "\n" + "\n".join(markdown(table) for table in tables))
+    remarks = [f"% Not available: {' '.join(line.split())}" for line in absent]
+    head = ["% Made by cortexclip. Needs the packages booktabs and graphicx.", *remarks, ""]
+    write_text(folder / f"{name}.tex", "\n".join(head) + "\n" + "\n".join(latex(table) for table in tables))
