@@ -76,7 +76,8 @@ def draw_reconstructions(
     page = Page()
     page.header("Reconstructions", about)
     labels = [label_lines(row.look) for row in reconstructions]
-    left = page.margin + label_width(labels) + dots(5.5)
+    seen = [("Seen image", NORMAL, INK)]
+    left = page.margin + label_width([seen, *labels]) + dots(5.5)
     gap = dots(0.75)
     size = tile_size(stimuli.shape[1:], page.width - page.margin - left, len(stimuli), gap, LARGEST_TILE)
     places = [left + column * (size[1] + gap) for column in range(len(stimuli))]
@@ -86,7 +87,7 @@ def draw_reconstructions(
         for x, image in zip(places, images, strict=True):
             draw_tile(axes, image, x, 0, size)
 
-    page.block(page.margin + dots(4), page.y + (size[0] - line_height(NORMAL)) // 2, [("Seen image", NORMAL, INK)])
+    page.block(page.margin + dots(4), page.y + (size[0] - line_height(NORMAL)) // 2, seen)
     row(stimuli)
     page.y += size[0] + dots(2.5)
     fitting = [n for n in range(METRICS["mse"].decimals, 1, -1) if text_width(f"{0:.{n}f}", SMALL) <= size[1]]

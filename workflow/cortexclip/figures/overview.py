@@ -95,7 +95,7 @@ def draw_mse_by_method(
     page.skip(1)
 
     labels = [label_lines(row.look, dots(46)) for row in rows]
-    lane = dots(2.5)
+    lane = dots(2.3)
     heights = [max(len(protocols) * lane + dots(1), len(lines) * line_height(SMALL) + dots(1.5)) for lines in labels]
     left = page.margin + label_width(labels) + dots(3)
     names, between = list(datasets), dots(4)

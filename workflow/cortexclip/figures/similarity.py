@@ -179,7 +179,7 @@ def draw_similarity_distribution(similarities: Sequence[Similarity], about: Subj
         axes.axhline(0, color=INK, linewidth=0.6)
         axes.set(xlim=(low, high), ylim=(-1.15, 1.15), yticks=[])
         last = number == len(similarities) - 1
-        axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_locator(MaxNLocator(9, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(plain))
         axes.tick_params(axis="x", bottom=last, labelbottom=last)
         axes.grid(axis="x", color="#e4e4e4", linewidth=0.5)

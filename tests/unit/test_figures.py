@@ -1,0 +1,481 @@
+"""Figures of small synthetic input: what they show, that no text leaves them, and that they are the same each time."""
+
+import functools
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from unittest import mock
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from matplotlib.image import AxesImage
+from matplotlib.text import Text
+
+from cortexclip.data import dataset as datasets
+from cortexclip.errors import InputError
+from cortexclip.figures import images, overview, similarity, style, training
+from cortexclip.runs import history_table, write_parquet, write_predictions
+from cortexclip.stages import evaluate
+from cortexclip.stages import figures as stage
+from cortexclip.stages import overview as overview_stage
+
+LONG = (
+    "A title that goes on and on, with $x_1^2$, \\frac{a}{b}, 100 % & an_underscore, AWordThatIsMuchTooLongForItsColumn"
+)
+ABOUT = style.Subject(
+    "Data $set_1$", "as published", optimistic=True, notes=("Optimistic protocol: chosen_on $test$.",)
+)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def look(number, title="Method"):
+    return style.Look(f"{title} {number}", "a_space", "#0173b2", "o")
+
+
+def texts(figure):
+    return [text for text in figure.findobj(lambda artist: hasattr(artist, "get_text")) if text.get_text().strip()]
+
+
+def words(figure):
+    return " ".join(text.get_text() for text in texts(figure))
+
+
+def check_page(figure):
+    """Everything written lies on the page, at a size that can be read, not as a formula, and not over other text."""
+    drawn, draw_text = [], Text.draw
+    with (
+        matplotlib.rc_context(style.STYLE),  # ticks are made when they are first drawn
+        mock.patch.object(Text, "draw", lambda text, *options: (drawn.append(text), draw_text(text, *options))),
+    ):
+        figure.canvas.draw()
+    page = figure.bbox
+    boxes = []
+    for text in drawn:
+        if not text.get_text().strip():
+            continue
+        box = text.get_window_extent()
+        assert box.width > 0 and page.x0 <= box.x0 and box.x1 <= page.x1, (text.get_text(), box)
+        assert page.y0 <= box.y0 and box.y1 <= page.y1, (text.get_text(), box)
+        assert text.get_fontsize() >= 6.5, text.get_text()
+        assert not text.get_parse_math()
+        boxes.append((text.get_text(), box.x0, box.y0, box.x1, box.y1))
+    written = np.array([box[1:] for box in boxes])
+    drawn_images = [image.get_window_extent().extents for image in figure.findobj(AxesImage)]
+    assert not overlapping(written, np.reshape(drawn_images, (-1, 4))).any()
+    over = overlapping(written, written) & ~np.eye(len(written), dtype=bool)
+    assert not over.any(), [(boxes[i][0], boxes[j][0]) for i, j in np.argwhere(over)]
+
+
+def overlapping(first, second):
+    """Which boxes (left, bottom, right, top) overlap, but for the dots above and below letters that are empty."""
+    left, bottom, right, top = (first[:, [side]] for side in range(4))
+    x0, y0, x1, y1 = second.T
+    return (left + 2 < x1) & (x0 + 2 < right) & (bottom + 5 < y1) & (y0 + 5 < top)
+
+
+def history(runs, folds=1, seeds=2):
+    rng = np.random.default_rng(0)
+    rows = [
+        {"run": run, "fold": fold, "seed": seed, "stage": s, "epoch": epoch, "quantity": quantity, "value": value}
+        for run in runs
+        for fold in range(folds)
+        for seed in range(seeds)
+        for s, quantity in (("select", "train_loss"), ("select", "select_loss"), ("refit", "train_loss"))
+        for epoch, value in enumerate(np.exp(-np.arange(6 + seed)) + 0.01 * rng.random(6 + seed), start=1)
+    ]
+    return pd.DataFrame(rows)
+
+
+def draw_training_curves(title="Method", runs=2, folds=1):
+    names = {f"run{number}": look(number, title) for number in range(runs)}
+    return training.draw_training_curves(history(names, folds), names, ABOUT)
+
+
+def draw_reconstructions(title="Method", rows=3, columns=5):
+    rng = np.random.default_rng(0)
+    found = [
+        images.Reconstruction(look(number, title), rng.random((columns, 28, 28)), rng.random(columns))
+        for number in range(rows)
+    ]
+    return images.draw_reconstructions(rng.random((columns, 28, 28)), found, 20, ABOUT)
+
+
+def draw_retrieved(title="Method", runs=2, columns=4):
+    rng = np.random.default_rng(0)
+    gallery, true = rng.random((9, 28, 28)), np.arange(columns)
+    found = [
+        images.Retrieval(look(number, title), np.tile([0, 1, 2, 5, 7], (columns, 1)), np.arange(1.0, columns + 1))
+        for number in range(runs)
+    ]
+    return images.draw_retrieved(gallery[true], gallery, true, found, ABOUT)
+
+
+def similarities(title="Method", runs=2, trials=12, stimuli=6):
+    rng = np.random.default_rng(0)
+    true = np.arange(trials) % stimuli
+    return [
+        similarity.Similarity(look(number, title), rng.uniform(-0.4, 1, (2, trials, stimuli)), true)
+        for number in range(runs)
+    ]
+
+
+def draw_similarity(title="Method", **sizes):
+    return similarity.draw_similarity(similarities(title, **sizes), ABOUT)
+
+
+def draw_similarity_distribution(title="Method", **sizes):
+    return similarity.draw_similarity_distribution(similarities(title, **sizes), ABOUT)
+
+
+def draw_mse_by_method(title="Method", rows=3, sets=3, protocols=("published", "holdout")):
+    names = {f"set{number}": f"{title} {number}" for number in range(sets)}
+    cells = {(name, protocol): (0.04, 0.03, 0.05) for name in names for protocol in protocols}
+    found = [overview.Row(look(number, title), cells, {"set0": 0.045}) for number in range(rows)]
+    return overview.draw_mse_by_method(
+        found,
+        names,
+        {protocol: f"{title} {protocol}" for protocol in protocols},
+        {cell: 0.06 for cell in cells},
+        beside="published",
+        sources=[title],
+        notes=[title],
+    )
+
+
+DRAWN = {
+    "training_curves": draw_training_curves,
+    "reconstructions": draw_reconstructions,
+    "retrieved": draw_retrieved,
+    "similarity": draw_similarity,
+    "similarity_distribution": draw_similarity_distribution,
+    "mse_by_method": draw_mse_by_method,
+    "words": lambda title="Method": style.draw_words(title, ABOUT, f"{title}: nothing to show. " * 9),
+}
+LARGE = {
+    "training_curves": functools.partial(draw_training_curves, runs=5, folds=3),
+    "reconstructions": functools.partial(draw_reconstructions, rows=20, columns=12),
+    "retrieved": functools.partial(draw_retrieved, runs=5, columns=5),
+    "similarity": functools.partial(draw_similarity, runs=4, trials=119, stimuli=101),
+    "similarity_distribution": functools.partial(draw_similarity_distribution, runs=12, trials=200, stimuli=20),
+    "mse_by_method": functools.partial(
+        draw_mse_by_method, rows=20, sets=6, protocols=("published", "holdout", "cv10", "cv10_published", "unseen")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_many_runs_fit(name):
+    check_page(LARGE[name]())
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_names_from_data_are_drawn_as_they_are(name):
+    figure = DRAWN[name](LONG)
+    check_page(figure)
+    seen = words(figure).replace(" ", "")
+    for part in ("$x_1^2$", "\\frac{a}{b}", "an_underscore"):
+        assert part in seen
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_equal_input_gives_equal_bytes_whatever_the_callers_settings(name, tmp_path):
+    digests = []
+    for settings in ({}, {"font.size": 20, "axes.grid": True, "xtick.labelsize": 3}):
+        with matplotlib.rc_context(settings):
+            style.save(DRAWN[name](), tmp_path / "figure")
+        files = sorted(tmp_path.iterdir())
+        assert [file.name for file in files] == ["figure.pdf", "figure.png"]
+        digests.append([hashlib.sha256(file.read_bytes()).hexdigest() for file in files])
+    assert digests[0] == digests[1]
+
+
+def test_pdf_embeds_truetype_fonts_and_png_has_200_dots_an_inch(tmp_path):
+    from PIL import Image
+
+    style.save(draw_training_curves(), tmp_path / "figure")
+    assert b"/FontFile2" in (tmp_path / "figure.pdf").read_bytes()
+    with Image.open(tmp_path / "figure.png") as image:
+        assert image.width == round(style.WIDTH_MM / 25.4 * 200)
+        assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
+
+
+def test_training_curves_mark_the_epoch_of_least_selection_loss():
+    table = history(["run0"], seeds=1)
+    chosen = table[table.quantity == "select_loss"].set_index("epoch").value.idxmin()
+    figure = training.draw_training_curves(table, {"run0": look(0), "without": look(1)}, ABOUT)
+    (axes,) = figure.axes
+    marks = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [list(line.get_xdata()) for line in marks] == [[chosen]]
+    assert "Test loss" in words(figure) and "without" not in words(figure)
+    honest = training.draw_training_curves(table, {"run0": look(0)}, style.Subject("Data", "holdout"))
+    assert "test loss" not in words(honest).lower()
+
+
+def test_mean_curve_ends_where_the_first_training_ends():
+    figure = training.draw_training_curves(history(["run0"], seeds=2), {"run0": look(0)}, ABOUT)
+    thick = [line for line in figure.axes[0].lines if line.get_linewidth() == 1.4]
+    assert len(thick) == 3 and all(line.get_xdata().max() == 6 for line in thick)
+
+
+def test_reconstructions_show_grey_values_on_one_scale():
+    figure = draw_reconstructions(rows=2, columns=5)
+    shown = [image for axes in figure.axes for image in axes.images]
+    assert len(shown) == 3 * 5
+    assert {image.get_clim() for image in shown} == {(0, 1)}
+    assert "The first 5 of 20 scored stimuli" in words(figure)
+
+
+def test_first_trials_are_taken_in_order():
+    stimulus = np.array(["b", "a", "b", "c", "a", "d"])
+    assert images.first_trials(stimulus, 12).tolist() == [0, 1, 3, 5]
+    assert images.first_trials(stimulus, 2).tolist() == [0, 1]
+
+
+def test_retrieved_frames_the_right_one_and_names_chance():
+    figure = draw_retrieved(runs=1, columns=4)
+    frames = [p for axes in figure.axes for p in axes.patches if p.get_linewidth() == 1.6]
+    assert len(frames) == 3  # stimuli 0, 1 and 2 are among the five, 3 is not
+    assert "9 distinct stimuli" in words(figure) and "0.56" in words(figure)
+
+
+def test_embeddings_without_direction_are_said_to_retrieve_nothing():
+    found = [images.Retrieval(look(0), np.full((2, 5), -1), np.full(2, np.nan))]
+    stimuli = np.zeros((6, 28, 28))
+    figure = images.draw_retrieved(stimuli[:2], stimuli, np.arange(2), found, ABOUT)
+    check_page(figure)
+    assert words(figure).count("none") == 2
+
+
+@pytest.mark.parametrize("draw", [similarity.draw_similarity, similarity.draw_similarity_distribution])
+@pytest.mark.parametrize("value", [np.nan, 0.5])
+def test_similarities_without_spread_are_drawn(draw, value):
+    found = [similarity.Similarity(look(0), np.full((1, 4, 4), value), np.arange(4))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_page(draw(found, ABOUT))
+
+
+def test_similarity_rows_are_ordered_by_stimulus():
+    values = np.arange(12.0).reshape(1, 4, 3) / 12
+    figure = similarity.draw_similarity([similarity.Similarity(look(0), values, np.array([2, 0, 1, 0]))], ABOUT)
+    shade = figure.axes[0].images[0].get_array()
+    assert np.argsort(np.argsort(shade[:, 0])).tolist() == [1, 3, 2, 0]  # trials 1 and 3, 2, 0
+
+
+def test_looks_are_the_same_whatever_else_is_compared():
+    def plan(*methods):
+        runs = {m: {"method": m, "encoder": "none", "title": m} for m in methods}
+        return {"runs": runs, "encoders": {}}
+
+    few, many = style.looks(plan("ridge", "cccv1")), style.looks(plan("knn", "new_one", "cccv1", "ridge", "newer"))
+    assert few["ridge"] == many["ridge"] and few["cccv1"] == many["cccv1"]
+    assert len({(look.colour, look.marker) for look in many.values()}) == 5
+
+
+def test_overview_marks_published_values_and_the_control():
+    figure = draw_mse_by_method(rows=1, sets=1)
+    (axes,) = figure.axes
+    stars = [line for line in axes.lines if line.get_marker() == "*" and np.isfinite(line.get_xdata()).all()]
+    assert [float(line.get_xdata()[0]) for line in stars] == [0.045]
+    assert sum(list(line.get_xdata()) == [0.06, 0.06] for line in axes.lines) == 2
+
+
+def test_overview_without_scores_says_so():
+    figure = overview.draw_mse_by_method([overview.Row(look(0))], {"a": "A"}, {"holdout": "holdout"}, {})
+    check_page(figure)
+    assert "no scores" in words(figure)
+
+
+@pytest.mark.parametrize("high", [1e-5, 0.003, 0.0999, 0.1, 1.0, 37.0])
+def test_root_ticks_are_few_round_and_apart(high):
+    ticks = overview.root_ticks(high)
+    assert ticks[0] == 0 and ticks[-1] <= high and 3 <= len(ticks) <= 6
+    assert np.all(np.diff(np.sqrt(np.array(ticks) / high)) >= 0.17 - 1e-9)
+
+
+def test_wrap_breaks_between_words_and_within_words_that_are_too_long():
+    for width in (60, 200):
+        lines = style.wrap("several words and Onewordthatismuchtoolongforanyline", 7, width)
+        assert max(style.text_width(line, 7) for line in lines) <= width
+        assert "".join(lines).replace(" ", "") == "severalwordsandOnewordthatismuchtoolongforanyline"
+
+
+# The stages, on files
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Files of a dataset, of a run without and of one with an embedding, and the plan that names them."""
+    folder, rng = tmp_path_factory.mktemp("results"), np.random.default_rng(0)
+    distinct = rng.random((5, 28, 28)).astype(np.float32)
+    shown = np.array([0, 1, 2, 3, 4, 0, 1, 2, 0, 1, 2])
+    part = np.array(["train"] * 5 + ["test"] * 6)
+    data = datasets.labelled(rng.normal(size=(11, 4)), distinct[shown], part, {"name": "toy", "title": "Toy"})
+    datasets.write(data, folder / "toy.nc")
+    names = data.stimulus.values[:5]
+    features = xr.Dataset({"embedding": (("stimulus", "feature"), rng.normal(size=(5, 3)))}, coords={"stimulus": names})
+    features.to_netcdf(folder / "features.nc", engine="h5netcdf")
+    plan = {
+        "datasets": {"toy": {"title": "Toy_$1$", "notes": ["Made up."], "simulated": True}},
+        "protocols": {"published": {"title": "as published", "optimistic": True, "note": "Chosen on the scored."}},
+        "encoders": {"space": "Space"},
+        "runs": {
+            "ridge": {"method": "ridge", "encoder": "none", "stochastic": False, "title": "Ridge", "published": None},
+            "net.space": {"method": "net", "encoder": "space", "stochastic": True, "title": "Net", "published": "NET"},
+        },
+        "unavailable": {"gone": "It is not there."},
+        "seeds": 2,
+    }
+    samples = np.arange(5, 11)
+    for run, seeds in (("ridge", 1), ("net.space", 2)):
+        about, out = plan["runs"][run], folder / "runs/published/toy" / run
+        embedded = about["encoder"] != "none"
+        predicted = rng.random((seeds, 6, 28, 28))
+        write_predictions(
+            out / "predictions.nc",
+            predicted,
+            samples,
+            np.zeros(6),
+            nearest=predicted if embedded else None,
+            embedding=rng.normal(size=(seeds, 6, 3)) if embedded else None,
+            attributes={"protocol": "published", "method": about["method"], "encoder": "space" if embedded else ""},
+        )
+        rows = history([run]).drop(columns="run").to_dict("records") if embedded else []
+        write_parquet(out / "history.parquet", history_table(rows))
+        scores = folder / "scores/published/toy"
+        options = ["--scores", f"{scores / run}.parquet", "--similarity", f"{scores / run}.similarity.nc"]
+        if embedded:
+            options += ["--features", f"{folder / 'features.nc'}"]
+        call(evaluate, ["--dataset", f"{folder}/toy.nc", "--predictions", f"{out}/predictions.nc", *options])
+    return folder, plan
+
+
+def call(module, options):
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)
+    return module.run(parser.parse_args(options))
+
+
+def draw(results, plan, output, figures):
+    options = ["--plan", json.dumps(plan), "--dataset", f"{results}/toy.nc", "--protocol", "published"]
+    call(stage, [*options, "--figures", figures, "--results", str(results), "--output", str(output)])
+
+
+def test_stage_writes_every_figure_it_is_asked_for(results, tmp_path):
+    folder, plan = results
+    names = ("training_curves", "similarity")
+    draw(folder, plan, tmp_path, ",".join(names))
+    expected = {f"{name}.published.toy.{suffix}" for name in names for suffix in ("png", "pdf")}
+    assert {path.name for path in tmp_path.iterdir()} == expected
+
+
+def test_stage_reads_what_belongs_together(results):
+    folder, plan = results
+    material = stage.Material(datasets.read(folder / "toy.nc"), plan, "published", folder)
+    figures = {name: make(material) for name, make in stage.FIGURES.items()}
+    for figure in figures.values():
+        check_page(figure)
+        assert "Toy_$1$" in words(figure) and "Made up." in words(figure) and "optimistic" in words(figure)
+    scores = material.scores["net.space"]
+    first = scores[(scores.metric == "mse") & (scores.method == "net") & (scores.seed == 0) & (scores["sample"] == 5)]
+    assert f"{first.value.item():.4f}" in words(figures["reconstructions"])
+    assert "Space, nearest training image" in words(figures["reconstructions"])
+    assert "Ridge" not in words(figures["similarity"])
+
+
+def test_a_figure_with_nothing_to_show_says_why(results):
+    folder, plan = results
+    plan = {**plan, "runs": {"ridge": plan["runs"]["ridge"]}}
+    material = stage.Material(datasets.read(folder / "toy.nc"), plan, "published", folder)
+    for name, reason in {
+        "training_curves": "no training curve",
+        "retrieved": "nothing is retrieved",
+        "similarity": "nothing is retrieved",
+        "similarity_distribution": "nothing is retrieved",
+    }.items():
+        figure = stage.FIGURES[name](material)
+        check_page(figure)
+        assert reason in words(figure) and not figure.axes
+
+
+def test_stage_refuses_a_figure_it_does_not_know(results, tmp_path):
+    with pytest.raises(InputError, match="unknown name 'pie'"):
+        draw(*results, tmp_path, "pie")
+
+
+def comparison(tmp_path):
+    rows = [("toy", "published", method, encoder, "mse", 0.1, 0.05, 0.2, 6, 2) for method, encoder in ROWS]
+    columns = [
+        "dataset",
+        "protocol",
+        "method",
+        "encoder",
+        "metric",
+        "mean",
+        "ci_low",
+        "ci_high",
+        "n_samples",
+        "n_seeds",
+    ]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "comparison.csv", index=False)
+    return tmp_path / "comparison.csv"
+
+
+ROWS = [("ridge", "none"), ("net", "space"), ("net_nearest", "space")]
+
+
+def test_overview_stage_places_published_values_and_says_what_is_missing(results, tmp_path):
+    _, plan = results
+    table = overview_stage.read_table(comparison(tmp_path))
+    sources = {
+        "paper": {"title": "The paper", "protocol": "published"},
+        "later": {"title": "Later runs", "protocol": "cv10_published"},
+    }
+    numbers = [
+        {"source": "paper", "name": "NET", "dataset": "toy", "metric": "mse", "value": 0.12},
+        {"source": "paper", "name": "Other", "dataset": "toy", "metric": "mse", "value": 0.13},
+        {"source": "paper", "name": "Other", "dataset": "elsewhere", "metric": "mse", "value": 0.14},
+        {"source": "paper", "name": "NET", "dataset": "toy", "metric": "ssim", "value": 0.5},
+        {"source": "later", "name": "NET", "dataset": "toy", "metric": "mse", "value": 0.15},
+    ]
+    found, titles = overview_stage.published_errors({"sources": sources, "numbers": numbers}, plan)
+    assert titles == ["The paper"] and found == {"NET": {"toy": 0.12}, "Other": {"toy": 0.13}}
+    rows = overview_stage.rows_of(table, found, plan)
+    assert [row.look.label for row in rows] == [
+        "Ridge",
+        "Net (Space)",
+        "Net (Space, nearest training image)",
+        "Other (published only, not run here)",
+    ]
+    assert [dict(row.published) for row in rows] == [{}, {"toy": 0.12}, {}, {"toy": 0.13}]
+    assert "gone" in overview_stage.notes_of(plan)[-1]
+    without = {**plan, "protocols": {"holdout": {"title": "holdout", "optimistic": False, "note": ""}}}
+    assert overview_stage.published_errors({"sources": sources, "numbers": numbers}, without) == ({}, [])
+
+
+def test_overview_stage_writes_its_figure(results, tmp_path):
+    options = ["--plan", json.dumps(results[1]), "--table", str(comparison(tmp_path))]
+    published = ROOT / "config/published.yaml"
+    call(overview_stage, [*options, "--published", str(published), "--output", str(tmp_path / "figures")])
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"mse_by_method.png", "mse_by_method.pdf"}
+
+
+def test_overview_stage_refuses_another_table(tmp_path):
+    (tmp_path / "comparison.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="columns dataset, protocol"):
+        overview_stage.read_table(tmp_path / "comparison.csv")
+
+
+def test_stages_do_not_load_torch():
+    code = "import sys, cortexclip.stages.figures, cortexclip.stages.overview; sys.exit('torch' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
