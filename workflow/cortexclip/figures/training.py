@@ -136,7 +136,9 @@ def _curves(axes: Axes, history: pd.DataFrame, look: Look) -> None:
     if len(positive) and positive.min() > 0:
         axes.set_yscale("log")
         decades = np.log10(positive.max() / positive.min())
-        subs = (1, 2, 5) if decades < 2.2 else (1, 3) if decades < 3.5 else (1,)
+        subs = (
+            (1, 1.5, 2, 3, 5, 7) if decades < 0.8 else (1, 2, 5) if decades < 2.2 else (1, 3) if decades < 3.5 else (1,)
+        )
         axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=20))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_minor_formatter("")
