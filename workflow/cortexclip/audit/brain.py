@@ -1,0 +1,251 @@
+"""Checks of the brain responses: values, constant and copied voxels and trials, and who scaled them with what."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cortexclip.audit.finding import Finding, some
+
+EXTREME = 20.0
+"""Robust standard deviations from a voxel's median beyond which a response is called extreme."""
+SCALED = 1e-3
+"""Greatest mean, and greatest distance of the standard deviation from 1, of a voxel that was standardised."""
+
+
+def check_finite(brain: np.ndarray, images: np.ndarray) -> Finding:
+    """Whether responses (n_samples, n_voxels) or images (n_samples, ...) hold NaN or infinity; ingest refuses both."""
+    n_brain, n_pixels = (int(np.count_nonzero(~np.isfinite(values))) for values in (brain, images))
+    numbers = {"brain": n_brain, "pixels": n_pixels}
+    if n_brain + n_pixels:
+        return Finding(
+            "finite",
+            "serious",
+            f"{n_brain} brain responses and {n_pixels} pixels are NaN or infinite.",
+            "No score of this dataset can be trusted.",
+            numbers,
+        )
+    return Finding("finite", "info", "No brain response and no pixel is NaN or infinite.", "As it must be.", numbers)
+
+
+def check_brain_range(brain: np.ndarray) -> Finding:
+    """Range of the responses (n_samples, n_voxels), finite, and extreme ones.
+
+    A response is extreme if it lies more than ``EXTREME`` robust standard deviations (1.4826 times the median absolute
+    deviation) from the median of its voxel. Voxels of which half the responses are equal are not judged.
+    """
+    brain = np.asarray(brain, dtype=np.float64)
+    distance = np.abs(brain - np.median(brain, axis=0))
+    robust = 1.4826 * np.median(distance, axis=0)
+    extreme = (distance > EXTREME * robust) & (robust > 0)
+    low, high, spread = float(brain.min()), float(brain.max()), float(brain.std())
+    numbers = {"minimum": low, "maximum": high, "standard_deviation": spread, "extreme": int(extreme.sum())}
+    if extreme.any():
+        return Finding(
+            "brain_range",
+            "notable",
+            f"{extreme.sum()} brain responses lie more than {EXTREME:g} robust standard deviations from the median of "
+            "their voxel.",
+            "Such values are rarely neural; methods that square errors or responses may follow them.",
+            numbers,
+        )
+    return Finding(
+        "brain_range",
+        "info",
+        f"Brain responses range from {low:.3g} to {high:.3g} (standard deviation {spread:.3g}); none is extreme.",
+        "Nothing to correct for.",
+        numbers,
+    )
+
+
+def check_constant_voxels(brain: np.ndarray) -> Finding:
+    """Voxels that do not vary over the training responses, shape (n_samples, n_voxels)."""
+    constant, total = int(_constant(brain).sum()), brain.shape[1]
+    numbers = {"constant": constant, "voxels": total}
+    if not constant:
+        return Finding("constant_voxels", "info", f"All {total} voxels vary over training.", "As expected.", numbers)
+    return Finding(
+        "constant_voxels",
+        "serious" if constant == total else "notable",
+        f"{some(constant, total, 'voxels', 'is', 'are')} constant over the training samples.",
+        "There is nothing to learn from."
+        if constant == total
+        else "They carry nothing, so the data are smaller than the number of voxels says.",
+        numbers,
+    )
+
+
+def check_duplicated_voxels(brain: np.ndarray) -> Finding:
+    """Voxels with the same responses as an earlier voxel; ``brain`` has shape (n_samples, n_voxels).
+
+    Constant voxels are left to :func:`check_constant_voxels`.
+    """
+    varying = brain[:, ~_constant(brain)]
+    copies, total = int(np.count_nonzero(_copies(varying.T))), brain.shape[1]
+    numbers = {"copies": copies, "voxels": total}
+    if not copies:
+        return Finding("duplicated_voxels", "info", "No voxel is a copy of another.", "As expected.", numbers)
+    return Finding(
+        "duplicated_voxels",
+        "serious" if 2 * copies >= total else "notable",
+        f"{copies} of {total} voxels are exact copies of another voxel.",
+        "Measured voxels are never equal: the file was padded or put together wrongly, and copies weigh double.",
+        numbers,
+    )
+
+
+def check_duplicated_rows(brain: np.ndarray, test: np.ndarray, stimulus: np.ndarray) -> list[Finding]:
+    """Trials with exactly the responses of another trial, and trials whose voxels are all equal.
+
+    Parameters
+    ----------
+    brain : array of shape (n_samples, n_voxels), two voxels or more for a copy to mean anything.
+    test : boolean array of shape (n_samples,): whether a sample belongs to the test part.
+    stimulus : array of shape (n_samples,): identity of the image.
+
+    Returns
+    -------
+    A finding on copies within a part, one on copies across parts and one on trials that are constant over voxels.
+    """
+    n_train, n_test = int(np.count_nonzero(~test)), int(np.count_nonzero(test))
+    within = sum(int(np.count_nonzero(_copies(brain[part]))) for part in (test, ~test))
+    numbers = {"copies": within, "samples": len(brain)}
+    if within:
+        row = _identities(brain)
+        pairs = {(r, s) for r, s in zip(row.tolist(), stimulus.tolist(), strict=True)}
+        numbers["copies_with_another_image"] = len(pairs) - len({r for r, _ in pairs})
+        first = Finding(
+            "duplicated_rows",
+            "serious" if 10 * within > len(brain) else "notable",
+            f"{within} of {len(brain)} samples repeat the brain responses of another sample of the same part exactly.",
+            "Two measurements are never equal: there are fewer trials than samples, and intervals are too narrow.",
+            numbers,
+        )
+    else:
+        first = Finding(
+            "duplicated_rows",
+            "info",
+            "No two samples of a part have the same brain responses.",
+            "As expected.",
+            numbers,
+        )
+
+    leaked = int(np.isin(_identities(brain)[test], _identities(brain)[~test]).sum())
+    numbers = {"test_copies": leaked, "test_samples": n_test, "training_samples": n_train}
+    if leaked:
+        second = Finding(
+            "rows_across_parts",
+            "serious",
+            f"{some(leaked, n_test, 'test samples', 'has', 'have')} exactly the brain responses of a training sample.",
+            "The same measurement was trained on and scored: these scores measure memory.",
+            numbers,
+        )
+    else:
+        second = Finding(
+            "rows_across_parts", "info", "No test sample is a copy of a training sample.", "As expected.", numbers
+        )
+
+    flat = int(np.count_nonzero(np.ptp(brain, axis=1) == 0)) if brain.shape[1] > 1 else 0
+    third = Finding(
+        "constant_rows",
+        "notable" if flat else "info",
+        f"{some(flat, len(brain), 'samples', 'has', 'have')} the same response in every voxel.",
+        "Such a trial holds no measurement." if flat else "As expected.",
+        {"constant": flat, "samples": len(brain)},
+    )
+    return [first, second, third]
+
+
+def check_scaling(brain: np.ndarray, test: np.ndarray) -> Finding:
+    """Whether voxels were standardised with the help of the test samples before the file was made.
+
+    Parameters
+    ----------
+    brain : array of shape (n_samples, n_voxels).
+    test : boolean array of shape (n_samples,): whether a sample belongs to the test part.
+
+    Notes
+    -----
+    Standardising over all n samples leaves, in every voxel, a sum of 0 and a sum of squares of n (or n - 1). If one
+    standardised trial was left out of the file, it was minus the sum s of the others, so that the sum of squares of the
+    others plus s**2 is n + 1 (or n): as exact a trace. If more were left out, what remains is that the sums over the
+    training and the test samples cancel nearly, which independent measurements never do.
+    """
+    brain = np.asarray(brain, dtype=np.float64)
+    brain = brain[:, ~_constant(brain)]
+    n, n_voxels = brain.shape
+    numbers: dict[str, int | float] = {"voxels": n_voxels}
+    if n_voxels == 0:
+        return Finding("scaling", "info", "No voxel varies, so scaling is not judged.", "See the voxels.", numbers)
+    train_sum, test_sum = brain[~test].sum(axis=0), brain[test].sum(axis=0)
+    left_out, squares = train_sum + test_sum, (brain**2).sum(axis=0)
+    everything, train_only, test_only = (_is_standardised(part) for part in (brain, brain[~test], brain[test]))
+    one_missing = any(np.all(np.abs((squares + left_out**2) / total - 1) <= SCALED) for total in (n + 1, n))
+    spread = brain.std(axis=0)
+    cancelling = 0.0
+    if n_voxels >= 10 and min(train_sum.std(), test_sum.std()) > 0:
+        cancelling = float(np.corrcoef(train_sum, test_sum)[0, 1])
+    nearly = cancelling < -0.8 and abs(np.median(spread) - 1) < 0.05 and np.all(np.abs(spread - 1) < 0.2)
+    numbers |= {
+        "greatest_mean": float(np.abs(left_out / n).max()),
+        "least_standard_deviation": float(spread.min()),
+        "greatest_standard_deviation": float(spread.max()),
+        "greatest_training_mean": float(np.abs(train_sum / np.count_nonzero(~test)).max()),
+        "correlation_of_sums": cancelling,
+    }
+    undone = (
+        "Statistics of test responses touched training. A method that standardises each voxel on its own training "
+        "samples undoes a common shift and scale; one that does not, and any scaling session by session, keeps them."
+    )
+    if train_only and test_only:
+        return Finding(
+            "scaling",
+            "notable",
+            "The voxels of the test part were standardised by the test part's own mean and spread.",
+            "A decoder for single trials could not do that: scores on the test part are transductive.",
+            numbers,
+        )
+    if train_only:
+        message = "The voxels were standardised with the training part alone."
+        return Finding("scaling", "info", message, "Nothing of the test part touched training.", numbers)
+    if everything:
+        message = "The voxels were standardised over all samples, training and test together."
+        return Finding("scaling", "notable", message, undone, numbers)
+    if one_missing:
+        message = (
+            f"The voxels were standardised over all samples, training and test together, and over one more "
+            f"that the file leaves out ({n + 1} in all)."
+        )
+        return Finding("scaling", "notable", message, undone, numbers)
+    if nearly:
+        message = "The voxels look standardised over training and test samples together: their sums cancel."
+        return Finding("scaling", "notable", message, undone, numbers)
+    message = "The voxels were not standardised over training and test samples together."
+    return Finding("scaling", "info", message, "Nothing of the test part touched training.", numbers)
+
+
+def _is_standardised(brain: np.ndarray) -> bool:
+    """Whether every voxel has mean 0 and standard deviation 1, with the divisor n or n - 1."""
+    if len(brain) < 2 or np.abs(brain.mean(axis=0)).max() > SCALED:
+        return False
+    return any(np.abs(brain.std(axis=0, ddof=ddof) - 1).max() <= SCALED for ddof in (0, 1))
+
+
+def _constant(brain: np.ndarray) -> np.ndarray:
+    return np.ptp(brain, axis=0) == 0
+
+
+def _identities(rows: np.ndarray) -> np.ndarray:
+    """A number for each row, shape (n_rows,): equal rows have equal numbers."""
+    rows = np.ascontiguousarray(rows) + 0.0  # makes -0 and 0 the same bytes
+    if rows.size == 0:
+        return np.zeros(len(rows), dtype=np.intp)
+    keys = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+    return np.unique(keys, return_inverse=True)[1]
+
+
+def _copies(rows: np.ndarray) -> np.ndarray:
+    """Whether each row equals an earlier one, shape (n_rows,)."""
+    copy = np.ones(len(rows), dtype=bool)
+    if rows.size:
+        copy[np.unique(_identities(rows), return_index=True)[1]] = False
+    return copy & (rows.shape[1] > 0)

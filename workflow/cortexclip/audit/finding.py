@@ -1,0 +1,50 @@
+"""One result of the audit: what was found, how grave it is, and what it means for the scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+SEVERITIES = {
+    "serious": "scores do not measure what they seem to, or cannot be used as they stand",
+    "notable": "scores can be used, but not judged without knowing this",
+    "info": "a fact for the record, which changes no conclusion",
+}
+"""The words for how grave a finding is, gravest first, with their definitions."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Attributes
+    ----------
+    check : name of the check; stable, since tables and people select by it.
+    severity : a key of ``SEVERITIES``.
+    message : one sentence that states the fact with its numbers.
+    meaning : what it means for the scores.
+    numbers : the figures behind the message, as plain numbers.
+    """
+
+    check: str
+    severity: str
+    message: str
+    meaning: str
+    numbers: dict[str, int | float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.severity not in SEVERITIES:
+            raise ValueError(f"severity is {self.severity!r}, expected one of {', '.join(SEVERITIES)}")
+
+
+def some(count: int, total: int, noun: str, one: str, many: str) -> str:
+    """How a sentence begins; ``noun`` in the plural, ``one`` and ``many`` the verb in the singular and the plural.
+
+    >>> some(3, 12, "samples", "is", "are")
+    '3 of 12 samples are'
+    >>> some(0, 12, "samples", "is", "are")
+    'None of 12 samples is'
+    >>> some(12, 12, "samples", "is", "are")
+    'All 12 samples are'
+    """
+    subject = f"All {total} {noun}" if count == total else f"{count or 'None'} of {total} {noun}"
+    return f"{subject} {one if count < 2 else many}"

@@ -1,0 +1,174 @@
+"""Checks of the class labels: whether they belong to the images, and which classes the parts hold."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cortexclip.audit.finding import Finding
+
+ALPHA = 0.05
+SHIFTS = (-3, -2, -1, 1, 2, 3)
+"""Displacements, in samples, by which labels are tried when they do not fit."""
+
+
+def check_labels(
+    label: np.ndarray,
+    stimulus: np.ndarray,
+    images: np.ndarray,
+    test: np.ndarray,
+    seed: int,
+    n_permutations: int = 100,
+) -> Finding:
+    """Whether the class labels belong to the images that they stand beside.
+
+    Two traces of labels that do not: one image with several labels, and classes that cannot be told apart: the class
+    whose mean image is nearest (over distinct images, the judged one left out of its own class) agrees with the label
+    no more often than after shuffling the labels. Where there is such a trace, labels displaced by a few samples within
+    their part are tried; if these fit, the file is displaced.
+
+    Parameters
+    ----------
+    label : integer array of shape (n_samples,): class of the image, -1 where there is none. Sessions are no classes.
+    stimulus : array of shape (n_samples,): identity of the image.
+    images : array of shape (n_samples, y, x).
+    test : boolean array of shape (n_samples,): whether a sample belongs to the test part.
+    """
+    labelled = label >= 0
+    if not labelled.any():
+        return Finding(
+            "labels", "info", "There are no class labels.", "Controls that need classes do not apply.", {"labelled": 0}
+        )
+    label, stimulus, images, test = label[labelled], stimulus[labelled], images[labelled], test[labelled]
+    rng = np.random.default_rng(seed)
+    contradicting = _contradictions(label, stimulus)
+    agreement, chance = _agreement(label, stimulus, images, rng, n_permutations)
+    p_value = float("nan") if chance is None else (1 + np.count_nonzero(chance >= agreement)) / (1 + len(chance))
+    numbers: dict[str, int | float] = {"labelled": len(label), "contradicting": contradicting}
+    if chance is not None:
+        numbers |= {"agreement": agreement, "chance": float(chance.mean()), "p_value": p_value}
+    misfit = chance is not None and p_value > ALPHA
+    if not contradicting and not misfit:
+        message = (
+            "No image has two labels; classes have too few distinct images for more to be judged."
+            if chance is None
+            else f"The nearest class mean agrees with {_percent(agreement)} of labels (after shuffling: "
+            f"{_percent(chance.mean())}), and no image has two labels."
+        )
+        return Finding("labels", "info", message, "The labels fit the images.", numbers)
+
+    trace = []
+    if contradicting:
+        trace.append(f"{contradicting} of {len(label)} samples have another label than most samples of the same image")
+    if misfit:
+        trace.append(
+            f"the nearest class mean agrees with {_percent(agreement)} of labels, no more than after shuffling them "
+            f"({_percent(chance.mean())})"
+        )
+    message = " and ".join(trace)
+    message = message[0].upper() + message[1:]
+    for shift in sorted(SHIFTS, key=abs):
+        moved = label.copy()
+        for part in (test, ~test):
+            moved[part] = np.roll(label[part], shift)
+        if 10 * _contradictions(moved, stimulus) > len(label) or 2 * _contradictions(moved, stimulus) > contradicting:
+            continue
+        moved_agreement, _ = _agreement(moved, stimulus, images, rng, 0)
+        if chance is None or moved_agreement > chance.max():
+            numbers["shift"] = shift
+            return Finding(
+                "labels",
+                "serious",
+                f"{message}; moved by {shift:+d} sample{'s' if abs(shift) > 1 else ''}, labels would fit.",
+                "Rows of this file are displaced: labels, and perhaps brain responses, stand beside the wrong images.",
+                numbers,
+            )
+    return Finding(
+        "labels",
+        "serious" if 20 * contradicting > len(label) else "notable",
+        f"{message}.",
+        "Labels do not belong to the images, so scores of controls that use classes are void and pairs may be wrong."
+        if contradicting
+        else "Labels do not belong to the images, or classes cannot be told from pixels: do not trust class controls.",
+        numbers,
+    )
+
+
+def check_classes(label: np.ndarray, test: np.ndarray) -> Finding:
+    """Which classes the training and the test part hold; arrays of shape (n_samples,), label -1 where there is none."""
+    train_classes, train_counts = np.unique(label[~test & (label >= 0)], return_counts=True)
+    test_classes = np.unique(label[test & (label >= 0)])
+    numbers: dict[str, int | float] = {
+        "training_classes": len(train_classes),
+        "test_classes": len(test_classes),
+        "test_classes_not_trained": len(np.setdiff1d(test_classes, train_classes)),
+    }
+    if len(train_classes):
+        numbers |= {"least_training_samples": int(train_counts.min()), "most_training_samples": int(train_counts.max())}
+    if not len(train_classes) + len(test_classes):
+        return Finding("classes", "info", "There are no classes to count.", "Nothing to balance.", numbers)
+    if numbers["test_classes_not_trained"]:
+        return Finding(
+            "classes",
+            "notable",
+            f"{numbers['test_classes_not_trained']} of {len(test_classes)} classes of the test part do not occur in "
+            "training.",
+            "Class controls cannot be right about these.",
+            numbers,
+        )
+    return Finding(
+        "classes",
+        "info",
+        f"{len(train_classes)} classes in training ({_range(train_counts)} samples each), "
+        f"{len(test_classes)} of them in the test part.",
+        "Every class of the test part was trained on.",
+        numbers,
+    )
+
+
+def _contradictions(label: np.ndarray, stimulus: np.ndarray) -> int:
+    """Number of samples whose label is not the most frequent one of their image."""
+    identity = np.unique(stimulus, return_inverse=True)[1]
+    code = np.unique(label, return_inverse=True)[1]
+    counts = np.zeros((identity.max() + 1, code.max() + 1), dtype=int)
+    np.add.at(counts, (identity, code), 1)
+    return int(len(label) - counts.max(axis=1).sum())
+
+
+def _agreement(
+    label: np.ndarray, stimulus: np.ndarray, images: np.ndarray, rng: np.random.Generator, n_permutations: int
+) -> tuple[float, np.ndarray | None]:
+    """Share of distinct images whose nearest class mean is their label's, and the same after shuffling the labels.
+
+    An image is left out of the mean of its own class. Only classes of two or more distinct images take part; NaN and
+    None where fewer than two do.
+    """
+    _, first = np.unique(stimulus, return_index=True)
+    classes, code, counts = np.unique(label[first], return_inverse=True, return_counts=True)
+    first, code = first[counts[code] > 1], code[counts[code] > 1]
+    if len(np.unique(code)) < 2:
+        return float("nan"), None
+    code = np.unique(code, return_inverse=True)[1]
+    pixels = images[first].reshape(len(first), -1).astype(np.float64)
+    gram = (pixels - pixels.mean(axis=0)) @ (pixels - pixels.mean(axis=0)).T
+    shuffled = np.array([_nearest_mean_accuracy(gram, rng.permutation(code)) for _ in range(n_permutations)])
+    return _nearest_mean_accuracy(gram, code), shuffled
+
+
+def _nearest_mean_accuracy(gram: np.ndarray, code: np.ndarray) -> float:
+    """Accuracy of the nearest class mean from inner products (n, n) and class numbers (n,), own image left out."""
+    member = np.eye(code.max() + 1)[code]
+    counts = member.sum(axis=0)
+    with_sum = gram @ member  # inner product of each image with the sum of each class
+    sum_norm = np.einsum("ic,ic->c", member, with_sum)
+    own = np.diag(gram)[:, None]
+    without = (with_sum - own * member) / (counts - member)
+    norm = (sum_norm - member * (2 * with_sum - own)) / (counts - member) ** 2
+    return float(np.mean(np.argmin(norm - 2 * without, axis=1) == code))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _range(counts: np.ndarray) -> str:
+    return f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"

@@ -1,0 +1,184 @@
+"""Whether brain responses tell anything about the images: ridge regression against shuffled pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from cortexclip.audit.finding import Finding
+from cortexclip.models.standardise import fit_scaler
+
+ALPHA = 0.05
+PENALTIES = np.logspace(-3, 3, 13)
+"""Penalties tried, in units of the mean eigenvalue of the Gram matrix of the training responses."""
+ENOUGH_STIMULI = 6
+"""Distinct training images from which shuffling them has enough (720) outcomes; with fewer, samples are shuffled."""
+
+
+@dataclass(frozen=True)
+class SignalTest:
+    """Outcome of :func:`signal_test`.
+
+    Attributes
+    ----------
+    similarity : cosine, over all pixels of all test samples, between the predicted and the true deviation from the mean
+        training image; 0 where the prediction is that image.
+    chance : array of shape (n_permutations,): the same for decoders fitted to shuffled pairs.
+    p_value : (1 + how many of ``chance`` reach ``similarity``) / (1 + n_permutations).
+    penalty : the penalty chosen for the true pairs, in units of the mean eigenvalue.
+    mse, mse_mean_image : mean squared error of the decoder, its predictions clipped to 0..1 as everywhere, and of the
+        mean training image.
+    shuffled : "images" or "samples": what was permuted.
+    """
+
+    similarity: float
+    chance: np.ndarray
+    p_value: float
+    penalty: float
+    mse: float
+    mse_mean_image: float
+    shuffled: str
+
+
+def signal_test(
+    brain: np.ndarray,
+    images: np.ndarray,
+    stimulus: np.ndarray,
+    test: np.ndarray,
+    seed: int,
+    n_permutations: int = 100,
+) -> SignalTest:
+    """Fit ridge from voxels to pixels on the training part, score it on the test part, and again on shuffled pairs.
+
+    If responses were independent of the images, shuffling which training responses go with which image would change
+    nothing, so the true pairs would rank anywhere among the shuffled ones: the p value is exact (Phipson and Smyth
+    2010, doi 10.2202/1544-6115.1585) but for images that repeat unequally often. Images are shuffled as wholes, all
+    trials of one image staying together, since trials of one image may share what has nothing to do with it (their
+    place in the session). Test pairs stay as they are: an equal relabelling of both parts would leave recognition
+    intact. The penalty is chosen anew for each permutation, by leave-one-out.
+
+    Parameters
+    ----------
+    brain : array of shape (n_samples, n_voxels); each voxel is z-scored with the training part's mean and spread.
+    images : array of shape (n_samples, y, x), range 0 to 1.
+    stimulus : array of shape (n_samples,): identity of the image.
+    test : boolean array of shape (n_samples,): whether a sample belongs to the test part.
+    seed : of the permutations.
+
+    Notes
+    -----
+    Predictions are linear in the targets with weights that the responses alone decide, so one eigendecomposition serves
+    every permutation, and the leave-one-out errors follow from the inner products of the distinct images.
+    """
+    pixels = np.asarray(images, dtype=np.float64).reshape(len(images), -1)
+    scaler = fit_scaler(brain[~test])
+    distinct, first, unit = np.unique(stimulus[~test], return_index=True, return_inverse=True)
+    by_image = len(distinct) >= ENOUGH_STIMULI
+    if not by_image:
+        first = unit = np.arange(np.count_nonzero(~test))
+    units, target = pixels[~test][first], pixels[test]
+    member = np.eye(len(first))[unit]  # (n_train, n_units)
+
+    error_form, weights = [], []
+    for residual, prediction in _ridge_maps(scaler(brain[~test]), scaler(brain[test])):
+        left_out = residual @ member
+        error_form.append(left_out.T @ left_out)  # times the gram of the units: the sum of squared leave-one-out errors
+        weights.append(prediction @ member)
+    frequency = member.mean(axis=0)
+    gram = units @ units.T
+
+    def fitted(order: np.ndarray) -> tuple[float, float, float, float]:
+        """Similarity, penalty and both errors for the pairs in which unit i shows image order[i]."""
+        shown = gram[np.ix_(order, order)]
+        best = int(np.argmin([np.sum(form * shown) for form in error_form[::-1]]))
+        best = len(PENALTIES) - 1 - best  # ties go to the larger penalty
+        mean = frequency @ units[order]
+        predicted, true = weights[best] @ units[order], target - mean
+        norm = np.sqrt(np.sum(predicted**2) * np.sum(true**2))
+        similarity = float(np.sum(predicted * true) / norm) if norm > 1e-12 else 0.0
+        error = np.clip(mean + predicted, 0.0, 1.0) - target
+        return similarity, PENALTIES[best], float(np.mean(error**2)), float(np.mean(true**2))
+
+    rng = np.random.default_rng(seed)
+    similarity, penalty, mse, mse_mean = fitted(np.arange(len(first)))
+    chance = np.array([fitted(rng.permutation(len(first)))[0] for _ in range(n_permutations)])
+    return SignalTest(
+        similarity=similarity,
+        chance=chance,
+        p_value=float((1 + np.count_nonzero(chance >= similarity)) / (1 + n_permutations)),
+        penalty=float(penalty),
+        mse=mse,
+        mse_mean_image=mse_mean,
+        shuffled="images" if by_image else "samples",
+    )
+
+
+def check_signal(
+    brain: np.ndarray,
+    images: np.ndarray,
+    stimulus: np.ndarray,
+    test: np.ndarray,
+    seed: int,
+    n_permutations: int = 100,
+) -> Finding:
+    """Say whether images can be decoded beyond chance; parameters are those of :func:`signal_test`."""
+    result = signal_test(brain, images, stimulus, test, seed, n_permutations)
+    n_distinct = len(np.unique(stimulus[test]))
+    numbers = {
+        "similarity": result.similarity,
+        "chance_mean": float(result.chance.mean()),
+        "chance_95": float(np.quantile(result.chance, 0.95)),
+        "p_value": result.p_value,
+        "permutations": n_permutations,
+        "penalty": result.penalty,
+        "mse": result.mse,
+        "mse_mean_image": result.mse_mean_image,
+        "distinct_test_images": n_distinct,
+    }
+    measured = (
+        f"cosine {result.similarity:.2f} of predicted and true deviation from the mean image, "
+        f"p = {result.p_value:.2g} against {n_permutations} permutations of the training {result.shuffled}"
+    )
+    if result.p_value <= ALPHA:
+        return Finding(
+            "signal",
+            "info",
+            f"The test part can be decoded beyond chance: ridge reaches a {measured}.",
+            "There is something to decode; a method no better than the mean image fails by itself.",
+            numbers,
+        )
+    return Finding(
+        "signal",
+        "serious",
+        f"Nothing decodable beyond chance was found: ridge reaches a {measured}.",
+        "Expect no method to be better than the mean image here; differences between methods are likely noise."
+        + (f" With {n_distinct} distinct test images only a strong signal would show." if n_distinct < 10 else ""),
+        numbers,
+    )
+
+
+def _ridge_maps(train: np.ndarray, test: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Ridge regression with intercept as linear maps of the training targets, for each of ``PENALTIES``.
+
+    Parameters
+    ----------
+    train, test : arrays of shape (n_train, n_voxels) and (n_test, n_voxels).
+
+    Yields
+    ------
+    For each penalty an array of shape (n_train, n_train) that gives the leave-one-out residuals, and one of shape
+    (n_test, n_train) that gives the predictions as deviations from the mean of the targets.
+    """
+    n = len(train)
+    mean = train.mean(axis=0)
+    train, test = train - mean, test - mean
+    values, vectors = np.linalg.eigh(train @ train.T)
+    values = np.clip(values, 0.0, None)
+    unit = values.mean() if values.mean() > 0 else 1.0
+    cross = (test @ train.T) @ vectors
+    for penalty in PENALTIES * unit:
+        hat = (vectors * (values / (values + penalty))) @ vectors.T + 1.0 / n
+        residual = (np.eye(n) - hat) / (1.0 - np.diag(hat))[:, None]
+        yield residual, (cross / (values + penalty)) @ vectors.T

@@ -1,0 +1,140 @@
+"""Checks of a protocol's split: what was trained on, what chooses, what is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from cortexclip.audit.finding import Finding, some
+from cortexclip.audit.stimuli import Fold
+
+
+def folds_of(split: pd.DataFrame) -> list[Fold]:
+    """What each fold of a split (columns fold, role, sample) has trained on by the time it scores.
+
+    A decoder is refitted with the samples that chose, so these were trained on too, unless they are the scored ones.
+    """
+    folds = []
+    for _, rows in split.groupby("fold"):
+        scored = rows["sample"].to_numpy()[rows.role == "score"]
+        choosing = rows["sample"].to_numpy()[rows.role == "select"]
+        trained = rows["sample"].to_numpy()[rows.role == "train"]
+        folds.append(Fold(np.union1d(trained, np.setdiff1d(choosing, scored)), scored))
+    return folds
+
+
+def check_folds(split: pd.DataFrame, stimulus: np.ndarray) -> Finding:
+    """Sizes of the folds, and whether any sample is trained on and scored in the same fold.
+
+    ``split`` has the columns fold, role and sample; ``stimulus`` (n_samples,) is the identity of each sample's image.
+    """
+    folds = folds_of(split)
+    sizes = [len(fold.scored) for fold in folds]
+    images = [len(np.unique(stimulus[fold.scored])) for fold in folds]
+    trained = [len(fold.trained) for fold in folds]
+    both = sum(len(np.intersect1d(fold.trained, fold.scored)) for fold in folds)
+    scored = np.concatenate([fold.scored for fold in folds])
+    again = len(scored) - len(np.unique(scored))
+    numbers = {
+        "folds": len(folds),
+        "least_scored": min(sizes),
+        "most_scored": max(sizes),
+        "least_scored_images": min(images),
+        "least_trained": min(trained),
+        "most_trained": max(trained),
+        "trained_and_scored": both,
+        "scored_again": again,
+    }
+    if both:
+        return Finding(
+            "folds",
+            "serious",
+            f"{both} samples are trained on and scored in the same fold.",
+            "Scores of this protocol measure memory: its split is wrong.",
+            numbers,
+        )
+    if again:
+        return Finding(
+            "folds",
+            "serious",
+            f"{again} of {len(scored)} scores are of a sample that another fold scored already.",
+            "Samples weigh unequally: the split is wrong.",
+            numbers,
+        )
+    message = (
+        f"One split trains on {trained[0]} samples and scores {sizes[0]}."
+        if len(folds) == 1
+        else f"{len(folds)} folds train on {_range(trained)} samples and score {_range(sizes)} each; the smallest "
+        f"scored part has {min(sizes)} of {min(images)} distinct image{'' if min(images) == 1 else 's'}."
+    )
+    return Finding("folds", "info", message, "No sample is trained on and scored in the same fold.", numbers)
+
+
+def check_selection(split: pd.DataFrame, stimulus: np.ndarray) -> Finding:
+    """Whether scored samples choose the epoch; ``split`` and ``stimulus`` as for :func:`check_folds`."""
+    overlap = total = choosing = familiar = 0
+    for _, rows in split.groupby("fold"):
+        train, select, score = (rows["sample"].to_numpy()[rows.role == role] for role in ("train", "select", "score"))
+        overlap += int(np.isin(score, select).sum())
+        total += len(score)
+        choosing += len(select)
+        familiar += int(np.isin(stimulus[select], stimulus[train]).sum())
+    numbers = {
+        "scored_that_choose": overlap,
+        "scored": total,
+        "choosing": choosing,
+        "choosing_with_trained_image": familiar,
+    }
+    if overlap:
+        return Finding(
+            "selection",
+            "serious",
+            f"{some(overlap, total, 'scored samples', 'also chooses', 'also choose')} the epoch and hyper-parameters.",
+            "Methods that let them choose are scored too well: the best moment was picked by looking at the answers.",
+            numbers,
+        )
+    return Finding(
+        "selection",
+        "info",
+        f"Other samples than the scored ones choose; {familiar} of these {choosing} show an image that is trained on.",
+        "Scored samples are touched once."
+        + (" Where images were trained on, what is chosen favours recognising them." if familiar else ""),
+        numbers,
+    )
+
+
+def check_grouping(protocol: Mapping, stimulus: np.ndarray, split: pd.DataFrame) -> Finding:
+    """What the protocol keeps together, and whether that makes a difference.
+
+    Parameters
+    ----------
+    protocol : the protocol's entry: ``over`` and, for folds, ``group_by``.
+    stimulus : array of shape (n_samples,): identity of each sample's image.
+    split : data frame of columns fold, role and sample.
+    """
+    samples = np.unique(split["sample"].to_numpy())
+    distinct = len(np.unique(stimulus[samples]))
+    repeat = distinct < len(samples)
+    numbers = {"samples": len(samples), "distinct": distinct}
+    if protocol["over"] == "canonical":
+        message = "The split is the one that comes with the dataset; nothing is grouped."
+        return Finding("grouping", "info", message, "Scores depend on this one split.", numbers)
+    if not repeat:
+        return Finding(
+            "grouping",
+            "notable" if protocol["over"] == "all" else "info",
+            "No image repeats here, so folds over samples and folds over images coincide in kind.",
+            "Either way no scored image is trained on, and the two are not independent evidence.",
+            numbers,
+        )
+    if protocol["group_by"] == "stimulus":
+        message = "Folds keep all samples of an image together."
+        return Finding("grouping", "info", message, "No scored image is trained on.", numbers)
+    message = "Folds are cut over samples, so that samples of one image fall on both sides."
+    return Finding("grouping", "info", message, "See how many scored images were trained on.", numbers)
+
+
+def _range(values: list[int]) -> str:
+    return f"{min(values)}" if min(values) == max(values) else f"{min(values)} to {max(values)}"

@@ -1,0 +1,92 @@
+"""The findings of the audit as a table, and as the sentences that stand under every other table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from cortexclip.audit.finding import SEVERITIES
+from cortexclip.tables.render import NOT_MEASURED, Table
+
+AUDIT = ["dataset", "scope", "check", "severity", "message", "meaning"]
+DATASET = "dataset"
+"""The scope of findings that hold whatever the protocol."""
+MOST_NOTES = 6
+
+
+def audit_rows(audits: Mapping[str, Mapping]) -> pd.DataFrame:
+    """The table of results/tables/audit.csv.
+
+    Parameters
+    ----------
+    audits : what the stage ``audit`` wrote, by name of the dataset.
+    """
+    rows = [{"dataset": name, **finding} for name, audit in audits.items() for finding in audit["findings"]]
+    return pd.DataFrame(rows, columns=AUDIT)
+
+
+def audit_tables(audits: Mapping[str, Mapping], plan: Mapping) -> list[Table]:
+    """One table to read for each dataset: checks by scope, each cell a severity, and below it what they say.
+
+    Parameters
+    ----------
+    audits : what the stage ``audit`` wrote, by name of the dataset.
+    plan : what is compared, see :func:`cortexclip.config.plan`.
+    """
+    tables = []
+    for name, about in plan["datasets"].items():
+        if name not in audits:
+            continue
+        findings = audits[name]["findings"]
+        scopes = [DATASET, *(p for p in plan["protocols"] if any(f["scope"] == p for f in findings))]
+        titles = ["Data", *(plan["protocols"][scope]["title"] for scope in scopes[1:])]
+        severity = {(f["check"], f["scope"]): f["severity"] for f in findings}
+        checks = list(dict.fromkeys(f["check"] for f in findings))
+        rows = [
+            [check.replace("_", " "), *(severity.get((check, scope), NOT_MEASURED) for scope in scopes)]
+            for check in checks
+        ]
+        strong = {(i, j) for i, row in enumerate(rows) for j, cell in enumerate(row) if cell == next(iter(SEVERITIES))}
+        notes = [f"{word}: {meaning}." for word, meaning in SEVERITIES.items()]
+        for text, where in _merged(findings, dict(zip(scopes, titles, strict=True))):
+            notes.append(f"{'; '.join(where)}: {text}")
+        tables.append(
+            Table(
+                title=f"Audit: {about['title']}",
+                label=f"audit-{name}",
+                columns=["Check", *titles],
+                rows=rows,
+                notes=notes,
+                strong=frozenset(strong),
+            )
+        )
+    return tables
+
+
+def notes_for(audit: Mapping, protocol: str) -> list[str]:
+    """Sentences that must stand under every table and figure of a dataset and protocol, gravest first.
+
+    Serious findings with what they mean, then the facts of notable ones; at most ``MOST_NOTES``. A finding on the
+    protocol takes the place of the dataset's finding of the same check, which speaks of the canonical split.
+    """
+    own = {f["check"] for f in audit["findings"] if f["scope"] == protocol}
+    chosen = [
+        f
+        for f in audit["findings"]
+        if f["severity"] != "info" and (f["scope"] == protocol or (f["scope"] == DATASET and f["check"] not in own))
+    ]
+    ranks = list(SEVERITIES)
+    chosen.sort(key=lambda f: (ranks.index(f["severity"]), f["scope"] != protocol))
+    sentences = [f"{f['message']} {f['meaning']}" if f["severity"] == ranks[0] else f["message"] for f in chosen]
+    return list(dict.fromkeys(sentences))[:MOST_NOTES]
+
+
+def _merged(findings: list[Mapping], titles: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+    """Text of each serious or notable finding, gravest first, with the titles of the scopes that share it."""
+    where: dict[str, list[str]] = {}
+    for word in list(SEVERITIES)[:-1]:
+        for finding in findings:
+            if finding["severity"] == word and finding["scope"] in titles:
+                where.setdefault(f"{finding['message']} {finding['meaning']}", []).append(titles[finding["scope"]])
+    yield from where.items()

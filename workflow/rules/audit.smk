@@ -1,0 +1,34 @@
+# Stage: a dataset and all its splits -> what one has to know of them before believing a score.
+def audited_protocols():
+    """What the audit needs of the protocols' entries; a changed title or note audits nothing again."""
+    return {
+        name: {key: entry[key] for key in ("over", "group_by") if key in entry}
+        for name, entry in CONFIG.protocols.items()
+    }
+
+
+rule audit:
+    input:
+        dataset="results/data/{dataset}.nc",
+        splits=expand("results/splits/{protocol}/{{dataset}}.parquet", protocol=CONFIG.protocols),
+    output:
+        "results/audit/{dataset}.json",
+    log:
+        "results/logs/audit/{dataset}.log",
+    benchmark:
+        "results/benchmarks/audit/{dataset}.tsv"
+    conda:
+        "../../envs/audit.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        gpu=0,
+    params:
+        splits=lambda wildcards, input: [f"{name}={file}" for name, file in zip(CONFIG.protocols, input.splits)],
+        protocols=compact(audited_protocols()),
+        base_seed=CONFIG.settings["base_seed"],
+        code=digest("audit"),
+    shell:
+        "python -m cortexclip audit --log {log:q} --threads {threads} --dataset {input.dataset:q}"
+        " --split {params.splits:q} --protocols {params.protocols:q} --seed {params.base_seed} --output {output:q}"
