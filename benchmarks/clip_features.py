@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import torch
+
 from cortexclip.features import openclip
 from cortexclip.features._torchvision import import_open_clip
 

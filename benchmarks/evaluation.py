@@ -18,9 +18,10 @@ from collections.abc import Callable
 import numpy as np
 import scipy
 import skimage
+from skimage.metrics import structural_similarity
+
 from cortexclip.evaluation import metrics
 from cortexclip.evaluation.statistics import bootstrap_interval, paired_permutation_test
-from skimage.metrics import structural_similarity
 
 
 def ssim_loop(predicted: np.ndarray, stimuli: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+
 from cortexclip.data import dataset
 from cortexclip.errors import InputError
 from cortexclip.files import sha256

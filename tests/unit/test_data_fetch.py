@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+
 from cortexclip import log
 from cortexclip.data.fetch import Entry, fetch, fetch_all
 from cortexclip.errors import InputError

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
+
 from cortexclip.data import dataset, mat, matfile
 from cortexclip.errors import InputError
 from cortexclip.files import sha256

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.signal import convolve2d
+from sklearn.linear_model import RidgeCV
+
 from cortexclip.data import dataset, simulated
 from cortexclip.errors import InputError
 from cortexclip.files import sha256
 from cortexclip.schema import read_yaml
 from cortexclip.stages import simulate
-from scipy.signal import convolve2d
-from sklearn.linear_model import RidgeCV
 
 CATALOGUE = Path(__file__).parents[2] / "config" / "datasets.yaml"
 SMALL = {"train_stimuli": 20, "test_stimuli": 6, "test_repeats": 2, "voxels": 30}

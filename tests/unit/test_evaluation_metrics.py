@@ -4,11 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
+from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
+
 from cortexclip.errors import InputError
 from cortexclip.evaluation import metrics
 from cortexclip.evaluation.metrics import METRICS
-from scipy.spatial.distance import cdist
-from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
-from cortexclip.errors import InputError
-from cortexclip.evaluation import retrieval
 from scipy.special import comb
 from sklearn.metrics import label_ranking_average_precision_score, top_k_accuracy_score
 from sklearn.metrics.pairwise import cosine_similarity
+
+from cortexclip.errors import InputError
+from cortexclip.evaluation import retrieval
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import pandas as pd
 import pytest
+
 from cortexclip.errors import InputError
 from cortexclip.evaluation import metrics, retrieval
 from cortexclip.evaluation.metrics import METRICS

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
+
 from cortexclip.errors import InputError
 from cortexclip.evaluation import statistics
 from cortexclip.evaluation.statistics import (
@@ -21,7 +23,6 @@ from cortexclip.evaluation.statistics import (
     summarise,
 )
 from cortexclip.seeds import derive_seed
-from scipy import stats
 
 # Ranks of four variants of C4.5 on 14 datasets: Demsar (2006), table 6.
 DEMSAR_RANKS = np.array(

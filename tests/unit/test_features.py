@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from PIL import Image
+from safetensors.torch import save_file
+
 from cortexclip.data import dataset
 from cortexclip.errors import InputError
 from cortexclip.features import gabor, glyphclip, glyphs, openclip, pixels
@@ -17,8 +20,6 @@ from cortexclip.features._torchvision import import_open_clip
 from cortexclip.files import read_json, sha256
 from cortexclip.stages import encode
 from cortexclip.stages import glyphclip as glyphclip_stage
-from PIL import Image
-from safetensors.torch import save_file
 
 open_clip = import_open_clip()
 

@@ -210,7 +210,7 @@ def encoder_settings(entry: Mapping, root: str | os.PathLike) -> dict:
     if "file" in entry:
         settings["weights"] = str(Path("resources/weights") / entry["file"])
     if "shipped" in entry:
-        settings["model"] = f"local-dir:{os.path.relpath(Path(root) / entry['shipped'])}"
+        settings["weights"] = f"local-dir:{os.path.relpath(Path(root) / entry['shipped'])}"
     if "sha256" in entry:
         settings["sha256"] = entry["sha256"]
     return settings

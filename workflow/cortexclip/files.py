@@ -44,6 +44,16 @@ def write_text(target: str | os.PathLike, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_if_changed(target: str | os.PathLike, text: str) -> None:
+    """Write ``text`` to ``target`` unless that is what it holds, so that its age says when its content changed."""
+    try:
+        if Path(target).read_text(encoding="utf-8") == text:
+            return
+    except (OSError, UnicodeDecodeError):
+        pass
+    write_text(target, text)
+
+
 def write_json(target: str | os.PathLike, content: object) -> None:
     """Write ``content`` as indented JSON with sorted keys; NaN and infinity are refused."""
     write_text(target, json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")

@@ -13,6 +13,7 @@ logger = logging.getLogger("cortexclip")
 def start(path: str | None = None) -> None:
     """Send log lines to stderr and, if ``path`` is given, to that file (replaced) as well."""
     logger.setLevel(logging.DEBUG)
+    logger.propagate = False  # other libraries set up the root logger, which would repeat every line
     logger.handlers.clear()
     screen = logging.StreamHandler(sys.stderr)
     screen.setLevel(logging.INFO)

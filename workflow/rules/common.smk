@@ -9,13 +9,15 @@ sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 from cortexclip.config import compact, data_folder, encoder_settings, load, plan
 from cortexclip.errors import InputError
-from cortexclip.files import sha256
+from cortexclip.files import sha256, write_if_changed
 from cortexclip.provenance import code_digest
 from cortexclip.summary import closing, opening
 
 try:
     CONFIG = load(config, workflow.basedir)
     DATA_DIR = data_folder(config)
+    # What tables and figures need to know of the configuration; written here, since it is known before any job runs.
+    write_if_changed("results/plan.json", compact(plan(CONFIG)))
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -29,7 +31,7 @@ if DATA_DIR:
 
 ROOT = os.path.relpath(workflow.basedir)
 PUBLISHED = f"{ROOT}/config/published.yaml"
-PLAN = compact(plan(CONFIG))
+PLAN = "results/plan.json"
 SUFFIXES = ["png", "pdf"]
 FIGURES = ["reconstructions"]
 if any(CONFIG.methods[run.method].get("resources", {}).get("gpu") for run in CONFIG.runs.values()):

@@ -1,6 +1,7 @@
 # Stage: predictions, histories and scores -> figures.
 rule figures:
     input:
+        plan=PLAN,
         dataset="results/data/{dataset}.nc",
         runs=of_each_run("results/runs/{protocol}/{dataset}/{run}/{file}", file=["predictions.nc", "history.parquet"]),
         scores=of_each_run("results/scores/{protocol}/{dataset}/{run}{suffix}", suffix=[".parquet", ".similarity.nc"]),
@@ -18,18 +19,18 @@ rule figures:
         runtime=30,
         gpu=0,
     params:
-        plan=PLAN,
         figures=",".join(FIGURES),
         code=digest("figures"),
     shell:
-        "python -m cortexclip figures --log {log:q} --threads {threads} --plan {params.plan:q}"
+        "python -m cortexclip figures --log {log:q} --threads {threads} --plan {input.plan:q}"
         " --dataset {input.dataset:q} --protocol {wildcards.protocol:q} --figures {params.figures}"
         " --results results --output results/figures"
 
 
 rule overview:
     input:
-        "results/tables/comparison.csv",
+        plan=PLAN,
+        table="results/tables/comparison.csv",
     output:
         expand("results/figures/mse_by_method.{suffix}", suffix=SUFFIXES),
     log:
@@ -44,10 +45,9 @@ rule overview:
         runtime=30,
         gpu=0,
     params:
-        plan=PLAN,
         published=PUBLISHED,
         published_sha256=sha256(PUBLISHED),
         code=digest("overview"),
     shell:
-        "python -m cortexclip overview --log {log:q} --threads {threads} --plan {params.plan:q} --table {input:q}"
+        "python -m cortexclip overview --log {log:q} --threads {threads} --plan {input.plan:q} --table {input.table:q}"
         " --published {params.published:q} --output results/figures"

@@ -1,7 +1,8 @@
 # Stage: all scores and the published numbers -> the comparison tables.
 rule tables:
     input:
-        [scores_of(dataset) for dataset in CONFIG.datasets],
+        plan=PLAN,
+        scores=[scores_of(dataset) for dataset in CONFIG.datasets],
     output:
         expand("results/tables/{table}.{suffix}", table=["comparison", "retrieval"], suffix=["csv", "md", "tex"]),
     log:
@@ -16,13 +17,12 @@ rule tables:
         runtime=60,
         gpu=0,
     params:
-        plan=PLAN,
         published=PUBLISHED,
         published_sha256=sha256(PUBLISHED),
         resamples=CONFIG.settings["bootstrap_resamples"],
         base_seed=CONFIG.settings["base_seed"],
         code=digest("tables"),
     shell:
-        "python -m cortexclip tables --log {log:q} --threads {threads} --plan {params.plan:q} --scores results/scores"
+        "python -m cortexclip tables --log {log:q} --threads {threads} --plan {input.plan:q} --scores results/scores"
         " --published {params.published:q} --resamples {params.resamples} --base-seed {params.base_seed}"
         " --output results/tables"

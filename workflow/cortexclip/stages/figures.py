@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from cortexclip.figures.images import Reconstruction, Retrieval, draw_reconstruc
 from cortexclip.figures.similarity import Similarity, draw_similarity, draw_similarity_distribution
 from cortexclip.figures.style import Look, Subject, draw_words, looks, save, subject
 from cortexclip.figures.training import draw_training_curves
+from cortexclip.files import read_json
 from cortexclip.log import logger
 from cortexclip.runs import read_netcdf, read_parquet
 
@@ -28,7 +28,7 @@ RECONSTRUCTED, QUERIES, RETRIEVED = 12, 8, 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plan", required=True, type=json.loads, help="what is compared, as JSON")
+    parser.add_argument("--plan", required=True, type=read_json, help="what is compared (plan.json)")
     parser.add_argument("--dataset", required=True, help="labelled dataset (.nc)")
     parser.add_argument("--protocol", required=True, help="name of the protocol")
     parser.add_argument("--figures", required=True, help=f"names, separated by commas: {', '.join(FIGURES)}")
@@ -69,7 +69,9 @@ class Material:
 
     @functools.cached_property
     def looks(self) -> dict[str, Look]:
-        return looks(self.plan)
+        """Looks of the runs that apply to this dataset."""
+        every = looks(self.plan)
+        return {run: every[run] for run in self.plan["cells"][self.name]}
 
     @functools.cached_property
     def predictions(self) -> dict[str, xr.Dataset]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from cortexclip.errors import InputError
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.figures.overview import Row, draw_mse_by_method
 from cortexclip.figures.style import INK, Look, look_of, save
+from cortexclip.files import read_json
 from cortexclip.log import logger
 from cortexclip.schema import check, read_yaml
 
@@ -22,7 +22,7 @@ BESIDE = "published"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plan", required=True, type=json.loads, help="what is compared, as JSON")
+    parser.add_argument("--plan", required=True, type=read_json, help="what is compared (plan.json)")
     parser.add_argument("--table", required=True, help="the comparison table (.csv)")
     parser.add_argument("--published", required=True, help="published.yaml")
     parser.add_argument("--output", required=True, help="folder of the figures")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from cortexclip.errors import InputError
 from cortexclip.evaluation.quality import problems
 from cortexclip.evaluation.score import combine_scores
 from cortexclip.evaluation.statistics import summarise
+from cortexclip.files import read_json
 from cortexclip.log import logger
 from cortexclip.runs import read_parquet
 from cortexclip.schema import check, read_yaml
@@ -21,7 +21,7 @@ from cortexclip.tables.write import write_csv, write_readable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plan", required=True, type=json.loads, help="what is compared, as JSON")
+    parser.add_argument("--plan", required=True, type=read_json, help="what is compared (plan.json)")
     parser.add_argument("--scores", required=True, help="folder of the score tables")
     parser.add_argument("--published", required=True, help="published.yaml")
     parser.add_argument("--resamples", type=int, default=2000, help="resamples of the bootstrap")

@@ -187,7 +187,7 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, published) ->
     seeds = plan["seeds"]
     gallery = cells.loc[cells.metric == "gallery_test", "mean"]
     notes = [
-        f"Mean over {int(first.n_samples)} scored samples and, for methods that depend on one, {_plural(seeds, 'seed')} "
+        f"Mean over {int(first.n_samples)} scored samples and, for stochastic methods, {_plural(seeds, 'seed')} "
         "[95 % bootstrap interval over stimuli and seeds]. MSE: lower is better; the others: higher is better.",
         kind["note"],
     ]

@@ -1,0 +1,375 @@
+"""The statistics tables: planted differences for every conclusion, intervals and tests against plain loops."""
+
+import argparse
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cortexclip.errors import InputError
+from cortexclip.evaluation.score import COLUMNS
+from cortexclip.evaluation.statistics import (
+    align_scores,
+    bootstrap_interval,
+    cohens_dz,
+    corrected_resampled_t_test,
+    holm,
+    paired_permutation_test,
+)
+from cortexclip.stages import statistics as stage
+from cortexclip.tables.read import SeededScores, lay_out, read_scores
+from cortexclip.tables.statistics import (
+    ALPHA,
+    LEADERS,
+    RANKS,
+    STATISTICS,
+    bootstrap_differences,
+    compare,
+    conclusion,
+    enough_permutations,
+    fold_test,
+    full_title,
+    leaders,
+    ranks,
+    run_name,
+)
+
+
+def seeded(means, n_stimuli=20, trials=1, folds=1, noise=0.05, seeds=2, encoders=None, rng=0):
+    """Scores whose method means are ``means``; every method shares the stimuli's difficulty."""
+    rng = np.random.default_rng(rng)
+    n_trials = n_stimuli * trials
+    difficulty = rng.normal(0, 0.1, n_stimuli)[np.arange(n_trials) % n_stimuli]
+    values = [mean + difficulty + noise * rng.normal(size=(seeds, n_trials)) for mean in means.values()]
+    return SeededScores(
+        methods=[(name, (encoders or {}).get(name, "none")) for name in means],
+        folds=np.sort(np.arange(n_trials) % folds),
+        samples=np.arange(n_trials),
+        stimuli=np.arange(n_trials) % n_stimuli,
+        values=values,
+    )
+
+
+def as_table(scores, metric="mse", dataset="dots", protocol="holdout", only=None):
+    rows = []
+    for (method, encoder), values in zip(scores.methods, scores.values, strict=True):
+        if only and method not in only:
+            continue
+        for seed, line in enumerate(values):
+            for trial, value in enumerate(line):
+                cell = (dataset, protocol, method, encoder, scores.folds[trial], seed, scores.samples[trial])
+                rows.append((*cell, f"s{scores.stimuli[trial]}", metric, value))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def row(table, method, reference="ridge"):
+    return table[(table.method == method) & (table.reference == reference)].iloc[0]
+
+
+def test_layout_is_that_of_align_scores():
+    scores = seeded({"ridge": 0.5, "knn": 0.6}, trials=2, seeds=3)
+    scores.values[1][0, 3] = np.nan
+    scores.values[1][:, 5] = np.nan
+    tables = [as_table(scores, only=[name]).sample(frac=1, random_state=1) for name in ("ridge", "knn")]
+    tables[0]["stimulus"] = tables[0]["stimulus"].astype("category")
+    found = lay_out(tables, "mse")
+    expected = align_scores(pd.concat(tables), "dots", "holdout", "mse")
+    order = [expected.methods.index(method) for method in found.methods]
+    np.testing.assert_allclose(found.means(), expected.values[order], rtol=1e-14)
+    np.testing.assert_array_equal(found.samples, expected.samples)
+    same = expected.stimuli[:, None] == expected.stimuli
+    np.testing.assert_array_equal(found.stimuli[:, None] == found.stimuli, same)
+
+
+def test_layout_refuses_what_does_not_fit():
+    table = as_table(seeded({"ridge": 0.5}))
+    with pytest.raises(InputError, match="none of ssim"):
+        lay_out([table], "ssim")
+    with pytest.raises(InputError, match="a trial twice"):
+        lay_out([pd.concat([table, table])], "mse")
+    with pytest.raises(InputError, match="in two tables"):
+        lay_out([table, table], "mse")
+    other = table.assign(method="knn", stimulus="s0")
+    with pytest.raises(InputError, match="disagree on what a trial showed"):
+        lay_out([table, other], "mse")
+
+
+def test_every_figure_of_a_pair_against_its_own_function():
+    scores = seeded({"ridge": 0.5, "knn": 0.58, "net": 0.45}, folds=5, seeds=3)
+    table = compare(scores, "mse", n_resamples=2000, n_permutations=5000)
+    means = np.stack([values.mean(axis=0) for values in scores.values])
+    pairs = {"knn": means[0] - means[1], "net": means[0] - means[2]}  # lower is better: reference minus method
+    for name, difference in pairs.items():
+        found = row(table, name)
+        assert found.difference == pytest.approx(difference.mean())
+        assert found.effect_size == pytest.approx(cohens_dz(difference, scores.stimuli))
+        expected = paired_permutation_test(difference, scores.stimuli, n_resamples=50_000, rng=1)
+        assert found.p == pytest.approx(float(expected.p_value), abs=0.01)
+        by_fold = np.array([difference[scores.folds == fold].mean() for fold in range(5)])
+        expected = corrected_resampled_t_test(by_fold, n_train=16, n_test=4)
+        assert found.p_corrected_t == pytest.approx(float(expected.p_value))
+    np.testing.assert_allclose(table.p_holm[:2], holm(table.p[:2].to_numpy()))
+    assert table.p_holm[2] == pytest.approx(holm(table.p.to_numpy())[2])
+    assert list(table.n_comparisons) == [2, 2, 3]
+    assert list(table.columns) == [c for c in STATISTICS if c not in ("dataset", "protocol")]
+
+
+def test_pairs_take_the_reference_first_and_the_earlier_method_otherwise():
+    scores = seeded({"knn": 0.6, "net": 0.5, "ridge": 0.5}, encoders={"net": "gabor"})
+    table = compare(scores, "mse", reference="ridge", n_resamples=10)
+    assert list(zip(table.method, table.reference, strict=True)) == [
+        ("knn", "ridge"),
+        ("net", "ridge"),
+        ("net", "knn"),
+    ]
+    table = compare(scores, "mse", reference="net.gabor", n_resamples=10)
+    assert list(table.reference) == ["net.gabor", "net.gabor", "knn"]
+    table = compare(scores, "mse", reference="nothing", n_resamples=10)
+    assert list(table.n_comparisons) == [3, 3, 3]
+    assert compare(seeded({"ridge": 0.5}), "mse").empty
+
+
+def test_positive_is_better_whichever_way_the_metric_goes():
+    scores = seeded({"ridge": 0.5, "low": 0.3})
+    lower, higher = (compare(scores, metric, n_resamples=500).iloc[0] for metric in ("mse", "ssim"))
+    assert lower.difference == pytest.approx(-higher.difference) and lower.difference > 0
+    assert lower.ci_low > 0 and lower.ci_low < lower.difference < lower.ci_high
+    assert higher.ci_high < 0 and higher.ci_low < higher.difference < higher.ci_high
+    assert (lower.conclusion, higher.conclusion) == ("better than ridge", "worse than ridge")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((0.1, 0.01, np.nan, 0.001), "better than ridge"),
+        ((-0.1, 0.01, np.nan, 0.001), "worse than ridge"),
+        ((0.1, 0.01, 0.04, 0.001), "better than ridge"),
+        ((0.1, 0.01, 0.06, 0.001), "no difference from ridge shown, not over folds"),
+        ((0.1, 0.05, np.nan, 0.001), "no difference from ridge shown"),
+        ((0.1, 0.20, 0.01, 0.001), "no difference from ridge shown"),
+        ((0.1, 0.20, np.nan, 0.06), "no difference from ridge can be shown: too few stimuli"),
+        ((np.nan, np.nan, np.nan, np.nan), "not comparable with ridge: no score in common"),
+    ],
+)
+def test_conclusions(arguments, words):
+    assert conclusion(*arguments, "ridge") == words
+
+
+def test_conclusions_of_planted_differences():
+    clear = compare(seeded({"ridge": 0.5, "net": 0.3, "same": 0.5}), "mse", n_resamples=200)
+    assert row(clear, "net").conclusion == "better than ridge"
+    assert row(clear, "same").conclusion == "no difference from ridge shown"
+    optimistic = compare(seeded({"ridge": 0.5, "net": 0.3}), "mse", optimistic=True, n_resamples=50)
+    assert optimistic.conclusion[0] == "better than ridge (optimistic protocol)"
+    few = compare(seeded({"ridge": 0.5, "net": 0.1}, n_stimuli=5), "mse", n_resamples=50)
+    assert few.conclusion[0] == "no difference from ridge can be shown: too few stimuli"
+    assert few.smallest_p[0] == 2.0**-4
+    one_fold = seeded({"ridge": 0.5, "net": 0.5}, n_stimuli=30, folds=3, noise=0.001)
+    one_fold.values[1][:, one_fold.folds == 0] -= 0.3  # all of the difference comes from one fold
+    found = compare(one_fold, "mse", n_resamples=50).iloc[0]
+    assert found.p_holm < ALPHA <= found.p_corrected_t
+    assert found.conclusion == "no difference from ridge shown, not over folds"
+
+
+def test_missing_values_are_left_out_of_pairs_and_counted():
+    scores = seeded({"ridge": 0.5, "net": 0.4, "blank": 0.4, "part": 0.4})
+    scores.values[2][:] = np.nan
+    scores.values[1][:, :3] = np.nan
+    scores.values[3][0, :3] = np.nan  # the other seed has a value
+    table = compare(scores, "pixcorr", n_resamples=200)
+    assert (row(table, "net").n_samples, row(table, "net").n_missing) == (17, 3)
+    assert row(table, "net").n_stimuli == 17
+    assert row(table, "part").n_missing == 0
+    blank = row(table, "blank")
+    assert blank.n_samples == 0 and np.isnan([blank.difference, blank.ci_low, blank.p, blank.p_holm]).all()
+    assert blank.conclusion == "not comparable with ridge: no score in common"
+    assert row(table, "net").n_comparisons == 2
+
+
+def test_bootstrap_of_one_seed_is_that_of_the_differences():
+    scores = seeded({"a": 0.5, "b": 0.4}, n_stimuli=15, trials=2, seeds=1)
+    scores.values[0][0, 4] = np.nan
+    low, high = bootstrap_differences(
+        scores.values, scores.stimuli, np.array([0]), np.array([1]), n_resamples=20_000, rng=1
+    )
+    expected = bootstrap_interval(scores.values[0][0] - scores.values[1][0], scores.stimuli, n_resamples=20_000, rng=2)
+    np.testing.assert_allclose([low[0], high[0]], [expected.low, expected.high], atol=0.003)
+
+
+def test_bootstrap_against_a_loop_that_draws_stimuli_and_the_seeds_of_each_method():
+    scores = seeded({"a": 0.5, "b": 0.4, "c": 0.7}, n_stimuli=8, trials=2, seeds=3, noise=0.3)
+    scores.values[2] = scores.values[2][:2]
+    scores.values[0][:, 2] = np.nan
+    first, second = np.array([0, 1]), np.array([2, 2])
+    low, high = bootstrap_differences(scores.values, scores.stimuli, first, second, n_resamples=20_000, rng=1)
+    rng, loop = np.random.default_rng(5), {0: [], 1: []}
+    for _ in range(8000):
+        drawn = rng.integers(0, 8, 8)
+        trials = np.concatenate([np.flatnonzero(scores.stimuli == stimulus) for stimulus in drawn])
+        means = [values[rng.integers(0, len(values), len(values))].mean(axis=0) for values in scores.values]
+        for pair in (0, 1):
+            loop[pair].append(np.nanmean((means[first[pair]] - means[second[pair]])[trials]))
+    for pair in (0, 1):
+        expected = np.quantile(loop[pair], [0.025, 0.975])
+        width = expected[1] - expected[0]
+        np.testing.assert_allclose([low[pair], high[pair]], expected, atol=0.05 * width)
+
+
+def test_bootstrap_with_one_stimulus_has_no_bounds():
+    values = [np.ones((2, 3)), np.zeros((1, 3))]
+    assert np.isnan(bootstrap_differences(values, np.zeros(3), np.array([0]), np.array([1]), n_resamples=5)).all()
+
+
+def test_fold_test_needs_folds():
+    differences = np.random.default_rng(0).normal(size=(2, 12))
+    assert np.isnan(fold_test(differences, np.zeros(12, int), 12)).all()
+    assert np.isnan(fold_test(differences, np.repeat([0, 1], 6), 12)).all()
+    differences[1, :3] = np.nan  # a whole fold
+    found = fold_test(differences, np.repeat([0, 1, 2, 3], 3), 12)
+    assert np.isfinite(found[0]) and np.isnan(found[1])
+
+
+def test_permutations_suffice_for_many_methods():
+    assert enough_permutations(10_000, 10) == 10_000
+    pairs = 60 * 59 // 2
+    assert pairs / (enough_permutations(10_000, pairs) + 1) < ALPHA / 2
+
+
+def test_leaders_ties_and_oracles():
+    clear, decidable = leaders(seeded({"ridge": 0.5, "net": 0.2, "knn": 0.6, "class_mean_oracle": 0.0}), "mse")
+    assert decidable
+    assert list(clear.method) == ["ridge", "net", "knn"]
+    assert list(clear.leader) == [False, True, False] and list(clear.tied) == [False, True, False]
+    close, _ = leaders(seeded({"ridge": 0.5, "net": 0.499}), "mse")
+    assert close.tied.all() and close.leader.sum() == 1
+    few, decidable = leaders(seeded({"ridge": 0.5, "net": 0.1, "knn": 0.9}, n_stimuli=5), "mse")
+    assert not decidable and few.tied.all()
+    one_fold = seeded({"ridge": 0.5, "net": 0.5}, n_stimuli=30, folds=3, noise=0.001)
+    one_fold.values[1][:, one_fold.folds == 0] -= 0.3
+    assert leaders(one_fold, "mse")[0].tied.all()
+    blank = seeded({"ridge": 0.5})
+    blank.values[0][:] = np.nan
+    table, _ = leaders(blank, "mse")
+    assert not table.leader.any() and not table.tied.any() and np.isnan(table["mean"][0])
+
+
+def leading(n_datasets, better="higher"):
+    rows = []
+    for dataset in range(n_datasets):
+        for place, method in enumerate(("a", "b", "c")):
+            rows.append((f"d{dataset}", "holdout", "ssim", method, "none", 1 - 0.1 * place, False, False))
+    return pd.DataFrame(rows, columns=LEADERS)
+
+
+def test_ranks_over_datasets():
+    table = ranks(leading(3))
+    assert list(table.columns) == RANKS
+    assert list(table.method) == ["a", "b", "c"] and list(table.average_rank) == [1, 2, 3]
+    assert set(table.n_datasets) == {3}
+    assert table.friedman_p[0] == pytest.approx(np.exp(-3))  # chi-squared 6 with 2 degrees of freedom
+    assert table.critical_difference[0] == pytest.approx(2.3437 * np.sqrt(12 / 18), rel=1e-3)
+    assert ranks(leading(2)).empty
+    partial = leading(3)
+    partial.loc[(partial.dataset == "d1") & (partial.method == "b"), "mean"] = np.nan
+    assert ranks(partial).empty  # two methods are left
+
+
+def test_names():
+    plan = {
+        "runs": {
+            "snap": {"method": "ridge_snap", "encoder": "none", "title": "Ridge, nearest training image"},
+            "net.x": {"method": "net", "encoder": "x", "title": "Net"},
+        },
+        "encoders": {"x": "Space X"},
+    }
+    assert full_title("ridge_snap", "none", plan) == "Ridge, nearest training image"
+    assert full_title("net_nearest", "x", plan) == "Net (Space X), nearest training image"
+    assert run_name("net", "x") == "net.x" and run_name("net", "none") == "net"
+
+
+def a_plan(methods, datasets, protocols=("holdout",)):
+    return {
+        "datasets": {d: {"title": d.title(), "notes": [], "simulated": d == "simulated"} for d in datasets},
+        "protocols": {p: {"title": p, "optimistic": p == "published", "note": f"About {p}."} for p in protocols},
+        "encoders": {},
+        "runs": {m: {"method": m, "encoder": "none", "title": t, "published": None} for m, t in methods.items()},
+        "cells": {d: list(methods) for d in datasets},
+        "unavailable": {},
+        "seeds": 2,
+    }
+
+
+def run_stage(tmp_path, plan, *options):
+    parser = argparse.ArgumentParser()
+    stage.add_arguments(parser)
+    where = ["--scores", str(tmp_path / "scores"), "--output", str(tmp_path / "tables"), "--resamples", "50"]
+    stage.run(parser.parse_args(["--plan", json.dumps(plan), *where, *options]))
+    return {path.name: path.read_bytes() for path in (tmp_path / "tables").iterdir()}
+
+
+def write_all(tmp_path, plan, means, **options):
+    for dataset in plan["datasets"]:
+        for protocol in plan["protocols"]:
+            scores = seeded(means, **options)
+            for method in means:
+                tables = [
+                    as_table(scores, metric, dataset, protocol, only=[method])
+                    for metric in ("mse", "pixcorr", "ssim", "pairwise_identification")
+                ]
+                path = tmp_path / "scores" / protocol / dataset / f"{method}.parquet"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pd.concat(tables).to_parquet(path, index=False)
+
+
+def test_the_stage_writes_all_tables_twice_the_same(tmp_path):
+    plan = a_plan({"ridge": "Ridge", "net": "Net_&|<b>", "knn": "k-NN"}, ["a", "b", "simulated"])
+    write_all(tmp_path, plan, {"ridge": 0.5, "net": 0.3, "knn": 0.501})
+    files = run_stage(tmp_path, plan)
+    assert sorted(files) == ["leaders.csv", "ranks.csv", "statistics.csv", "statistics.md", "statistics.tex"]
+    assert run_stage(tmp_path, plan) == files
+    table = pd.read_csv(tmp_path / "tables/statistics.csv")
+    assert list(table.columns) == STATISTICS and len(table) == 3 * 4 * 3
+    assert list(pd.read_csv(tmp_path / "tables/leaders.csv").columns) == LEADERS
+    assert b"true" in files["leaders.csv"]
+    assert len(pd.read_csv(tmp_path / "tables/ranks.csv")) == 4 * 3
+    text, tex = files["statistics.md"].decode(), files["statistics.tex"].decode()
+    assert r"Net\_&amp;\|&lt;b&gt;" in text and r"Net\_\&|<b>" in tex
+    assert "best: every other method is worse" in text and "**better than Ridge**" in text
+    assert "1 of them simulated" in text
+
+
+def test_the_stage_with_folds_few_datasets_and_no_reference(tmp_path):
+    plan = a_plan({"net": "Net", "knn": "k-NN"}, ["a"], ("published",))
+    write_all(tmp_path, plan, {"net": 0.3, "knn": 0.301}, folds=4)
+    text = run_stage(tmp_path, plan)["statistics.md"].decode()
+    assert "Ranks over datasets need 3 datasets" in text
+    assert "The reference ridge was not run" in text
+    assert "undecided: not told from 1 of the 1 others" in text
+    assert pd.read_csv(tmp_path / "tables/ranks.csv").empty
+    text = run_stage(tmp_path, plan, "--reference", "knn")["statistics.md"].decode()
+    assert "p (folds)" in text and "About published." in text and "(optimistic)" in text
+
+
+def test_too_few_stimuli_are_said(tmp_path):
+    plan = a_plan({"ridge": "Ridge", "net": "Net"}, ["a"])
+    write_all(tmp_path, plan, {"ridge": 0.9, "net": 0.1}, n_stimuli=4)
+    text = run_stage(tmp_path, plan)["statistics.md"].decode()
+    assert "undecided: too few stimuli for any verdict" in text
+    assert "no difference can be shown: too few stimuli" in text
+    assert "best:" not in text
+
+
+def test_missing_and_damaged_files_are_named(tmp_path):
+    plan = a_plan({"ridge": "Ridge"}, ["a"])
+    with pytest.raises(InputError, match=r"holdout/a/ridge.parquet: missing"):
+        run_stage(tmp_path, plan)
+    write_all(tmp_path, plan, {"ridge": 0.5})
+    path = tmp_path / "scores/holdout/a/ridge.parquet"
+    assert run_stage(tmp_path, plan)["statistics.csv"].decode().count("\n") == 1
+    path.write_bytes(b"damaged")
+    with pytest.raises(InputError, match="damaged or not a score table"):
+        read_scores(path, ["mse"])
+    pd.DataFrame({"x": [1]}).to_parquet(path)
+    with pytest.raises(InputError, match="damaged or not a score table"):
+        read_scores(path, ["mse"])
