@@ -235,17 +235,25 @@ def test_retrieval_ranges_one_row_per_encoder_and_the_chance_of_our_gallery(tmp_
     for encoder, hit in (("gabor", 0.2), ("pixels", 0.8)):
         values = {"top1_test": hit, "top5_test": 0.9, "top10_test": 1.0, "gallery_test": 10.0}
         write_scores(tmp_path, "holdout", "dots", "net", values, encoder, spread=0.01, name=f"net.{encoder}")
+        write_scores(tmp_path, "holdout", "dots", "ridge", values, encoder, spread=0.01, name=f"ridge.{encoder}")
     published = a_published(
         {"name": "Net", "metric": "top1_test", "value": 0.15, "upper": 0.25, "source": "honest"},
         {"name": "Net", "metric": "top5_test", "value": 0.35, "upper": 0.5, "source": "honest"},
         {"name": "Net", "metric": "top10_test", "value": 0.5, "upper": 0.65, "source": "honest"},
     )
-    rows = rows_of(tmp_path, a_plan(["net.gabor", "net.pixels"], ("holdout",)), published)
+    rows = rows_of(
+        tmp_path, a_plan(["net.gabor", "net.pixels", "ridge.gabor", "ridge.pixels"], ("holdout",)), published
+    )
     assert [row.method for row in rows[:2]] == ["Net (gabor)", "Net (pixels)"]
-    assert rows[0].verdict == "reproduced; published as a range, 0.15 to 0.25"
+    assert rows[0].verdict == (
+        "reproduced; published as a range, 0.15 to 0.25; no better than Ridge (Pixels) under an honest protocol "
+        "(holdout: 0.200 against 0.800)"
+    )
     assert rows[1].verdict.startswith("not reproduced: we get higher (better); published as a range")
     assert "not above chance in our gallery (10 stimuli, chance 0.500)" in rows[2].verdict
-    assert rows[4].verdict.startswith("cannot be tested here: with 10 stimuli in our gallery every answer scores 1")
+    assert rows[4].verdict == (
+        "cannot be tested here: with 10 stimuli in our gallery every answer scores 1; published as a range, 0.5 to 0.65"
+    )
 
 
 def test_second_readouts_of_controls_count_as_controls(tmp_path):
@@ -337,10 +345,15 @@ def test_datasets_without_public_brain_data(tmp_path):
 def run_stage(tmp_path, plan, published, *options):
     path = tmp_path / "published.yaml"
     path.write_text(yaml.safe_dump(published), encoding="utf-8")
+    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    finding = {"scope": "dataset", "check": "c", "severity": "serious", "message": "Found_it.", "meaning": "So what."}
+    for name in plan["datasets"]:
+        (tmp_path / f"{name}.json").write_text(json.dumps({"findings": [finding]}), encoding="utf-8")
     parser = argparse.ArgumentParser()
     stage.add_arguments(parser)
-    where = ["--scores", str(tmp_path / "scores"), "--published", str(path), "--output", str(tmp_path / "tables")]
-    stage.run(parser.parse_args(["--plan", json.dumps(plan), *where, "--resamples", "50", *options]))
+    inputs = ["--plan", str(tmp_path / "plan.json"), "--audits", str(tmp_path), "--published", str(path)]
+    where = ["--scores", str(tmp_path / "scores"), "--output", str(tmp_path / "tables"), "--resamples", "50"]
+    stage.run(parser.parse_args([*inputs, *where, *options]))
     return tmp_path / "tables"
 
 
@@ -355,7 +368,8 @@ def test_the_stage_writes_escaped_tables_twice_the_same(tmp_path):
     published = a_published(
         {"name": "Ours_50%|x", "value": 0.05}, {"name": "Ours", "dataset": "closed", "value": 0.25, "spread": 0.01}
     )
-    options = (f"--stimuli=closed={tmp_path / 'ten'}", f"--stimuli=gone={tmp_path / 'gone'}")
+    places = {"closed": ["nowhere", "ten"], "gone": ["nowhere"]}
+    options = [f"--stimuli={name}={tmp_path / folder}" for name, folders in places.items() for folder in folders]
     folder = run_stage(tmp_path, plan, published, *options)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert sorted(before) == ["claims.csv", "claims.md", "claims.tex"]
@@ -365,8 +379,9 @@ def test_the_stage_writes_escaped_tables_twice_the_same(tmp_path):
     assert r"Ours\_50%\|x" in text and "Ours_50%|x" not in text
     assert r"Ridge\_&amp;\|&lt;b&gt;" in text
     assert r"Ours\_50\%|x" in tex and r"Ridge\_\&|<b>" in tex
+    assert r"Found\_it. So what." in text and "A note." in text
     assert "reproduced; no better than control" in text and "Claimed: one split. Observed: one split." in text
-    assert len(pd.read_csv(folder / "claims.csv")) == 2
+    assert list(pd.read_csv(folder / "claims.csv").best_control) == ["ridge", CONSTANT]
 
 
 def test_missing_and_damaged_files_are_named(tmp_path):

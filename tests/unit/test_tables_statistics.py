@@ -301,10 +301,14 @@ def a_plan(methods, datasets, protocols=("holdout",)):
 
 
 def run_stage(tmp_path, plan, *options):
+    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    finding = {"scope": "dataset", "check": "c", "severity": "serious", "message": "Found_it.", "meaning": "So what."}
+    for name in plan["datasets"]:
+        (tmp_path / f"{name}.json").write_text(json.dumps({"findings": [finding]}), encoding="utf-8")
     parser = argparse.ArgumentParser()
     stage.add_arguments(parser)
     where = ["--scores", str(tmp_path / "scores"), "--output", str(tmp_path / "tables"), "--resamples", "50"]
-    stage.run(parser.parse_args(["--plan", json.dumps(plan), *where, *options]))
+    stage.run(parser.parse_args(["--plan", str(tmp_path / "plan.json"), "--audits", str(tmp_path), *where, *options]))
     return {path.name: path.read_bytes() for path in (tmp_path / "tables").iterdir()}
 
 
@@ -336,7 +340,7 @@ def test_the_stage_writes_all_tables_twice_the_same(tmp_path):
     text, tex = files["statistics.md"].decode(), files["statistics.tex"].decode()
     assert r"Net\_&amp;\|&lt;b&gt;" in text and r"Net\_\&|<b>" in tex
     assert "best: every other method is worse" in text and "**better than Ridge**" in text
-    assert "1 of them simulated" in text
+    assert "1 of them simulated" in text and text.count(r"Found\_it. So what.") == 3 * 4
 
 
 def test_the_stage_with_folds_few_datasets_and_no_reference(tmp_path):

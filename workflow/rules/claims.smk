@@ -1,17 +1,19 @@
 # Stage: the scores, the published numbers and the stimuli that are public -> what became of each published number.
 # Datasets with published numbers whose brain data are not public: a constant answer is computed from their stimuli.
-STIMULI_ONLY = ["mindbigdata", "crell"]
-
-
-def stimuli_folder(name):
-    """Where the stimuli of such a dataset are, below resources/data or else below the data folder."""
-    places = [f"{folder}/stimuli/{name}" for folder in ["resources/data", DATA_DIR] if folder]
-    return next((place for place in places if os.path.isdir(place)), places[0])
+# They are looked for below resources/data first and then below the data folder.
+STIMULI = [
+    (name, f"{folder}/stimuli/{name}")
+    for name in ["mindbigdata", "crell"]
+    for folder in ["resources/data", DATA_DIR]
+    if folder
+]
 
 
 rule claims:
     input:
-        [scores_of(dataset) for dataset in CONFIG.datasets],
+        plan=PLAN,
+        audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
+        scores=[scores_of(dataset) for dataset in CONFIG.datasets],
     output:
         expand("results/tables/claims.{suffix}", suffix=["csv", "md", "tex"]),
     log:
@@ -26,14 +28,14 @@ rule claims:
         runtime=60,
         gpu=0,
     params:
-        plan=PLAN,
         published=PUBLISHED,
         published_sha256=sha256(PUBLISHED),
-        stimuli=[f"--stimuli={name}={stimuli_folder(name)}" for name in STIMULI_ONLY],
+        stimuli=[f"--stimuli={name}={folder}" for name, folder in STIMULI],
+        stimuli_there=[folder for _, folder in STIMULI if os.path.isdir(folder)],
         resamples=CONFIG.settings["bootstrap_resamples"],
         base_seed=CONFIG.settings["base_seed"],
         code=digest("claims"),
     shell:
-        "python -m cortexclip claims --log {log:q} --threads {threads} --plan {params.plan:q} --scores results/scores"
-        " --published {params.published:q} {params.stimuli:q} --resamples {params.resamples}"
+        "python -m cortexclip claims --log {log:q} --threads {threads} --plan {input.plan:q} --scores results/scores"
+        " --audits results/audit --published {params.published:q} {params.stimuli:q} --resamples {params.resamples}"
         " --base-seed {params.base_seed} --output results/tables"

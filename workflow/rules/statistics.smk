@@ -1,7 +1,9 @@
 # Stage: all scores -> which methods differ, which lead, and how they rank over datasets.
 rule statistics:
     input:
-        [scores_of(dataset) for dataset in CONFIG.datasets],
+        plan=PLAN,
+        audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
+        scores=[scores_of(dataset) for dataset in CONFIG.datasets],
     output:
         expand("results/tables/statistics.{suffix}", suffix=["csv", "md", "tex"]),
         "results/tables/leaders.csv",
@@ -18,10 +20,9 @@ rule statistics:
         runtime=60,
         gpu=0,
     params:
-        plan=PLAN,
         resamples=CONFIG.settings["bootstrap_resamples"],
         base_seed=CONFIG.settings["base_seed"],
         code=digest("statistics"),
     shell:
-        "python -m cortexclip statistics --log {log:q} --threads {threads} --plan {params.plan:q} --scores results/scores"
-        " --resamples {params.resamples} --base-seed {params.base_seed} --output results/tables"
+        "python -m cortexclip statistics --log {log:q} --threads {threads} --plan {input.plan:q} --scores results/scores"
+        " --audits results/audit --resamples {params.resamples} --base-seed {params.base_seed} --output results/tables"

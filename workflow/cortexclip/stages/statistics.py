@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import pandas as pd
 
 from cortexclip.errors import nearest
+from cortexclip.files import read_json
 from cortexclip.log import Progress, logger
 from cortexclip.seeds import derive_seed
 from cortexclip.tables.read import lay_out, read_scores
@@ -26,8 +26,9 @@ from cortexclip.tables.write import write_csv, write_readable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plan", required=True, type=json.loads, help="what is compared, as JSON")
+    parser.add_argument("--plan", required=True, type=read_json, help="what is compared (plan.json)")
     parser.add_argument("--scores", required=True, help="folder of the score tables")
+    parser.add_argument("--audits", required=True, help="folder of the audits")
     parser.add_argument("--reference", default="ridge", help="run that the others are compared with (%(default)s)")
     parser.add_argument("--resamples", type=int, default=2000, help="resamples of the bootstrap")
     parser.add_argument("--permutations", type=int, default=10_000, help="sign flips where not all are enumerated")
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     plan, output = arguments.plan, Path(arguments.output)
+    audits = {name: read_json(Path(arguments.audits) / f"{name}.json") for name in plan["datasets"]}
     pairs, leading, powerless = [], [], set()
     progress = Progress("statistics", len(plan["datasets"]) * len(plan["protocols"]))
     for dataset in plan["datasets"]:
@@ -72,6 +74,6 @@ def run(arguments: argparse.Namespace) -> None:
     write_csv(output / "statistics.csv", pairs)
     write_csv(output / "leaders.csv", leading.replace({True: "true", False: "false"}))
     write_csv(output / "ranks.csv", ranked)
-    tables = statistics_tables(pairs, leading, ranked, powerless, plan, arguments.reference)
+    tables = statistics_tables(pairs, leading, ranked, powerless, plan, audits, arguments.reference)
     write_readable(output, "statistics", "Which methods differ", tables, plan)
     logger.info("statistics: %d pairs of methods", len(pairs))

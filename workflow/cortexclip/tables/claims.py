@@ -18,7 +18,8 @@ from cortexclip.errors import InputError
 from cortexclip.evaluation.metrics import METRICS, chance_level, mse
 from cortexclip.evaluation.score import NEAREST, combine_scores
 from cortexclip.evaluation.statistics import summarise
-from cortexclip.tables.comparison import about_dataset, interval, number
+from cortexclip.tables.audit import notes_for
+from cortexclip.tables.comparison import interval, number
 from cortexclip.tables.read import read_scores
 from cortexclip.tables.render import NOT_MEASURED, Table
 from cortexclip.tables.statistics import ORACLE, full_title, run_name
@@ -382,7 +383,7 @@ def _remarks(
                 f"the published figure is not above chance in our gallery ({size:g} stimuli, chance {chance:.3f})",
                 "published not above chance",
             )
-    if control is None:
+    if control is None or (run and _decided(dataset, honest_protocol, run, metric.name, measured)):
         return
     title = measured.plan["protocols"][honest_protocol]["title"]
     if honest is not None:
@@ -452,16 +453,23 @@ def _metrics_of(dataset: str, published: Mapping) -> set[str]:
 
 
 def claims_tables(
-    rows: list[Claim], measured: Measured, published: Mapping, constants: Mapping[str, Constant | None]
+    rows: list[Claim],
+    measured: Measured,
+    published: Mapping,
+    constants: Mapping[str, Constant | None],
+    audits: Mapping[str, Mapping],
 ) -> list[Table]:
-    """Tables to read: a summary with the rules, then one table for each dataset and metric (retrieval in one)."""
+    """Tables to read: a summary with the rules, then one table for each dataset and metric (retrieval in one).
+
+    ``audits`` maps a dataset to its audit, whose findings stand below its tables.
+    """
     groups: dict[tuple[str, str], list[Claim]] = {}
     for row in rows:
         kind = "retrieval" if METRICS[row.entry["metric"]].gallery else row.entry["metric"]
         groups.setdefault((row.entry["dataset"], kind), []).append(row)
     datasets = list(dict.fromkeys(dataset for dataset, _ in groups))
     ordered = sorted(groups, key=lambda key: datasets.index(key[0]))
-    tables = [_table(*key, groups[key], measured, published, constants) for key in ordered]
+    tables = [_table(*key, groups[key], measured, published, constants, audits) for key in ordered]
     return [_overview(rows, measured.plan), *tables]
 
 
@@ -508,6 +516,7 @@ def _table(
     measured: Measured,
     published: Mapping,
     constants: Mapping[str, Constant | None],
+    audits: Mapping[str, Mapping],
 ) -> Table:
     plan = measured.plan
     sources = list(dict.fromkeys(row.entry["source"] for row in rows))
@@ -564,7 +573,9 @@ def _table(
     if kind == "retrieval":
         notes += _galleries(dataset, rows, measured)
     if dataset in plan["datasets"]:
-        notes += about_dataset(plan["datasets"][dataset])
+        used = dict.fromkeys(name for row in rows for name in (row.protocol, row.honest_protocol))
+        found = [note for name in used if name in plan["protocols"] for note in notes_for(audits[dataset], name)]
+        notes += dict.fromkeys([*found, *plan["datasets"][dataset]["notes"]])
     label = "Retrieval" if kind == "retrieval" else METRICS[kind].label
     better = "higher" if kind == "retrieval" or METRICS[kind].higher_is_better else "lower"
     return Table(

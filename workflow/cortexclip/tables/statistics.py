@@ -23,6 +23,7 @@ from cortexclip.evaluation.statistics import (
     paired_permutation_test,
 )
 from cortexclip.seeds import derive_seed
+from cortexclip.tables.audit import notes_for
 from cortexclip.tables.comparison import number, title_of
 from cortexclip.tables.read import SeededScores, mean_over_seeds
 from cortexclip.tables.render import NOT_MEASURED, Table
@@ -355,7 +356,13 @@ def ranks(leading: pd.DataFrame) -> pd.DataFrame:
 
 
 def statistics_tables(
-    pairs: pd.DataFrame, leading: pd.DataFrame, ranked: pd.DataFrame, powerless: set, plan: Mapping, reference: str
+    pairs: pd.DataFrame,
+    leading: pd.DataFrame,
+    ranked: pd.DataFrame,
+    powerless: set,
+    plan: Mapping,
+    audits: Mapping[str, Mapping],
+    reference: str,
 ) -> list[Table]:
     """Tables to read: who leads, each method against the reference, and the ranks over datasets.
 
@@ -363,12 +370,14 @@ def statistics_tables(
     ----------
     pairs, leading, ranked : the tables of `compare`, `leaders` (with dataset and protocol) and `ranks`
     powerless : set of (dataset, protocol, metric) in which no two methods could have been told apart
+    audits : dataset -> its audit, whose findings stand below its tables
     """
     tables = [_leaders_table(leading, powerless, plan, reference)]
     against = pairs[pairs.reference == reference]
     for (dataset, protocol), rows in against.groupby(["dataset", "protocol"], sort=False):
+        caveats = [*notes_for(audits[dataset], protocol), *plan["datasets"][dataset]["notes"]]
         for metric, cells in rows.groupby("metric", sort=False):
-            tables.append(_reference_table(cells, dataset, protocol, metric, plan, reference))
+            tables.append(_reference_table(cells, dataset, protocol, metric, plan, reference, caveats))
     for protocol, rows in ranked.groupby("protocol", sort=False):
         tables.append(_ranks_table(rows, leading, protocol, plan))
     return tables
@@ -437,7 +446,13 @@ def _leaders_table(leading: pd.DataFrame, powerless: set, plan: Mapping, referen
 
 
 def _reference_table(
-    cells: pd.DataFrame, dataset: str, protocol: str, metric: str, plan: Mapping, reference: str
+    cells: pd.DataFrame,
+    dataset: str,
+    protocol: str,
+    metric: str,
+    plan: Mapping,
+    reference: str,
+    caveats: Sequence[str],
 ) -> Table:
     kind = plan["protocols"][protocol]
     name = next(
@@ -477,6 +492,7 @@ def _reference_table(
         for row in cells.itertuples(index=False)
         if row.n_missing
     ]
+    notes += caveats
     return Table(
         title=f"{METRICS[metric].label} against {name}: {plan['datasets'][dataset]['title']}, {kind['title']}"
         + (" (optimistic)" if kind["optimistic"] else ""),

@@ -1,0 +1,114 @@
+"""Time and peak memory of the statistics stage on many score tables, which are simulated here (random numbers).
+
+By default 5 datasets, 30 methods, 10 folds, 10 seeds and 100 samples in each fold, every sample a stimulus of its own:
+1.5 million rows for each of the 4 metrics. The stage runs in a process of its own. One thread:
+
+    OPENBLAS_NUM_THREADS=1 PYTHONPATH=workflow python benchmarks/statistics_scale.py [--fast]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cortexclip.stages import statistics
+from cortexclip.tables.statistics import COMPARED
+
+
+def simulated_plan(datasets: int, methods: int) -> dict:
+    names = ["ridge", *(f"method{number}" for number in range(1, methods))]
+    runs = {name: {"method": name, "encoder": "none", "title": f"Simulated {name}"} for name in names}
+    sets = [f"simulated{number}" for number in range(datasets)]
+    return {
+        "datasets": {name: {"title": name.title(), "notes": ["Random numbers."], "simulated": True} for name in sets},
+        "protocols": {"cv10": {"title": "10-fold", "optimistic": False, "note": "Random numbers."}},
+        "encoders": {},
+        "runs": runs,
+        "cells": {name: names for name in sets},
+        "unavailable": {},
+    }
+
+
+def write_simulated_scores(folder: Path, plan: dict, folds: int, seeds: int, samples: int) -> int:
+    """Score tables as the evaluate stage writes them: random difficulty of stimuli, random methods; returns rows."""
+    rng, rows = np.random.default_rng(0), 0
+    trials = folds * samples
+    size = len(COMPARED) * seeds * trials
+    layout = {
+        "fold": np.tile(np.repeat(np.arange(folds, dtype=np.int32), samples), len(COMPARED) * seeds),
+        "seed": np.tile(np.repeat(np.arange(seeds, dtype=np.int32), trials), len(COMPARED)),
+        "sample": np.tile(np.arange(trials, dtype=np.int32), len(COMPARED) * seeds),
+        "stimulus": pd.Categorical.from_codes(
+            np.tile(np.arange(trials), len(COMPARED) * seeds), [f"s-{number:010x}" for number in range(trials)]
+        ),
+        "metric": pd.Categorical.from_codes(np.repeat(np.arange(len(COMPARED)), seeds * trials), COMPARED),
+    }
+    for dataset in plan["datasets"]:
+        difficulty = rng.normal(0, 0.1, trials)
+        for place, method in enumerate(plan["cells"][dataset]):
+            values = 0.5 + 0.005 * place + difficulty + rng.normal(0, 0.1, (len(COMPARED) * seeds, trials))
+            names = {"dataset": dataset, "protocol": "cv10", "method": method, "encoder": "none"}
+            constants = {key: pd.Categorical.from_codes(np.zeros(size, np.int8), [name]) for key, name in names.items()}
+            table = pd.DataFrame({**constants, **layout, "value": values.ravel()})
+            path = folder / "cv10" / dataset / f"{method}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            table.to_parquet(path, index=False, compression="zstd")
+            rows += len(table)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fast", action="store_true", help="2 datasets, 6 methods, 3 seeds")
+    parser.add_argument("--stage", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.stage is not None:  # the process that is measured
+        stage_parser = argparse.ArgumentParser()
+        statistics.add_arguments(stage_parser)
+        statistics.run(stage_parser.parse_args(arguments.stage))
+        return
+
+    datasets, methods, folds, seeds, samples = (2, 6, 10, 3, 100) if arguments.fast else (5, 30, 10, 10, 100)
+    plan = simulated_plan(datasets, methods)
+    with tempfile.TemporaryDirectory(prefix="simulated-scores-") as folder:
+        start = time.perf_counter()
+        rows = write_simulated_scores(Path(folder), plan, folds, seeds, samples)
+        print(f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}")
+        print(
+            f"simulated: {datasets} datasets x {methods} methods x {folds} folds x {seeds} seeds x {samples} samples x "
+            f"{len(COMPARED)} metrics = {rows:,} rows, written in {time.perf_counter() - start:.0f} s"
+        )
+        Path(folder, "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+        for name in plan["datasets"]:
+            Path(folder, f"{name}.json").write_text('{"findings": []}', encoding="utf-8")
+        options = [
+            "--plan",
+            f"{folder}/plan.json",
+            "--audits",
+            folder,
+            "--scores",
+            folder,
+            "--output",
+            f"{folder}/tables",
+        ]
+        start = time.perf_counter()
+        subprocess.run([sys.executable, __file__, "--stage", *options], check=True)
+        seconds = time.perf_counter() - start
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        pairs = sum(1 for _ in open(f"{folder}/tables/statistics.csv", encoding="utf-8")) - 1
+    print(f"statistics stage: {seconds:.1f} s, peak memory {peak:.0f} MiB, {pairs:,} pairs of methods")
+
+
+if __name__ == "__main__":
+    main()
