@@ -172,6 +172,13 @@ def test_conclusions_of_planted_differences():
     assert found.conclusion == "no difference from ridge shown, not over folds"
 
 
+def test_equal_methods_differ_by_zero_without_a_sign():
+    scores = seeded({"ridge": 0.5, "twin": 0.5}, seeds=1)
+    scores.values[1] = scores.values[0]
+    found = compare(scores, "mse", n_resamples=50).iloc[0]
+    assert [f"{found[column]:g}" for column in ("difference", "ci_low", "ci_high")] == ["0"] * 3 and found.p == 1
+
+
 def test_missing_values_are_left_out_of_pairs_and_counted():
     scores = seeded({"ridge": 0.5, "net": 0.4, "blank": 0.4, "part": 0.4})
     scores.values[2][:] = np.nan

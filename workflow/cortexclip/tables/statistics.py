@@ -93,7 +93,7 @@ def compare(
 
     sign = 1 if METRICS[metric].higher_is_better else -1
     means = scores.means()
-    differences = sign * (means[method] - means[other])
+    differences = means[method] - means[other] if sign > 0 else means[other] - means[method]
     test = paired_permutation_test(
         differences,
         scores.stimuli,
@@ -109,7 +109,7 @@ def compare(
         rng=derive_seed(base_seed, "bootstrap", metric),
     )
     if sign < 0:
-        low, high = -high, -low
+        low, high = 0.0 - high, 0.0 - low  # so that no bound is written as -0
     chosen = other == asked
     p_holm = np.where(chosen, holm(np.where(chosen, test.p_value, np.nan)), holm(test.p_value))
     n_made = np.isfinite(test.p_value)
