@@ -16,6 +16,7 @@ STAGES = {
     "simulate": "make a simulated dataset",
     "ingest": "read a raw file into labelled arrays",
     "split": "say which samples train, choose and are scored",
+    "audit": "check data and splits before any training",
     "encode": "embed the distinct stimuli with an image encoder",
     "train": "fit a method on every fold and seed of a split",
     "evaluate": "score predictions",

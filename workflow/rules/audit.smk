@@ -1,12 +1,4 @@
 # Stage: a dataset and all its splits -> what one has to know of them before believing a score.
-def audited_protocols():
-    """What the audit needs of the protocols' entries; a changed title or note audits nothing again."""
-    return {
-        name: {key: entry[key] for key in ("over", "group_by") if key in entry}
-        for name, entry in CONFIG.protocols.items()
-    }
-
-
 rule audit:
     input:
         dataset="results/data/{dataset}.nc",

@@ -10,6 +10,7 @@ sys.path.insert(0, f"{workflow.basedir}/workflow")
 from cortexclip.config import compact, data_folder, encoder_settings, load, plan
 from cortexclip.errors import InputError
 from cortexclip.files import sha256, write_if_changed
+from cortexclip.launch import prepare_environment
 from cortexclip.provenance import code_digest
 from cortexclip.summary import closing, opening
 
@@ -21,14 +22,7 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
-# Jobs run this interpreter's "python" (a conda environment's own comes before it) and find the library beside the rules.
-os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [f"{workflow.basedir}/workflow", *filter(None, [os.environ.get("PYTHONPATH")])]
-)
-if DATA_DIR:
-    os.environ["CORTEXCLIP_DATA"] = str(DATA_DIR)
-
+prepare_environment(workflow.basedir, DATA_DIR)
 ROOT = os.path.relpath(workflow.basedir)
 PUBLISHED = f"{ROOT}/config/published.yaml"
 PLAN = "results/plan.json"
@@ -82,6 +76,39 @@ def training_entry(wildcards):
     """What a training job needs of its method's entry; a changed title or note retrains nothing."""
     entry = method_of(wildcards)
     return compact({key: entry[key] for key in ("module", "settings", "by_size", "by_dataset") if key in entry})
+
+
+def raw_file(wildcards):
+    """The dataset's raw file; by its checksum where that is pinned (then its age does not matter)."""
+    entry = CONFIG.datasets[wildcards.dataset]
+    path = f"resources/data/{entry['file']}"
+    return ancient(path) if "sha256" in entry else path
+
+
+def ingestion_entry(wildcards):
+    """What reading a dataset needs of its entry; a changed note reads nothing again."""
+    entry = CONFIG.datasets[wildcards.dataset]
+    return compact({key: value for key, value in entry.items() if key != "notes"})
+
+
+def weights_of(wildcards):
+    """The weights file of an encoder, if it needs one that is fetched; pinned by its checksum, so its age is ignored."""
+    entry = CONFIG.encoders[wildcards.encoder]
+    return ancient(f"resources/weights/{entry['file']}") if "file" in entry else []
+
+
+def encoder_option(wildcards):
+    """The command-line option that names a run's embedding space, if it has one."""
+    encoder = CONFIG.runs[wildcards.run].encoder
+    return f"--encoder {encoder}" if encoder else ""
+
+
+def audited_protocols():
+    """What the audit needs of the protocols' entries; a changed title or note audits nothing again."""
+    return {
+        name: {key: entry[key] for key in ("over", "group_by") if key in entry}
+        for name, entry in CONFIG.protocols.items()
+    }
 
 
 def method_of(wildcards):

@@ -1,10 +1,4 @@
 # Stage: the distinct stimuli of a dataset and an image encoder -> embeddings; and the training of the embedded encoder.
-def weights_of(wildcards):
-    """The weights file of an encoder, if it needs one that is fetched; pinned by its checksum, so its age is ignored."""
-    entry = CONFIG.encoders[wildcards.encoder]
-    return ancient(f"resources/weights/{entry['file']}") if "file" in entry else []
-
-
 rule encode:
     input:
         dataset="results/data/{dataset}.nc",
@@ -28,3 +22,31 @@ rule encode:
     shell:
         "python -m cortexclip encode --log {log:q} --threads {threads} --dataset {input.dataset:q}"
         " --encoder {wildcards.encoder:q} --settings {params.settings:q} --output {output:q}"
+
+
+# Not part of a run: its weights ship with the project. To replace them, copy the folder that it makes over
+# resources/glyphclip and its sha256 into config/encoders.yaml.
+rule glyphclip:
+    output:
+        config="results/glyphclip/open_clip_config.json",
+        weights="results/glyphclip/open_clip_model.safetensors",
+        report="results/glyphclip/report.json",
+    log:
+        "results/logs/glyphclip.log",
+    benchmark:
+        "results/benchmarks/glyphclip.tsv"
+    conda:
+        "../../envs/glyphclip.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
+        gpu=0,
+    params:
+        settings="{}",
+        seed=0,
+        folder=subpath(output.weights, parent=True),
+        code=digest("glyphclip"),
+    shell:
+        "python -m cortexclip glyphclip --log {log:q} --threads {threads} --settings {params.settings:q}"
+        " --seed {params.seed} --output {params.folder:q} --report {output.report:q}"

@@ -3,6 +3,7 @@ rule figures:
     input:
         plan=PLAN,
         dataset="results/data/{dataset}.nc",
+        audit="results/audit/{dataset}.json",
         runs=of_each_run("results/runs/{protocol}/{dataset}/{run}/{file}", file=["predictions.nc", "history.parquet"]),
         scores=of_each_run("results/scores/{protocol}/{dataset}/{run}{suffix}", suffix=[".parquet", ".similarity.nc"]),
     output:
@@ -23,13 +24,14 @@ rule figures:
         code=digest("figures"),
     shell:
         "python -m cortexclip figures --log {log:q} --threads {threads} --plan {input.plan:q}"
-        " --dataset {input.dataset:q} --protocol {wildcards.protocol:q} --figures {params.figures}"
+        " --dataset {input.dataset:q} --audit {input.audit:q} --protocol {wildcards.protocol:q} --figures {params.figures}"
         " --results results --output results/figures"
 
 
 rule overview:
     input:
         plan=PLAN,
+        audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
         table="results/tables/comparison.csv",
     output:
         expand("results/figures/mse_by_method.{suffix}", suffix=SUFFIXES),
@@ -49,5 +51,5 @@ rule overview:
         published_sha256=sha256(PUBLISHED),
         code=digest("overview"),
     shell:
-        "python -m cortexclip overview --log {log:q} --threads {threads} --plan {input.plan:q} --table {input.table:q}"
+        "python -m cortexclip overview --log {log:q} --threads {threads} --plan {input.plan:q} --table {input.table:q} --audits results/audit"
         " --published {params.published:q} --output results/figures"

@@ -1,11 +1,4 @@
 # Stage: a raw file, or the description of a simulation -> labelled arrays.
-def raw_file(wildcards):
-    """The dataset's raw file; by its checksum where that is pinned (then its age does not matter)."""
-    entry = CONFIG.datasets[wildcards.dataset]
-    path = f"resources/data/{entry['file']}"
-    return ancient(path) if "sha256" in entry else path
-
-
 rule ingest:
     input:
         raw_file,
@@ -25,7 +18,7 @@ rule ingest:
         runtime=30,
         gpu=0,
     params:
-        entry=lambda wildcards: compact(CONFIG.datasets[wildcards.dataset]),
+        entry=ingestion_entry,
         code=lambda wildcards: digest("ingest", CONFIG.datasets[wildcards.dataset]["reader"]),
     shell:
         "python -m cortexclip ingest --log {log:q} --threads {threads} --dataset {wildcards.dataset:q}"
@@ -49,7 +42,7 @@ rule simulate:
         runtime=30,
         gpu=0,
     params:
-        entry=lambda wildcards: compact(CONFIG.datasets[wildcards.dataset]),
+        entry=ingestion_entry,
         seed=CONFIG.settings["base_seed"],
         code=lambda wildcards: digest("simulate", CONFIG.datasets[wildcards.dataset]["reader"]),
     shell:

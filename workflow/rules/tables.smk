@@ -2,9 +2,12 @@
 rule tables:
     input:
         plan=PLAN,
+        audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
         scores=[scores_of(dataset) for dataset in CONFIG.datasets],
     output:
-        expand("results/tables/{table}.{suffix}", table=["comparison", "retrieval"], suffix=["csv", "md", "tex"]),
+        expand(
+            "results/tables/{table}.{suffix}", table=["comparison", "retrieval", "audit"], suffix=["csv", "md", "tex"]
+        ),
     log:
         "results/logs/tables.log",
     benchmark:
@@ -23,6 +26,6 @@ rule tables:
         base_seed=CONFIG.settings["base_seed"],
         code=digest("tables"),
     shell:
-        "python -m cortexclip tables --log {log:q} --threads {threads} --plan {input.plan:q} --scores results/scores"
+        "python -m cortexclip tables --log {log:q} --threads {threads} --plan {input.plan:q} --scores results/scores --audits results/audit"
         " --published {params.published:q} --resamples {params.resamples} --base-seed {params.base_seed}"
         " --output results/tables"

@@ -1,10 +1,4 @@
 # Stage: a dataset, its split, its features and a method -> predictions of every fold and seed.
-def encoder_option(wildcards):
-    """The command-line option that names a run's embedding space, if it has one."""
-    encoder = CONFIG.runs[wildcards.run].encoder
-    return f"--encoder {encoder}" if encoder else ""
-
-
 rule train:
     input:
         dataset="results/data/{dataset}.nc",

@@ -154,11 +154,16 @@ def protocol_markers(protocols: Sequence[str]) -> dict[str, str]:
     return {name: (_PROTOCOLS | others)[name] for name in protocols}
 
 
-def subject(plan: Mapping, dataset: str, protocol: str) -> Subject:
-    """Titles, and the caveats of a protocol and a dataset: of its notes the first, which is the weightiest."""
+def subject(plan: Mapping, dataset: str, protocol: str, caveats: Sequence[str]) -> Subject:
+    """Titles, and what has to be known: of the protocol, and of the audit's and the dataset's notes the weightiest."""
     about, kind = plan["datasets"][dataset], plan["protocols"][protocol]
     notes = [f"Optimistic protocol: {kind['note']}"] if kind["optimistic"] else []
-    return Subject(about["title"], kind["title"], kind["optimistic"], (*notes, *about["notes"][:1]))
+    return Subject(about["title"], kind["title"], kind["optimistic"], (*notes, *weightiest(caveats, about["notes"])))
+
+
+def weightiest(caveats: Sequence[str], notes: Sequence[str]) -> list[str]:
+    """The first finding of an audit (they come gravest first) and the first note of a dataset."""
+    return [*caveats[:1], *notes[:1]]
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:

@@ -23,6 +23,7 @@ from cortexclip.figures.training import draw_training_curves
 from cortexclip.files import read_json
 from cortexclip.log import logger
 from cortexclip.runs import read_netcdf, read_parquet
+from cortexclip.tables.audit import notes_for
 
 RECONSTRUCTED, QUERIES, RETRIEVED = 12, 8, 5
 
@@ -30,6 +31,7 @@ RECONSTRUCTED, QUERIES, RETRIEVED = 12, 8, 5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", required=True, type=read_json, help="what is compared (plan.json)")
     parser.add_argument("--dataset", required=True, help="labelled dataset (.nc)")
+    parser.add_argument("--audit", required=True, type=read_json, help="the dataset's audit (.json)")
     parser.add_argument("--protocol", required=True, help="name of the protocol")
     parser.add_argument("--figures", required=True, help=f"names, separated by commas: {', '.join(FIGURES)}")
     parser.add_argument("--results", required=True, help="folder with runs/ and scores/")
@@ -40,6 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     material = Material(
         dataset=datasets.read(arguments.dataset),
         plan=arguments.plan,
+        audit=arguments.audit,
         protocol=arguments.protocol,
         results=Path(arguments.results),
     )
@@ -56,6 +59,7 @@ class Material:
 
     dataset: xr.Dataset
     plan: dict
+    audit: dict
     protocol: str
     results: Path
 
@@ -65,7 +69,7 @@ class Material:
 
     @functools.cached_property
     def about(self) -> Subject:
-        return subject(self.plan, self.name, self.protocol)
+        return subject(self.plan, self.name, self.protocol, notes_for(self.audit, self.protocol))
 
     @functools.cached_property
     def looks(self) -> dict[str, Look]:

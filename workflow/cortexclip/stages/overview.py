@@ -11,10 +11,11 @@ import pandas as pd
 from cortexclip.errors import InputError
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.figures.overview import Row, draw_mse_by_method
-from cortexclip.figures.style import INK, Look, look_of, save
+from cortexclip.figures.style import INK, Look, look_of, save, weightiest
 from cortexclip.files import read_json
 from cortexclip.log import logger
 from cortexclip.schema import check, read_yaml
+from cortexclip.tables.audit import notes_for
 
 COLUMNS = ["dataset", "protocol", "method", "encoder", "metric", "mean", "ci_low", "ci_high"]
 CONTROL = "mean_image"
@@ -24,12 +25,14 @@ BESIDE = "published"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", required=True, type=read_json, help="what is compared (plan.json)")
     parser.add_argument("--table", required=True, help="the comparison table (.csv)")
+    parser.add_argument("--audits", required=True, help="folder of the audits")
     parser.add_argument("--published", required=True, help="published.yaml")
     parser.add_argument("--output", required=True, help="folder of the figures")
 
 
 def run(arguments: argparse.Namespace) -> None:
     plan = arguments.plan
+    audits = {name: read_json(Path(arguments.audits) / f"{name}.json") for name in plan["datasets"]}
     published = read_yaml(arguments.published)
     check(published, "published", arguments.published)
     table = read_table(arguments.table)
@@ -44,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
         {(row.dataset, row.protocol): row.mean for row in table[table.method == CONTROL].itertuples()},
         beside=BESIDE,
         sources=sources,
-        notes=notes_of(plan),
+        notes=notes_of(plan, audits),
     )
     save(figure, Path(arguments.output) / "mse_by_method")
     logger.info("overview: mse_by_method of %d cells", len(table))
@@ -94,14 +97,16 @@ def rows_of(table: pd.DataFrame, numbers: Mapping[str, Mapping[str, float]], pla
     return rows
 
 
-def notes_of(plan: Mapping) -> list[str]:
+def notes_of(plan: Mapping, audits: Mapping[str, Mapping]) -> list[str]:
     """What must stand below the figure: caveats of protocols and datasets, and what is not there."""
     notes = [
         f"{entry['title'][:1].upper()}{entry['title'][1:]}: {entry['note']}"
         for entry in plan["protocols"].values()
         if entry["optimistic"]
     ]
-    notes += [f"{entry['title']}: {entry['notes'][0]}" for entry in plan["datasets"].values() if entry["notes"]]
+    for name, entry in plan["datasets"].items():
+        known = weightiest(notes_for(audits[name], next(iter(plan["protocols"]))), entry["notes"])
+        notes += [f"{entry['title']}: {' '.join(known)}"] if known else []
     if plan["unavailable"]:
         notes.append(f"Not available here and left out: {', '.join(plan['unavailable'])}.")
     return notes

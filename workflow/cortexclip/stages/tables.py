@@ -16,6 +16,7 @@ from cortexclip.files import read_json
 from cortexclip.log import logger
 from cortexclip.runs import read_parquet
 from cortexclip.schema import check, read_yaml
+from cortexclip.tables.audit import audit_rows, audit_tables
 from cortexclip.tables.comparison import comparison, comparison_tables, retrieval, retrieval_tables
 from cortexclip.tables.write import write_csv, write_readable
 
@@ -23,6 +24,7 @@ from cortexclip.tables.write import write_csv, write_readable
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", required=True, type=read_json, help="what is compared (plan.json)")
     parser.add_argument("--scores", required=True, help="folder of the score tables")
+    parser.add_argument("--audits", required=True, help="folder of the audits")
     parser.add_argument("--published", required=True, help="published.yaml")
     parser.add_argument("--resamples", type=int, default=2000, help="resamples of the bootstrap")
     parser.add_argument("--base-seed", type=int, default=0)
@@ -38,11 +40,14 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError("the comparison is not whole, so no table is written. " + " ".join(wrong[:5]))
     summary = summarise(scores, base_seed=arguments.base_seed, n_resamples=arguments.resamples)
 
+    audits = {name: read_json(Path(arguments.audits) / f"{name}.json") for name in plan["datasets"]}
+    write_readable(output, "audit", "Audit", audit_tables(audits, plan), plan)
+    write_csv(output / "audit.csv", audit_rows(audits))
     write_csv(output / "comparison.csv", comparison(summary, plan))
-    write_readable(output, "comparison", "Comparison", comparison_tables(summary, plan, published), plan)
+    write_readable(output, "comparison", "Comparison", comparison_tables(summary, plan, published, audits), plan)
     retrieved = retrieval(summary, plan)
     write_csv(output / "retrieval.csv", retrieved)
-    write_readable(output, "retrieval", "Retrieval", retrieval_tables(retrieved, plan), plan)
+    write_readable(output, "retrieval", "Retrieval", retrieval_tables(retrieved, plan, audits), plan)
     logger.info("tables: %d cells from %d scores", len(summary), len(scores))
 
 

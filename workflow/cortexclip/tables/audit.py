@@ -68,13 +68,16 @@ def notes_for(audit: Mapping, protocol: str) -> list[str]:
     """Sentences that must stand under every table and figure of a dataset and protocol, gravest first.
 
     Serious findings with what they mean, then the facts of notable ones; at most ``MOST_NOTES``. A finding on the
-    protocol takes the place of the dataset's finding of the same check, which speaks of the canonical split.
+    protocol takes the place of the dataset's finding of the same check, which speaks of the canonical split. That
+    scored samples choose is left to the protocol's own note.
     """
     own = {f["check"] for f in audit["findings"] if f["scope"] == protocol}
     chosen = [
         f
         for f in audit["findings"]
-        if f["severity"] != "info" and (f["scope"] == protocol or (f["scope"] == DATASET and f["check"] not in own))
+        if f["severity"] != "info"
+        and f["check"] != "selection"
+        and (f["scope"] == protocol or (f["scope"] == DATASET and f["check"] not in own))
     ]
     ranks = list(SEVERITIES)
     chosen.sort(key=lambda f: (ranks.index(f["severity"]), f["scope"] != protocol))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from cortexclip.evaluation.metrics import METRICS, chance_level
 from cortexclip.evaluation.score import NEAREST
+from cortexclip.tables.audit import notes_for
 from cortexclip.tables.render import NOT_MEASURED, Table
 
 COMPARISON = ["dataset", "protocol", "method", "encoder", "metric", "mean", "ci_low", "ci_high", "n_samples", "n_seeds"]
@@ -66,19 +67,25 @@ def retrieval(summary: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=RETRIEVAL)
 
 
-def comparison_tables(summary: pd.DataFrame, plan: Mapping, published: Mapping) -> list[Table]:
-    """One table to read for each dataset and protocol, with the published numbers of that protocol beside ours."""
+def comparison_tables(
+    summary: pd.DataFrame, plan: Mapping, published: Mapping, audits: Mapping[str, Mapping]
+) -> list[Table]:
+    """One table to read for each dataset and protocol, with the published numbers of that protocol beside ours.
+
+    ``audits`` maps a dataset to its audit, whose findings stand below its tables.
+    """
     tables = []
     summary = ordered(summary, plan)
     for dataset, about in plan["datasets"].items():
         for protocol, kind in plan["protocols"].items():
             cells = summary[(summary.dataset == dataset) & (summary.protocol == protocol)]
             if len(cells):
-                tables.append(_comparison_table(cells, dataset, about, protocol, kind, plan, published))
+                caveats = [*notes_for(audits[dataset], protocol), *about["notes"]]
+                tables.append(_comparison_table(cells, dataset, about, protocol, kind, plan, published, caveats))
     return tables
 
 
-def retrieval_tables(table: pd.DataFrame, plan: Mapping) -> list[Table]:
+def retrieval_tables(table: pd.DataFrame, plan: Mapping, audits: Mapping[str, Mapping]) -> list[Table]:
     """One table to read for each dataset and protocol: retrieval among the scored stimuli and among all stimuli."""
     tables = []
     for (dataset, protocol), rows in table.groupby(["dataset", "protocol"], sort=False, observed=True):
@@ -111,7 +118,8 @@ def retrieval_tables(table: pd.DataFrame, plan: Mapping) -> list[Table]:
                     f"scored part (test), {_count(sizes['all'])} of the whole dataset (all). "
                     "Mean [95 % interval]; ties count by expected rank.",
                     kind["note"],
-                    *about_dataset(plan["datasets"][dataset]),
+                    *notes_for(audits[dataset], protocol),
+                    *plan["datasets"][dataset]["notes"],
                 ],
             )
         )
@@ -150,12 +158,7 @@ def number(metric: str, value: float | None) -> str:
     return f"{value:.{METRICS[metric].decimals}f}"
 
 
-def about_dataset(about: Mapping) -> list[str]:
-    """What must stand below every table of a dataset."""
-    return list(about["notes"])
-
-
-def _comparison_table(cells, dataset, about, protocol, kind, plan, published) -> Table:
+def _comparison_table(cells, dataset, about, protocol, kind, plan, published, caveats) -> Table:
     rows = {(r.method, r.encoder, r.metric): r for r in cells.itertuples(index=False)}
     numbers = _published(published, dataset, protocol)
     columns = ["Method", "Encoder", *(METRICS[m].label for m in SHOWN), "Top-1", "Published MSE"]
@@ -199,7 +202,7 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, published) ->
         )
     if numbers:
         notes.append("Published: " + "; ".join(_sources(published, dataset, protocol)) + ".")
-    notes += [*about_dataset(about), *missing]
+    notes += [*caveats, *missing]
     return Table(
         title=f"{about['title']}, {kind['title']}" + (" (optimistic)" if kind["optimistic"] else ""),
         label=f"comparison-{dataset}-{protocol}",
