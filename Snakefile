@@ -16,6 +16,8 @@ include: "workflow/rules/encode.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/statistics.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
 
 
@@ -23,6 +25,8 @@ rule all:
     default_target: True
     input:
         rules.tables.output,
+        rules.statistics.output,
+        rules.claims.output,
         rules.overview.output,
         expand(
             "results/figures/{figure}.{protocol}.{dataset}.{suffix}",

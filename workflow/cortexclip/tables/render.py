@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 NOT_MEASURED = "–"
+_NUMBER = re.compile(r"[-+\d.,eE%–\[\] ]*")
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -44,7 +45,7 @@ def markdown(table: Table, level: int = 2) -> str:
     """The table as a Markdown section: heading, table, notes as a list."""
     lines = [f"{'#' * level} {_markdown_text(table.title)}", ""]
     lines.append("| " + " | ".join(map(_markdown_text, table.columns)) + " |")
-    lines.append("|" + "|".join([":--"] + ["--:"] * (len(table.columns) - 1)) + "|")
+    lines.append("|" + "|".join({"l": ":--", "r": "--:"}[side] for side in _sides(table)) + "|")
     for i, row in enumerate(table.rows):
         cells = [_markdown_text(cell) for cell in row]
         cells = [f"**{cell}**" if (i, j) in table.strong else cell for j, cell in enumerate(cells)]
@@ -69,7 +70,7 @@ def latex(table: Table) -> str:
             rf"\caption{{{latex_text(table.title)}. {notes}}}".replace(". }", ".}"),
             rf"\label{{tab:{re.sub(r'[^a-z0-9]+', '-', (table.label or table.title).lower()).strip('-')}}}",
             r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-            rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}",
+            rf"\begin{{tabular}}{{{''.join(_sides(table))}}}",
             r"\toprule",
             head,
             r"\midrule",
@@ -85,6 +86,12 @@ def latex(table: Table) -> str:
 def latex_text(text: str) -> str:
     """Text with every character that LaTeX would interpret made harmless."""
     return "".join(_LATEX.get(character, character) for character in str(text))
+
+
+def _sides(table: Table) -> list[str]:
+    """How each column is aligned: "r" for numbers, "l" for words."""
+    columns = zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns)
+    return ["r" if cells and all(_NUMBER.fullmatch(cell) for cell in cells) else "l" for cells in columns]
 
 
 def _markdown_text(text: str) -> str:
