@@ -31,7 +31,7 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
     train, pixels = scaler(data.final.brain), data.final.pixels
     grid = penalty_grid(settings.penalty_low, settings.penalty_high, settings.penalty_count)
     distance = _squared_distance(train, train)
-    median = np.sqrt(np.median(distance[np.triu_indices(len(train), 1)]))
+    median = np.median(np.sqrt(distance[np.triu_indices(len(train), 1)]))
     best = None
     for width in sorted(settings.widths, reverse=True):
         kernel = np.exp(-distance / (2.0 * (width * median) ** 2))

@@ -1,0 +1,121 @@
+"""The command line: messages and exit codes, atomic writing, logging, seeds."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cortexclip import log
+from cortexclip.__main__ import STAGES, main
+from cortexclip.errors import InputError
+from cortexclip.files import atomic_path, read_json, sha256, write_if_changed, write_json, write_text
+from cortexclip.seeds import derive_seed
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
+    return subprocess.run(
+        [sys.executable, "-m", "cortexclip", *arguments], capture_output=True, text=True, env=environment, check=False
+    )
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_explains_its_options(stage, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([stage, "--help"])
+    assert caught.value.code == 0
+    assert f"cortexclip {stage}" in capsys.readouterr().out
+
+
+def test_a_users_mistake_is_one_line_and_status_2(tmp_path):
+    done = run("show", "--table", str(tmp_path / "none.csv"), "--log", str(tmp_path / "log.txt"))
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        f"cortexclip show: {tmp_path}/none.csv: not there. Run snakemake --cores all first."
+    ]
+    assert "Traceback" not in done.stderr
+    assert "not there" in (tmp_path / "log.txt").read_text()
+
+
+def test_a_file_that_cannot_be_read_is_no_traceback(tmp_path):
+    done = run(
+        "split", "--dataset", str(tmp_path), "--protocol", "x", "--entry", "{}", "--base-seed", "0", "--output", "o"
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_drawing_a_table_does_not_import_torch():
+    code = "import sys, cortexclip.stages.tables, cortexclip.stages.figures; sys.exit('torch' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+
+
+def test_the_library_imports_no_snakemake():
+    for path in (ROOT / "workflow/cortexclip").rglob("*.py"):
+        assert "import snakemake" not in path.read_text()
+        assert "from snakemake" not in path.read_text()
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path):
+    target = tmp_path / "a.txt"
+    write_text(target, "old")
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write here"):
+        write_text(tmp_path / "file" / "x", "text")
+
+
+def test_what_has_not_changed_keeps_its_age(tmp_path):
+    write_if_changed(tmp_path / "p", "text")
+    os.utime(tmp_path / "p", (1, 1))
+    write_if_changed(tmp_path / "p", "text")
+    assert (tmp_path / "p").stat().st_mtime == 1
+    write_if_changed(tmp_path / "p", "other")
+    assert (tmp_path / "p").stat().st_mtime > 1
+
+
+def test_json_goes_there_and_back_and_refuses_nan(tmp_path):
+    write_json(tmp_path / "a.json", {"b": [1, "ü"]})
+    assert read_json(tmp_path / "a.json") == {"b": [1, "ü"]}
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "b.json", float("nan"))
+    assert not (tmp_path / "b.json").exists()
+    (tmp_path / "c.json").write_text("{")
+    with pytest.raises(InputError, match="not valid JSON"):
+        read_json(tmp_path / "c.json")
+    assert sha256(tmp_path / "c.json") == "021fb596db81e6d02bf3d2586ee3981fe519f275c0ac9ca76bbcf2ebb4097d96"
+
+
+def test_seeds_are_named_not_counted():
+    seed = derive_seed(0, "vangerven", "holdout", "cccv1", 0, 1)
+    assert seed == derive_seed(0, "vangerven", "holdout", "cccv1", 0, 1)
+    others = {derive_seed(0, "vangerven", "holdout", "cccv1", fold, index) for fold in range(10) for index in range(10)}
+    assert len(others) == 100
+    assert all(0 <= other < 2**31 for other in others)
+    assert derive_seed(1, "vangerven", "holdout", "cccv1", 0, 1) != seed
+
+
+def test_progress_tells_what_is_left(tmp_path):
+    log.start(str(tmp_path / "log.txt"))
+    progress = log.Progress("task", 2, every=0)
+    progress.detail("epoch 1")
+    progress.step("seed 1")
+    lines = (tmp_path / "log.txt").read_text().splitlines()
+    assert lines[0].endswith("task: 0/2 done; epoch 1; time left not known yet")
+    assert "task: 1/2 done; seed 1; about" in lines[1]
+    assert not logging.getLogger("cortexclip").propagate

@@ -1,0 +1,127 @@
+"""The configuration: what it accepts, what it refuses and in which words, and how it resolves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cortexclip.config import encoder_settings, load, locate, merge, plan, read_yaml
+from cortexclip.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT = read_yaml(ROOT / "config/config.yaml")
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path, monkeypatch):
+    """A working folder without data."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CORTEXCLIP_DATA", raising=False)
+
+
+def test_without_data_the_simulated_dataset_remains_and_the_rest_is_explained():
+    configuration = load(DEFAULT, ROOT)
+    assert list(configuration.datasets) == ["simulated"]
+    assert set(configuration.unavailable) == {"vangerven", "miyawaki", "clip"}
+    assert "resources/data" in configuration.unavailable["vangerven"]
+    assert "ridge_clip.glyphclip" in configuration.runs
+    assert "ridge_clip.clip" not in configuration.runs
+
+
+def test_data_are_found_below_resources_and_below_the_data_folder(tmp_path, monkeypatch):
+    (tmp_path / "resources/data/vangerven").mkdir(parents=True)
+    (tmp_path / "resources/data/vangerven/digit69_28x28.mat").touch()
+    (tmp_path / "mine/miyawaki").mkdir(parents=True)
+    (tmp_path / "mine/miyawaki/miyawaki_structured_28x28.mat").touch()
+    (tmp_path / "mine/weights").mkdir()
+    (tmp_path / "mine/weights/ViT-B-32.pt").touch()
+    assert set(load(DEFAULT | {"data_dir": "mine"}, ROOT).datasets) == {"simulated", "vangerven", "miyawaki"}
+    monkeypatch.setenv("CORTEXCLIP_DATA", str(tmp_path / "mine"))
+    assert "ridge_clip.clip" in load(DEFAULT, ROOT).runs
+    assert locate("vangerven/digit69_28x28.mat", "data", None) == Path("resources/data/vangerven/digit69_28x28.mat")
+
+
+def test_methods_that_need_classes_skip_datasets_without(tmp_path):
+    for name in ("vangerven/digit69_28x28.mat", "miyawaki/miyawaki_structured_28x28.mat"):
+        (tmp_path / "d" / name).parent.mkdir(parents=True)
+        (tmp_path / "d" / name).touch()
+    configuration = load(DEFAULT | {"data_dir": "d"}, ROOT)
+    assert "class_mean" in configuration.cells["vangerven"]
+    assert "class_mean" not in configuration.cells["miyawaki"]
+    assert plan(configuration)["cells"] == configuration.cells
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sedes": 3}, "config.yaml: unknown key 'sedes'. Did you mean 'seeds'"),
+        ({"seeds": 0}, "config.yaml: seeds: 0 is less than the minimum of 1"),
+        ({"seeds": "three"}, "seeds: 'three' is not of type 'integer'"),
+        ({"methods": ["rigde"]}, "methods: unknown name 'rigde'. Did you mean 'ridge'"),
+        ({"datasets": []}, "datasets: .* should be non-empty"),
+        ({"datasets": ["simulated", "simulated"]}, "non-unique"),
+        ({"protocols": ["holdot"]}, "protocols: unknown name 'holdot'. Did you mean 'holdout'"),
+        ({"encoders": ["clpi"]}, "encoders: unknown name 'clpi'. Did you mean 'clip'"),
+        ({"save_weights": "some"}, "save_weights: 'some' is not one of"),
+        ({"strict": True}, "strict is true and something is not available. vangerven: "),
+        ({"datasets": ["vangerven"]}, "none of the datasets is available"),
+        ({"data_dir": "/nowhere/at/all"}, "is not a folder"),
+        ({"methods": ["clip_encoder"], "encoders": ["clip"]}, "no method can run"),
+        ({"overrides": {"methods": {"ridge": {"settings": {"penalty_hihg": 1}}}}}, "penalty_hihg.*penalty_high"),
+        (
+            {"overrides": {"methods": {"ridge": {"setings": {}}}}},
+            "ridge: unknown key 'setings'. Did you mean 'settings'",
+        ),
+        ({"overrides": {"methods": {"Ridge!": {}}}}, "'Ridge!' does not match"),
+        ({"overrides": {"methods": {"ridge": {"module": "no.such"}}}}, "no module 'no.such'"),
+        ({"overrides": {"methods": {"ridge_clip": {"encoders": ["x"]}}}}, "ridge_clip: unknown encoder 'x'"),
+        ({"overrides": {"protocols": {"holdout": {"select": "inner", "inner_fraction": 2}}}}, "inner_fraction"),
+        ({"overrides": {"datasets": {"simulated": {"notes": "one"}}}}, "simulated.notes: 'one' is not of type 'array'"),
+    ],
+)
+def test_a_mistake_is_one_sentence_that_names_the_key(changes, words):
+    with pytest.raises(InputError, match=words) as caught:
+        load(DEFAULT | changes, ROOT)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", DEFAULT)
+def test_a_missing_key_is_named(key):
+    with pytest.raises(InputError, match=f"missing key '{key}'"):
+        load({k: v for k, v in DEFAULT.items() if k != key}, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("a: [", "not valid YAML"), ("- a", "found list"), ("!!python/object:os.x {}", "YAML")]
+)
+def test_yaml_is_read_safely(tmp_path, text, words):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(InputError, match=words):
+        read_yaml(tmp_path / "c.yaml")
+
+
+def test_a_dataset_can_be_added_by_an_override(tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/mine.mat").touch()
+    entry = {
+        **{key: "x" for key in ("title", "modality", "source", "licence", "citation", "how")},
+        **{"reader": "cortexclip.data.mat", "notes": [], "file": "mine.mat"},
+        **{"pixel_order": "row-major", "labels": "none"},
+    }
+    changes = {"datasets": ["mine"], "data_dir": "d", "overrides": {"datasets": {"mine": entry}}}
+    assert list(load(DEFAULT | changes, ROOT).datasets) == ["mine"]
+
+
+def test_merging_goes_key_by_key_and_changes_neither():
+    base = {"a": {"b": 1, "c": [1, 2]}, "d": 1}
+    assert merge(base, {"a": {"c": [3]}, "e": 2}) == {"a": {"b": 1, "c": [3]}, "d": 1, "e": 2}
+    assert base == {"a": {"b": 1, "c": [1, 2]}, "d": 1}
+
+
+def test_the_shipped_weights_are_named_from_the_working_folder(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    entry = read_yaml("config/encoders.yaml")["glyphclip"]
+    settings = encoder_settings(entry, ROOT)
+    assert settings["weights"] == "local-dir:resources/glyphclip"
+    assert settings["sha256"] == entry["sha256"]

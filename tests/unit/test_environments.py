@@ -1,0 +1,103 @@
+"""The conda environments of the rules: each is there, pinned as the constraints file says, and holds what is imported."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cortexclip.provenance import PACKAGE, modules_used
+
+ROOT = Path(__file__).resolve().parents[2]
+CONDA_NAMES = {
+    "torch": "pytorch",
+    "matplotlib": "matplotlib-base",
+    "open_clip_torch": "open-clip-torch",
+    "pyyaml": "pyyaml",
+}
+IMPORT_NAMES = {
+    "yaml": "pyyaml",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "PIL": "pillow",
+    "open_clip": "open_clip_torch",
+}
+RULES = {
+    match.group(1): (path.name, match.group(0))
+    for path in sorted((ROOT / "workflow/rules").glob("*.smk"))
+    for match in re.finditer(r"^rule (\w+):\n(?:.+\n|\n(?=    ))+", path.read_text(), flags=re.MULTILINE)
+}
+# Modules that a stage loads by a name from the catalogues.
+LOADED_BY_NAME = {
+    "ingest": ["cortexclip.data.mat"],
+    "simulate": ["cortexclip.data.simulated"],
+    "encode": [f"cortexclip.features.{name}" for name in ("openclip", "gabor", "pixels")],
+    "train": [entry["module"] for entry in yaml.safe_load((ROOT / "config/methods.yaml").read_text()).values()],
+}
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return {name.lower(): version for name, version in (line.split("==") for line in lines if "==" in line)}
+
+
+def environment(rule: str) -> tuple[Path, dict[str, str]]:
+    name = re.search(r'conda:\n\s+"\.\./\.\./envs/(\w+)\.yaml"', RULES[rule][1])
+    assert name, f"rule {rule} in {RULES[rule][0]} names no environment"
+    path = ROOT / "envs" / f"{name.group(1)}.yaml"
+    content = yaml.safe_load(path.read_text())
+    return path, dict(entry.split("=") for entry in content["dependencies"])
+
+
+def third_party(files: set[str]) -> set[str]:
+    found = set()
+    for file in files:
+        for node in ast.walk(ast.parse((PACKAGE.parent / file).read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - {"cortexclip", "__future__"}
+
+
+def test_there_are_rules_to_check():
+    assert {"train", "encode", "tables"} <= set(RULES)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_has_log_benchmark_threads_and_resources(rule):
+    for part in ("log:", "benchmark:", "threads:", "resources:", "mem_mb=", "runtime=", "gpu=", "code="):
+        if part == "code=" and rule.startswith("fetch"):
+            continue  # a fetched file is checked by its sha256, whatever code fetched it
+        assert part in RULES[rule][1], f"rule {rule} has no {part}"
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_environment_has_the_pins_of_the_constraints_file(rule):
+    path, packages = environment(rule)
+    by_conda_name = {CONDA_NAMES.get(name, name): version for name, version in pins().items()}
+    assert packages.pop("python") == "3.11"
+    for name, version in packages.items():
+        assert by_conda_name.get(name) == version, f"{path.name}: {name}={version}"
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_environment_holds_what_the_code_imports(rule):
+    stage = re.search(r"python -m cortexclip (\w+)", RULES[rule][1]).group(1)
+    modules = [f"cortexclip.stages.{stage}", *LOADED_BY_NAME.get(stage, [])]
+    imported = third_party(set().union(*(modules_used(module) for module in modules)))
+    _, packages = environment(rule)
+    for name in imported:
+        package = IMPORT_NAMES.get(name, name)
+        assert CONDA_NAMES.get(package, package) in packages, f"{rule}: imports {name}, its environment lacks it"
+
+
+@pytest.mark.parametrize(
+    "rule", [rule for rule in RULES if rule in ("tables", "figures", "overview", "claims", "statistics")]
+)
+def test_rules_that_only_read_scores_install_no_torch(rule):
+    assert "pytorch" not in environment(rule)[1]

@@ -1,0 +1,55 @@
+"""Nothing is fitted on what it is scored on: outside the optimistic protocols, other test data change no fitted bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_methods import METHODS, make_samples, quick_settings, silent
+
+from cortexclip.config import read_yaml
+from cortexclip.protocols import make_split
+from cortexclip.stages.train import fit_data
+
+PROTOCOLS = read_yaml(Path(__file__).resolve().parents[2] / "config/protocols.yaml")
+PART = np.array(["train"] * 36 + ["test"] * 8)
+
+
+def spoiled(samples, scored):
+    """The same samples, with everything about the scored ones changed but their identity."""
+    rng = np.random.default_rng(7)
+    changed = {}
+    for key in ("brain", "images", "embedding", "label"):
+        array = getattr(samples, key).copy()
+        noise = rng.uniform(size=array[scored].shape)
+        array[scored] = (noise > 0.5) if key == "label" else noise
+        changed[key] = array
+    return replace(samples, **changed)
+
+
+@pytest.mark.parametrize("protocol", [name for name, entry in PROTOCOLS.items() if not entry["optimistic"]])
+@pytest.mark.parametrize("name", METHODS)
+def test_other_test_data_change_no_fitted_parameter(name, protocol):
+    module, settings = quick_settings(name)
+    samples = make_samples(44, n_stimuli=22)
+    split = make_split(PROTOCOLS[protocol], PART, samples.stimulus, seed=0)
+    scored = split.loc[(split.fold == 0) & (split.role == "score"), "sample"].to_numpy()
+    first = module.fit(fit_data(samples, split, 0, optimistic=False), settings, 1, silent).weights()
+    second = module.fit(fit_data(spoiled(samples, scored), split, 0, optimistic=False), settings, 1, silent).weights()
+    assert first
+    for key in first:
+        assert first[key].tobytes() == second[key].tobytes(), f"{key} depends on the scored samples"
+
+
+def test_the_optimistic_protocol_does_depend_on_them():
+    """The check above can fail: as published, the epoch of a network is chosen on the scored samples."""
+    module, settings = quick_settings("cccv1")
+    settings = replace(settings, epochs=12, patience=2)
+    samples = make_samples(44, n_stimuli=22)
+    split = make_split(PROTOCOLS["published"], PART, samples.stimulus, seed=0)
+    scored = split.loc[split.role == "score", "sample"].to_numpy()
+    first = module.fit(fit_data(samples, split, 0, optimistic=True), settings, 1, silent)
+    second = module.fit(fit_data(spoiled(samples, scored), split, 0, optimistic=True), settings, 1, silent)
+    assert any(first.weights()[key].tobytes() != second.weights()[key].tobytes() for key in first.weights())

@@ -1,0 +1,166 @@
+"""Tables: what they hold, what stands below them, and that nothing in a name can break them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cortexclip.evaluation.quality import problems
+from cortexclip.evaluation.score import score_predictions
+from cortexclip.evaluation.statistics import summarise
+from cortexclip.summary import short_table
+from cortexclip.tables.comparison import COMPARISON, comparison, comparison_tables, retrieval, retrieval_tables
+from cortexclip.tables.render import Table, latex, latex_text, markdown
+
+PLAN = {
+    "datasets": {"toy": {"title": "Toy_data", "notes": ["A note."], "simulated": True}},
+    "protocols": {"published": {"title": "as published", "optimistic": True, "note": "Chosen on the scored samples."}},
+    "encoders": {"glyphclip": "GlyphCLIP"},
+    "runs": {
+        "mean_image": {"method": "mean_image", "encoder": "none", "fits": 1, "title": "Mean", "published": None},
+        "net.glyphclip": {"method": "net", "encoder": "glyphclip", "fits": 2, "title": "Net", "published": "NET"},
+    },
+    "cells": {"toy": ["mean_image", "net.glyphclip"]},
+    "unavailable": {},
+    "seeds": 2,
+}
+PUBLISHED = {
+    "sources": {"s": {"title": "A paper", "claimed": "x", "observed": "y", "protocol": "published"}},
+    "numbers": [
+        {"source": "s", "name": "NET", "dataset": "toy", "metric": "mse", "value": 0.0123},
+        {"source": "s", "name": "Other", "dataset": "toy", "metric": "mse", "value": 0.5},
+    ],
+}
+AUDIT = {
+    "findings": [
+        {
+            "check": "seen",
+            "scope": "dataset",
+            "severity": "serious",
+            "message": "All seen.",
+            "meaning": "Beware.",
+            "numbers": {},
+        }
+    ]
+}
+
+
+def toy_scores() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    stimuli = rng.uniform(size=(6, 28, 28))
+    ids = np.array([f"s{i}" for i in range(6)])
+    common = {
+        **{"dataset": "toy", "protocol": "published", "folds": np.zeros(6, int), "samples": np.arange(6)},
+        **{"stimuli": stimuli, "stimulus_ids": ids},
+    }
+    mean = score_predictions(method="mean_image", encoder="none", images=np.full((1, 6, 28, 28), 0.5), **common)
+    net = score_predictions(
+        method="net",
+        encoder="glyphclip",
+        images=rng.uniform(size=(2, 6, 28, 28)),
+        nearest_images=np.stack([stimuli, stimuli[::-1]]),
+        embeddings=rng.normal(size=(2, 6, 4)),
+        gallery_embeddings=rng.normal(size=(6, 4)),
+        gallery_ids=ids,
+        **common,
+    )
+    return pd.concat([mean, net], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def summary():
+    return summarise(toy_scores(), n_resamples=200)
+
+
+def test_the_comparison_has_the_columns_that_scripts_read(summary):
+    table = comparison(summary, PLAN)
+    assert list(table) == COMPARISON
+    assert list(dict.fromkeys(table.method)) == ["mean_image", "net", "net_nearest"]
+    expected = toy_scores().query("method == 'net' and metric == 'mse'").value.mean()
+    found = table.query("method == 'net' and metric == 'mse'").iloc[0]
+    assert found["mean"] == pytest.approx(expected)
+    assert (found.n_samples, found.n_seeds) == (6, 2)
+    assert found.ci_low <= found["mean"] <= found.ci_high
+    assert not table.metric.str.startswith("gallery").any()
+
+
+def test_below_a_table_stand_protocol_audit_notes_and_what_is_not_defined(summary):
+    (table,) = comparison_tables(summary, PLAN, PUBLISHED, {"toy": AUDIT})
+    text = markdown(table)
+    for words in (
+        "optimistic",
+        "Chosen on the scored samples.",
+        "All seen. Beware.",
+        "A note.",
+        "2 seeds",
+        "chance 0.167",
+    ):
+        assert words in text
+    assert "PixCorr of Mean is not defined for 6 of 6 predictions" in text
+    assert "nan" not in text.lower().replace("nand", "")
+    by_name = {row[0]: row for row in table.rows}
+    assert by_name["Net"][-1] == "0.0123"
+    assert by_name["Net, nearest training image"][-1] == "–"
+    assert by_name["Other (published, not run here)"][-1] == "0.5"
+
+
+def test_retrieval_states_gallery_and_chance(summary):
+    table = retrieval(summary, PLAN)
+    top1 = table.query("metric == 'top1_test'").iloc[0]
+    assert (top1.gallery, top1.gallery_size) == ("test", 6)
+    assert top1.chance == pytest.approx(1 / 6)
+    (readable,) = retrieval_tables(table, PLAN, {"toy": AUDIT})
+    assert readable.rows[-1][0] == "Chance"
+    assert "6 of the scored part" in markdown(readable)
+
+
+def test_names_cannot_break_a_table():
+    hostile = r"a|b_c $x$ & 50% \input{/etc/passwd} <script> # {"
+    table = Table(title=hostile, columns=["Name", hostile], rows=[[hostile, "0.5"]], notes=[hostile])
+    text = markdown(table)
+    assert "<script>" not in text
+    assert text.splitlines()[2].count("|") - text.splitlines()[2].count("\\|") == 3
+    source = latex(table)
+    assert r"\input" not in source
+    assert r"\textbackslash{}input\{" in source
+    assert latex_text("a_b") == r"a\_b"
+
+
+def test_numbers_are_right_and_words_left():
+    table = Table(title="t", columns=["m", "v", "w"], rows=[["a", "0.1 [0.0, 0.2]", "x"], ["b", "–", "y"]])
+    assert "|:--|--:|:--|" in markdown(table)
+    assert r"\begin{tabular}{lrl}" in latex(table)
+
+
+def test_the_short_table_says_what_was_not_run(summary, tmp_path):
+    table = comparison(summary, PLAN)
+    extra = table[table.method == "mean_image"].assign(protocol="holdout")
+    pd.concat([table, extra]).to_csv(tmp_path / "c.csv", index=False)
+    lines = short_table(tmp_path / "c.csv", "mse").splitlines()
+    assert lines[0].split() == ["toy,", "mse", "published", "holdout"]
+    assert lines[3].startswith("net (glyphclip)")
+    assert lines[3].endswith("not run")
+
+
+def test_a_whole_comparison_has_no_problems():
+    assert problems(toy_scores(), PLAN) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda s: s[s.method != "mean_image"], "mse of mean_image on toy, published: no scores"),
+        (lambda s: s[(s.method != "net") | (s.seed == 0)], "1 seeds, the configuration implies 2"),
+        (lambda s: s[(s.method != "mean_image") | (s["sample"] > 0)], "different numbers of scored samples"),
+        (lambda s: s.assign(value=s.value.where(s.metric != "ssim", 1.5)), "ssim: .* values outside -1 to 1"),
+        (lambda s: s.assign(value=s.value.where(s.metric != "mse", -1.0)), "mse: .* values outside 0 to inf"),
+        (lambda s: s.assign(value=s.value.where(s.metric != "mse")), "not a single value is defined"),
+        (lambda s: s[s.metric != "gallery_test"], "gallery_test of net.glyphclip"),
+    ],
+)
+def test_what_is_missing_or_out_of_range_is_said(spoil, words):
+    import re
+
+    found = problems(spoil(toy_scores()), PLAN)
+    assert any(re.search(words, sentence) for sentence in found), found
