@@ -1,0 +1,70 @@
+"""A copy of the project in which the workflow runs as a user's would: no results, no data, no environment variable."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ["Snakefile", "config", "constraints.txt", "envs", "profiles", "pyproject.toml", "workflow"]
+
+
+class Project:
+    """A checkout at ``path`` and the means to run its workflow."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def snakemake(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        """Run snakemake on two cores; stdout holds both streams."""
+        names = {key: value for key, value in os.environ.items() if key not in ("CORTEXCLIP_DATA", "PYTHONPATH")}
+        return subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+            cwd=self.path,
+            env=names | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def planned(self, *arguments: str) -> list[tuple[str, str]]:
+        """The jobs that a run would start: rule and first output."""
+        done = self.snakemake("--dry-run", "--quiet", "host", *arguments)
+        assert done.returncode == 0, done.stdout
+        return re.findall(
+            r"^(?:local)?rule (\w+):\n(?:    input: .*\n)?    output: ([^,\n]+)", done.stdout, flags=re.MULTILINE
+        )
+
+
+def copy_project(target: Path) -> Project:
+    """A checkout without history, results or data."""
+    target.mkdir(parents=True)
+    for part in PARTS:
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / part, target / part)
+    shutil.copytree(ROOT / "resources/glyphclip", target / "resources/glyphclip")
+    return Project(target)
+
+
+@pytest.fixture
+def project(tmp_path) -> Project:
+    return copy_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Project:
+    """A checkout in which the small configuration has run."""
+    project = copy_project(tmp_path_factory.mktemp("run") / "project")
+    done = project.snakemake("--configfile", "config/small.yaml")
+    assert done.returncode == 0, done.stdout[-6000:]
+    (project.path / "terminal.txt").write_text(done.stdout)
+    return project

@@ -1,0 +1,84 @@
+"""Known floors on the real data, through the whole workflow; needs CORTEXCLIP_DATA."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+FILES = ["vangerven/digit69_28x28.mat", "miyawaki/miyawaki_structured_28x28.mat"]
+FOLDER = os.environ.get("CORTEXCLIP_DATA", "")
+pytestmark = pytest.mark.skipif(
+    not FOLDER or not all((Path(FOLDER) / file).is_file() for file in FILES),
+    reason="the real data are not there: CORTEXCLIP_DATA does not name a folder that holds them",
+)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    from conftest import copy_project
+
+    project = copy_project(tmp_path_factory.mktemp("real") / "project")
+    done = project.snakemake(
+        *("--config", "datasets=[vangerven,miyawaki]", "protocols=[holdout,unseen]"),
+        *("methods=[mean_image,class_mean_oracle,ridge,ridge_snap]", "encoders=[]", "bootstrap_resamples=200"),
+        "--until",
+        "tables",
+        "claims",
+        CORTEXCLIP_DATA=str(Path(FOLDER).resolve()),
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    return project.path / "results"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "protocol", "method", "expected", "tolerance"),
+    [
+        ("vangerven", "holdout", "mean_image", 0.0547, 0.0001),
+        ("vangerven", "holdout", "class_mean_oracle", 0.0446, 0.0001),
+        ("vangerven", "holdout", "ridge", 0.0379, 0.0005),
+        ("miyawaki", "holdout", "mean_image", 0.0728, 0.0001),
+        ("miyawaki", "holdout", "ridge", 0.0086, 0.0003),
+        ("miyawaki", "holdout", "ridge_snap", 0.00091, 0.00003),
+    ],
+)
+def test_floors(results, dataset, protocol, method, expected, tolerance):
+    table = pd.read_csv(results / "tables/comparison.csv").query("metric == 'mse'")
+    row = table[(table.dataset == dataset) & (table.protocol == protocol) & (table.method == method)].iloc[0]
+    assert row["mean"] == pytest.approx(expected, abs=tolerance)
+
+
+@pytest.mark.parametrize(("method", "expected", "tolerance"), [("ridge", 0.030, 0.003), ("mean_image", 0.084, 0.002)])
+def test_floors_on_unseen_stimuli_each_weighed_once(results, method, expected, tolerance):
+    scores = pd.read_parquet(results / f"scores/unseen/miyawaki/{method}.parquet").query("metric == 'mse'")
+    assert scores.groupby("stimulus", observed=True).value.mean().mean() == pytest.approx(expected, abs=tolerance)
+
+
+def test_the_audit_finds_what_is_known(results):
+    miyawaki = {
+        f["check"]: f
+        for f in json.loads((results / "audit/miyawaki.json").read_text())["findings"]
+        if f["scope"] == "dataset"
+    }
+    assert "All 12 test samples" in miyawaki["seen_images"]["message"]
+    assert miyawaki["scaling"]["severity"] != "info"
+    vangerven = {
+        f["check"]: f
+        for f in json.loads((results / "audit/vangerven.json").read_text())["findings"]
+        if f["scope"] == "dataset"
+    }
+    assert vangerven["seen_images"]["severity"] == "info"
+
+
+def test_a_constant_answer_is_at_the_published_level(results):
+    claims = pd.read_csv(results / "tables/claims.csv")
+    if not (Path(FOLDER) / "stimuli/crell").is_dir():
+        pytest.skip("the stimuli of crell and mindbigdata are not in the data folder")
+    for dataset, constant in (("crell", 0.032345), ("mindbigdata", 0.056625)):
+        rows = claims[claims.dataset == dataset]
+        assert len(rows) >= 3
+        assert rows.best_control_value.to_numpy() == pytest.approx(constant, abs=1e-5)
+        assert rows.verdict.str.contains("constant").all()
