@@ -1,0 +1,285 @@
+"""The tables in the documentation that repeat what configuration, schemas and code say, made from these.
+
+    python docs/generate.py            rewrite the generated parts
+    python docs/generate.py --check    say which are out of date, and fail if any is
+
+A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end of generated -->``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import dataclasses
+import inspect
+import math
+import re
+import sys
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from cortexclip.data import simulated  # noqa: E402
+from cortexclip.data.mat import DEFAULT_ARRAYS  # noqa: E402
+from cortexclip.evaluation.metrics import METRICS  # noqa: E402
+from cortexclip.methods.catalogue import SIZES, load_method  # noqa: E402
+from cortexclip.schema import SCHEMAS, read_yaml  # noqa: E402
+
+DOCUMENTS = ("config/README.md", "docs/evaluation.md")
+BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
+TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false", "null": "null"}
+PYTHON_TYPES = {bool: "true or false", int: "whole number", float: "number", str: "text"}
+
+
+def table(columns: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table; cells may hold Markdown of their own."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(
+        "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in row) + " |" for row in lines
+    )
+
+
+def code(value: object) -> str:
+    """A value of a configuration file as it may stand there."""
+    if isinstance(value, bool) or value is None:
+        text = {True: "true", False: "false", None: "null"}[value]
+    elif isinstance(value, list | tuple):
+        text = "[" + ", ".join(code(item).strip("`") for item in value) + "]"
+    elif isinstance(value, Mapping):
+        text = "{" + ", ".join(f"{key}: {code(item).strip('`')}" for key, item in value.items()) + "}"
+    else:
+        text = str(value)
+    return f"`{text}`"
+
+
+def prose(docstring: str) -> str:
+    """A docstring as one Markdown paragraph."""
+    return " ".join(re.sub(r"``([^`]*)``|:\w+:`([^`]*)`", r"`\1\2`", inspect.cleandoc(docstring)).split())
+
+
+def settings(kind: str) -> dict:
+    return read_yaml(ROOT / "config" / f"{kind}.yaml")
+
+
+def schema(kind: str) -> dict:
+    return read_yaml(SCHEMAS / f"{kind}.schema.yaml")
+
+
+def entry_schema(kind: str) -> dict:
+    """The schema of one entry of a catalogue."""
+    return schema(kind)["additionalProperties"]
+
+
+def what(rule: Mapping, whole: Mapping) -> str:
+    """What a key may hold, in words."""
+    if "$ref" in rule:
+        rule = {**whole["$defs"][rule["$ref"].rpartition("/")[2]], **rule}
+    if "enum" in rule:
+        return " or ".join(map(code, rule["enum"]))
+    names = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
+    if names == ["array"]:
+        items = rule["items"]
+        kind = " or ".join(map(code, items["enum"])) if "enum" in items else {"string": "text"}[items["type"]]
+        return f"list of {kind}" + (", not empty" if rule.get("minItems") else "")
+    if names == ["object"]:
+        return "mapping"
+    text = " or ".join(TYPES[name] for name in names)
+    if "minimum" in rule:
+        text += f" from {rule['minimum']}"
+    if "exclusiveMinimum" in rule:
+        text += f" between {rule['exclusiveMinimum']} and {rule['exclusiveMaximum']}"
+    return text
+
+
+def conditions(rule: Mapping) -> dict[str, str]:
+    """Key -> when an entry needs it."""
+    needed = {key: "yes" for key in rule.get("required", [])}
+    for key, others in rule.get("dependentRequired", {}).items():
+        needed |= {other: f"with `{key}`" for other in others if other not in needed}
+    for case in rule.get("allOf", []):
+        for key, test in case["if"]["properties"].items():
+            values = test["enum"] if "enum" in test else [test["const"]]
+            text = f"if `{key}` is " + " or ".join(map(code, values))
+            needed |= {other: text for other in case["then"]["required"]}
+    return needed
+
+
+def keys(rule: Mapping, whole: Mapping, above: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Name, need, type and meaning of every key of a mapping and of the mappings in it."""
+    needed = conditions(rule)
+    for name, about in rule["properties"].items():
+        yield f"{above}{name}", needed.get(name, ""), what(about, whole), about.get("description", "")
+        if "properties" in about:
+            yield from keys(about, whole, f"{above}{name}.")
+
+
+def key_table(rule: Mapping, whole: Mapping) -> str:
+    rows = [[f"`{name}`", need, kind, meaning] for name, need, kind, meaning in keys(rule, whole)]
+    return table(["key", "needed", "holds", "meaning"], rows)
+
+
+def main_keys() -> str:
+    rule, default = schema("config"), settings("config")
+    rows = [
+        [f"`{name}`", kind, code(default[name]) if name in default else "", meaning]
+        for name, _, kind, meaning in keys(rule, rule)
+    ]
+    return table(["key", "holds", "default", "meaning"], rows)
+
+
+def catalogue_keys(kind: str) -> str:
+    return key_table(entry_schema(kind), schema(kind))
+
+
+def array_names() -> str:
+    return table(["key", "array, if not given"], [[f"`{role}`", f"`{name}`"] for role, name in DEFAULT_ARRAYS.items()])
+
+
+def simulated_settings() -> str:
+    """Fields of the dataclass with the comments beside them."""
+    given = settings("datasets")["simulated"]["settings"]
+    comments = dict(re.findall(r"^    (\w+): .*?#\s*(.*)$", inspect.getsource(simulated.Settings), re.MULTILINE))
+    rows = [
+        [f"`{f.name}`", code(f.default), code(given[f.name]) if f.name in given else "", comments.get(f.name, "")]
+        for f in dataclasses.fields(simulated.Settings)
+    ]
+    return table(["setting", "if not given", "in datasets.yaml", "meaning"], rows)
+
+
+def protocol_table() -> str:
+    rows = []
+    for name, entry in settings("protocols").items():
+        folds = "one split" if entry["over"] == "canonical" else f"{entry['folds']}, by {entry['group_by']}"
+        chosen = "the scored samples"
+        if entry["select"] == "inner":
+            chosen = f"{entry['inner_fraction']:.0%} of training, by {entry['inner_by']}".replace("%", " %")
+        optimistic = "yes" if entry["optimistic"] else "no"
+        rows.append([f"`{name}`", entry["over"], folds, chosen, optimistic, entry["note"]])
+    return table(["protocol", "over", "folds", "chooses", "optimistic", "note"], rows)
+
+
+def control_table() -> str:
+    controls = {name: entry for name, entry in settings("methods").items() if entry.get("control")}
+    return table(["control", "what"], [[f"`{name}`", entry.get("note", "")] for name, entry in controls.items()])
+
+
+def python_type(hint: object) -> str:
+    if typing.get_origin(hint) is typing.Literal:
+        return " or ".join(map(code, typing.get_args(hint)))
+    if typing.get_origin(hint) is tuple:
+        return f"list of {python_type(typing.get_args(hint)[0])}s"
+    return PYTHON_TYPES[hint]
+
+
+def method_settings() -> str:
+    """For each method its note, what its module says about the settings, and their values."""
+    parts = []
+    for name, entry in settings("methods").items():
+        cls = load_method(entry["module"]).Settings
+        cases = {"value": entry.get("settings", {})}
+        cases |= {size: entry["by_size"][size] for size in SIZES if size in entry.get("by_size", {})}
+        cases |= entry.get("by_dataset", {})
+        cases = {case: values for case, values in cases.items() if values}
+        hints = typing.get_type_hints(cls)
+        rows = [
+            [
+                f"`{f.name}`",
+                python_type(hints[f.name]),
+                *(code(v[f.name]) if f.name in v else "" for v in cases.values()),
+            ]
+            for f in dataclasses.fields(cls)
+        ]
+        parts += [f"#### `{name}`: {entry['title']}", ""]
+        parts += [" ".join(filter(None, [entry.get("note", ""), f"Module `{entry['module']}`."])), ""]
+        if rows:
+            parts += [prose(cls.__doc__), "", table(["setting", "holds", *cases], rows), ""]
+        else:
+            parts += ["No settings.", ""]
+    return "\n".join(parts).rstrip()
+
+
+def encoder_settings() -> str:
+    """What each encoder's module says about its settings; read without importing, since some need torch."""
+    parts = []
+    for module in dict.fromkeys(entry["module"] for entry in settings("encoders").values()):
+        source = ROOT / "workflow" / Path(*module.split(".")).with_suffix(".py")
+        functions = ast.parse(source.read_text(encoding="utf-8")).body
+        load = next(node for node in functions if isinstance(node, ast.FunctionDef) and node.name == "load")
+        section = re.search(r"Settings\n-+\n(.*?)(?:\n\n|\Z)", ast.get_docstring(load), re.DOTALL)
+        parts += [f"#### `{module}`", ""]
+        if section is None:
+            parts += ["No settings.", ""]
+            continue
+        lines = re.sub(r"\n\s+", " ", section[1]).splitlines()
+        pairs = [line.split(" : ", 1) for line in lines]
+        rows = [[", ".join(f"`{n}`" for n in names.split(", ")), prose(meaning)] for names, meaning in pairs]
+        parts += [table(["setting", "meaning"], rows), ""]
+    return "\n".join(parts).rstrip()
+
+
+def published_keys(part: str) -> str:
+    whole = schema("published")
+    about = whole["properties"][part]
+    return key_table(about["additionalProperties" if part == "sources" else "items"], whole)
+
+
+def metric_table() -> str:
+    better = {True: "higher", False: "lower", None: ""}
+    rows = []
+    for metric in METRICS.values():
+        low, high = ("no bound" if math.isinf(v) else f"{v:g}" for v in (metric.low, metric.high))
+        chance = f"{metric.chance:g}" if metric.chance is not None else ""
+        if metric.chance_from is not None:
+            chance = f"from `{metric.chance_from[0]}`"
+        rows.append(
+            [f"`{metric.name}`", metric.label, f"{low} to {high}", metric.unit, better[metric.higher_is_better], chance]
+        )
+    return table(["metric", "called", "range", "unit", "better", "chance"], rows)
+
+
+MAKERS = {
+    "config": main_keys,
+    "datasets": lambda: catalogue_keys("datasets"),
+    "arrays": array_names,
+    "simulated": simulated_settings,
+    "protocols": lambda: catalogue_keys("protocols"),
+    "methods": lambda: catalogue_keys("methods"),
+    "method-settings": method_settings,
+    "encoders": lambda: catalogue_keys("encoders"),
+    "encoder-settings": encoder_settings,
+    "published-sources": lambda: published_keys("sources"),
+    "published-numbers": lambda: published_keys("numbers"),
+    "protocol-table": protocol_table,
+    "metric-table": metric_table,
+    "control-table": control_table,
+}
+
+
+def regenerated(text: str) -> str:
+    """A document with all its generated parts made anew."""
+    return BLOCK.sub(lambda found: f"{found[1]}{MAKERS[found[2]]()}\n{found[3]}", text)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if a part is out of date")
+    check = parser.parse_args(argv).check
+    stale = []
+    for name in DOCUMENTS:
+        path = ROOT / name
+        text = path.read_text(encoding="utf-8")
+        fresh = regenerated(text)
+        if fresh != text:
+            stale.append(name)
+            if not check:
+                path.write_text(fresh, encoding="utf-8")
+    for name in stale:
+        print(f"{name}: out of date. Run python docs/generate.py." if check else f"{name}: rewritten")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

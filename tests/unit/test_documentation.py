@@ -1,0 +1,233 @@
+"""The documentation says what the code does: generated tables, links, names and examples."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from cortexclip import __version__
+from cortexclip.__main__ import STAGES, main
+from cortexclip.config import check_method_settings
+from cortexclip.data import dataset
+from cortexclip.data.entries import DATASET_KEYS
+from cortexclip.methods.catalogue import load_method
+from cortexclip.methods.interface import FitData, Samples, make_settings
+from cortexclip.schema import check, read_yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+LEFT_OUT = {"results", "resources", "build", "node_modules"}
+DOCUMENTS = sorted(
+    path
+    for path in ROOT.rglob("*.md")
+    if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+    and (path.relative_to(ROOT).parts[0] not in LEFT_OUT or path.name == "README.md")
+)
+CONFIG = (ROOT / "config/README.md").read_text(encoding="utf-8")
+
+
+def prose(path: Path) -> str:
+    """A document without its code blocks."""
+    return re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def blocks(path: str, language: str) -> list[str]:
+    """The code blocks of a document in a language."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(path: Path) -> set[str]:
+    """What a link to a heading of a document may say after the #."""
+    headings = re.findall(r"^#+ (.*)$", prose(path), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.fixture(scope="module")
+def generate():
+    """The script that makes the generated parts."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_generated_parts_are_up_to_date(generate, capsys):
+    assert generate.main(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_a_generated_part_that_is_out_of_date_is_noticed(generate, tmp_path, monkeypatch, capsys):
+    stale = re.sub(r"(\| `seeds` \|.*?\|) `\d+`", r"\1 `77`", CONFIG)
+    assert stale != CONFIG
+    (tmp_path / "stale.md").write_text(stale, encoding="utf-8")
+    monkeypatch.setattr(generate, "DOCUMENTS", [tmp_path / "stale.md"])
+    assert generate.main(["--check"]) == 1
+    assert "python docs/generate.py" in capsys.readouterr().out
+    assert generate.main([]) == 0
+    assert (tmp_path / "stale.md").read_text(encoding="utf-8") == CONFIG
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_relative_links_lead_somewhere(path):
+    for target in re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", prose(path)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, heading = target.partition("#")
+        found = (path.parent / file).resolve() if file else path
+        assert found.exists(), f"{target}: not there"
+        assert found.is_relative_to(ROOT), f"{target}: leads out of the project"
+        if heading:
+            assert heading in anchors(found), f"{target}: no such heading"
+
+
+def test_every_key_of_every_configuration_file_is_documented():
+    """And every key that is documented is one that the schema knows."""
+    documented = {}
+    for title, section in re.findall(r"^## (\w+\.yaml)\n(.*?)(?=^## |\Z)", CONFIG, flags=re.DOTALL | re.MULTILINE):
+        tables = re.findall(r"^\| key \|.*?(?=^<!--)", section, flags=re.DOTALL | re.MULTILINE)
+        documented[title] = set(re.findall(r"^\| `([\w.]+)`", "".join(tables), flags=re.MULTILINE))
+    assert set(documented) == {path.name for path in (ROOT / "config").glob("*.yaml")} - {"small.yaml"}
+    assert set(read_yaml(ROOT / "config/config.yaml")) <= documented["config.yaml"]
+    for name in ("datasets", "protocols", "methods", "encoders"):
+        used = {key for entry in read_yaml(ROOT / f"config/{name}.yaml").values() for key in entry}
+        assert used <= documented[f"{name}.yaml"]
+    published = read_yaml(ROOT / "config/published.yaml")
+    used = {key for entry in [*published["sources"].values(), *published["numbers"]] for key in entry}
+    assert used <= documented["published.yaml"]
+
+
+def test_every_setting_of_every_method_is_documented():
+    for name, entry in read_yaml(ROOT / "config/methods.yaml").items():
+        section = re.search(rf"^#### `{name}`: .*?(?=^#|^<!--)", CONFIG, flags=re.DOTALL | re.MULTILINE)
+        assert section, f"{name}: run python docs/generate.py"
+        for values in [
+            entry.get("settings", {}),
+            *entry.get("by_size", {}).values(),
+            *entry.get("by_dataset", {}).values(),
+        ]:
+            for setting in values:
+                assert f"| `{setting}` |" in section[0]
+
+
+def test_readers_accept_the_keys_of_the_schema():
+    schema = read_yaml(ROOT / "workflow/schemas/datasets.schema.yaml")
+    assert set(DATASET_KEYS) == set(schema["additionalProperties"]["properties"])
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_stands_in_the_architecture(stage):
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    assert f"| `{stage}` |" in text, f"say in docs/architecture.md what {stage} reads and writes"
+
+
+def test_every_table_and_figure_of_a_run_stands_in_the_results():
+    text = (ROOT / "results/README.md").read_text(encoding="utf-8")
+    rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow/rules").glob("*.smk"))
+    names = set(re.findall(r"results/(?:tables|figures)/(\w+)", rules))
+    for listed in re.findall(r"table=\[(.*?)\]|FIGURES(?: = |\.append|\.extend)[\[(]+(.*?)[\])]", rules):
+        names |= set(re.findall(r'"(\w+)"', "".join(listed)))
+    assert {"comparison", "claims", "leaders", "reconstructions", "mse_by_method"} <= names
+    for name in names:
+        assert re.search(rf"`{name}[.`]", text), f"say in results/README.md what {name} is"
+
+
+def test_columns_of_the_result_tables_are_documented():
+    from cortexclip.tables.audit import AUDIT
+    from cortexclip.tables.claims import CLAIMS
+    from cortexclip.tables.comparison import COMPARISON, RETRIEVAL
+    from cortexclip.tables.statistics import LEADERS, RANKS, STATISTICS
+
+    text = (ROOT / "results/README.md").read_text(encoding="utf-8")
+    for columns in (COMPARISON, RETRIEVAL, CLAIMS, STATISTICS, LEADERS, RANKS, AUDIT):
+        assert f"| {', '.join(columns)} |" in text
+
+
+def test_messages_that_are_explained_exist():
+    files = ["data/mat.py", "data/matfile.py", "stages/ingest.py", "config.py"]
+    source = "".join((ROOT / "workflow/cortexclip" / file).read_text(encoding="utf-8") for file in files)
+    source = re.sub(r'"\s*\n\s*f?"', "", source)
+    text = (ROOT / "docs/add-a-dataset.md").read_text(encoding="utf-8")
+    table = text.partition("## What errors mean")[2].partition("## ")[0]
+    messages = re.findall(r"^\| (.*?) \|", table, flags=re.MULTILINE)[2:]
+    assert len(messages) > 5
+    for message in messages:
+        for part in re.split(r"'?\.\.\.'?", message):
+            assert part.strip(" ;,'") in source, message
+
+
+def test_the_example_of_a_method_works(tmp_path, monkeypatch):
+    """It is written to a module, configured by its entry, fitted, and predicts images."""
+    (tmp_path / "similar_trials.py").write_text(blocks("docs/add-a-method.md", "python")[0], encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "similar_trials", raising=False)
+    catalogue = yaml.safe_load(blocks("docs/add-a-method.md", "yaml")[0])
+    check(catalogue, "methods", "the example")
+    entry = catalogue["similar_trials"] | {"module": "similar_trials"}
+    assert check_method_settings({"similar_trials": entry}, seeds=3) == {"similar_trials": 1}
+
+    random = np.random.default_rng(0)
+    side, n = 8, 40
+    amounts = random.uniform(size=(n, 2))
+    samples = Samples(
+        brain=amounts @ random.standard_normal((2, 30)) + 0.05 * random.standard_normal((n, 30)),
+        images=np.einsum("nk,kyx->nyx", amounts, random.uniform(size=(2, side, side)) / 2).astype(np.float32),
+        stimulus=np.array([f"s-{i}" for i in range(n)]),
+        label=np.zeros(n, int),
+        session=np.zeros(n, int),
+    )
+
+    def take(rows: slice) -> Samples:
+        return Samples(**{key: None if value is None else value[rows] for key, value in vars(samples).items()})
+
+    module = load_method("similar_trials")
+    settings = make_settings(module.Settings, entry["settings"], "the example")
+    data = FitData(take(slice(0, 24)), take(slice(24, 32)), take(slice(0, 32)))
+    decoder = module.fit(data, settings, 0, lambda text: None)
+    scored = take(slice(32, 40))
+    images = decoder.predict(scored.brain).images
+    assert images.shape == scored.images.shape
+    assert images.min() >= 0 and images.max() <= 1
+    mean_image = data.final.images.mean(axis=0)
+    assert np.mean((images - scored.images) ** 2) < 0.8 * np.mean((mean_image - scored.images) ** 2)
+    assert decoder.facts()["sharpness"] in entry["settings"]["sharpness"]
+    assert set(decoder.weights()) == {"brain", "images"} and decoder.history() == []
+
+    constant = make_settings(module.Settings, {"standardise": True, "sharpness": [0]}, "the example")
+    assert np.allclose(module.fit(data, constant, 0, print).predict(scored.brain).images, mean_image, atol=1e-6)
+
+
+def test_the_example_of_a_dataset_works(tmp_path, monkeypatch):
+    """The script writes a file, the entry reads it, and the pictures can be looked at."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    make, look = blocks("docs/add-a-dataset.md", "python")
+    exec(compile(make, "add-a-dataset.md", "exec"), {})
+    settings = yaml.safe_load(blocks("docs/add-a-dataset.md", "yaml")[0])
+    check(read_yaml(ROOT / "config/config.yaml") | settings, "config", "the example")
+    check(settings["overrides"]["datasets"], "datasets", "the example")
+    entry = json.dumps(settings["overrides"]["datasets"]["bars"])
+    arguments = ["--dataset", "bars", "--entry", entry, "--input", "bars.mat", "--output", "results/data/bars.nc"]
+    assert main(["ingest", *arguments]) == 0
+
+    data = dataset.read("results/data/bars.nc")
+    assert data.sizes == {"sample": 32, "voxel": 50, "y": 28, "x": 28}
+    assert (data.part.values == "train").sum() == 24
+    for image, label in zip(data.stimuli.values, data.label.values, strict=True):
+        upright = image.sum(axis=0).max() == 28
+        assert label == (1 if upright else 2)
+    exec(compile(look, "add-a-dataset.md", "exec"), {})
+    assert (tmp_path / "bars.png").stat().st_size > 1000
+
+
+def test_the_citation_names_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["title"] == "cortexclip"
+    assert citation["version"] == __version__
+    assert citation["license"] in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert f"{__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
