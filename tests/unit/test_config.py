@@ -66,6 +66,8 @@ def test_methods_that_need_classes_skip_datasets_without(tmp_path):
         ({"save_weights": "some"}, "save_weights: 'some' is not one of"),
         ({"strict": True}, "strict is true and something is not available. vangerven: "),
         ({"datasets": ["vangerven"]}, "none of the datasets is available"),
+        ({"judge": "clip"}, "judge: ViT-B-32.pt is not there"),
+        ({"judge": "glyphclp"}, "judge: unknown name 'glyphclp'. Did you mean 'glyphclip'"),
         ({"data_dir": "/nowhere/at/all"}, "is not a folder"),
         ({"methods": ["clip_encoder"], "encoders": ["clip"]}, "no method can run"),
         ({"overrides": {"methods": {"ridge": {"settings": {"penalty_hihg": 1}}}}}, "penalty_hihg.*penalty_high"),

@@ -63,14 +63,15 @@ def test_generated_parts_are_up_to_date(generate, capsys):
 
 
 def test_a_generated_part_that_is_out_of_date_is_noticed(generate, tmp_path, monkeypatch, capsys):
-    stale = re.sub(r"(\| `seeds` \|.*?\|) `\d+`", r"\1 `77`", CONFIG)
-    assert stale != CONFIG
+    fresh = generate.regenerated(CONFIG)
+    stale = re.sub(r"(\| `seeds` \|.*?\|) `\d+`", r"\1 `77`", fresh)
+    assert stale != fresh
     (tmp_path / "stale.md").write_text(stale, encoding="utf-8")
     monkeypatch.setattr(generate, "DOCUMENTS", [tmp_path / "stale.md"])
     assert generate.main(["--check"]) == 1
     assert "python docs/generate.py" in capsys.readouterr().out
     assert generate.main([]) == 0
-    assert (tmp_path / "stale.md").read_text(encoding="utf-8") == CONFIG
+    assert (tmp_path / "stale.md").read_text(encoding="utf-8") == fresh
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -92,7 +93,8 @@ def test_every_key_of_every_configuration_file_is_documented():
     for title, section in re.findall(r"^## (\w+\.yaml)\n(.*?)(?=^## |\Z)", CONFIG, flags=re.DOTALL | re.MULTILINE):
         tables = re.findall(r"^\| key \|.*?(?=^<!--)", section, flags=re.DOTALL | re.MULTILINE)
         documented[title] = set(re.findall(r"^\| `([\w.]+)`", "".join(tables), flags=re.MULTILINE))
-    assert set(documented) == {path.name for path in (ROOT / "config").glob("*.yaml")} - {"small.yaml"}
+    for path in (ROOT / "config").glob("*.yaml"):
+        assert path.name in documented or f"`{path.name}`" in CONFIG, f"say in config/README.md what {path.name} is"
     assert set(read_yaml(ROOT / "config/config.yaml")) <= documented["config.yaml"]
     for name in ("datasets", "protocols", "methods", "encoders"):
         used = {key for entry in read_yaml(ROOT / f"config/{name}.yaml").values() for key in entry}

@@ -35,6 +35,7 @@ RULES = {
 LOADED_BY_NAME = {
     "ingest": ["cortexclip.data.mat"],
     "simulate": ["cortexclip.data.simulated"],
+    "identify": [f"cortexclip.features.{name}" for name in ("openclip", "gabor", "pixels")],
     "encode": [f"cortexclip.features.{name}" for name in ("openclip", "gabor", "pixels")],
     "train": [entry["module"] for entry in yaml.safe_load((ROOT / "config/methods.yaml").read_text()).values()],
 }

@@ -15,7 +15,14 @@ from cortexclip.tables.render import Table, latex, latex_text, markdown
 
 PLAN = {
     "datasets": {"toy": {"title": "Toy_data", "notes": ["A note."], "simulated": True}},
-    "protocols": {"published": {"title": "as published", "optimistic": True, "note": "Chosen on the scored samples."}},
+    "protocols": {
+        "published": {
+            "title": "as published",
+            "optimistic": True,
+            "note": "Chosen on the scored samples.",
+            "average": "sample",
+        }
+    },
     "encoders": {"glyphclip": "GlyphCLIP"},
     "runs": {
         "mean_image": {"method": "mean_image", "encoder": "none", "fits": 1, "title": "Mean", "published": None},
@@ -23,6 +30,7 @@ PLAN = {
     },
     "cells": {"toy": ["mean_image", "net.glyphclip"]},
     "unavailable": {},
+    "judge": None,
     "seeds": 2,
 }
 PUBLISHED = {

@@ -20,6 +20,7 @@ STAGES = {
     "encode": "embed the distinct stimuli with an image encoder",
     "train": "fit a method on every fold and seed of a split",
     "evaluate": "score predictions",
+    "identify": "score reconstructions in the space of an image encoder",
     "tables": "make the comparison, retrieval and audit tables",
     "statistics": "test which methods differ, and by how much",
     "claims": "say what became of each published number",

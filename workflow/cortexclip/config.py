@@ -81,6 +81,11 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
         chosen[kind] = {name: known[name] for name in settings[kind]}
         if kind == "encoders":
             all_encoders = known
+            judge = settings["judge"]
+            if judge is not None and judge not in known:
+                raise InputError(f"config.yaml: judge: unknown name '{judge}'. {nearest(judge, known)}")
+            if judge is not None:  # its features are needed even where no method is trained against it
+                chosen[kind][judge] = known[judge]
     fits = check_method_settings(chosen["methods"], settings["seeds"])
 
     data_dir = data_folder(settings)
@@ -92,6 +97,8 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
                 del chosen[kind][name]
             if "shipped" in entry and not (root / entry["shipped"]).is_dir():
                 raise InputError(f"{root / entry['shipped']}: missing, though it ships with the project. Restore it.")
+    if judge in unavailable:
+        raise InputError(f"config.yaml: judge: {unavailable[judge]} Or name another encoder, or null.")
     if settings["strict"] and unavailable:
         listed = " ".join(f"{name}: {reason}" for name, reason in unavailable.items())
         raise InputError(f"config.yaml: strict is true and something is not available. {listed}")
@@ -106,7 +113,7 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
                 raise InputError(
                     f"config/methods.yaml: {method}: unknown encoder '{encoder}'. {nearest(encoder, all_encoders)}"
                 )
-            if encoder is None or encoder in chosen["encoders"]:
+            if encoder is None or (encoder in settings["encoders"] and encoder in chosen["encoders"]):
                 run = Run(method, encoder, fits[method])
                 runs[run.name] = run
     if not runs:
@@ -150,14 +157,14 @@ def plan(configuration: Configuration) -> dict:
     """What tables and figures need to know of a configuration, as plain values.
 
     Keys: ``datasets``, ``protocols``, ``encoders`` and ``runs`` (by name, in order, with titles and notes), ``cells``
-    (dataset -> runs that apply to it), ``unavailable`` (name -> reason) and ``seeds``.
+    (dataset -> runs that apply to it), ``unavailable`` (name -> reason), ``seeds`` and ``judge``.
     """
     datasets = {
         name: {"title": entry["title"], "notes": entry["notes"], "simulated": "file" not in entry}
         for name, entry in configuration.datasets.items()
     }
     protocols = {
-        name: {key: entry[key] for key in ("title", "optimistic", "note")}
+        name: {key: entry.get(key, "sample") for key in ("title", "optimistic", "note", "average")}
         for name, entry in configuration.protocols.items()
     }
     runs = {}
@@ -180,6 +187,7 @@ def plan(configuration: Configuration) -> dict:
         "cells": configuration.cells,
         "unavailable": configuration.unavailable,
         "seeds": configuration.settings["seeds"],
+        "judge": configuration.settings["judge"],
     }
 
 

@@ -55,6 +55,25 @@ def scores_of(dataset):
     )
 
 
+def judged():
+    """The identification scores of all datasets and protocols, if an encoder judges reconstructions."""
+    if CONFIG.settings["judge"] is None:
+        return []
+    return expand(
+        "results/identification/{protocol}/{dataset}.parquet", protocol=CONFIG.protocols, dataset=CONFIG.datasets
+    )
+
+
+def judge_settings(wildcards):
+    """Module and settings of the encoder in whose space reconstructions are identified."""
+    return compact(encoder_settings(CONFIG.encoders[CONFIG.settings["judge"]], workflow.basedir))
+
+
+def judge_modules():
+    """The module that is loaded by name to judge reconstructions."""
+    return [CONFIG.encoders[CONFIG.settings["judge"]]["module"]]
+
+
 def of_each_run(path, **parts):
     """An input function: files of all runs that apply to the wildcards' dataset, in the wildcards' protocol."""
 

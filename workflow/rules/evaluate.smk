@@ -25,3 +25,31 @@ rule evaluate:
         "python -m cortexclip evaluate --log {log:q} --threads {threads} --dataset {input.dataset:q}"
         " --predictions {input.predictions:q} {params.features} --scores {output.scores:q}"
         " --similarity {output.similarity:q}"
+
+
+rule identify:
+    input:
+        dataset="results/data/{dataset}.nc",
+        features=f"results/features/{{dataset}}/{CONFIG.settings['judge']}.nc",
+        predictions=of_each_run("results/runs/{protocol}/{dataset}/{run}/predictions.nc"),
+    output:
+        "results/identification/{protocol}/{dataset}.parquet",
+    log:
+        "results/logs/identify/{protocol}/{dataset}.log",
+    benchmark:
+        "results/benchmarks/identify/{protocol}/{dataset}.tsv"
+    conda:
+        "../../envs/identify.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=0,
+    params:
+        settings=judge_settings,
+        names=lambda wildcards: CONFIG.cells[wildcards.dataset],
+        code=lambda wildcards: digest("identify", *judge_modules()),
+    shell:
+        "python -m cortexclip identify --log {log:q} --threads {threads} --dataset {input.dataset:q}"
+        " --features {input.features:q} --settings {params.settings:q} --names {params.names:q}"
+        " --runs results/runs/{wildcards.protocol}/{wildcards.dataset} --output {output:q}"

@@ -34,7 +34,8 @@ def problems(scores: pd.DataFrame, plan: Mapping) -> list[str]:
             samples = set()
             for name in runs:
                 run = plan["runs"][name]
-                wanted = REQUIRED + (REQUIRED_OF_EMBEDDINGS if run["encoder"] != "none" else ())
+                judged = ("clip_identification",) if plan["judge"] is not None else ()
+                wanted = REQUIRED + judged + (REQUIRED_OF_EMBEDDINGS if run["encoder"] != "none" else ())
                 for metric in wanted:
                     cell = by_cell.get((dataset, protocol, run["method"], run["encoder"], metric))
                     where = f"{metric} of {name} on {dataset}, {protocol}"

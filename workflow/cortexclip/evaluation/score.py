@@ -162,6 +162,16 @@ def combine_scores(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(columns, columns=COLUMNS)
 
 
+def mean_over_trials(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores with the trials of a stimulus that were scored in the same fold averaged into one row.
+
+    The row's sample is the first of the trials; a value that is not defined is left out of the mean.
+    """
+    keys = [column for column in COLUMNS if column not in ("sample", "value")]
+    grouped = scores.groupby(keys, observed=True, sort=False)
+    return grouped.agg(sample=("sample", "min"), value=("value", "mean")).reset_index()[COLUMNS]
+
+
 def _image_scores(
     images: np.ndarray, stimuli: np.ndarray, ids: np.ndarray, parts: list[np.ndarray]
 ) -> dict[str, np.ndarray]:

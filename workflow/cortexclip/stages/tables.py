@@ -10,7 +10,7 @@ import pandas as pd
 
 from cortexclip.errors import InputError
 from cortexclip.evaluation.quality import problems
-from cortexclip.evaluation.score import combine_scores
+from cortexclip.evaluation.score import combine_scores, mean_over_trials
 from cortexclip.evaluation.statistics import summarise
 from cortexclip.files import read_json
 from cortexclip.log import logger
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", required=True, type=read_json, help="what is compared (plan.json)")
     parser.add_argument("--scores", required=True, help="folder of the score tables")
     parser.add_argument("--audits", required=True, help="folder of the audits")
+    parser.add_argument("--identification", required=True, help="folder of the identification scores")
     parser.add_argument("--published", required=True, help="published.yaml")
     parser.add_argument("--resamples", type=int, default=2000, help="resamples of the bootstrap")
     parser.add_argument("--base-seed", type=int, default=0)
@@ -35,9 +36,10 @@ def run(arguments: argparse.Namespace) -> None:
     plan, output = arguments.plan, Path(arguments.output)
     published = read_yaml(arguments.published)
     check(published, "published", arguments.published)
-    scores = read_scores(Path(arguments.scores), plan)
+    scores = read_scores(Path(arguments.scores), Path(arguments.identification), plan)
     if wrong := problems(scores, plan):
         raise InputError("the comparison is not whole, so no table is written. " + " ".join(wrong[:5]))
+    scores = weigh(scores, plan)
     summary = summarise(scores, base_seed=arguments.base_seed, n_resamples=arguments.resamples)
 
     audits = {name: read_json(Path(arguments.audits) / f"{name}.json") for name in plan["datasets"]}
@@ -51,13 +53,22 @@ def run(arguments: argparse.Namespace) -> None:
     logger.info("tables: %d cells from %d scores", len(summary), len(scores))
 
 
-def read_scores(folder: Path, plan: Mapping) -> pd.DataFrame:
-    """All score tables that the plan implies, as one."""
-    return combine_scores(
-        [
-            read_parquet(folder / protocol / dataset / f"{run}.parquet")
-            for protocol in plan["protocols"]
-            for dataset in plan["datasets"]
-            for run in plan["cells"][dataset]
-        ]
-    )
+def read_scores(folder: Path, identification: Path, plan: Mapping) -> pd.DataFrame:
+    """All scores that the plan implies, as one table."""
+    tables = []
+    for protocol in plan["protocols"]:
+        for dataset in plan["datasets"]:
+            runs = plan["cells"][dataset]
+            tables += [read_parquet(folder / protocol / dataset / f"{run}.parquet") for run in runs]
+            if plan["judge"] is not None:
+                tables.append(read_parquet(identification / protocol / f"{dataset}.parquet"))
+    return combine_scores(tables)
+
+
+def weigh(scores: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
+    """The same scores, with one row for each stimulus in protocols whose means weigh stimuli equally."""
+    by_stimulus = [name for name, entry in plan["protocols"].items() if entry["average"] == "stimulus"]
+    apart = scores.protocol.isin(by_stimulus)
+    if not apart.any():
+        return scores
+    return combine_scores([scores[~apart], mean_over_trials(scores[apart])])

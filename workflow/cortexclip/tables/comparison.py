@@ -18,7 +18,7 @@ RETRIEVAL = [
     *("dataset", "protocol", "method", "encoder", "gallery", "gallery_size", "metric"),
     *("mean", "ci_low", "ci_high", "chance", "n_samples", "n_seeds"),
 ]
-SHOWN = ["mse", "pixcorr", "ssim", "pairwise_identification"]
+SHOWN = ["mse", "pixcorr", "ssim", "pairwise_identification", "clip_identification"]
 RETRIEVED = ["top1", "top5", "top10", "median_rank", "mrr"]
 
 
@@ -188,9 +188,10 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, published, ca
             body.append([f"{name} (published, not run here)", NOT_MEASURED, *[NOT_MEASURED] * (len(SHOWN) + 1), value])
     first = cells.iloc[0]
     seeds = plan["seeds"]
+    units = "stimuli" if kind["average"] == "stimulus" else "samples"
     gallery = cells.loc[cells.metric == "gallery_test", "mean"]
     notes = [
-        f"Mean over {int(first.n_samples)} scored samples and, for stochastic methods, {_plural(seeds, 'seed')} "
+        f"Mean over {int(first.n_samples)} scored {units} and, for stochastic methods, {_plural(seeds, 'seed')} "
         "[95 % bootstrap interval over stimuli and seeds]. MSE: lower is better; the others: higher is better.",
         kind["note"],
     ]
@@ -199,6 +200,12 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, published, ca
         notes.append(
             f"Top-1: the predicted embedding among the {_count(size)} distinct scored stimuli; chance {1 / size:.3f}. "
             "Methods without a predicted embedding retrieve nothing."
+        )
+    if plan["judge"] is not None:
+        judge = plan["encoders"][plan["judge"]]
+        notes.append(
+            "2-way: share of the other scored stimuli that are less similar to the reconstruction; chance 0.5. "
+            f"The space of 2-way (CLIP of image) is that of {judge}."
         )
     if numbers:
         notes.append("Published: " + "; ".join(_sources(published, dataset, protocol)) + ".")

@@ -1,0 +1,68 @@
+"""Stage: the predictions of all methods and one image encoder -> identification in that encoder's space.
+
+One job for a dataset and protocol, so that the encoder is loaded once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from cortexclip.data import dataset as datasets
+from cortexclip.evaluation.score import NEAREST, combine_scores, score_predictions
+from cortexclip.log import Progress, logger
+from cortexclip.runs import read_netcdf, write_parquet
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dataset", required=True, help="labelled dataset (.nc)")
+    parser.add_argument("--features", required=True, help="embeddings of the stimuli in the judging space (.nc)")
+    parser.add_argument("--settings", required=True, type=json.loads, help="the judging encoder's module and settings")
+    parser.add_argument("--runs", required=True, help="folder of the runs of this dataset and protocol")
+    parser.add_argument("--names", required=True, nargs="+", help="names of the runs")
+    parser.add_argument("--output", required=True, help="tidy scores (.parquet)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    dataset, features = datasets.read(arguments.dataset), read_netcdf(arguments.features)
+    name = dataset.attrs["name"]
+    encoder = importlib.import_module(arguments.settings["module"]).load(arguments.settings)
+    progress = Progress(f"identify {name}", len(arguments.names))
+    tables = []
+    for run_name in arguments.names:
+        predictions = read_netcdf(Path(arguments.runs) / run_name / "predictions.nc")
+        rows = predictions.sample.values
+        for variable, suffix in (("image", ""), ("nearest", NEAREST)):
+            if variable not in predictions:
+                continue
+            images = predictions[variable].values
+            embedding = encode_stack(encoder, images)
+            tables.append(
+                score_predictions(
+                    dataset=name,
+                    protocol=predictions.attrs["protocol"],
+                    method=predictions.attrs["method"] + suffix,
+                    encoder=predictions.attrs["encoder"] or "none",
+                    folds=predictions.fold.values,
+                    samples=rows,
+                    stimuli=dataset.stimuli.values[rows],
+                    stimulus_ids=dataset.stimulus.values[rows],
+                    image_embeddings=embedding,
+                    gallery_embeddings=features.embedding.values,
+                    gallery_ids=features.stimulus.values,
+                )
+            )
+        progress.step(run_name)
+    write_parquet(arguments.output, combine_scores(tables))
+    logger.info("identify %s: %d methods and readouts in the space of %s", name, len(tables), features.attrs["encoder"])
+
+
+def encode_stack(encoder, images: np.ndarray) -> np.ndarray:
+    """Embeddings (n_seeds, n_samples, n_features) of images (n_seeds, n_samples, y, x); equal ones are encoded once."""
+    flat = images.reshape(-1, *images.shape[2:]).astype(np.float32)
+    _, first, inverse = np.unique(flat.reshape(len(flat), -1), axis=0, return_index=True, return_inverse=True)
+    return encoder.encode(flat[first])[inverse.ravel()].reshape(*images.shape[:2], -1)
