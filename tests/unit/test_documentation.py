@@ -132,7 +132,7 @@ def test_every_table_and_figure_of_a_run_stands_in_the_results():
     text = (ROOT / "results/README.md").read_text(encoding="utf-8")
     rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow/rules").glob("*.smk"))
     names = set(re.findall(r"results/(?:tables|figures)/(\w+)", rules))
-    for listed in re.findall(r"table=\[(.*?)\]|FIGURES(?: = |\.append|\.extend)[\[(]+(.*?)[\])]", rules):
+    for listed in re.findall(r"(?:table|figure)=\[(.*?)\]|FIGURES(?: = |\.append|\.extend)[\[(]+(.*?)[\])]", rules):
         names |= set(re.findall(r'"(\w+)"', "".join(listed)))
     assert {"comparison", "claims", "leaders", "reconstructions", "mse_by_method"} <= names
     for name in names:
