@@ -8,15 +8,13 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from unittest import mock
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from matplotlib.image import AxesImage
-from matplotlib.text import Text
+from figure_checks import ABOUT, LONG, call, check_page, look, words
 
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
@@ -26,58 +24,7 @@ from cortexclip.stages import evaluate
 from cortexclip.stages import figures as stage
 from cortexclip.stages import overview as overview_stage
 
-LONG = (
-    "A title that goes on and on, with $x_1^2$, \\frac{a}{b}, 100 % & an_underscore, AWordThatIsMuchTooLongForItsColumn"
-)
-ABOUT = style.Subject(
-    "Data $set_1$", "as published", optimistic=True, notes=("Optimistic protocol: chosen_on $test$.",)
-)
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def look(number, title="Method"):
-    return style.Look(f"{title} {number}", "a_space", "#0173b2", "o")
-
-
-def texts(figure):
-    return [text for text in figure.findobj(lambda artist: hasattr(artist, "get_text")) if text.get_text().strip()]
-
-
-def words(figure):
-    return " ".join(text.get_text() for text in texts(figure))
-
-
-def check_page(figure):
-    """Everything written lies on the page, at a size that can be read, not as a formula, and not over other text."""
-    drawn, draw_text = [], Text.draw
-    with (
-        matplotlib.rc_context(style.STYLE),  # ticks are made when they are first drawn
-        mock.patch.object(Text, "draw", lambda text, *options: (drawn.append(text), draw_text(text, *options))),
-    ):
-        figure.canvas.draw()
-    page = figure.bbox
-    boxes = []
-    for text in drawn:
-        if not text.get_text().strip():
-            continue
-        box = text.get_window_extent()
-        assert box.width > 0 and page.x0 <= box.x0 and box.x1 <= page.x1, (text.get_text(), box)
-        assert page.y0 <= box.y0 and box.y1 <= page.y1, (text.get_text(), box)
-        assert text.get_fontsize() >= 6.5, text.get_text()
-        assert not text.get_parse_math()
-        boxes.append((text.get_text(), box.x0, box.y0, box.x1, box.y1))
-    written = np.array([box[1:] for box in boxes])
-    drawn_images = [image.get_window_extent().extents for image in figure.findobj(AxesImage)]
-    assert not overlapping(written, np.reshape(drawn_images, (-1, 4))).any()
-    over = overlapping(written, written) & ~np.eye(len(written), dtype=bool)
-    assert not over.any(), [(boxes[i][0], boxes[j][0]) for i, j in np.argwhere(over)]
-
-
-def overlapping(first, second):
-    """Which boxes (left, bottom, right, top) overlap, but for the dots above and below letters that are empty."""
-    left, bottom, right, top = (first[:, [side]] for side in range(4))
-    x0, y0, x1, y1 = second.T
-    return (left + 2 < x1) & (x0 + 2 < right) & (bottom + 5 < y1) & (y0 + 5 < top)
 
 
 def history(runs, folds=1, seeds=2):
@@ -355,14 +302,6 @@ def results(tmp_path_factory):
             options += ["--features", f"{folder / 'features.nc'}"]
         call(evaluate, ["--dataset", f"{folder}/toy.nc", "--predictions", f"{out}/predictions.nc", *options])
     return folder, plan
-
-
-def call(module, options):
-    import argparse
-
-    parser = argparse.ArgumentParser()
-    module.add_arguments(parser)
-    return module.run(parser.parse_args(options))
 
 
 def draw(results, plan, output, figures):

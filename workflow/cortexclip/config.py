@@ -81,7 +81,7 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
         chosen[kind] = {name: known[name] for name in settings[kind]}
         if kind == "encoders":
             all_encoders = known
-            judge = settings["judge"]
+            judge = judge_of(settings)
             if judge is not None and judge not in known:
                 raise InputError(f"config.yaml: judge: unknown name '{judge}'. {nearest(judge, known)}")
             if judge is not None:  # its features are needed even where no method is trained against it
@@ -98,7 +98,7 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
             if "shipped" in entry and not (root / entry["shipped"]).is_dir():
                 raise InputError(f"{root / entry['shipped']}: missing, though it ships with the project. Restore it.")
     if judge in unavailable:
-        raise InputError(f"config.yaml: judge: {unavailable[judge]} Or name another encoder, or null.")
+        raise InputError(f"config.yaml: judge: {unavailable[judge]} Or name another encoder, or none.")
     if settings["strict"] and unavailable:
         listed = " ".join(f"{name}: {reason}" for name, reason in unavailable.items())
         raise InputError(f"config.yaml: strict is true and something is not available. {listed}")
@@ -187,8 +187,13 @@ def plan(configuration: Configuration) -> dict:
         "cells": configuration.cells,
         "unavailable": configuration.unavailable,
         "seeds": configuration.settings["seeds"],
-        "judge": configuration.settings["judge"],
+        "judge": judge_of(configuration.settings),
     }
+
+
+def judge_of(settings: Mapping) -> str | None:
+    """The encoder in whose space reconstructions are identified, or None."""
+    return None if settings["judge"] == "none" else settings["judge"]
 
 
 def data_folder(settings: Mapping) -> Path | None:

@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
-from cortexclip.config import compact, data_folder, encoder_settings, load, plan
+from cortexclip.config import compact, data_folder, encoder_settings, judge_of, load, plan
 from cortexclip.errors import InputError
 from cortexclip.files import sha256, write_if_changed
 from cortexclip.launch import prepare_environment
@@ -23,6 +23,7 @@ except InputError as error:
     raise WorkflowError(str(error))
 
 prepare_environment(workflow.basedir, DATA_DIR)
+JUDGE = judge_of(config)
 ROOT = os.path.relpath(workflow.basedir)
 PUBLISHED = f"{ROOT}/config/published.yaml"
 PLAN = "results/plan.json"
@@ -57,7 +58,7 @@ def scores_of(dataset):
 
 def judged():
     """The identification scores of all datasets and protocols, if an encoder judges reconstructions."""
-    if CONFIG.settings["judge"] is None:
+    if JUDGE is None:
         return []
     return expand(
         "results/identification/{protocol}/{dataset}.parquet", protocol=CONFIG.protocols, dataset=CONFIG.datasets
@@ -66,12 +67,12 @@ def judged():
 
 def judge_settings(wildcards):
     """Module and settings of the encoder in whose space reconstructions are identified."""
-    return compact(encoder_settings(CONFIG.encoders[CONFIG.settings["judge"]], workflow.basedir))
+    return compact(encoder_settings(CONFIG.encoders[JUDGE], workflow.basedir))
 
 
 def judge_modules():
     """The module that is loaded by name to judge reconstructions."""
-    return [CONFIG.encoders[CONFIG.settings["judge"]]["module"]]
+    return [CONFIG.encoders[JUDGE]["module"]]
 
 
 def of_each_run(path, **parts):

@@ -30,7 +30,7 @@ rule evaluate:
 rule identify:
     input:
         dataset="results/data/{dataset}.nc",
-        features=f"results/features/{{dataset}}/{CONFIG.settings['judge']}.nc",
+        features=f"results/features/{{dataset}}/{JUDGE}.nc",
         predictions=of_each_run("results/runs/{protocol}/{dataset}/{run}/predictions.nc"),
     output:
         "results/identification/{protocol}/{dataset}.parquet",

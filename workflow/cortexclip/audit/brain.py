@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cortexclip.audit.finding import Finding, some
+from cortexclip.evaluation.ceiling import noise_ceiling
 
 EXTREME = 20.0
 """Robust standard deviations from a voxel's median beyond which a response is called extreme."""
@@ -53,6 +54,28 @@ def check_brain_range(brain: np.ndarray) -> Finding:
         "info",
         f"Brain responses range from {low:.3g} to {high:.3g} (standard deviation {spread:.3g}); none is extreme.",
         "Nothing to correct for.",
+        numbers,
+    )
+
+
+def check_noise_ceiling(brain: np.ndarray, stimulus: np.ndarray) -> Finding:
+    """How much of a single trial's variance the stimulus explains at most, from repeated stimuli (one-way ANOVA)."""
+    if len(np.unique(stimulus)) in (1, len(stimulus)):
+        return Finding(
+            "noise_ceiling",
+            "info",
+            "No image was shown twice, so the data give no noise ceiling.",
+            "How far a score could rise is not known.",
+            {},
+        )
+    ceiling = noise_ceiling(brain, stimulus)
+    numbers = {"median": float(np.median(ceiling)), "percentile_95": float(np.percentile(ceiling, 95))}
+    return Finding(
+        "noise_ceiling",
+        "info",
+        f"The image explains {numbers['median']:.0%} of a single trial's variance in the median voxel and "
+        f"{numbers['percentile_95']:.0%} in the 95th percentile (intraclass correlation over repeats).",
+        "The root of such a share bounds the correlation of any prediction with a single trial of the voxel.",
         numbers,
     )
 

@@ -17,6 +17,7 @@ from cortexclip.audit.brain import (
     check_duplicated_rows,
     check_duplicated_voxels,
     check_finite,
+    check_noise_ceiling,
     check_scaling,
 )
 from cortexclip.audit.finding import Finding
@@ -115,6 +116,7 @@ def audit_dataset(dataset: xr.Dataset, seed: int) -> list[Finding]:
         check_constant_voxels(brain[~test]),
         check_duplicated_voxels(brain),
         check_brain_range(brain),
+        check_noise_ceiling(brain, stimulus),
         check_pixel_range(images),
         check_blank_images(images, stimulus),
         finite,
