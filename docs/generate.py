@@ -156,7 +156,7 @@ def protocol_table() -> str:
         chosen = "the scored samples"
         if entry["select"] == "inner":
             chosen = f"{entry['inner_fraction']:.0%} of training, by {entry['inner_by']}".replace("%", " %")
-        optimistic = "yes" if entry["optimistic"] else "no"
+        optimistic = "yes" if entry["select"] == "scored" else "no"
         rows.append([f"`{name}`", entry["over"], folds, chosen, optimistic, entry["note"]])
     return table(["protocol", "over", "folds", "chooses", "optimistic", "note"], rows)
 

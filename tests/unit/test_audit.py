@@ -511,9 +511,9 @@ def test_tables_hold_every_finding_and_mark_the_serious_ones(clean):
 def test_notes_are_few_gravest_first_and_about_the_protocol(clean):
     audit = audited(clean, ["published", "holdout", "unseen"])
     notes = notes_for(audit, "published")
-    assert "choose the epoch" in notes[0]
     assert len(notes) == len(set(notes)) <= MOST_NOTES
-    assert not any("choose the epoch" in note for note in notes_for(audit, "holdout"))
+    # That the scored samples choose is left to the protocol's own note, which stands in every table.
+    assert not any("choose the epoch" in note for note in notes)
     seen = {"scope": "dataset", "check": "seen_images", "severity": "serious", "message": "All seen.", "meaning": "So."}
     leaky = {"dataset": "x", "findings": [seen, *[f for f in audit["findings"] if f["scope"] != "dataset"]]}
     assert not any("All seen." in note for note in notes_for(leaky, "unseen"))  # its own finding says there are none

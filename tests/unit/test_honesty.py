@@ -29,7 +29,7 @@ def spoiled(samples, scored):
     return replace(samples, **changed)
 
 
-@pytest.mark.parametrize("protocol", [name for name, entry in PROTOCOLS.items() if not entry["optimistic"]])
+@pytest.mark.parametrize("protocol", [name for name, entry in PROTOCOLS.items() if entry["select"] == "inner"])
 @pytest.mark.parametrize("name", METHODS)
 def test_other_test_data_change_no_fitted_parameter(name, protocol):
     module, settings = quick_settings(name)

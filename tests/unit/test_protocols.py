@@ -31,8 +31,9 @@ def test_scored_samples_never_train(name):
         assert len(score) >= 1
         assert not set(train) & set(score)
         assert not set(train) & set(select)
-        assert (set(select) == set(score)) == PROTOCOLS[name]["optimistic"]
-        if not PROTOCOLS[name]["optimistic"]:
+        optimistic = PROTOCOLS[name]["select"] == "scored"
+        assert (set(select) == set(score)) == optimistic
+        if not optimistic:
             assert not set(select) & set(score)
     scored = np.concatenate([rows(split, fold, "score") for fold in split.fold.unique()])
     assert len(scored) == len(set(scored))

@@ -51,8 +51,17 @@ def test_the_digest_changes_with_what_is_used_alone(package, changed, module, di
 
 
 def test_a_module_that_is_not_there_is_named(package):
-    with pytest.raises(ModuleNotFoundError, match="cortexclip.z"):
-        provenance.code_digest("cortexclip.z")
+    with pytest.raises(ModuleNotFoundError, match="cortexclip_z"):
+        provenance.code_digest("cortexclip_z")
+
+
+def test_a_module_from_elsewhere_counts_by_its_source_and_what_it_uses_of_ours(package, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my_method.py").write_text("from cortexclip import b\n")
+    before = provenance.code_digest("my_method")
+    provenance._content.cache_clear()
+    (package / "sub/c.py").write_text("x = 2\n")
+    assert provenance.code_digest("my_method") != before
 
 
 def test_a_method_uses_its_own_network_and_no_other():

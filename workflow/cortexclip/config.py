@@ -19,11 +19,15 @@ CATALOGUES = ("datasets", "protocols", "methods", "encoders")
 
 @dataclass(frozen=True)
 class Run:
-    """One method with its embedding space; ``name`` is how files call it, ``fits`` how often it is fitted per fold."""
+    """One method with its embedding space; ``name`` is how files call it, ``fits`` how often it is fitted per fold.
+
+    ``trained`` says whether it is a stochastic method fitted once per seed, hence one with training curves.
+    """
 
     method: str
     encoder: str | None
     fits: int
+    trained: bool
 
     @property
     def name(self) -> str:
@@ -86,6 +90,8 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
                 raise InputError(f"config.yaml: judge: unknown name '{judge}'. {nearest(judge, known)}")
             if judge is not None:  # its features are needed even where no method is trained against it
                 chosen[kind][judge] = known[judge]
+    for entry in chosen["protocols"].values():  # where the scored samples choose, scores flatter
+        entry["optimistic"] = entry["select"] == "scored"
     fits = check_method_settings(chosen["methods"], settings["seeds"])
 
     data_dir = data_folder(settings)
@@ -114,7 +120,7 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
                     f"config/methods.yaml: {method}: unknown encoder '{encoder}'. {nearest(encoder, all_encoders)}"
                 )
             if encoder is None or (encoder in settings["encoders"] and encoder in chosen["encoders"]):
-                run = Run(method, encoder, fits[method])
+                run = Run(method, encoder, *fits[method])
                 runs[run.name] = run
     if not runs:
         raise InputError(
@@ -133,11 +139,11 @@ def applies(method: Mapping, dataset: Mapping) -> bool:
     return has_classes or "classes" not in method.get("needs", [])
 
 
-def check_method_settings(methods: Mapping[str, dict], seeds: int) -> dict[str, int]:
+def check_method_settings(methods: Mapping[str, dict], seeds: int) -> dict[str, tuple[int, bool]]:
     """Check each method's settings, for every size class and dataset, against its module's Settings.
 
-    Returns, for each method, how many fits a fold gets: one for each seed, one in all for a method without chance, or
-    what the method itself says.
+    Returns, for each method, how many fits a fold gets (one for each seed, one in all for a method without chance, or
+    what the method itself says) and whether these are trainings with seeds of their own.
     """
     from cortexclip.methods.catalogue import SIZES, load_method, number_of_fits, settings_for
     from cortexclip.methods.interface import make_settings
@@ -149,7 +155,7 @@ def check_method_settings(methods: Mapping[str, dict], seeds: int) -> dict[str, 
             for n_samples in [0, *SIZES.values()][:-1]:
                 values = settings_for(entry, dataset, int(n_samples))
                 made = make_settings(module.Settings, values, f"config/methods.yaml: {name}")
-        fits[name] = number_of_fits(module, made, seeds)
+        fits[name] = number_of_fits(module, made, seeds), module.STOCHASTIC and not hasattr(module, "fits")
     return fits
 
 

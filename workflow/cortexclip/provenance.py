@@ -6,6 +6,7 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 import platform
 from pathlib import Path
 
@@ -15,10 +16,11 @@ PACKAGE = Path(__file__).resolve().parent
 def code_digest(*modules: str) -> str:
     """Hexadecimal digest of the source of these modules and of every cortexclip module that they import, however deep.
 
-    Imports are found in the source, those inside functions too, without importing anything. A rule that carries this
-    digest as a parameter reruns when, and only when, code that it uses has changed.
+    Imports are found in the source, those inside functions too, without importing anything; the package's own
+    __init__, which holds its version, does not count. A module from elsewhere counts by its own source. A rule that
+    carries this digest as a parameter reruns when, and only when, code that it uses has changed.
     """
-    files = sorted(set().union(*(_closure(module) for module in modules)))
+    files = sorted(set().union(*(_closure(module) for module in modules)) - {f"{PACKAGE.name}/__init__.py"})
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file}\0".encode())
@@ -47,7 +49,7 @@ def _content(file: str) -> bytes:
 
 
 def _file_of(module: str) -> str | None:
-    """Path of a module's source relative to the folder that holds the package; None if it is not ours."""
+    """Path of a module's source relative to the folder that holds the package; None if it does not lie there."""
     base = PACKAGE.parent / Path(*module.split("."))
     for candidate in (base.with_suffix(".py"), base / "__init__.py"):
         if candidate.is_file():
@@ -76,8 +78,11 @@ def _direct_imports(file: str) -> frozenset[str]:
 @functools.cache
 def _closure(module: str) -> frozenset[str]:
     start = _file_of(module)
-    if start is None:
-        raise ModuleNotFoundError(f"no module '{module}' beside cortexclip")
+    if start is None:  # a user's own module, from an installed package or from PYTHONPATH
+        found = importlib.util.find_spec(module)
+        if found is None or not found.origin:
+            raise ModuleNotFoundError(f"no module '{module}'")
+        start = found.origin
     seen: set[str] = set()
     waiting = [start]
     while waiting:

@@ -29,7 +29,7 @@ PUBLISHED = f"{ROOT}/config/published.yaml"
 PLAN = "results/plan.json"
 SUFFIXES = ["png", "pdf"]
 FIGURES = ["reconstructions"]
-if any(CONFIG.methods[run.method].get("resources", {}).get("gpu") for run in CONFIG.runs.values()):
+if any(run.trained for run in CONFIG.runs.values()):
     FIGURES.append("training_curves")
 if any(run.encoder for run in CONFIG.runs.values()):
     FIGURES.extend(["retrieved", "similarity", "similarity_distribution"])
@@ -41,9 +41,13 @@ def digest(stage, *modules):
 
 
 def files(kind, names):
-    """Raw files of datasets or weights of encoders, by the name of their entry."""
+    """Raw files or weights that have yet to be copied from the data folder, by the name of their entry.
+
+    A file that is there is nobody's output, so that no option of Snakemake's can make it delete a user's data.
+    """
     entries = CONFIG.datasets if kind == "data" else CONFIG.encoders
-    return {entries[name]["file"]: name for name in names if "file" in entries[name]}
+    wanted = {entries[name]["file"]: name for name in names if "file" in entries[name]}
+    return {file: name for file, name in wanted.items() if not os.path.exists(f"resources/{kind}/{file}")}
 
 
 def scores_of(dataset):

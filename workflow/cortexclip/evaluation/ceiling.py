@@ -10,8 +10,8 @@ def noise_ceiling(brain: np.ndarray, stimulus: np.ndarray) -> np.ndarray:
 
     One-way analysis of variance with stimuli as groups: the variance within stimuli is noise, the variance between them
     in excess of what noise brings is signal. The share is the intraclass correlation ICC(1); its root bounds the
-    correlation of any prediction with a single trial. With n repeats averaged, the share s becomes n s / (1 + (n - 1) s)
-    (Allen et al. 2022, Nature Neuroscience 25:116, "noise ceiling"; Shrout and Fleiss 1979).
+    correlation of any prediction with a single trial. With n repeats averaged, the share s becomes
+    n s / (1 + (n - 1) s) (Allen et al. 2022, Nature Neuroscience 25:116, "noise ceiling"; Shrout and Fleiss 1979).
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -165,11 +165,23 @@ def combine_scores(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def mean_over_trials(scores: pd.DataFrame) -> pd.DataFrame:
     """Scores with the trials of a stimulus that were scored in the same fold averaged into one row.
 
-    The row's sample is the first of the trials; a value that is not defined is left out of the mean.
+    The row's sample is the first of the trials. The mean is not defined if one of the trials' values is not.
     """
     keys = [column for column in COLUMNS if column not in ("sample", "value")]
     grouped = scores.groupby(keys, observed=True, sort=False)
-    return grouped.agg(sample=("sample", "min"), value=("value", "mean")).reset_index()[COLUMNS]
+    table = grouped.agg(
+        sample=("sample", "min"), value=("value", "mean"), defined=("value", "count"), trials=("value", "size")
+    ).reset_index()
+    return table.assign(value=table.value.where(table.defined == table.trials))[COLUMNS]
+
+
+def weigh(scores: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
+    """The same scores, with one row for each stimulus in protocols whose means weigh stimuli equally."""
+    by_stimulus = [name for name, entry in plan["protocols"].items() if entry.get("average") == "stimulus"]
+    apart = scores.protocol.isin(by_stimulus)
+    if not apart.any():
+        return scores
+    return combine_scores([scores[~apart], mean_over_trials(scores[apart])])
 
 
 def _image_scores(

@@ -120,7 +120,7 @@ def _curves(axes: Axes, history: pd.DataFrame, look: Look) -> None:
             axes.plot(
                 *(epochs[chosen], lowest),
                 linestyle="none",
-                marker=look.marker,
+                marker="o",
                 markersize=4.5,
                 markerfacecolor="white",
                 markeredgecolor=look.colour,

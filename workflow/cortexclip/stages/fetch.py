@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from cortexclip.config import data_folder, merge
+from cortexclip.config import data_folder, judge_of, merge
 from cortexclip.data.fetch import CONNECT_SECONDS, Entry, Outcome, fetch_all
 from cortexclip.errors import InputError, nearest
 from cortexclip.files import write_json
 from cortexclip.log import logger
 from cortexclip.schema import check, read_yaml
 
+DEFAULT = Path("config/config.yaml")
 # Where files of each kind go, and below which part of the data folder they may already be.
 PLACES = {"data": ("resources/data", "."), "weights": ("resources/weights", "weights")}
 
@@ -38,10 +39,11 @@ def run(arguments: argparse.Namespace) -> None:
     """Fetch all entries at once, say what became of each, write the report, and fail if ``--strict`` asks for it."""
     if not arguments.timeout > 0:
         raise InputError(f"--timeout: is {arguments.timeout:g}, expected more than 0 seconds.")
-    settings: Mapping = {"data_dir": arguments.data_dir}
+    settings: Mapping = {"data_dir": None}
     catalogues = arguments.entries
     if catalogues is None:
-        settings, catalogues = _configured(Path(arguments.configfile), arguments.data_dir)
+        settings, catalogues = _configured(Path(arguments.configfile))
+    data_dir = Path(arguments.data_dir) if arguments.data_dir else data_folder(settings)
     entries = {
         kind: {name: Entry.parse(name, entry) for name, entry in catalogue.items() if entry.get("file") is not None}
         for kind, catalogue in catalogues.items()
@@ -54,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     if chosen:
         entries = {kind: {n: e for n, e in found.items() if n in chosen} for kind, found in entries.items()}
 
-    outcomes = _fetch(entries, data_folder(settings), arguments.timeout)
+    outcomes = _fetch(entries, data_dir, arguments.timeout)
     for name, outcome in outcomes.items():
         detail = outcome.reason or outcome.path
         logger.info("%s: %s (%s) %s", name, outcome.status, detail, "" if outcome.available else outcome.how)
@@ -69,17 +71,18 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(f"not available: {', '.join(missing)}. The lines above say why and how to get them.")
 
 
-def _configured(configfile: Path, data_dir: str | None) -> tuple[dict, dict[str, dict]]:
-    """Settings of a configuration, and the entries of its datasets and encoders by kind."""
-    settings = read_yaml(configfile)
+def _configured(configfile: Path) -> tuple[dict, dict[str, dict]]:
+    """Settings of a configuration, which may be a part that changes the default one, and its entries by kind."""
+    settings = merge(read_yaml(DEFAULT), read_yaml(configfile))
     check(settings, "config", str(configfile))
+    wanted = {"datasets": settings["datasets"], "encoders": [*settings["encoders"], judge_of(settings)]}
     catalogues = {}
     for kind, key in (("data", "datasets"), ("weights", "encoders")):
-        path = configfile.parent / f"{key}.yaml"
+        path = DEFAULT.parent / f"{key}.yaml"
         known = merge(read_yaml(path), settings["overrides"].get(key, {}))
         check(known, key, str(path))
-        catalogues[kind] = {name: known[name] for name in settings[key] if name in known}
-    return {**settings, "data_dir": data_dir or settings["data_dir"]}, catalogues
+        catalogues[kind] = {name: known[name] for name in wanted[key] if name in known}
+    return settings, catalogues
 
 
 def _fetch(entries: Mapping[str, Mapping[str, Entry]], data_dir: Path | None, timeout: float) -> dict[str, Outcome]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from cortexclip.errors import nearest
+from cortexclip.evaluation.score import weigh
 from cortexclip.files import read_json
 from cortexclip.log import Progress, logger
 from cortexclip.seeds import derive_seed
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     for dataset in plan["datasets"]:
         for protocol, kind in plan["protocols"].items():
             folder = Path(arguments.scores) / protocol / dataset
-            tables = [read_scores(folder / f"{name}.parquet", COMPARED) for name in plan["cells"][dataset]]
+            tables = [weigh(read_scores(folder / f"{name}.parquet", COMPARED), plan) for name in plan["cells"][dataset]]
             seed = derive_seed(arguments.base_seed, dataset, protocol)
             for metric in COMPARED:
                 scores = lay_out(tables, metric)

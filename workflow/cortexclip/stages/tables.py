@@ -10,7 +10,7 @@ import pandas as pd
 
 from cortexclip.errors import InputError
 from cortexclip.evaluation.quality import problems
-from cortexclip.evaluation.score import combine_scores, mean_over_trials
+from cortexclip.evaluation.score import combine_scores, weigh
 from cortexclip.evaluation.statistics import summarise
 from cortexclip.files import read_json
 from cortexclip.log import logger
@@ -63,12 +63,3 @@ def read_scores(folder: Path, identification: Path, plan: Mapping) -> pd.DataFra
             if plan["judge"] is not None:
                 tables.append(read_parquet(identification / protocol / f"{dataset}.parquet"))
     return combine_scores(tables)
-
-
-def weigh(scores: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
-    """The same scores, with one row for each stimulus in protocols whose means weigh stimuli equally."""
-    by_stimulus = [name for name, entry in plan["protocols"].items() if entry["average"] == "stimulus"]
-    apart = scores.protocol.isin(by_stimulus)
-    if not apart.any():
-        return scores
-    return combine_scores([scores[~apart], mean_over_trials(scores[apart])])

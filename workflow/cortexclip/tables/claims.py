@@ -16,7 +16,7 @@ import pandas as pd
 
 from cortexclip.errors import InputError
 from cortexclip.evaluation.metrics import METRICS, chance_level, mse
-from cortexclip.evaluation.score import NEAREST, combine_scores
+from cortexclip.evaluation.score import NEAREST, combine_scores, weigh
 from cortexclip.evaluation.statistics import summarise
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.comparison import interval, number
@@ -165,7 +165,7 @@ def measure(
             if protocol not in protocols or not runs:
                 continue
             tables = [read_scores(folder / protocol / dataset / f"{name}.parquet", metrics) for name in runs]
-            scores = combine_scores(tables)
+            scores = weigh(combine_scores(tables), plan)
             folds[dataset, protocol] = scores["fold"].nunique()
             for row in summarise(scores, base_seed=base_seed, n_resamples=n_resamples).itertuples(index=False):
                 key = (row.dataset, row.protocol, row.method, row.encoder, row.metric)
