@@ -257,6 +257,13 @@ def test_wrap_breaks_between_words_and_within_words_that_are_too_long():
 # The stages, on files
 
 
+AUDIT = {
+    "findings": [
+        {"check": "seen_images", "scope": "dataset", "severity": "serious", "message": "All are seen.", "meaning": "Beware."}
+    ]
+}
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """Files of a dataset, of a run without and of one with an embedding, and the plan that names them."""
@@ -277,9 +284,13 @@ def results(tmp_path_factory):
             "ridge": {"method": "ridge", "encoder": "none", "stochastic": False, "title": "Ridge", "published": None},
             "net.space": {"method": "net", "encoder": "space", "stochastic": True, "title": "Net", "published": "NET"},
         },
+        "cells": {"toy": ["ridge", "net.space"]},
         "unavailable": {"gone": "It is not there."},
         "seeds": 2,
     }
+    (folder / "plan.json").write_text(json.dumps(plan))
+    (folder / "audits").mkdir()
+    (folder / "audits/toy.json").write_text(json.dumps(AUDIT))
     samples = np.arange(5, 11)
     for run, seeds in (("ridge", 1), ("net.space", 2)):
         about, out = plan["runs"][run], folder / "runs/published/toy" / run
@@ -305,7 +316,8 @@ def results(tmp_path_factory):
 
 
 def draw(results, plan, output, figures):
-    options = ["--plan", json.dumps(plan), "--dataset", f"{results}/toy.nc", "--protocol", "published"]
+    options = ["--plan", f"{results}/plan.json", "--audit", f"{results}/audits/toy.json"]
+    options += ["--dataset", f"{results}/toy.nc", "--protocol", "published"]
     call(stage, [*options, "--figures", figures, "--results", str(results), "--output", str(output)])
 
 
@@ -319,10 +331,11 @@ def test_stage_writes_every_figure_it_is_asked_for(results, tmp_path):
 
 def test_stage_reads_what_belongs_together(results):
     folder, plan = results
-    material = stage.Material(datasets.read(folder / "toy.nc"), plan, "published", folder)
+    material = stage.Material(datasets.read(folder / "toy.nc"), plan, AUDIT, "published", folder)
     figures = {name: make(material) for name, make in stage.FIGURES.items()}
     for figure in figures.values():
         check_page(figure)
+        assert "All are seen. Beware." in words(figure)
         assert "Toy_$1$" in words(figure) and "Made up." in words(figure) and "optimistic" in words(figure)
     scores = material.scores["net.space"]
     first = scores[(scores.metric == "mse") & (scores.method == "net") & (scores.seed == 0) & (scores["sample"] == 5)]
@@ -333,8 +346,8 @@ def test_stage_reads_what_belongs_together(results):
 
 def test_a_figure_with_nothing_to_show_says_why(results):
     folder, plan = results
-    plan = {**plan, "runs": {"ridge": plan["runs"]["ridge"]}}
-    material = stage.Material(datasets.read(folder / "toy.nc"), plan, "published", folder)
+    plan = {**plan, "cells": {"toy": ["ridge"]}}
+    material = stage.Material(datasets.read(folder / "toy.nc"), plan, AUDIT, "published", folder)
     for name, reason in {
         "training_curves": "no training curve",
         "retrieved": "nothing is retrieved",
@@ -396,13 +409,14 @@ def test_overview_stage_places_published_values_and_says_what_is_missing(results
         "Other (published only, not run here)",
     ]
     assert [dict(row.published) for row in rows] == [{}, {"toy": 0.12}, {}, {"toy": 0.13}]
-    assert "gone" in overview_stage.notes_of(plan)[-1]
+    assert "gone" in overview_stage.notes_of(plan, {"toy": AUDIT})[-1]
     without = {**plan, "protocols": {"holdout": {"title": "holdout", "optimistic": False, "note": ""}}}
     assert overview_stage.published_errors({"sources": sources, "numbers": numbers}, without) == ({}, [])
 
 
 def test_overview_stage_writes_its_figure(results, tmp_path):
-    options = ["--plan", json.dumps(results[1]), "--table", str(comparison(tmp_path))]
+    folder = results[0]
+    options = ["--plan", f"{folder}/plan.json", "--audits", f"{folder}/audits", "--table", str(comparison(tmp_path))]
     published = ROOT / "config/published.yaml"
     call(overview_stage, [*options, "--published", str(published), "--output", str(tmp_path / "figures")])
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {"mse_by_method.png", "mse_by_method.pdf"}

@@ -53,3 +53,72 @@ rule overview:
     shell:
         "python -m cortexclip overview --log {log:q} --threads {threads} --plan {input.plan:q} --table {input.table:q} --audits results/audit"
         " --published {params.published:q} --output results/figures"
+
+
+rule evaluation_figures:
+    input:
+        plan=PLAN,
+        dataset="results/data/{dataset}.nc",
+        audit="results/audit/{dataset}.json",
+        statistics="results/tables/statistics.csv",
+        splits=expand("results/splits/{protocol}/{{dataset}}.parquet", protocol=CONFIG.protocols),
+        runs=lambda wildcards: expand(
+            "results/runs/{protocol}/{dataset}/{run}/predictions.nc",
+            protocol=CONFIG.protocols,
+            dataset=wildcards.dataset,
+            run=CONFIG.cells[wildcards.dataset],
+        ),
+        scores=lambda wildcards: scores_of(wildcards.dataset),
+    output:
+        expand(
+            "results/figures/differences.{protocol}.{{dataset}}.{suffix}", protocol=CONFIG.protocols, suffix=SUFFIXES
+        ),
+        expand(
+            "results/figures/{figure}.{{dataset}}.{suffix}",
+            figure=["optimism", "permutation_null", "identification_curves", "seen_unseen"],
+            suffix=SUFFIXES,
+        ),
+    log:
+        "results/logs/evaluation_figures/{dataset}.log",
+    benchmark:
+        "results/benchmarks/evaluation_figures/{dataset}.tsv"
+    conda:
+        "../../envs/evaluation_figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=0,
+    params:
+        resamples=CONFIG.settings["bootstrap_resamples"],
+        base_seed=CONFIG.settings["base_seed"],
+        code=digest("evaluation_figures"),
+    shell:
+        "python -m cortexclip evaluation_figures --log {log:q} --threads {threads} --plan {input.plan:q}"
+        " --dataset {input.dataset:q} --audit {input.audit:q} --statistics {input.statistics:q} --results results"
+        " --resamples {params.resamples} --base-seed {params.base_seed} --output results/figures"
+
+
+rule critical_difference:
+    input:
+        plan=PLAN,
+        audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
+        ranks="results/tables/ranks.csv",
+    output:
+        expand("results/figures/critical_difference.{protocol}.{suffix}", protocol=CONFIG.protocols, suffix=SUFFIXES),
+    log:
+        "results/logs/critical_difference.log",
+    benchmark:
+        "results/benchmarks/critical_difference.tsv"
+    conda:
+        "../../envs/critical_difference.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        gpu=0,
+    params:
+        code=digest("critical_difference"),
+    shell:
+        "python -m cortexclip critical_difference --log {log:q} --threads {threads} --plan {input.plan:q}"
+        " --audits results/audit --ranks {input.ranks:q} --output results/figures"

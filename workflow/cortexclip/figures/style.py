@@ -112,10 +112,13 @@ class Look:
 
 @dataclass(frozen=True)
 class Subject:
-    """What a figure is about: titles of dataset and protocol, and what has to stand below it, one sentence each."""
+    """What a figure is about: titles of dataset and protocol, and what has to stand below it, one sentence each.
+
+    A figure over several protocols names none here; its panels do.
+    """
 
     dataset: str
-    protocol: str
+    protocol: str = ""
     optimistic: bool = False
     notes: tuple[str, ...] = ()
 
@@ -327,11 +330,12 @@ class Page:
         self.y += height
 
     def header(self, title: str, about: Subject | None = None) -> None:
-        """Add the title line and, below it, dataset and protocol."""
+        """Add the title line and, below it, dataset and protocol, as far as they are named."""
         self.paragraph(title, LARGE)
         if about is not None:
             optimistic = " (optimistic)" if about.optimistic else ""
-            self.paragraph(f"{about.dataset}; protocol: {about.protocol}{optimistic}", NORMAL, MUTED)
+            protocol = f"protocol: {about.protocol}{optimistic}" if about.protocol else ""
+            self.paragraph("; ".join(filter(None, [about.dataset, protocol])), NORMAL, MUTED)
         self.skip(1.5)
 
     def caption(self, *sentences: str) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from cortexclip.errors import InputError
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.figures.overview import Row, draw_mse_by_method
 from cortexclip.figures.style import INK, Look, look_of, save, weightiest
 from cortexclip.files import read_json
 from cortexclip.log import logger
 from cortexclip.schema import check, read_yaml
+from cortexclip.tables import read as results
 from cortexclip.tables.audit import notes_for
 
 COLUMNS = ["dataset", "protocol", "method", "encoder", "metric", "mean", "ci_low", "ci_high"]
@@ -55,12 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def read_table(path: str) -> pd.DataFrame:
     """The rows of comparison.csv that hold MSE; InputError if it is missing or another table."""
-    try:
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"encoder": str})
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}). Run the workflow again; it will be made.") from error
-    if missing := [column for column in COLUMNS if column not in table]:
-        raise InputError(f"{path}: the columns {', '.join(missing)} are missing. Delete it and run the workflow again.")
+    table = results.read_table(path, COLUMNS)
     return table[table.metric == "mse"]
 
 

@@ -1,4 +1,4 @@
-"""Reading score tables one dataset and protocol at a time, and laying them out trial by trial."""
+"""Reading result tables, and score tables one dataset and protocol at a time, laid out trial by trial."""
 
 from __future__ import annotations
 
@@ -30,6 +30,17 @@ def read_scores(path: str | os.PathLike, metrics: Iterable[str]) -> pd.DataFrame
             f"{path}: damaged or not a score table ({' '.join(str(error).split())}). Delete it and run the workflow "
             "again."
         ) from error
+
+
+def read_table(path: str | os.PathLike, columns: Sequence[str]) -> pd.DataFrame:
+    """A result table (.csv) as it was written; InputError if it is missing or lacks one of ``columns``."""
+    try:
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"encoder": str})
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}). Run the workflow again; it will be made.") from error
+    if missing := [column for column in columns if column not in table]:
+        raise InputError(f"{path}: the columns {', '.join(missing)} are missing. Delete it and run the workflow again.")
+    return table
 
 
 @dataclass(frozen=True)
