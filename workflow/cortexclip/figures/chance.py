@@ -124,12 +124,13 @@ def draw_permutation_null(
             if number == 0:
                 lines = [(line, NORMAL, INK) for line in names[protocol]]
                 page.block(page.margin, y + (height - len(lines) * line_height(NORMAL)) / 2, lines)
-            axes = page.axes(x, y, width, height)
-            scale(axes, drawn)
-            axes.spines[["top", "right", "left"]].set_visible(False)
-            axes.set(yticks=[], ylim=(-0.62, 1.08))
             last = row == len(cells) - 1
-            axes.tick_params(axis="x", bottom=last, labelbottom=last and bool(drawn))
+            if drawn and (last or not cell.undefined):  # the last one carries the ticks of its column
+                axes = page.axes(x, y, width, height)
+                scale(axes, drawn)
+                axes.spines[["top", "right", "left"]].set_visible(False)
+                axes.set(yticks=[], ylim=(-0.62, 1.08))
+                axes.tick_params(axis="x", bottom=last, labelbottom=last)
             if cell.undefined:
                 say(page, x, y, width, height, cell.undefined)
             else:
