@@ -28,6 +28,8 @@ rule all:
         rules.statistics.output,
         rules.claims.output,
         rules.overview.output,
+        rules.critical_difference.output,
+        expand(rules.evaluation_figures.output, dataset=CONFIG.datasets),
         expand(
             "results/figures/{figure}.{protocol}.{dataset}.{suffix}",
             figure=FIGURES,

@@ -26,6 +26,8 @@ STAGES = {
     "claims": "say what became of each published number",
     "figures": "draw the figures of a dataset and protocol",
     "overview": "draw the figures that span datasets",
+    "evaluation_figures": "draw what the evaluation of a dataset says",
+    "critical_difference": "draw average ranks over datasets",
     "glyphclip": "train the embedded image encoder",
     "show": "print the comparison table and where the figures are",
 }
