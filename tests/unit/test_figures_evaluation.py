@@ -500,6 +500,7 @@ def test_rank_stage_draws_or_says_why_not(results, tmp_path):
     check_page(drawn)
     assert "no difference shown between any methods" in words(drawn) and "p = 0.500" in words(drawn)
     assert "Net (Space) 2.10" in words(drawn) and "3 methods, 3 datasets" in words(drawn)
+    assert "enough methods on 3 datasets: PixCorr, SSIM, 2-way (pixels)." in words(drawn)
     told = rank_stage.critical_difference(table.assign(friedman_p=1e-4), "holdout", plan, audits)
     assert "some methods differ (p <0.001)" in words(told)
     empty = rank_stage.critical_difference(table[:0], "published", plan, audits)

@@ -16,7 +16,7 @@ from cortexclip.files import read_json
 from cortexclip.log import logger
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.read import read_table
-from cortexclip.tables.statistics import ALPHA, MIN_DATASETS, RANKS, p_text
+from cortexclip.tables.statistics import ALPHA, COMPARED, MIN_DATASETS, RANKS, p_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +73,9 @@ def critical_difference(table: pd.DataFrame, protocol: str, plan: Mapping, audit
     remarks = [
         "Only methods with a mean on every dataset are ranked. With few datasets the critical difference is large."
     ]
+    unranked = [METRICS[metric].label for metric in COMPARED if metric not in set(table.metric)]
+    if unranked:
+        remarks.append(f"Not defined for enough methods on {MIN_DATASETS} datasets: {', '.join(unranked)}.")
     return draw_critical_difference(rankings, about, remarks)
 
 
