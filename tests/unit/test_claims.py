@@ -336,7 +336,7 @@ def test_datasets_without_public_brain_data(tmp_path):
         f"{start}; the published value is at the level of a constant answer (0.250000; 0.4 % above it)",
         f"{start}; the published value is lower than a constant answer's (0.250000; 60.0 % below it)",
         f"{start}, and no constant answer's SSIM is computed",
-        f"{start}, and the stimuli are not there",
+        f"{start}, and the stimuli are not there (images below stimuli/gone in the data folder)",
     ]
     table = claims_csv(rows)
     assert list(table.best_control) == [CONSTANT, CONSTANT, "", ""]

@@ -66,6 +66,11 @@ def test_methods_that_need_classes_skip_datasets_without(tmp_path):
         ({"save_weights": "some"}, "save_weights: 'some' is not one of"),
         ({"strict": True}, "strict is true and something is not available. vangerven: "),
         ({"datasets": ["vangerven"]}, "none of the datasets is available"),
+        (
+            {"overrides": {"methods": {"ridge_nearest": {"title": "x", "module": "y"}}}},
+            "'ridge_nearest' does not match",
+        ),
+        ({"overrides": {"methods": {"ridge": {"module": ""}}}}, "no module ''"),
         ({"judge": "clip"}, "judge: ViT-B-32.pt is not there"),
         ({"judge": "glyphclp"}, "judge: unknown name 'glyphclp'. Did you mean 'glyphclip'"),
         ({"data_dir": "/nowhere/at/all"}, "is not a folder"),

@@ -155,12 +155,16 @@ def test_constant_prediction_is_a_row_without_a_value(inputs):
     assert np.isfinite(values(table, "mse")).all()
 
 
-def test_a_fold_of_one_sample(inputs):
-    inputs["folds"] = np.array([0] * 13 + [7])
-    table = score_predictions(**inputs)
-    assert np.isnan(values(table, "pairwise_identification")[:, 13]).all()
-    np.testing.assert_array_equal(values(table, "top1_test")[:, 13], 1)
-    np.testing.assert_array_equal(values(table, "gallery_test")[:, 13], 1)
+def test_with_a_fold_of_one_stimulus_the_stimuli_of_all_folds_are_distractors_and_gallery(inputs):
+    apart = score_predictions(**{**inputs, "folds": np.array([0] * 13 + [7])})
+    together = score_predictions(**{**inputs, "folds": np.zeros(14, int)})
+    distinct = len(set(inputs["stimulus_ids"]))
+    np.testing.assert_array_equal(values(apart, "gallery_test"), distinct)
+    for metric in ("pairwise_identification", "clip_identification", "top1_test", "rank_test", "backward_top1_test"):
+        np.testing.assert_array_equal(values(apart, metric), values(together, metric))
+    alone = {name: inputs[name][:, :1] for name in ("images", "nearest_images", "embeddings", "image_embeddings")}
+    alone |= {name: inputs[name][:1] for name in ("folds", "samples", "stimuli", "stimulus_ids")}
+    assert np.isnan(values(score_predictions(**{**inputs, **alone}), "pairwise_identification")).all()
 
 
 def test_whole_numbers_as_stimulus_ids(inputs):

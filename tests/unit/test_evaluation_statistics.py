@@ -9,7 +9,6 @@ from cortexclip.errors import InputError
 from cortexclip.evaluation import statistics
 from cortexclip.evaluation.statistics import (
     SUMMARY_COLUMNS,
-    align_scores,
     average_ranks,
     bootstrap_interval,
     cohens_dz,
@@ -198,21 +197,6 @@ def test_summary_of_no_rows_and_of_a_foreign_table(scores):
         summarise(scores.drop(columns=["fold", "value"]))
     with pytest.raises(InputError, match="encoder"):
         summarise(scores.assign(encoder=None))
-
-
-def test_aligned_scores_are_means_over_seeds_on_the_same_trials(scores):
-    shuffled = scores.sample(frac=1, random_state=0).astype({"method": "category", "stimulus": "category"})
-    aligned = align_scores(shuffled, "vangerven", "cv10", "mse")
-    assert aligned.methods == [("cccv1", "vitb32"), ("ridge", "none")]
-    assert aligned.values.shape == (2, 20)
-    for row, (method, _) in enumerate(aligned.methods):
-        cell = scores[(scores["method"] == method) & (scores["metric"] == "mse")]
-        for trial in range(20):
-            at = (cell["fold"] == aligned.folds[trial]) & (cell["sample"] == aligned.samples[trial])
-            np.testing.assert_allclose(aligned.values[row, trial], cell.loc[at, "value"].mean())
-            assert set(cell.loc[at, "stimulus"]) == {aligned.stimuli[trial]}
-    with pytest.raises(InputError, match="none of ssim for vangerven"):
-        align_scores(scores, "vangerven", "cv10", "ssim")
 
 
 def test_permutation_equals_scipy_exactly():

@@ -259,7 +259,13 @@ def test_wrap_breaks_between_words_and_within_words_that_are_too_long():
 
 AUDIT = {
     "findings": [
-        {"check": "seen_images", "scope": "dataset", "severity": "serious", "message": "All are seen.", "meaning": "Beware."}
+        {
+            "check": "seen_images",
+            "scope": "dataset",
+            "severity": "serious",
+            "message": "All are seen.",
+            "meaning": "Beware.",
+        }
     ]
 }
 

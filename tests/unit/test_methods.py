@@ -138,11 +138,30 @@ def test_settings_take_the_size_class_and_then_the_dataset():
         ({k: v for k, v in RIDGE.items() if k != "penalty_low"}, "missing setting 'penalty_low'"),
         (RIDGE | {"penalty_count": "many"}, "setting 'penalty_count': found 'many', expected int"),
         (RIDGE | {"standardise": 1}, "'standardise': found 1, expected bool"),
+        (RIDGE | {"penalty_low": 0}, "'penalty_low': found 0.0, expected more than 0"),
+        (RIDGE | {"penalty_count": 0}, "'penalty_count': found 0, expected at least 1"),
     ],
 )
 def test_a_wrong_setting_is_named(values, words):
     with pytest.raises(InputError, match=words):
         make_settings(ridge.Settings, values, "config/methods.yaml: ridge")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("knn", {"neighbours": []}, "empty list"),
+        ("knn", {"neighbours": [3, 0]}, "found 0, expected at least 1"),
+        ("cccv1", {"epochs": 0}, "found 0, expected at least 1"),
+        ("cccv1", {"dropout_encoder": 3}, "found 3.0, expected at least 0 and at most 0.999"),
+        ("cccv1", {"lr": float("nan")}, "found nan, expected more than 0"),
+        ("permuted", {"permutations": 0}, "found 0"),
+    ],
+)
+def test_a_setting_out_of_range_is_named(name, change, words):
+    values = settings_for(METHODS[name], "", 50) | change
+    with pytest.raises(InputError, match=words):
+        make_settings(load_method(METHODS[name]["module"]).Settings, values, name)
 
 
 def test_numbers_that_yaml_reads_as_text_are_numbers():

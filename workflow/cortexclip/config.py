@@ -130,6 +130,8 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
         name: [run.name for run in runs.values() if applies(chosen["methods"][run.method], dataset)]
         for name, dataset in chosen["datasets"].items()
     }
+    if empty := [name for name, found in cells.items() if not found]:
+        raise InputError(f"config.yaml: no method applies to dataset '{empty[0]}', which has no class labels.")
     return Configuration(settings=settings, unavailable=unavailable, runs=runs, cells=cells, **chosen)
 
 
@@ -170,7 +172,11 @@ def plan(configuration: Configuration) -> dict:
         for name, entry in configuration.datasets.items()
     }
     protocols = {
-        name: {key: entry.get(key, "sample") for key in ("title", "optimistic", "note", "average")}
+        name: {
+            **{key: entry[key] for key in ("title", "optimistic", "note")},
+            "average": entry.get("average", "sample"),
+            "folds": entry.get("folds"),
+        }
         for name, entry in configuration.protocols.items()
     }
     runs = {}

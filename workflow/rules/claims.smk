@@ -4,6 +4,7 @@
 STIMULI = [
     (name, f"{folder}/stimuli/{name}")
     for name in ["mindbigdata", "crell"]
+    if name not in CONFIG.datasets
     for folder in ["resources/data", DATA_DIR]
     if folder
 ]
@@ -31,7 +32,7 @@ rule claims:
         published=PUBLISHED,
         published_sha256=sha256(PUBLISHED),
         stimuli=[f"--stimuli={name}={folder}" for name, folder in STIMULI],
-        stimuli_there=[folder for _, folder in STIMULI if os.path.isdir(folder)],
+        stimuli_sha256=[sha256(file) for _, folder in STIMULI for file in sorted(Path(folder).glob("*.*"))],
         resamples=CONFIG.settings["bootstrap_resamples"],
         base_seed=CONFIG.settings["base_seed"],
         code=digest("claims"),

@@ -2,6 +2,7 @@
 import os
 import re
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
@@ -65,7 +66,10 @@ def judged():
     if JUDGE is None:
         return []
     return expand(
-        "results/identification/{protocol}/{dataset}.parquet", protocol=CONFIG.protocols, dataset=CONFIG.datasets
+        "results/identification/{judge}/{protocol}/{dataset}.parquet",
+        judge=JUDGE,
+        protocol=CONFIG.protocols,
+        dataset=CONFIG.datasets,
     )
 
 
@@ -99,7 +103,9 @@ def fetched(kind, name):
 def training_entry(wildcards):
     """What a training job needs of its method's entry; a changed title or note retrains nothing."""
     entry = method_of(wildcards)
-    return compact({key: entry[key] for key in ("module", "settings", "by_size", "by_dataset") if key in entry})
+    used = {key: entry[key] for key in ("module", "settings", "by_size") if key in entry}
+    own = entry.get("by_dataset", {}).get(wildcards.dataset)
+    return compact({**used, "by_dataset": {wildcards.dataset: own}} if own else used)
 
 
 def raw_file(wildcards):

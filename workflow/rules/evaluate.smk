@@ -33,7 +33,7 @@ rule identify:
         features=f"results/features/{{dataset}}/{JUDGE}.nc",
         predictions=of_each_run("results/runs/{protocol}/{dataset}/{run}/predictions.nc"),
     output:
-        "results/identification/{protocol}/{dataset}.parquet",
+        f"results/identification/{JUDGE}/{{protocol}}/{{dataset}}.parquet",
     log:
         "results/logs/identify/{protocol}/{dataset}.log",
     benchmark:

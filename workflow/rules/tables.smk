@@ -3,6 +3,7 @@ rule tables:
     input:
         plan=PLAN,
         audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
+        splits=expand("results/splits/{protocol}/{dataset}.parquet", protocol=CONFIG.protocols, dataset=CONFIG.datasets),
         identification=judged(),
         scores=[scores_of(dataset) for dataset in CONFIG.datasets],
     output:
@@ -28,6 +29,6 @@ rule tables:
         code=digest("tables"),
     shell:
         "python -m cortexclip tables --log {log:q} --threads {threads} --plan {input.plan:q} --scores results/scores --audits results/audit"
-        " --identification results/identification"
+        " --identification results/identification --splits results/splits"
         " --published {params.published:q} --resamples {params.resamples} --base-seed {params.base_seed}"
         " --output results/tables"

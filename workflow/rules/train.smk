@@ -4,6 +4,7 @@ rule train:
         dataset="results/data/{dataset}.nc",
         split="results/splits/{protocol}/{dataset}.parquet",
         features=features_of,
+        audit=ancient("results/audit/{dataset}.json"),  # made first; what it says retrains nothing
     output:
         predictions="results/runs/{protocol}/{dataset}/{run}/predictions.nc",
         history="results/runs/{protocol}/{dataset}/{run}/history.parquet",
@@ -26,7 +27,7 @@ rule train:
         method=lambda wildcards: CONFIG.runs[wildcards.run].method,
         encoder=encoder_option,
         features=lambda wildcards, input: f"--features {input.features}" if input.features else "",
-        seeds=CONFIG.settings["seeds"],
+        seeds=lambda wildcards: CONFIG.settings["seeds"] if CONFIG.runs[wildcards.run].trained else 1,
         base_seed=CONFIG.settings["base_seed"],
         save_weights=CONFIG.settings["save_weights"],
         code=lambda wildcards: digest("train", method_of(wildcards)["module"]),

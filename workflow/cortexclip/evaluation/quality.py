@@ -14,7 +14,7 @@ REQUIRED_OF_EMBEDDINGS = ("top1_test", "top5_test", "top10_test", "top1_all", "g
 ROUNDING = 1e-9
 
 
-def problems(scores: pd.DataFrame, plan: Mapping) -> list[str]:
+def problems(scores: pd.DataFrame, plan: Mapping, scored: Mapping[tuple[str, str], int]) -> list[str]:
     """Everything that is wrong with a table of scores, a sentence each; an empty list if nothing is.
 
     Parameters
@@ -22,6 +22,7 @@ def problems(scores: pd.DataFrame, plan: Mapping) -> list[str]:
     scores : tidy scores of all cells, with the columns dataset, protocol, method, encoder, fold, seed, sample, metric
         and value.
     plan : what was to be compared, as ``cortexclip.config.plan`` gives it.
+    scored : number of samples that the split of a dataset and protocol scores.
     """
     found = _out_of_range(scores)
     keys = ["dataset", "protocol", "method", "encoder", "metric"]
@@ -31,7 +32,6 @@ def problems(scores: pd.DataFrame, plan: Mapping) -> list[str]:
     by_cell = {key: row for key, row in zip(counts.index, counts.itertuples(index=False), strict=True)}
     for dataset, runs in plan["cells"].items():
         for protocol in plan["protocols"]:
-            samples = set()
             for name in runs:
                 run = plan["runs"][name]
                 judged = ("clip_identification",) if plan["judge"] is not None else ()
@@ -46,11 +46,9 @@ def problems(scores: pd.DataFrame, plan: Mapping) -> list[str]:
                         found.append(f"{where}: {cell.seeds} seeds, the configuration implies {run['fits']}.")
                     if cell.defined == 0 and metric == "mse":
                         found.append(f"{where}: not a single value is defined.")
-                    samples.add(cell.rows / cell.seeds)
-            if len(samples) > 1:
-                found.append(
-                    f"{dataset}, {protocol}: methods have different numbers of scored samples {sorted(samples)}."
-                )
+                    if cell.rows != cell.seeds * scored[dataset, protocol]:
+                        each, expected = cell.rows / cell.seeds, scored[dataset, protocol]
+                        found.append(f"{where}: {each:g} samples a seed, the split scores {expected}.")
     return found
 
 

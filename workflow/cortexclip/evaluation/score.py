@@ -16,6 +16,10 @@ COLUMNS = ["dataset", "protocol", "method", "encoder", "fold", "seed", "sample",
 NAMES = ["dataset", "protocol", "method", "encoder", "stimulus", "metric"]
 """The columns that hold names, stored as categories."""
 
+SMALLEST_GALLERY = 2
+"""Where a fold scores fewer distinct stimuli, those of all folds are the distractors and the gallery ``test``: a single
+stimulus has nothing to be told from."""
+
 NEAREST = "_nearest"
 """Suffix of a method's name for its second readout: the retrieved stimulus shown as the reconstruction."""
 
@@ -41,7 +45,9 @@ def score_predictions(
     """Score the predictions of one method on one dataset and protocol, all folds and seeds at once.
 
     Identification, and retrieval in the gallery ``test``, compare a sample with the distinct stimuli of the scored
-    part of its own fold; the gallery ``all`` are all stimuli given in ``gallery_ids``. Values are not clipped
+    part of its own fold, or, where a fold scores fewer than `SMALLEST_GALLERY` of them, with those scored in all folds
+    (most of which the fold trained on, which can only make them harder distractors). The gallery ``all`` are all
+    stimuli given in ``gallery_ids``. Values are not clipped
     beforehand: images are scored as they were predicted.
 
     Parameters
@@ -98,6 +104,8 @@ def score_predictions(
     predictions = {name: array[:, order] for name, array in zip(names, given, strict=True) if array is not None}
     seeds = _seed_numbers(predictions, seeds)
     parts = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+    if min(len(np.unique(ids[part])) for part in parts) < SMALLEST_GALLERY:
+        parts = [np.arange(len(folds))]
     blocks: dict[tuple[str, str], np.ndarray] = {}
 
     for readout, name in [(method, "images"), (method + NEAREST, "nearest_images")]:

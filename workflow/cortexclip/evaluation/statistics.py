@@ -248,54 +248,6 @@ def summarise(
 
 
 @dataclass(frozen=True)
-class AlignedScores:
-    """One metric of several methods on the same trials.
-
-    Attributes
-    ----------
-    methods : list of (method, encoder), length n_methods
-    folds, samples, stimuli : arrays of shape (n_trials,)
-    values : array of shape (n_methods, n_trials)
-        Means over the seeds; NaN where a method has no value for a trial.
-    """
-
-    methods: list[tuple[str, str]]
-    folds: np.ndarray
-    samples: np.ndarray
-    stimuli: np.ndarray
-    values: np.ndarray
-
-
-def align_scores(scores: pd.DataFrame, dataset: str, protocol: str, metric: str) -> AlignedScores:
-    """Scores of all methods of one dataset, protocol and metric, side by side on the same trials.
-
-    Parameters
-    ----------
-    scores : DataFrame with the columns of score tables
-
-    Raises
-    ------
-    InputError
-        If there are no such scores.
-    """
-    chosen = (scores["dataset"] == dataset) & (scores["protocol"] == protocol) & (scores["metric"] == metric)
-    chosen = scores.loc[chosen, ["method", "encoder", "fold", "sample", "stimulus", "value"]]
-    if chosen.empty:
-        raise InputError(f"scores: none of {metric} for {dataset} with {protocol}. Score a method there first.")
-    chosen = chosen.assign(value=chosen["value"].where(np.isfinite(chosen["value"])))
-    means = chosen.groupby(["method", "encoder", "fold", "sample"], observed=True)["value"].mean()
-    table = means.unstack(["fold", "sample"]).sort_index().sort_index(axis=1)
-    stimuli = chosen.drop_duplicates(["fold", "sample"]).set_index(["fold", "sample"])["stimulus"].astype(str)
-    return AlignedScores(
-        methods=[(str(method), str(encoder)) for method, encoder in table.index],
-        folds=table.columns.get_level_values("fold").to_numpy(),
-        samples=table.columns.get_level_values("sample").to_numpy(),
-        stimuli=stimuli.loc[table.columns].to_numpy(dtype=str),
-        values=table.to_numpy(dtype=float),
-    )
-
-
-@dataclass(frozen=True)
 class PairedTest:
     """Result of `paired_permutation_test`, arrays of shape (...) (scalars for one comparison).
 

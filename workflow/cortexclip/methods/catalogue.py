@@ -15,7 +15,7 @@ def load_method(module: str) -> ModuleType:
     """Import the module of a method; raises InputError if it is missing or lacks Settings, STOCHASTIC or fit."""
     try:
         loaded = importlib.import_module(module)
-    except ModuleNotFoundError as error:
+    except (ModuleNotFoundError, ValueError) as error:
         raise InputError(
             f"config/methods.yaml: no module '{module}' ({error}). Check its name and PYTHONPATH."
         ) from error

@@ -127,10 +127,23 @@ class LinearDecoder:
         return []
 
 
+# Limits of settings that mean the same in every method: lowest, highest, and whether the lowest itself is allowed.
+LIMITS = {
+    **dict.fromkeys(("epochs", "patience", "batch_size", "permutations", "components", "neighbours"), (1, None, True)),
+    **dict.fromkeys(("penalty_count", "readout_penalty_count", "hidden"), (1, None, True)),
+    **dict.fromkeys(("penalty_low", "penalty_high", "readout_penalty_low", "readout_penalty_high"), (0, None, False)),
+    **dict.fromkeys(("lr", "temperature", "widths"), (0, None, False)),
+    **dict.fromkeys(("weight_decay", "clip_residual_weight"), (0, None, True)),
+    **dict.fromkeys(("dropout", "dropout_encoder", "dropout_decoder"), (0, 0.999, True)),
+    "folds": (2, None, True),
+}
+
+
 def make_settings(cls: type, values: Mapping[str, object], where: str):
     """Build a method's ``Settings`` from configuration values.
 
-    Raises InputError for unknown keys (naming the nearest known one), missing keys and wrong types.
+    Raises InputError for unknown keys (naming the nearest known one), missing keys, wrong types and values outside
+    ``LIMITS``.
     """
     fields = {f.name: f for f in dataclasses.fields(cls)}
     hints = typing.get_type_hints(cls)
@@ -138,7 +151,23 @@ def make_settings(cls: type, values: Mapping[str, object], where: str):
     missing = [name for name in fields if name not in values]
     if missing:
         raise InputError(f"{where}: missing setting '{missing[0]}'. State every setting; see config/README.md.")
-    return cls(**{key: _convert(value, hints[key], f"{where}: setting '{key}'") for key, value in values.items()})
+    converted = {key: _convert(value, hints[key], f"{where}: setting '{key}'") for key, value in values.items()}
+    for key, value in converted.items():
+        _check_limits(key, value, f"{where}: setting '{key}'")
+    return cls(**converted)
+
+
+def _check_limits(key: str, value: object, where: str) -> None:
+    low, high, included = LIMITS.get(key, (None, None, True))
+    if low is None:
+        return
+    values = value if isinstance(value, tuple) else (value,)
+    if not values:
+        raise InputError(f"{where}: found an empty list, expected at least one value.")
+    for number in values:
+        if not (number > low or (included and number == low)) or (high is not None and number > high):
+            least = f"{'at least' if included else 'more than'} {low}"
+            raise InputError(f"{where}: found {number}, expected {least}{f' and at most {high}' if high else ''}.")
 
 
 def _convert(value: object, hint: object, where: str) -> object:

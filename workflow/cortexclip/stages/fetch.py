@@ -12,7 +12,7 @@ from pathlib import Path
 from cortexclip.config import data_folder, judge_of, merge
 from cortexclip.data.fetch import CONNECT_SECONDS, Entry, Outcome, fetch_all
 from cortexclip.errors import InputError, nearest
-from cortexclip.files import write_json
+from cortexclip.files import atomic_path, write_json
 from cortexclip.log import logger
 from cortexclip.schema import check, read_yaml
 
@@ -57,6 +57,8 @@ def run(arguments: argparse.Namespace) -> None:
         entries = {kind: {n: e for n, e in found.items() if n in chosen} for kind, found in entries.items()}
 
     outcomes = _fetch(entries, data_dir, arguments.timeout)
+    if arguments.entries is None and data_dir is not None and (copied := copy_stimuli(data_dir)):
+        logger.info("stimuli of datasets without public brain data: copied %s", ", ".join(copied))
     for name, outcome in outcomes.items():
         detail = outcome.reason or outcome.path
         logger.info("%s: %s (%s) %s", name, outcome.status, detail, "" if outcome.available else outcome.how)
@@ -69,6 +71,23 @@ def run(arguments: argparse.Namespace) -> None:
     missing = [name for name, outcome in outcomes.items() if not outcome.available]
     if missing and arguments.strict:
         raise InputError(f"not available: {', '.join(missing)}. The lines above say why and how to get them.")
+
+
+def copy_stimuli(data_dir: Path) -> list[str]:
+    """Copy the images below ``stimuli/`` of the data folder to resources/data, where they are not there yet.
+
+    They are the stimuli of datasets with published numbers whose brain data are not public. Returns the names copied.
+    """
+    copied = []
+    for folder in sorted(path for path in (data_dir / "stimuli").glob("*") if path.is_dir()):
+        target = Path(PLACES["data"][0]) / "stimuli" / folder.name
+        if target.exists():
+            continue
+        for image in sorted(path for path in folder.iterdir() if path.suffix in (".png", ".jpg")):
+            with atomic_path(target / image.name) as temporary:
+                temporary.write_bytes(image.read_bytes())
+        copied.append(folder.name)
+    return copied
 
 
 def _configured(configfile: Path) -> tuple[dict, dict[str, dict]]:

@@ -24,6 +24,7 @@ from cortexclip.tables.write import write_csv, write_readable
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", required=True, type=read_json, help="what is compared (plan.json)")
     parser.add_argument("--scores", required=True, help="folder of the score tables")
+    parser.add_argument("--splits", required=True, help="folder of the splits")
     parser.add_argument("--audits", required=True, help="folder of the audits")
     parser.add_argument("--identification", required=True, help="folder of the identification scores")
     parser.add_argument("--published", required=True, help="published.yaml")
@@ -37,7 +38,12 @@ def run(arguments: argparse.Namespace) -> None:
     published = read_yaml(arguments.published)
     check(published, "published", arguments.published)
     scores = read_scores(Path(arguments.scores), Path(arguments.identification), plan)
-    if wrong := problems(scores, plan):
+    counts = {}
+    for protocol in plan["protocols"]:
+        for dataset in plan["datasets"]:
+            split = read_parquet(Path(arguments.splits) / protocol / f"{dataset}.parquet")
+            counts[dataset, protocol] = int((split.role == "score").sum())
+    if wrong := problems(scores, plan, counts):
         raise InputError("the comparison is not whole, so no table is written. " + " ".join(wrong[:5]))
     scores = weigh(scores, plan)
     summary = summarise(scores, base_seed=arguments.base_seed, n_resamples=arguments.resamples)
@@ -61,5 +67,5 @@ def read_scores(folder: Path, identification: Path, plan: Mapping) -> pd.DataFra
             runs = plan["cells"][dataset]
             tables += [read_parquet(folder / protocol / dataset / f"{run}.parquet") for run in runs]
             if plan["judge"] is not None:
-                tables.append(read_parquet(identification / protocol / f"{dataset}.parquet"))
+                tables.append(read_parquet(identification / plan["judge"] / protocol / f"{dataset}.parquet"))
     return combine_scores(tables)

@@ -64,6 +64,11 @@ def audit_tables(audits: Mapping[str, Mapping], plan: Mapping) -> list[Table]:
     return tables
 
 
+def ceiling_of(audit: Mapping) -> list[str]:
+    """The sentence on the noise ceiling, where stimuli repeat and there is one."""
+    return [f["message"] for f in audit["findings"] if f["check"] == "noise_ceiling" and f["numbers"]]
+
+
 def notes_for(audit: Mapping, protocol: str) -> list[str]:
     """Sentences that must stand under every table and figure of a dataset and protocol, gravest first.
 

@@ -305,7 +305,7 @@ def constant_level(value: float, constant: float) -> tuple[str, str]:
 def _without_brain_data(entry: Mapping, protocol: str, constant: Constant | None) -> Claim:
     reason, remarks, control = "brain data not public", [], None
     if constant is None:
-        reason += ", and the stimuli are not there"
+        reason += f", and the stimuli are not there (images below stimuli/{entry['dataset']} in the data folder)"
     elif entry["metric"] != "mse":
         reason += f", and no constant answer's {METRICS[entry['metric']].label} is computed"
     else:

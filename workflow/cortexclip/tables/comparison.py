@@ -10,7 +10,7 @@ import pandas as pd
 
 from cortexclip.evaluation.metrics import METRICS, chance_level
 from cortexclip.evaluation.score import NEAREST
-from cortexclip.tables.audit import notes_for
+from cortexclip.tables.audit import ceiling_of, notes_for
 from cortexclip.tables.render import NOT_MEASURED, Table
 
 COMPARISON = ["dataset", "protocol", "method", "encoder", "metric", "mean", "ci_low", "ci_high", "n_samples", "n_seeds"]
@@ -42,7 +42,20 @@ def comparison(summary: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
     """The table of results/tables/comparison.csv; gallery sizes are left to the retrieval table."""
     table = ordered(summary, plan)
     described = table.metric.map(lambda name: METRICS[name].higher_is_better is not None)
-    return table.loc[described, COMPARISON].reset_index(drop=True)
+    table = table.loc[described, COMPARISON].reset_index(drop=True)
+    return table.assign(metric=table.metric.map(lambda name: judged_name(name, plan)))
+
+
+def judged_name(metric: str, plan: Mapping) -> str:
+    """A metric's name for scripts; identification in an encoder's space carries the name of that encoder."""
+    return f"{metric}_{plan['judge']}" if metric == "clip_identification" else metric
+
+
+def column_label(metric: str, plan: Mapping) -> str:
+    """A metric's heading; identification in an encoder's space carries the title of that encoder."""
+    if metric == "clip_identification":
+        return f"2-way ({plan['encoders'][plan['judge']]} of the image)"
+    return METRICS[metric].label
 
 
 def retrieval(summary: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
@@ -80,7 +93,7 @@ def comparison_tables(
         for protocol, kind in plan["protocols"].items():
             cells = summary[(summary.dataset == dataset) & (summary.protocol == protocol)]
             if len(cells):
-                caveats = [*notes_for(audits[dataset], protocol), *about["notes"]]
+                caveats = [*notes_for(audits[dataset], protocol), *ceiling_of(audits[dataset]), *about["notes"]]
                 tables.append(_comparison_table(cells, dataset, about, protocol, kind, plan, published, caveats))
     return tables
 
@@ -109,7 +122,8 @@ def retrieval_tables(table: pd.DataFrame, plan: Mapping, audits: Mapping[str, Ma
         kind = plan["protocols"][protocol]
         tables.append(
             Table(
-                title=f"Retrieval: {plan['datasets'][dataset]['title']}, {kind['title']}",
+                title=f"Retrieval: {plan['datasets'][dataset]['title']}, {kind['title']}"
+                + (" (optimistic)" if kind["optimistic"] else ""),
                 label=f"retrieval-{dataset}-{protocol}",
                 columns=columns,
                 rows=body,
@@ -160,19 +174,20 @@ def number(metric: str, value: float | None) -> str:
 
 def _comparison_table(cells, dataset, about, protocol, kind, plan, published, caveats) -> Table:
     rows = {(r.method, r.encoder, r.metric): r for r in cells.itertuples(index=False)}
-    numbers = _published(published, dataset, protocol)
-    columns = ["Method", "Encoder", *(METRICS[m].label for m in SHOWN), "Top-1", "Published MSE"]
+    numbers = _published(published, dataset, protocol, kind["folds"])
+    shown = [metric for metric in SHOWN if metric != "clip_identification" or plan["judge"] is not None]
+    columns = ["Method", "Encoder", *(column_label(m, plan) for m in shown), "Top-1", "Published MSE"]
     body, missing, seen = [], [], set()
     for method, encoder in dict.fromkeys(zip(cells.method, cells.encoder, strict=True)):
         run = next(r for r in plan["runs"].values() if (r["method"], r["encoder"]) == (_base(method), encoder))
         name = run["published"] if not method.endswith(NEAREST) else None
         title = title_of(method, encoder, plan)
-        found = {m: rows.get((method, encoder, m)) for m in [*SHOWN, "top1_test"]}
+        found = {m: rows.get((method, encoder, m)) for m in [*shown, "top1_test"]}
         body.append(
             [
                 title,
                 plan["encoders"].get(encoder, NOT_MEASURED),
-                *(interval(m, found[m]) for m in [*SHOWN, "top1_test"]),
+                *(interval(m, found[m]) for m in [*shown, "top1_test"]),
                 numbers.get(name, NOT_MEASURED),
             ]
         )
@@ -185,14 +200,16 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, published, ca
         ]
     for name, value in numbers.items():
         if name not in seen:
-            body.append([f"{name} (published, not run here)", NOT_MEASURED, *[NOT_MEASURED] * (len(SHOWN) + 1), value])
+            body.append([f"{name} (published, not run here)", NOT_MEASURED, *[NOT_MEASURED] * (len(shown) + 1), value])
     first = cells.iloc[0]
     seeds = plan["seeds"]
+    shuffled = [run["fits"] for run in plan["runs"].values() if run["method"] == "permuted"]
+    shuffles = f" ({shuffled[0]} shuffles where pairs are shuffled)" if shuffled else ""
     units = "stimuli" if kind["average"] == "stimulus" else "samples"
     gallery = cells.loc[cells.metric == "gallery_test", "mean"]
     notes = [
-        f"Mean over {int(first.n_samples)} scored {units} and, for stochastic methods, {_plural(seeds, 'seed')} "
-        "[95 % bootstrap interval over stimuli and seeds]. MSE: lower is better; the others: higher is better.",
+        f"Mean over {int(first.n_samples)} scored {units} and, for methods with seeds, {_plural(seeds, 'seed')}"
+        f"{shuffles} [95 % bootstrap interval over stimuli and seeds]. MSE: lower is better; the others: higher.",
         kind["note"],
     ]
     if len(gallery):
@@ -205,7 +222,7 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, published, ca
         judge = plan["encoders"][plan["judge"]]
         notes.append(
             "2-way: share of the other scored stimuli that are less similar to the reconstruction; chance 0.5. "
-            f"The space of 2-way (CLIP of image) is that of {judge}."
+            f"In the space of {judge} it favours methods that are trained in that space."
         )
     if numbers:
         notes.append("Published: " + "; ".join(_sources(published, dataset, protocol)) + ".")
@@ -219,12 +236,16 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, published, ca
     )
 
 
-def _published(published: Mapping, dataset: str, protocol: str) -> dict[str, str]:
-    """Published MSE by method name, of the sources whose procedure this protocol repeats; the first where several."""
+def _published(published: Mapping, dataset: str, protocol: str, folds: int | None) -> dict[str, str]:
+    """Published MSE by method name, of sources whose procedure this protocol repeats and with its number of folds.
+
+    Of several figures of a method the first, which has one seed; all of them are in the claims table.
+    """
     values: dict[str, str] = {}
     for entry in published["numbers"]:
         source = published["sources"][entry["source"]]
-        if entry["dataset"] == dataset and entry["metric"] == "mse" and source["protocol"] == protocol:
+        here = entry["dataset"] == dataset and entry["metric"] == "mse" and source["protocol"] == protocol
+        if here and entry.get("folds") == folds:
             values.setdefault(entry["name"], f"{entry['value']:g}")
     return values
 

@@ -479,7 +479,8 @@ def _reference_table(
     better = "lower" if METRICS[metric].higher_is_better is False else "higher"
     notes = [
         f"Positive: better than {name} ({better} {METRICS[metric].label}) [95 % bootstrap interval over stimuli and "
-        f"seeds], on {samples} samples of {stimuli} stimuli. d: Cohen's d over stimuli, corrected for few (Hedges).",
+        f"seeds], on {samples} samples of {stimuli} stimuli. "
+        "d: Cohen's d over stimuli, each weighed once, corrected for few (Hedges).",
         f"p: paired permutation test, smallest possible {p_text(cells.smallest_p.min())}; Holm over "
         f"{int(cells.n_comparisons.max())} comparisons"
         + ("; folds: Nadeau and Bengio's t-test over folds, not corrected for comparisons." if has_folds else "."),
