@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import time
 
@@ -13,6 +12,7 @@ import xarray as xr
 from cortexclip.data import dataset
 from cortexclip.errors import InputError
 from cortexclip.files import atomic_path
+from cortexclip.loading import load_encoder
 from cortexclip.log import Progress, logger
 
 
@@ -74,14 +74,4 @@ def _encoder(name: str, text: str):
         ) from error
     if not isinstance(settings, dict):
         raise InputError(f"encoder '{name}', --settings: found {type(settings).__name__}, expected a JSON object.")
-    module = settings.get("module")
-    expected = "expected a module with a function load(settings), such as cortexclip.features.pixels"
-    try:
-        load = getattr(importlib.import_module(str(module)), "load", None)
-    except (ImportError, ValueError) as error:
-        raise InputError(
-            f"encoder '{name}': the module {module!r} cannot be imported ({error}); {expected}."
-        ) from error
-    if load is None:
-        raise InputError(f"encoder '{name}': the module '{module}' loads no encoder; {expected}.")
-    return load(settings)
+    return load_encoder(name, settings)

@@ -6,7 +6,6 @@ One job for a dataset and protocol, so that the encoder is loaded once.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.score import NEAREST, combine_scores, score_predictions
+from cortexclip.loading import load_encoder
 from cortexclip.log import Progress, logger
 from cortexclip.runs import read_netcdf, write_parquet
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     dataset, features = datasets.read(arguments.dataset), read_netcdf(arguments.features)
     name = dataset.attrs["name"]
-    encoder = importlib.import_module(arguments.settings["module"]).load(arguments.settings)
+    encoder = load_encoder(features.attrs["encoder"], arguments.settings)
     progress = Progress(f"identify {name}", len(arguments.names))
     tables = []
     for run_name in arguments.names:

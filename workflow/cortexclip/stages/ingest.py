@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 from pathlib import Path
 
 from cortexclip.data import dataset
 from cortexclip.data.entries import parse_dataset_entry
 from cortexclip.errors import InputError
 from cortexclip.files import sha256
+from cortexclip.loading import load_reader
 from cortexclip.log import logger
 
 
@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Check the raw file against its sha256, hand it to the reader that its entry names, write the dataset."""
     name = arguments.dataset
     entry = parse_dataset_entry(arguments.entry, name)
-    reader = _reader(name, entry.get("reader"))
+    reader = load_reader(name, entry.get("reader"))
     path = Path(arguments.input)
     if path.is_file():  # a missing file or a folder is the reader's to report
         try:
@@ -43,17 +43,3 @@ def run(arguments: argparse.Namespace) -> int:
     dataset.write(ingested, arguments.output)
     logger.info("%s", dataset.summary(ingested))
     return 0
-
-
-def _reader(name: str, module: object):
-    """The function ``read(path, name, entry)`` of the reader module that an entry names."""
-    expected = "expected a module with a function read(path, name, entry), such as cortexclip.data.mat"
-    try:
-        read = getattr(importlib.import_module(str(module)), "read", None)
-    except (ImportError, ValueError) as error:
-        raise InputError(
-            f"dataset '{name}': the reader '{module}' cannot be imported ({error}); {expected}."
-        ) from error
-    if read is None:
-        raise InputError(f"dataset '{name}': the reader '{module}' reads no file; {expected}.")
-    return read

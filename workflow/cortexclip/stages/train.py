@@ -65,8 +65,9 @@ def run(arguments: argparse.Namespace) -> None:
     weights: dict[str, np.ndarray] = {}
     rows, fits = [], []
     for fold in range(n_folds):
+        data, scored = fit_data(samples, split, fold, arguments.optimistic), _rows(split, fold, "score")
+        told = [samples.label[scored]] if getattr(module, "TOLD_THE_CLASS", False) else []
         for index in range(n_seeds):
-            data = fit_data(samples, split, fold, arguments.optimistic)
             seed = derive_seed(arguments.base_seed, name, arguments.protocol, arguments.method, fold, index)
             where = f"fold {fold + 1}/{n_folds}, seed {index + 1}/{n_seeds}"
             fit_clock = time.perf_counter()
@@ -76,8 +77,6 @@ def run(arguments: argparse.Namespace) -> None:
                 )
             except FloatingPointError as error:
                 raise InputError(f"{task}: {where}: {error}.") from error
-            scored = _rows(split, fold, "score")
-            told = [samples.label[scored]] if getattr(module, "TOLD_THE_CLASS", False) else []
             predictions[fold, index] = decoder.predict(samples.brain[scored], *told)
             rows += [{"fold": fold, "seed": index, **row} for row in decoder.history()]
             seconds = time.perf_counter() - fit_clock

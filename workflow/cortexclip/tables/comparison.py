@@ -174,7 +174,8 @@ def number(metric: str, value: float | None) -> str:
 
 def _comparison_table(cells, dataset, about, protocol, kind, plan, published, caveats) -> Table:
     rows = {(r.method, r.encoder, r.metric): r for r in cells.itertuples(index=False)}
-    numbers = _published(published, dataset, protocol, kind["folds"])
+    beside = _published(published, dataset, protocol, kind["folds"])
+    numbers = {name: f"{entry['value']:g}" for name, entry in beside.items()}
     shown = [metric for metric in SHOWN if metric != "clip_identification" or plan["judge"] is not None]
     columns = ["Method", "Encoder", *(column_label(m, plan) for m in shown), "Top-1", "Published MSE"]
     body, missing, seen = [], [], set()
@@ -225,7 +226,8 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, published, ca
             f"In the space of {judge} it favours methods that are trained in that space."
         )
     if numbers:
-        notes.append("Published: " + "; ".join(_sources(published, dataset, protocol)) + ".")
+        titles = dict.fromkeys(published["sources"][entry["source"]]["title"] for entry in beside.values())
+        notes.append("Published: " + "; ".join(titles) + ".")
     notes += [*caveats, *missing]
     return Table(
         title=f"{about['title']}, {kind['title']}" + (" (optimistic)" if kind["optimistic"] else ""),
@@ -236,25 +238,18 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, published, ca
     )
 
 
-def _published(published: Mapping, dataset: str, protocol: str, folds: int | None) -> dict[str, str]:
-    """Published MSE by method name, of sources whose procedure this protocol repeats and with its number of folds.
+def _published(published: Mapping, dataset: str, protocol: str, folds: int | None) -> dict[str, Mapping]:
+    """Published MSE entries by method name, of sources whose procedure and number of folds are this protocol's.
 
     Of several figures of a method the first, which has one seed; all of them are in the claims table.
     """
-    values: dict[str, str] = {}
+    entries: dict[str, Mapping] = {}
     for entry in published["numbers"]:
         source = published["sources"][entry["source"]]
         here = entry["dataset"] == dataset and entry["metric"] == "mse" and source["protocol"] == protocol
         if here and entry.get("folds") == folds:
-            values.setdefault(entry["name"], f"{entry['value']:g}")
-    return values
-
-
-def _sources(published: Mapping, dataset: str, protocol: str) -> list[str]:
-    used = {
-        entry["source"] for entry in published["numbers"] if entry["dataset"] == dataset and entry["metric"] == "mse"
-    }
-    return [s["title"] for name, s in published["sources"].items() if name in used and s["protocol"] == protocol]
+            entries.setdefault(entry["name"], entry)
+    return entries
 
 
 def _base(method: str) -> str:
