@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from cortexclip.data import simulated  # noqa: E402
-from cortexclip.data.mat import DEFAULT_ARRAYS  # noqa: E402
+from cortexclip.data.arrays import DEFAULT_ARRAYS  # noqa: E402
 from cortexclip.evaluation.metrics import METRICS  # noqa: E402
 from cortexclip.methods.catalogue import SIZES, load_method  # noqa: E402
 from cortexclip.schema import SCHEMAS, read_yaml  # noqa: E402

@@ -35,7 +35,7 @@ from cortexclip.audit.stimuli import (
 )
 from cortexclip.data import dataset as datasets
 from cortexclip.data import simulated
-from cortexclip.data.mat import read as read_mat
+from cortexclip.data.arrays import read as read_mat
 from cortexclip.errors import InputError
 from cortexclip.models.ridge import fit_ridge
 from cortexclip.protocols import make_split

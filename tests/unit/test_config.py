@@ -113,7 +113,7 @@ def test_a_dataset_can_be_added_by_an_override(tmp_path):
     (tmp_path / "d/mine.mat").touch()
     entry = {
         **{key: "x" for key in ("title", "modality", "source", "licence", "citation", "how")},
-        **{"reader": "cortexclip.data.mat", "notes": [], "file": "mine.mat"},
+        **{"reader": "cortexclip.data.arrays", "notes": [], "file": "mine.mat"},
         **{"pixel_order": "row-major", "labels": "none"},
     }
     changes = {"datasets": ["mine"], "data_dir": "d", "overrides": {"datasets": {"mine": entry}}}
@@ -132,3 +132,17 @@ def test_the_shipped_weights_are_named_from_the_working_folder(monkeypatch):
     settings = encoder_settings(entry, ROOT)
     assert settings["weights"] == "local-dir:resources/glyphclip"
     assert settings["sha256"] == entry["sha256"]
+
+
+def test_a_dataset_is_available_with_all_its_files_or_folders_only(tmp_path):
+    entry = {
+        **{key: "x" for key in ("title", "modality", "source", "licence", "citation", "how")},
+        **{"reader": "my_reader", "notes": [], "file": "raw", "companions": {"digits": "digits.csv"}},
+        **{"labels": "class", "settings": {"anything": 1}},
+    }
+    settings = DEFAULT | {"datasets": ["simulated", "raw"], "overrides": {"datasets": {"raw": entry}}}
+    assert load(settings, ROOT).unavailable["raw"] == "raw, digits.csv are not there. x"
+    (tmp_path / "resources/data/raw").mkdir(parents=True)
+    assert load(settings, ROOT).unavailable["raw"] == "digits.csv is not there. x"
+    (tmp_path / "resources/data/digits.csv").touch()
+    assert list(load(settings, ROOT).datasets) == ["simulated", "raw"]

@@ -9,7 +9,7 @@ import yaml
 
 ENTRY = {
     **{key: "mine" for key in ("title", "modality", "source", "licence", "citation")},
-    **{"reader": "cortexclip.data.mat", "notes": [], "file": "mine.mat", "how": "Ask me."},
+    **{"reader": "cortexclip.data.arrays", "notes": [], "file": "mine.mat", "how": "Ask me."},
     **{"pixel_order": "row-major", "labels": "none"},
 }
 CONFIG = {

@@ -98,8 +98,10 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
     unavailable: dict[str, str] = {}
     for kind, folder_name in (("datasets", "data"), ("encoders", "weights")):
         for name, entry in list(chosen[kind].items()):
-            if "file" in entry and locate(entry["file"], folder_name, data_dir) is None:
-                unavailable[name] = f"{entry['file']} is not there. {entry['how']}"
+            missing = [file for file in files_of(entry) if locate(file, folder_name, data_dir) is None]
+            if missing:
+                verb = "is" if len(missing) == 1 else "are"
+                unavailable[name] = f"{', '.join(missing)} {verb} not there. {entry['how']}"
                 del chosen[kind][name]
             if "shipped" in entry and not (root / entry["shipped"]).is_dir():
                 raise InputError(f"{root / entry['shipped']}: missing, though it ships with the project. Restore it.")
@@ -218,15 +220,20 @@ def data_folder(settings: Mapping) -> Path | None:
     return Path(named)
 
 
+def files_of(entry: Mapping) -> list[str]:
+    """The files or folders that an entry of datasets.yaml or encoders.yaml needs, relative to the data's folder."""
+    return ([entry["file"]] if "file" in entry else []) + list(entry.get("companions", {}).values())
+
+
 def locate(file: str, kind: str, data_dir: Path | None) -> Path | None:
-    """Where a dataset's file (``kind`` "data") or an encoder's ("weights") is already, or None.
+    """Where a file or folder of a dataset (``kind`` "data") or of an encoder ("weights") is already, or None.
 
     Looked for below resources/<kind> first and then below the data folder (weights: below its weights/).
     """
     places = [Path("resources") / kind / file]
     if data_dir is not None:
         places.append(data_dir / file if kind == "data" else data_dir / "weights" / file)
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in places if place.exists()), None)
 
 
 def encoder_settings(entry: Mapping, root: str | os.PathLike) -> dict:

@@ -25,7 +25,7 @@ def load_function(module: object, function: str, who: str, without: str, expecte
 
 def load_reader(dataset: str, module: object) -> Callable:
     """The function ``read(path, name, entry)`` of the reader module that a dataset's entry names."""
-    expected = "expected a module with a function read(path, name, entry), such as cortexclip.data.mat"
+    expected = "expected a module with a function read(path, name, entry), such as cortexclip.data.arrays"
     return load_function(module, "read", f"dataset '{dataset}': the reader '{module}'", "reads no file", expected)
 
 

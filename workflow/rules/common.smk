@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
-from cortexclip.config import compact, data_folder, encoder_settings, judge_of, load, plan
+from cortexclip.config import compact, data_folder, encoder_settings, files_of, judge_of, load, plan
 from cortexclip.errors import InputError
 from cortexclip.files import sha256, write_if_changed
 from cortexclip.launch import prepare_environment
@@ -47,8 +47,12 @@ def files(kind, names):
     A file that is there is nobody's output, so that no option of Snakemake's can make it delete a user's data.
     """
     entries = CONFIG.datasets if kind == "data" else CONFIG.encoders
-    wanted = {entries[name]["file"]: name for name in names if "file" in entries[name]}
-    return {file: name for file, name in wanted.items() if not os.path.exists(f"resources/{kind}/{file}")}
+    wanted = {file: name for name in names for file in files_of(entries[name])}
+    return {
+        file: name
+        for file, name in wanted.items()
+        if not os.path.exists(f"resources/{kind}/{file}") and not os.path.isdir(f"{DATA_DIR}/{file}")
+    }
 
 
 def scores_of(dataset):
@@ -93,11 +97,14 @@ def of_each_run(path, **parts):
     return paths
 
 
-def fetched(kind, name):
-    """What fetching needs of an entry; a changed note or setting fetches nothing again."""
+def fetched(kind, name, file):
+    """What fetching a file needs of an entry; a changed note or setting fetches nothing again.
+
+    A companion has neither an address nor a checksum of its own: it is copied from the data folder.
+    """
     entry = (CONFIG.datasets if kind == "data" else CONFIG.encoders)[name]
-    keys = ("file", "addresses", "sha256", "how")
-    return compact({kind: {name: {key: entry[key] for key in keys if key in entry}}})
+    keys = ("addresses", "sha256", "how") if file == entry["file"] else ("how",)
+    return compact({kind: {name: {"file": file, **{key: entry[key] for key in keys if key in entry}}}})
 
 
 def training_entry(wildcards):
@@ -111,8 +118,20 @@ def training_entry(wildcards):
 def raw_file(wildcards):
     """The dataset's raw file; by its checksum where that is pinned (then its age does not matter)."""
     entry = CONFIG.datasets[wildcards.dataset]
-    path = f"resources/data/{entry['file']}"
+    path = place_of(entry["file"])
     return ancient(path) if "sha256" in entry else path
+
+
+def place_of(file):
+    """Where a raw file is, or will be once fetched; a folder is read where it lies, and never copied."""
+    if os.path.exists(f"resources/data/{file}") or not os.path.isdir(f"{DATA_DIR}/{file}"):
+        return f"resources/data/{file}"
+    return f"{DATA_DIR}/{file}"
+
+
+def companions_of(wildcards):
+    """Further files that the dataset's reader needs, in the order of its entry."""
+    return [place_of(file) for file in CONFIG.datasets[wildcards.dataset].get("companions", {}).values()]
 
 
 def ingestion_entry(wildcards):

@@ -16,7 +16,7 @@ rule fetch_data:
         runtime=60,
         gpu=0,
     params:
-        entries=lambda wildcards: fetched("data", DATA_FILES[wildcards.file]),
+        entries=lambda wildcards: fetched("data", DATA_FILES[wildcards.file], wildcards.file),
     shell:
         "python -m cortexclip fetch --log {log:q} --strict --entries {params.entries:q}"
 
@@ -38,6 +38,6 @@ rule fetch_weights:
         runtime=60,
         gpu=0,
     params:
-        entries=lambda wildcards: fetched("weights", WEIGHT_FILES[wildcards.file]),
+        entries=lambda wildcards: fetched("weights", WEIGHT_FILES[wildcards.file], wildcards.file),
     shell:
         "python -m cortexclip fetch --log {log:q} --strict --entries {params.entries:q}"

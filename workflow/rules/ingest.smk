@@ -1,7 +1,8 @@
 # Stage: a raw file, or the description of a simulation -> labelled arrays.
 rule ingest:
     input:
-        raw_file,
+        raw=raw_file,
+        companions=companions_of,
     output:
         "results/data/{dataset}.nc",
     log:
@@ -19,10 +20,14 @@ rule ingest:
         gpu=0,
     params:
         entry=ingestion_entry,
+        companions=lambda wildcards, input: [
+            f"--companion={role}={path}"
+            for role, path in zip(CONFIG.datasets[wildcards.dataset].get("companions", {}), input.companions)
+        ],
         code=lambda wildcards: digest("ingest", CONFIG.datasets[wildcards.dataset]["reader"]),
     shell:
         "python -m cortexclip ingest --log {log:q} --threads {threads} --dataset {wildcards.dataset:q}"
-        " --entry {params.entry:q} --input {input:q} --output {output:q}"
+        " --entry {params.entry:q} --input {input.raw:q} {params.companions:q} --output {output:q}"
 
 
 rule simulate:

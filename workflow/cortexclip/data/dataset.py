@@ -17,6 +17,18 @@ The attributes are name, title, source, licence, citation, sha256 (of the source
 simulated (0 or 1) and notes (one sentence a line).
 
 Brain responses are float32: rounding is 6e-8 of a value, a millionth of the noise of any measured response.
+
+A reader makes a dataset from a raw file. It is a module, named by ``reader`` in the dataset's entry of datasets.yaml,
+with one function::
+
+    def read(path, name, entry) -> xarray.Dataset: ...
+
+``path`` is the file or folder, ``name`` the dataset's name and ``entry`` its entry as a mapping: ``settings`` holds
+what the reader itself can be told, ``companions`` the paths, by role, of further files or folders, and ``sha256`` the
+digest of the file that was found. The reader returns ``labelled(brain, stimuli, part, attributes(name, entry) | {"sha256":
+entry.get("sha256")}, ...)`` (:func:`cortexclip.data.entries.attributes`), checks its settings, and raises InputError,
+with one clear sentence, for anything in the file that it cannot use. :mod:`cortexclip.data.arrays` is the reader of
+files of named arrays.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ DATASET_KEYS = (
     "notes",
     "settings",
     "file",
+    "companions",
     "addresses",
     "sha256",
     "how",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from cortexclip.data import dataset
@@ -17,7 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the stage."""
     parser.add_argument("--dataset", required=True, metavar="NAME", help="name of the dataset")
     parser.add_argument("--entry", required=True, metavar="JSON", help="its entry in datasets.yaml, as JSON text")
-    parser.add_argument("--input", required=True, metavar="FILE", help="the raw file")
+    parser.add_argument("--input", required=True, metavar="FILE", help="the raw file, or folder")
+    parser.add_argument(
+        "--companion", action="append", default=[], metavar="ROLE=PATH", help="where a companion of the entry is"
+    )
     parser.add_argument("--output", required=True, metavar="FILE.nc", help="the labelled dataset to write")
 
 
@@ -25,6 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Check the raw file against its sha256, hand it to the reader that its entry names, write the dataset."""
     name = arguments.dataset
     entry = parse_dataset_entry(arguments.entry, name)
+    if "companions" in entry:
+        entry = entry | {"companions": _companions(arguments.companion, entry["companions"], name)}
     reader = load_reader(name, entry.get("reader"))
     path = Path(arguments.input)
     if path.is_file():  # a missing file or a folder is the reader's to report
@@ -43,3 +49,15 @@ def run(arguments: argparse.Namespace) -> int:
     dataset.write(ingested, arguments.output)
     logger.info("%s", dataset.summary(ingested))
     return 0
+
+
+def _companions(options: list[str], wanted: Mapping[str, str], name: str) -> dict[str, str]:
+    """Where each companion of an entry is, from ROLE=PATH."""
+    found = dict(option.split("=", 1) for option in options if "=" in option)
+    for role, file in wanted.items():
+        if role not in found or not Path(found[role]).exists():
+            raise InputError(
+                f"dataset '{name}': its companion '{role}' ({file}) is not there: found "
+                f"{found.get(role, 'no --companion for it')}, expected --companion {role}=PATH."
+            )
+    return {role: found[role] for role in wanted}

@@ -13,7 +13,8 @@ import pytest
 import scipy.io
 import scipy.sparse
 
-from cortexclip.data import dataset, mat, matfile
+from cortexclip.data import arrays as reader
+from cortexclip.data import dataset, matfile
 from cortexclip.errors import InputError
 from cortexclip.files import sha256
 from cortexclip.schema import read_yaml
@@ -22,7 +23,7 @@ from cortexclip.stages import ingest
 CATALOGUE = Path(__file__).parents[2] / "config" / "datasets.yaml"
 ENTRY = {
     "title": "Toy",
-    "reader": "cortexclip.data.mat",
+    "reader": "cortexclip.data.arrays",
     "modality": "fMRI",
     "pixel_order": "row-major",
     "labels": "class",
@@ -43,14 +44,13 @@ def toy_arrays(side=4, n_train=6, n_test=3, n_voxels=10):
     }
 
 
-def run_ingest(path, output, entry=None, name="toy"):
+def run_ingest(path, output, entry=None, name="toy", companions=()):
     """Run the stage as the command line does."""
     parser = argparse.ArgumentParser()
     ingest.add_arguments(parser)
     text = entry if isinstance(entry, str) else json.dumps(ENTRY | (entry or {}))
-    return ingest.run(
-        parser.parse_args(["--dataset", name, "--entry", text, "--input", str(path), "--output", str(output)])
-    )
+    files = [*(f"--companion={companion}" for companion in companions), "--input", str(path), "--output", str(output)]
+    return ingest.run(parser.parse_args(["--dataset", name, "--entry", text, *files]))
 
 
 def save(path, arrays, **options):
@@ -452,6 +452,35 @@ def test_bad_input_is_one_clear_error_and_leaves_nothing(tmp_path, case):
     assert list(folder.iterdir()) == []
 
 
+READER = """
+from pathlib import Path
+import numpy as np
+from cortexclip.data.dataset import labelled
+from cortexclip.data.entries import attributes
+
+def read(path, name, entry):
+    digits = [int(line) for line in Path(entry["companions"]["digits"]).read_text().split()]
+    images = np.stack([np.full((4, 4), digit / 9) for digit in digits])
+    brain = np.full((len(digits), entry["settings"]["features"]), len(list(Path(path).iterdir())))
+    return labelled(brain, images, ["train", "train", "test", "test"], attributes(name, entry), label=digits)
+"""
+
+
+def test_a_reader_of_ones_own_gets_a_folder_companions_and_settings(tmp_path, monkeypatch):
+    (tmp_path / "my_reader.py").write_text(READER)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "raw/session").mkdir(parents=True)
+    (tmp_path / "digits.txt").write_text("0 3 6 9")
+    entry = {"reader": "my_reader", "companions": {"digits": "set/digits.txt"}, "settings": {"features": 7}}
+    with pytest.raises(InputError, match=r"companion 'digits' \(set/digits.txt\) is not there"):
+        run_ingest(tmp_path / "raw", tmp_path / "toy.nc", entry)
+    run_ingest(tmp_path / "raw", tmp_path / "toy.nc", entry, companions=[f"digits={tmp_path}/digits.txt"])
+    read = dataset.read(tmp_path / "toy.nc")
+    assert read["label"].values.tolist() == [0, 3, 6, 9]
+    assert read["brain"].shape == (4, 7)
+    assert read.attrs["sha256"] == ""
+
+
 def test_bad_input_leaves_an_earlier_output_as_it_was(tmp_path):
     changed(stimTest=None)(tmp_path / "toy.mat")
     (tmp_path / "toy.nc").write_text("earlier")
@@ -476,7 +505,7 @@ def test_a_damaged_file_is_refused_or_read_but_never_crashes(tmp_path, version):
             damaged[position] ^= 1 << int(random.integers(8))
         (tmp_path / "toy.mat").write_bytes(damaged)
         try:
-            mat.read(tmp_path / "toy.mat", "toy", ENTRY)
+            reader.read(tmp_path / "toy.mat", "toy", ENTRY)
         except InputError:
             refused += 1
     assert refused > 50
@@ -485,8 +514,8 @@ def test_a_damaged_file_is_refused_or_read_but_never_crashes(tmp_path, version):
 def test_integer_responses_with_as_many_voxels_as_a_square_are_no_images():
     """Only values that could be an image count as swapped, not a square number of voxels."""
     arrays = toy_arrays(n_voxels=16)
-    roles = {role: arrays[name] for role, name in mat.DEFAULT_ARRAYS.items()}
-    made = mat.to_dataset(roles, {"name": "toy"}, pixel_order="row-major", labels="class")
+    roles = {role: arrays[name] for role, name in reader.DEFAULT_ARRAYS.items()}
+    made = reader.to_dataset(roles, {"name": "toy"}, pixel_order="row-major", labels="class")
     assert made.sizes["voxel"] == 16
 
 
