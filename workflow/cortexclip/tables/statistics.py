@@ -29,11 +29,12 @@ from cortexclip.tables.read import SeededScores, mean_over_seeds
 from cortexclip.tables.render import NOT_MEASURED, Table
 
 COMPARED = ["mse", "pixcorr", "ssim", "pairwise_identification"]
-STATISTICS = [
-    *("dataset", "protocol", "metric", "method", "encoder", "reference", "difference", "ci_low", "ci_high"),
+PAIR = [
+    *("metric", "method", "encoder", "reference", "difference", "ci_low", "ci_high"),
     *("effect_size", "p", "p_holm", "p_corrected_t", "n_samples", "n_stimuli", "n_missing", "smallest_p"),
     *("n_comparisons", "conclusion"),
 ]
+STATISTICS = ["dataset", "protocol", *PAIR]
 LEADERS = ["dataset", "protocol", "metric", "method", "encoder", "mean", "leader", "tied"]
 RANKS = [
     *("protocol", "metric", "method", "encoder", "average_rank", "n_datasets", "friedman_p", "critical_difference"),
@@ -87,10 +88,49 @@ def compare(
     method, other = np.where(second == asked, first, second), np.where(second == asked, second, first)
     order = np.lexsort((method, other, other != asked))
     method, other = method[order], other[order]
-    columns = [column for column in STATISTICS if column not in ("dataset", "protocol")]
     if not len(method):
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=PAIR)
+    chosen = other == asked
+    return tested_pairs(
+        scores,
+        metric,
+        method,
+        other,
+        [chosen, np.ones_like(chosen)],
+        optimistic=optimistic,
+        base_seed=base_seed,
+        n_resamples=n_resamples,
+        n_permutations=n_permutations,
+    )
 
+
+def tested_pairs(
+    scores: SeededScores,
+    metric: str,
+    method: np.ndarray,
+    other: np.ndarray,
+    families: Sequence[np.ndarray],
+    *,
+    optimistic: bool = False,
+    base_seed: int = 0,
+    n_resamples: int = 2000,
+    n_permutations: int = 10_000,
+) -> pd.DataFrame:
+    """Differences, intervals and tests of given pairs of methods on one metric of one dataset and protocol.
+
+    Parameters
+    ----------
+    method, other : int arrays of shape (n_pairs,)
+        Positions in ``scores.methods``; ``other`` is the reference.
+    families : list of bool arrays of shape (n_pairs,)
+        Holm corrects a pair together with all of the first family that holds it; each pair is in one at least.
+    optimistic, base_seed, n_resamples, n_permutations : as in `compare`
+
+    Returns
+    -------
+    DataFrame as of `compare`, a row for each pair in the order given
+    """
+    names = [run_name(*each) for each in scores.methods]
     sign = 1 if METRICS[metric].higher_is_better else -1
     means = scores.means()
     differences = means[method] - means[other] if sign > 0 else means[other] - means[method]
@@ -110,10 +150,11 @@ def compare(
     )
     if sign < 0:
         low, high = 0.0 - high, 0.0 - low  # so that no bound is written as -0
-    chosen = other == asked
-    p_holm = np.where(chosen, holm(np.where(chosen, test.p_value, np.nan)), holm(test.p_value))
-    n_made = np.isfinite(test.p_value)
-    n_comparisons = np.where(chosen, (chosen & n_made).sum(), n_made.sum())
+    made = np.isfinite(test.p_value)
+    p_holm, n_comparisons = np.full(len(method), np.nan), np.zeros(len(method), int)
+    for family in reversed(families):
+        p_holm = np.where(family, holm(np.where(family, test.p_value, np.nan)), p_holm)
+        n_comparisons = np.where(family, (family & made).sum(), n_comparisons)
     p_folds = fold_test(differences, scores.folds, len(np.unique(scores.samples)))
     words = [
         conclusion(*row, names[o], optimistic)
@@ -139,7 +180,7 @@ def compare(
             "n_comparisons": n_comparisons,
             "conclusion": words,
         },
-        columns=columns,
+        columns=PAIR,
     )
 
 
