@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cortexclip.ablation import ablations
 from cortexclip.errors import InputError, nearest
 from cortexclip.schema import check, read_yaml
 
@@ -90,6 +91,13 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
                 raise InputError(f"config.yaml: judge: unknown name '{judge}'. {nearest(judge, known)}")
             if judge is not None:  # its features are needed even where no method is trained against it
                 chosen[kind][judge] = known[judge]
+        if kind == "methods":
+            for name, entry in chosen[kind].items():
+                base = entry.get("ablates", name)
+                if base not in known:
+                    raise InputError(
+                        f"config/methods.yaml: {name}: ablates: unknown method '{base}'. {nearest(base, known)}"
+                    )
     for entry in chosen["protocols"].values():  # where the scored samples choose, scores flatter
         entry["optimistic"] = entry["select"] == "scored"
     fits = check_method_settings(chosen["methods"], settings["seeds"])
@@ -167,7 +175,8 @@ def plan(configuration: Configuration) -> dict:
     """What tables and figures need to know of a configuration, as plain values.
 
     Keys: ``datasets``, ``protocols``, ``encoders`` and ``runs`` (by name, in order, with titles and notes), ``cells``
-    (dataset -> runs that apply to it), ``unavailable`` (name -> reason), ``seeds`` and ``judge``.
+    (dataset -> runs that apply to it), ``ablations`` (dataset -> pairs of runs that differ in one part),
+    ``unavailable`` (name -> reason), ``seeds`` and ``judge``.
     """
     datasets = {
         name: {"title": entry["title"], "notes": entry["notes"], "simulated": "file" not in entry}
@@ -190,6 +199,7 @@ def plan(configuration: Configuration) -> dict:
             "fits": run.fits,
             "title": entry["title"],
             "published": entry.get("published"),
+            "ablates": entry.get("ablates"),
             "control": entry.get("control", False),
             "note": entry.get("note", ""),
         }
@@ -199,6 +209,10 @@ def plan(configuration: Configuration) -> dict:
         "encoders": {name: entry["title"] for name, entry in configuration.encoders.items()},
         "runs": runs,
         "cells": configuration.cells,
+        "ablations": {
+            name: ablations(configuration.runs, configuration.methods, cells)
+            for name, cells in configuration.cells.items()
+        },
         "unavailable": configuration.unavailable,
         "seeds": configuration.settings["seeds"],
         "judge": judge_of(configuration.settings),
