@@ -1,11 +1,11 @@
-# Stage: all scores -> which methods differ, which lead, and how they rank over datasets.
+# Stage: all scores -> which methods differ, which lead, how they rank over datasets and what each part is worth.
 rule statistics:
     input:
         plan=PLAN,
         audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
         scores=[scores_of(dataset) for dataset in CONFIG.datasets],
     output:
-        expand("results/tables/statistics.{suffix}", suffix=["csv", "md", "tex"]),
+        expand("results/tables/{table}.{suffix}", table=["statistics", "ablation"], suffix=["csv", "md", "tex"]),
         "results/tables/leaders.csv",
         "results/tables/ranks.csv",
     log:

@@ -508,7 +508,7 @@ def _reference_table(
         body.append(
             [
                 full_title(row.method, row.encoder, plan),
-                _difference(metric, row),
+                difference_text(metric, row),
                 NOT_MEASURED if not np.isfinite(row.effect_size) else f"{row.effect_size:+.2f}",
                 p_text(row.p),
                 p_text(row.p_holm),
@@ -588,7 +588,8 @@ def p_text(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _difference(metric: str, row) -> str:
+def difference_text(metric: str, row) -> str:
+    """A difference with its sign and interval, in the metric's digits; a dash where there is none."""
     if not np.isfinite(row.difference):
         return NOT_MEASURED
     digits = METRICS[metric].decimals

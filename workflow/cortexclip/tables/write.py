@@ -17,15 +17,28 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
 
 
-def write_readable(folder: Path, name: str, title: str, tables: Sequence[Table], plan: Mapping) -> None:
-    """Write tables for reading as Markdown and LaTeX, with what was not available said at the top."""
+NOTHING = "No method of this configuration has anything to show here."
+
+
+def write_readable(
+    folder: Path, name: str, title: str, tables: Sequence[Table], plan: Mapping, nothing: str = NOTHING
+) -> None:
+    """Write tables for reading as Markdown and LaTeX, with what was not available said at the top.
+
+    Without any table ``nothing`` is written, a sentence that says why there is none.
+    """
     absent = [f"{key}: {reason}" for key, reason in plan["unavailable"].items()]
     text = [f"# {title}", ""]
     if absent:
         text += ["Not available, hence not in these tables:", "", *(f"- {line}" for line in absent), ""]
     if not tables:
-        text.append("No method of this configuration has anything to show here.")
+        text.append(nothing)
     write_text(folder / f"{name}.md", "\n".join(text) + "\n" + "\n".join(markdown(table) for table in tables))
     remarks = [f"% Not available: {' '.join(line.split())}" for line in absent]
-    head = ["% Made by cortexclip. Needs the packages booktabs and graphicx.", *remarks, ""]
+    head = [
+        "% Made by cortexclip. Needs the packages booktabs and graphicx.",
+        *remarks,
+        *([] if tables else [f"% {nothing}"]),
+        "",
+    ]
     write_text(folder / f"{name}.tex", "\n".join(head) + "\n" + "\n".join(latex(table) for table in tables))

@@ -1,0 +1,183 @@
+"""What one part of a method is worth: each variant against its plain method, each embedding space against a plain one.
+
+Which runs are compared is the plan's (`cortexclip.ablation`); the tests are those of all pairs of methods
+(`cortexclip.tables.statistics`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from cortexclip.ablation import ENCODER
+from cortexclip.evaluation.metrics import METRICS
+from cortexclip.tables.audit import notes_for
+from cortexclip.tables.read import SeededScores
+from cortexclip.tables.render import NOT_MEASURED, Table
+from cortexclip.tables.statistics import COMPARED, PAIR, difference_text, full_title, p_text, run_name, tested_pairs
+
+ABLATION = ["dataset", "protocol", "kind", *PAIR]
+ABLATED = [*COMPARED, "mrr_test"]
+NOTHING = (
+    "No method of this configuration is a variant of another one in it (key ablates of methods.yaml), and none runs in "
+    "more than one embedding space, so there is no part whose worth could be told."
+)
+
+
+def ablated(
+    scores: SeededScores,
+    metric: str,
+    pairs: Sequence[Mapping[str, str]],
+    **options: object,
+) -> pd.DataFrame:
+    """Variants against what they vary, on one metric of one dataset and protocol; all corrected together by Holm.
+
+    Parameters
+    ----------
+    pairs : see `cortexclip.ablation.ablations`; those without a score of the metric on both sides are left out
+    options : passed on to `cortexclip.tables.statistics.tested_pairs`
+
+    Returns
+    -------
+    DataFrame with the columns `ABLATION` but dataset and protocol
+    """
+    place = {run_name(*method): number for number, method in enumerate(scores.methods)}
+    known = [pair for pair in pairs if pair["run"] in place and pair["reference"] in place]
+    columns = ["kind", *PAIR]
+    if not known:
+        return pd.DataFrame(columns=columns)
+    variant = np.array([place[pair["run"]] for pair in known])
+    plain = np.array([place[pair["reference"]] for pair in known])
+    table = tested_pairs(scores, metric, variant, plain, [np.ones(len(known), bool)], **options)
+    return table.assign(kind=[pair["kind"] for pair in known])[columns]
+
+
+def ablation_tables(table: pd.DataFrame, plan: Mapping, audits: Mapping[str, Mapping]) -> list[Table]:
+    """Tables to read: the mean squared error of every variant over all datasets and protocols, then each of these.
+
+    Parameters
+    ----------
+    table : DataFrame with the columns `ABLATION`
+    audits : dataset -> its audit, whose findings stand below its tables
+    """
+    if table.empty:
+        return []
+    return [_overview(table[table.metric == "mse"], plan), *_details(table, plan, audits)]
+
+
+def absent_references(plan: Mapping) -> list[str]:
+    """A sentence for each variant whose plain method the configuration does not run."""
+    here = {run["method"] for run in plan["runs"].values()}
+    missing = {
+        run["title"]: run["ablates"] for run in plan["runs"].values() if run["ablates"] and run["ablates"] not in here
+    }
+    return [f"{title} is a variant of {base}, which was not run here." for title, base in missing.items()]
+
+
+def _overview(rows: pd.DataFrame, plan: Mapping) -> Table:
+    places = list(dict.fromkeys(zip(rows.dataset, rows.protocol, strict=True)))
+    cells = {(r.method, r.encoder, r.reference, r.dataset, r.protocol): r for r in rows.itertuples(index=False)}
+    pairs = sorted({key[:3] for key in cells}, key=lambda pair: _order(pair, plan))
+    body, strong = [], set()
+    for method, encoder, reference in pairs:
+        line = [full_title(method, encoder, plan), _reference_title(reference, plan)]
+        for place in places:
+            cell = cells.get((method, encoder, reference, *place))
+            if cell is not None and _told(cell):
+                strong.add((len(body), len(line)))
+            line.append(_cell("mse", cell))
+        body.append(line)
+    caution = "Optimistic protocols choose on the scored samples: what helps there need not help."
+    optimistic = any(plan["protocols"][protocol]["optimistic"] for _, protocol in places)
+    return Table(
+        title="What each part is worth in mean squared error",
+        label="ablation-overview",
+        columns=["Variant", "Against", *(_place_title(dataset, protocol, plan) for dataset, protocol in places)],
+        rows=body,
+        notes=[
+            *_how_to_read(),
+            *(
+                ["Optimistic protocols choose on the scored samples: what helps there need not help."]
+                if optimistic
+                else []
+            ),
+            *absent_references(plan),
+        ],
+        strong=frozenset(strong),
+    )
+
+
+def _details(table: pd.DataFrame, plan: Mapping, audits: Mapping[str, Mapping]) -> Iterator[Table]:
+    for (dataset, protocol), rows in table.groupby(["dataset", "protocol"], sort=False):
+        metrics = list(dict.fromkeys(rows.metric))
+        cells = {(r.method, r.encoder, r.reference, r.metric): r for r in rows.itertuples(index=False)}
+        body, strong = [], set()
+        for method, encoder, reference in dict.fromkeys(key[:3] for key in cells):
+            line = [full_title(method, encoder, plan), _reference_title(reference, plan)]
+            for metric in metrics:
+                cell = cells.get((method, encoder, reference, metric))
+                if cell is not None and _told(cell):
+                    strong.add((len(body), len(line)))
+                line.append(_cell(metric, cell))
+            body.append(line)
+        kind = plan["protocols"][protocol]
+        tested = rows[np.isfinite(rows.p_holm)]
+        stimuli, comparisons = int(rows.n_stimuli.max()), int(rows.n_comparisons.max())
+        powerless = len(tested) and (tested.smallest_p * tested.n_comparisons).min() >= 0.05
+        notes = [
+            *_how_to_read(),
+            f"{int(rows.n_samples.max())} samples of {stimuli} stimuli, up to {comparisons} comparisons a column."
+            + (" With so few stimuli no corrected p below 0.05 is possible." if powerless else ""),
+        ]
+        if (rows.kind == ENCODER).any():
+            notes.append("Embedding spaces are held against one that no network learned, where the method has one.")
+        if kind["optimistic"]:
+            notes.append(kind["note"])
+        yield Table(
+            title=f"What each part is worth: {_place_title(dataset, protocol, plan)}",
+            label=f"ablation-{dataset}-{protocol}",
+            columns=["Variant", "Against", *(METRICS[metric].label for metric in metrics)],
+            rows=body,
+            notes=[*notes, *notes_for(audits[dataset], protocol), *plan["datasets"][dataset]["notes"]],
+            strong=frozenset(strong),
+        )
+
+
+def _how_to_read() -> list[str]:
+    return [
+        "Mean difference from the plain method on the same folds and samples, means over as many seeds; positive is "
+        "better, whichever way the metric runs [95 % bootstrap interval over stimuli and seeds], in parentheses the p "
+        "of the paired permutation test, corrected by Holm for all comparisons of a dataset, protocol and metric.",
+        "Bold: told apart, by the test over folds too where there are folds enough. That no difference is shown does "
+        "not mean that there is none. All columns of the tests are in ablation.csv.",
+    ]
+
+
+def _order(pair: tuple[str, str, str], plan: Mapping) -> int:
+    """Place of a pair in the order of the plan."""
+    for number, found in enumerate(found for pairs in plan["ablations"].values() for found in pairs):
+        if (found["run"], found["reference"]) == (run_name(*pair[:2]), pair[2]):
+            return number
+    raise KeyError(pair)
+
+
+def _told(row) -> bool:
+    return row.conclusion.startswith(("better", "worse"))
+
+
+def _cell(metric: str, row) -> str:
+    if row is None or not np.isfinite(row.difference):
+        return NOT_MEASURED
+    return f"{difference_text(metric, row)} ({p_text(row.p_holm)})"
+
+
+def _reference_title(reference: str, plan: Mapping) -> str:
+    run = plan["runs"][reference]
+    return full_title(run["method"], run["encoder"], plan)
+
+
+def _place_title(dataset: str, protocol: str, plan: Mapping) -> str:
+    kind = plan["protocols"][protocol]
+    return f"{plan['datasets'][dataset]['title']}, {kind['title']}" + (" (optimistic)" if kind["optimistic"] else "")
