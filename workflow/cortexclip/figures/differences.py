@@ -19,6 +19,12 @@ HIDDEN = 0.05
 """Share of a panel's range below which an interval would hide behind its marker; then the scale is the root's."""
 
 
+HOW_TO_READ = (
+    "Filled or open says what the permutation test, corrected for all comparisons of the column, tells apart; an "
+    "interval is not corrected. That no difference is shown does not mean that there is none."
+)
+
+
 @dataclass(frozen=True)
 class Difference:
     """What the tests say of one method and the reference.
@@ -66,6 +72,19 @@ def draw_differences(
     """
     page = Page()
     page.header(f"Differences from {reference}", about)
+    write_keys(page, columns, reference)
+    draw_columns(page, Rows.of(looks, dots(4.4)), looks, columns)
+    page.caption(
+        f"Mean difference from {reference} on the same trials, with its 95 % bootstrap interval over stimuli and "
+        f"seeds. {HOW_TO_READ}",
+        *remarks,
+        *about.notes,
+    )
+    return page.finish()
+
+
+def write_keys(page: Page, columns: Sequence[Column], reference: str) -> None:
+    """Add the legend of what filled and open markers say, and of the line at zero."""
     verdicts = {cell.verdict for column in columns for cell in column.cells if cell is not None}
     keys = {
         "shown": "Told from it: Holm's corrected p below 0.05",
@@ -81,7 +100,10 @@ def draw_differences(
         + [(f"Zero: equal to {reference}", {"color": INK, "marker": "|", "markersize": 8, "linestyle": "none"})]
     )
     page.skip(1)
-    rows = Rows.of(looks, dots(4.4))
+
+
+def draw_columns(page: Page, rows: Rows, looks: Sequence[Look | None], columns: Sequence[Column]) -> None:
+    """Add a forest plot for each column beside the names of the rows; a row without a look holds no difference."""
     left, between, tests = page.margin + rows.width, dots(5), dots(12)
     width = (page.width - page.margin - left - (len(columns) - 1) * between) // len(columns) - tests
     defined = [any(cell is not None and math.isfinite(cell.estimate) for cell in column.cells) for column in columns]
@@ -110,14 +132,6 @@ def draw_differences(
         else:
             say(page, x, top, width + tests, rows.height, column.undefined)
     page.y = top + rows.height + room_below() + more * line_height(NORMAL)
-    page.caption(
-        f"Mean difference from {reference} on the same trials, with its 95 % bootstrap interval over stimuli and "
-        "seeds. Filled or open says what the permutation test, corrected for all comparisons of the column, tells "
-        "apart; an interval is not corrected. That no difference is shown does not mean that there is none.",
-        *remarks,
-        *about.notes,
-    )
-    return page.finish()
 
 
 def _style(colour: str, marker: str, verdict: str) -> dict:
@@ -132,7 +146,7 @@ def _style(colour: str, marker: str, verdict: str) -> dict:
     }
 
 
-def _forest(axes: Axes, rows: Rows, looks: Sequence[Look], cells: Sequence[Difference | None]) -> str:
+def _forest(axes: Axes, rows: Rows, looks: Sequence[Look | None], cells: Sequence[Difference | None]) -> str:
     """Draw one column; returns what its axis has to say of its scale."""
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
     drawn, widths = [], []

@@ -98,11 +98,7 @@ def _overview(rows: pd.DataFrame, plan: Mapping) -> Table:
         rows=body,
         notes=[
             *_how_to_read(),
-            *(
-                ["Optimistic protocols choose on the scored samples: what helps there need not help."]
-                if optimistic
-                else []
-            ),
+            *([caution] if optimistic else []),
             *absent_references(plan),
         ],
         strong=frozenset(strong),
