@@ -30,13 +30,7 @@ rule all:
         rules.overview.output,
         rules.critical_difference.output,
         expand(rules.evaluation_figures.output, dataset=CONFIG.datasets),
-        expand(
-            "results/figures/{figure}.{protocol}.{dataset}.{suffix}",
-            figure=FIGURES,
-            protocol=CONFIG.protocols,
-            dataset=CONFIG.datasets,
-            suffix=SUFFIXES,
-        ),
+        of_each_cell("results/figures/{figure}.{protocol}.{dataset}.{suffix}", figure=FIGURES, suffix=SUFFIXES),
 
 
 onstart:

@@ -21,8 +21,8 @@ from cortexclip.audit.brain import (
 )
 from cortexclip.audit.finding import SEVERITIES, Finding, some
 from cortexclip.audit.labels import _nearest_mean_accuracy, check_classes, check_labels
-from cortexclip.audit.signal import PENALTIES, _ridge_maps, check_signal, signal_test
-from cortexclip.audit.splits import check_folds, check_grouping, check_selection
+from cortexclip.audit.signal import PENALTIES, _ridge_maps, check_signal, check_signal_nearest, signal_test
+from cortexclip.audit.splits import check_folds, check_grouping, check_selection, held_out
 from cortexclip.audit.stimuli import (
     Fold,
     check_blank_images,
@@ -557,3 +557,44 @@ def test_what_is_known_of_the_measured_data_is_found(measured):
             assert "coincide in kind" in of(audit, protocol, "grouping")["message"]
             assert any("coincide in kind" in note for note in notes_for(audit, protocol))
         assert of(audit, "dataset", "signal")["numbers"]["mse"] == pytest.approx(0.0379, abs=2e-4)
+
+
+def test_data_without_a_split_are_audited_on_images_held_out(clean):
+    without = clean.assign_coords(part=("sample", np.full(clean.sizes["sample"], "none")))
+    audit = audited(without, ["cv10", "unseen"])
+    assert [f for f in audit["findings"] if f["severity"] == "serious" and f["scope"] == "dataset"] == []
+    numbers = of(audit, "dataset", "parts")["numbers"]
+    assert numbers["distinct"] == 24  # a fifth of 120
+    assert of(audit, "dataset", "signal")["numbers"]["distinct_test_images"] == 24
+    checks = {f["check"] for f in audit["findings"] if f["scope"] == "dataset"}
+    assert not checks & {"seen_images", "near_images", "rows_across_parts", "training_repeats", "test_repeats"}
+    assert "repeats" in checks
+
+
+def test_held_out_images_are_held_out_with_all_their_trials(clean):
+    stimulus = clean.stimulus.values
+    chosen = held_out(stimulus, 0)
+    assert not set(stimulus[chosen]) & set(stimulus[~chosen])
+    assert np.count_nonzero(held_out(np.repeat(["a", "b"], 50), 0)) == 20  # too few images: samples
+
+
+def test_nearest_neighbour_finds_planted_responses_and_nothing_in_noise(rng):
+    images = rng.random((60, 4, 4))
+    stimulus = np.array([f"s-{i // 2}" for i in range(60)])
+    images = images[::2].repeat(2, axis=0)
+    test = np.arange(60) % 2 == 1
+    brain = images.reshape(60, -1) + 0.01 * rng.standard_normal((60, 16))
+    found = check_signal_nearest(brain, images, stimulus, test, 0)
+    assert found.numbers["similarity"] == pytest.approx(1)  # the neighbour is the other trial of the same image
+    assert "is beyond chance" in found.message
+    noise = check_signal_nearest(rng.standard_normal((60, 16)), images, stimulus, test, 0)
+    assert "not beyond chance" in noise.message
+
+
+def test_large_data_are_drawn_from_and_both_tests_still_see_the_signal(rng):
+    n = 4000
+    images = (rng.random((n, 3, 3)) > 0.5).astype(float)
+    brain = images.reshape(n, 9) @ rng.standard_normal((9, 20)) + rng.standard_normal((n, 20))
+    finding = check_signal(brain, images, np.arange(n).astype(str), np.arange(n) >= n // 2, 0, 20)
+    assert finding.numbers["training_samples"] == 1000
+    assert finding.severity == "info"

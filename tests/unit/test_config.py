@@ -8,6 +8,7 @@ import pytest
 
 from cortexclip.config import encoder_settings, load, locate, merge, plan, read_yaml
 from cortexclip.errors import InputError
+from cortexclip.plan import protocols_of, without_split
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = read_yaml(ROOT / "config/config.yaml")
@@ -146,3 +147,17 @@ def test_a_dataset_is_available_with_all_its_files_or_folders_only(tmp_path):
     assert load(settings, ROOT).unavailable["raw"] == "digits.csv is not there. x"
     (tmp_path / "resources/data/digits.csv").touch()
     assert list(load(settings, ROOT).datasets) == ["simulated", "raw"]
+
+
+def test_protocols_over_the_sources_split_do_not_apply_to_a_dataset_without_one():
+    datasets = {"simulated": {"parts": "none"}}
+    settings = DEFAULT | {"datasets": ["simulated"], "overrides": {"datasets": datasets}}
+    configuration = load(settings | {"protocols": ["published", "cv10", "cv10_published", "unseen"]}, ROOT)
+    assert configuration.protocols_of == {"simulated": ["cv10", "unseen"]}
+    made = plan(configuration)
+    assert made["not_applicable"] == {"simulated": ["published", "cv10_published"]}
+    assert protocols_of(made, "simulated") == ["cv10", "unseen"]
+    assert "as published, 10-fold, as published need a train/test split" in without_split(made, "simulated")
+    with pytest.raises(InputError, match="no protocol applies to dataset 'simulated', which has no train/test split"):
+        load(settings, ROOT)
+    assert plan(load(DEFAULT, ROOT))["not_applicable"] == {}

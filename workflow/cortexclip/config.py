@@ -42,7 +42,7 @@ class Configuration:
     ``datasets``, ``encoders``, ``protocols`` and ``methods`` map the selected and available names to their entries, in
     the order of the configuration; ``unavailable`` maps the names of selected datasets and encoders that are not there
     to a sentence on why and how to get them; ``runs`` are the methods with their embedding spaces, and ``cells`` says
-    which of them apply to each dataset.
+    which of them apply to each dataset; ``protocols_of`` says which protocols do.
     """
 
     settings: dict
@@ -53,6 +53,7 @@ class Configuration:
     unavailable: dict[str, str]
     runs: dict[str, Run]
     cells: dict[str, list[str]]
+    protocols_of: dict[str, list[str]]
 
 
 def merge(base: Mapping, changes: Mapping) -> dict:
@@ -142,7 +143,21 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
     }
     if empty := [name for name, found in cells.items() if not found]:
         raise InputError(f"config.yaml: no method applies to dataset '{empty[0]}', which has no class labels.")
-    return Configuration(settings=settings, unavailable=unavailable, runs=runs, cells=cells, **chosen)
+    protocols_of = {}
+    for name, dataset in chosen["datasets"].items():
+        protocols_of[name] = [p for p, entry in chosen["protocols"].items() if splits(entry, dataset)]
+        if not protocols_of[name]:
+            raise InputError(
+                f"config.yaml: no protocol applies to dataset '{name}', which has no train/test split (parts: none). "
+                "Add a protocol that cuts all samples into folds, such as cv10 or unseen."
+            )
+    found = {"unavailable": unavailable, "runs": runs, "cells": cells, "protocols_of": protocols_of}
+    return Configuration(settings=settings, **found, **chosen)
+
+
+def splits(protocol: Mapping, dataset: Mapping) -> bool:
+    """Whether a protocol applies to a dataset: one over the source's own parts only where the source has them."""
+    return protocol["over"] == "all" or dataset.get("parts") != "none"
 
 
 def applies(method: Mapping, dataset: Mapping) -> bool:
@@ -176,7 +191,8 @@ def plan(configuration: Configuration) -> dict:
 
     Keys: ``datasets``, ``protocols``, ``encoders`` and ``runs`` (by name, in order, with titles and notes), ``cells``
     (dataset -> runs that apply to it), ``ablations`` (dataset -> pairs of runs that differ in one part),
-    ``unavailable`` (name -> reason), ``seeds`` and ``judge``.
+    ``not_applicable`` (dataset -> protocols that do not apply to it, if any), ``unavailable`` (name -> reason),
+    ``seeds`` and ``judge``.
     """
     datasets = {
         name: {"title": entry["title"], "notes": entry["notes"], "simulated": "file" not in entry}
@@ -212,6 +228,11 @@ def plan(configuration: Configuration) -> dict:
         "ablations": {
             name: ablations(configuration.runs, configuration.methods, cells)
             for name, cells in configuration.cells.items()
+        },
+        "not_applicable": {
+            name: [protocol for protocol in protocols if protocol not in found]
+            for name, found in configuration.protocols_of.items()
+            if len(found) < len(protocols)
         },
         "unavailable": configuration.unavailable,
         "seeds": configuration.settings["seeds"],

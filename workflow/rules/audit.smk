@@ -2,7 +2,7 @@
 rule audit:
     input:
         dataset="results/data/{dataset}.nc",
-        splits=expand("results/splits/{protocol}/{{dataset}}.parquet", protocol=CONFIG.protocols),
+        splits=splits_of,
     output:
         "results/audit/{dataset}.json",
     log:
@@ -17,8 +17,10 @@ rule audit:
         runtime=30,
         gpu=0,
     params:
-        splits=lambda wildcards, input: [f"{name}={file}" for name, file in zip(CONFIG.protocols, input.splits)],
-        protocols=compact(audited_protocols()),
+        splits=lambda wildcards, input: [
+            f"{name}={file}" for name, file in zip(CONFIG.protocols_of[wildcards.dataset], input.splits)
+        ],
+        protocols=audited_protocols,
         base_seed=CONFIG.settings["base_seed"],
         code=digest("audit"),
     shell:

@@ -55,11 +55,29 @@ def files(kind, names):
     }
 
 
+def of_each_cell(path, **parts):
+    """Files of all datasets in each of the protocols that apply to them."""
+    return [
+        file
+        for dataset, protocols in CONFIG.protocols_of.items()
+        for file in expand(path, dataset=dataset, protocol=protocols, **parts)
+    ]
+
+
+def splits_of(wildcards):
+    """The splits of a dataset by all protocols that apply to it."""
+    return expand(
+        "results/splits/{protocol}/{dataset}.parquet",
+        protocol=CONFIG.protocols_of[wildcards.dataset],
+        dataset=wildcards.dataset,
+    )
+
+
 def scores_of(dataset):
     """The score tables of all runs that apply to a dataset, in all protocols."""
     return expand(
         "results/scores/{protocol}/{dataset}/{run}.parquet",
-        protocol=CONFIG.protocols,
+        protocol=CONFIG.protocols_of[dataset],
         dataset=dataset,
         run=CONFIG.cells[dataset],
     )
@@ -69,12 +87,7 @@ def judged():
     """The identification scores of all datasets and protocols, if an encoder judges reconstructions."""
     if JUDGE is None:
         return []
-    return expand(
-        "results/identification/{judge}/{protocol}/{dataset}.parquet",
-        judge=JUDGE,
-        protocol=CONFIG.protocols,
-        dataset=CONFIG.datasets,
-    )
+    return of_each_cell(f"results/identification/{JUDGE}/{{protocol}}/{{dataset}}.parquet")
 
 
 def judge_settings(wildcards):
@@ -152,12 +165,10 @@ def encoder_option(wildcards):
     return f"--encoder {encoder}" if encoder else ""
 
 
-def audited_protocols():
-    """What the audit needs of the protocols' entries; a changed title or note audits nothing again."""
-    return {
-        name: {key: entry[key] for key in ("over", "group_by") if key in entry}
-        for name, entry in CONFIG.protocols.items()
-    }
+def audited_protocols(wildcards):
+    """What a dataset's audit needs of the protocols' entries; a changed title or note audits nothing again."""
+    entries = {name: CONFIG.protocols[name] for name in CONFIG.protocols_of[wildcards.dataset]}
+    return compact({n: {key: e[key] for key in ("over", "group_by") if key in e} for n, e in entries.items()})
 
 
 def method_of(wildcards):

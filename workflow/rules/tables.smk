@@ -3,7 +3,7 @@ rule tables:
     input:
         plan=PLAN,
         audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
-        splits=expand("results/splits/{protocol}/{dataset}.parquet", protocol=CONFIG.protocols, dataset=CONFIG.datasets),
+        splits=of_each_cell("results/splits/{protocol}/{dataset}.parquet"),
         identification=judged(),
         scores=[scores_of(dataset) for dataset in CONFIG.datasets],
     output:

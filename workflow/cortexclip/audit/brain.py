@@ -127,7 +127,8 @@ def check_duplicated_rows(brain: np.ndarray, test: np.ndarray, stimulus: np.ndar
 
     Returns
     -------
-    A finding on copies within a part, one on copies across parts and one on trials that are constant over voxels.
+    A finding on copies within a part, one on copies across parts (unless no sample is of the test part) and one on
+    trials that are constant over voxels.
     """
     n_train, n_test = int(np.count_nonzero(~test)), int(np.count_nonzero(test))
     within = sum(int(np.count_nonzero(_copies(brain[part]))) for part in (test, ~test))
@@ -175,7 +176,7 @@ def check_duplicated_rows(brain: np.ndarray, test: np.ndarray, stimulus: np.ndar
         "Such a trial holds no measurement." if flat else "As expected.",
         {"constant": flat, "samples": len(brain)},
     )
-    return [first, second, third]
+    return [first, second, third] if n_test else [first, third]
 
 
 def check_scaling(brain: np.ndarray, test: np.ndarray) -> Finding:

@@ -1,4 +1,4 @@
-"""Whether brain responses tell anything about the images: ridge regression against shuffled pairs."""
+"""Whether brain responses tell anything about the images: ridge regression and 1-NN against shuffled pairs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ PENALTIES = np.logspace(-3, 3, 13)
 """Penalties tried, in units of the mean eigenvalue of the Gram matrix of the training responses."""
 ENOUGH_STIMULI = 6
 """Distinct training images from which shuffling them has enough (720) outcomes; with fewer, samples are shuffled."""
+MOST_TRAINING, MOST_TEST = 1000, 500
+"""Of larger parts so many samples are drawn at random, which is enough to see a signal and done in seconds."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,15 @@ def check_signal(
     test: np.ndarray,
     seed: int,
     n_permutations: int = 100,
+    what: str = "test",
 ) -> Finding:
-    """Say whether images can be decoded beyond chance; parameters are those of :func:`signal_test`."""
+    """Say whether images can be decoded beyond chance.
+
+    Parameters are those of :func:`signal_test`; ``what`` is how the part that ``test`` marks is called. Of large parts
+    a random share is used, see ``MOST_TRAINING``.
+    """
+    drawn = drawn_samples(test, seed)
+    brain, images, stimulus, test = brain[drawn], images[drawn], stimulus[drawn], test[drawn]
     result = signal_test(brain, images, stimulus, test, seed, n_permutations)
     n_distinct = len(np.unique(stimulus[test]))
     numbers = {
@@ -136,6 +145,7 @@ def check_signal(
         "mse": result.mse,
         "mse_mean_image": result.mse_mean_image,
         "distinct_test_images": n_distinct,
+        "training_samples": int(np.count_nonzero(~test)),
     }
     measured = (
         f"cosine {result.similarity:.2f} of predicted and true deviation from the mean image, "
@@ -145,7 +155,7 @@ def check_signal(
         return Finding(
             "signal",
             "info",
-            f"The test part can be decoded beyond chance: ridge reaches a {measured}.",
+            f"The {what} part can be decoded beyond chance: ridge reaches a {measured}.",
             "There is something to decode; a method no better than the mean image fails by itself.",
             numbers,
         )
@@ -157,6 +167,61 @@ def check_signal(
         + (f" With {n_distinct} distinct test images only a strong signal would show." if n_distinct < 10 else ""),
         numbers,
     )
+
+
+def check_signal_nearest(
+    brain: np.ndarray,
+    images: np.ndarray,
+    stimulus: np.ndarray,
+    test: np.ndarray,
+    seed: int,
+    n_permutations: int = 100,
+) -> Finding:
+    """Say what 1-NN decodes: the image of the training sample whose responses correlate best; parameters as above.
+
+    It needs no linear relation, but suffers more from noise than ridge. The score is the cosine of :func:`signal_test`;
+    the neighbours stay, and the training images are shuffled as wholes.
+    """
+    drawn = drawn_samples(test, seed)
+    brain, images, stimulus, test = brain[drawn], images[drawn], stimulus[drawn], test[drawn]
+    scaler = fit_scaler(brain[~test])
+    rows = [part - part.mean(axis=1, keepdims=True) for part in (scaler(brain[~test]), scaler(brain[test]))]
+    train, scored = (row / np.maximum(np.linalg.norm(row, axis=1, keepdims=True), 1e-12) for row in rows)
+    nearest = np.argmax(scored @ train.T, axis=1)
+    pixels = images.reshape(len(images), -1).astype(np.float64)
+    mean = pixels[~test].mean(axis=0)
+    true, units = pixels[test] - mean, pixels[~test] - mean
+    _, first, unit = np.unique(stimulus[~test], return_index=True, return_inverse=True)
+    if len(first) < ENOUGH_STIMULI:
+        first = unit = np.arange(np.count_nonzero(~test))
+    product, length = true @ units[first].T, (units[first] ** 2).sum(axis=1)
+    norm = np.sqrt((true**2).sum())
+
+    def similarity(order: np.ndarray) -> float:
+        shown = order[unit[nearest]]
+        both = norm * np.sqrt(length[shown].sum())
+        return float(product[np.arange(len(shown)), shown].sum() / both) if both > 1e-12 else 0.0
+
+    rng = np.random.default_rng(seed)
+    reached = similarity(np.arange(len(first)))
+    chance = np.array([similarity(rng.permutation(len(first))) for _ in range(n_permutations)])
+    p_value = float((1 + np.count_nonzero(chance >= reached)) / (1 + n_permutations))
+    beyond = "beyond chance" if p_value <= ALPHA else "not beyond chance"
+    return Finding(
+        "signal_nearest",
+        "info",
+        f"1-NN, which copies the image of the training sample with the nearest responses, is {beyond}: cosine "
+        f"{reached:.2f}, p = {p_value:.2g} against {n_permutations} permutations.",
+        "What ridge finds decides; 1-NN is stronger only where the relation is not linear.",
+        {"similarity": reached, "chance_95": float(np.quantile(chance, 0.95)), "p_value": p_value},
+    )
+
+
+def drawn_samples(test: np.ndarray, seed: int) -> np.ndarray:
+    """Positions of at most ``MOST_TRAINING`` training and ``MOST_TEST`` test samples, in order."""
+    rng = np.random.default_rng(seed)
+    parts = ((np.flatnonzero(~test), MOST_TRAINING), (np.flatnonzero(test), MOST_TEST))
+    return np.sort(np.concatenate([rng.permutation(part)[:most] if len(part) > most else part for part, most in parts]))
 
 
 def _ridge_maps(train: np.ndarray, test: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

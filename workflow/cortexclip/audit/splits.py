@@ -10,6 +10,36 @@ import pandas as pd
 from cortexclip.audit.finding import Finding, some
 from cortexclip.audit.stimuli import Fold
 
+HELD_OUT = 0.2
+"""Share of the images (or of the samples, where there are too few) that the audit holds out of data without a split."""
+ENOUGH_IMAGES = 10
+
+
+def held_out(stimulus: np.ndarray, seed: int) -> np.ndarray:
+    """A test part for data that come without one, boolean of shape (n_samples,): all trials of some images, at random.
+
+    With fewer than ``ENOUGH_IMAGES`` distinct images, samples are drawn instead, so that their images are seen.
+    """
+    rng = np.random.default_rng(seed)
+    names, unit = np.unique(stimulus, return_inverse=True)
+    if len(names) < ENOUGH_IMAGES:
+        names, unit = unit, np.arange(len(stimulus))
+    chosen = rng.permutation(len(names))[: max(1, round(HELD_OUT * len(names)))]
+    return np.isin(unit, chosen)
+
+
+def check_parts(stimulus: np.ndarray, test: np.ndarray) -> Finding:
+    """That the source gives no split, and which part ``test`` (n_samples,) the audit held out to look for a signal."""
+    distinct = len(np.unique(stimulus[test]))
+    return Finding(
+        "parts",
+        "info",
+        f"The source gives no train/test split; to look for something to decode, {int(test.sum())} of {len(test)} "
+        f"samples ({distinct} distinct image{'' if distinct == 1 else 's'}) were held out at random.",
+        "Protocols over the source's own split do not apply.",
+        {"held_out": int(test.sum()), "samples": len(test), "distinct": distinct},
+    )
+
 
 def folds_of(split: pd.DataFrame) -> list[Fold]:
     """What each fold of a split (columns fold, role, sample) has trained on by the time it scores.

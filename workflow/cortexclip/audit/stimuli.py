@@ -16,6 +16,9 @@ BLANK = 0.01
 FEW = 20
 """Distinct scored images below which a single image decides a noticeable share (5 % or more) of a mean."""
 
+BLOCK = 1024
+"""Images that are correlated at once with all those trained on."""
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -72,10 +75,12 @@ def check_blank_images(images: np.ndarray, stimulus: np.ndarray) -> Finding:
 def check_repeats(stimulus: np.ndarray, test: np.ndarray) -> list[Finding]:
     """How often images repeat within each part.
 
-    ``stimulus`` (n_samples,) is the identity of the image, ``test`` (n_samples,) whether a sample is of the test part.
+    ``stimulus`` (n_samples,) is the identity of the image, ``test`` (n_samples,) whether a sample is of the test part;
+    where no sample is, there are no parts.
     """
     findings = []
-    for check, name, part in (("training_repeats", "training", ~test), ("test_repeats", "test", test)):
+    parts = [("training_repeats", "training ", ~test), ("test_repeats", "test ", test)]
+    for check, name, part in parts if test.any() else [("repeats", "", ~test)]:
         samples = int(part.sum())
         repeats = np.unique(stimulus[part], return_counts=True)[1]
         numbers = {
@@ -85,7 +90,7 @@ def check_repeats(stimulus: np.ndarray, test: np.ndarray) -> list[Finding]:
             "most_repeats": int(repeats.max()),
         }
         if len(repeats) == samples:
-            message = f"Each of the {samples} {name} samples shows another image."
+            message = f"Each of the {samples} {name}samples shows another image."
             findings.append(Finding(check, "info", message, "Samples are different questions.", numbers))
             continue
         least, most = numbers["least_repeats"], numbers["most_repeats"]
@@ -93,10 +98,10 @@ def check_repeats(stimulus: np.ndarray, test: np.ndarray) -> list[Finding]:
             Finding(
                 check,
                 "notable" if 2 * len(repeats) <= samples else "info",
-                f"The {samples} {name} samples show {_count(len(repeats), 'distinct image')}, "
+                f"The {samples} {name}samples show {_count(len(repeats), 'distinct image')}, "
                 f"{f'{least} times' if least == most else f'{least} to {most} times'} each.",
                 "Samples of one image are not independent; intervals have to be over images."
-                if name == "test"
+                if name == "test "
                 else "A decoder learns from as many images, not from as many as there are samples.",
                 numbers,
             )
@@ -156,20 +161,19 @@ def check_near(folds: Sequence[Fold], stimulus: np.ndarray, images: np.ndarray, 
     Parameters are those of :func:`check_seen`; ``images`` has shape (n_samples, y, x). Blank images are near to none.
     """
     first, identity = _distinct(stimulus)
-    correlation = pixel_correlation(images[first])
-    near = correlation > NEAR
-    np.fill_diagonal(near, False)
-    np.fill_diagonal(correlation, np.nan)
+    patterns = _patterns(images[first])
     count, total, closest = 0, 0, -1.0
     for fold in folds:
         trained = np.unique(identity[fold.trained])
-        scored = identity[fold.scored]
-        unseen = scored[~np.isin(scored, trained)]
-        count += int(near[np.ix_(unseen, trained)].any(axis=1).sum())
-        total += len(scored)
-        values = correlation[np.ix_(unseen, trained)]
-        if np.isfinite(values).any():
-            closest = max(closest, float(np.nanmax(values)))
+        scored, times = np.unique(identity[fold.scored], return_counts=True)
+        total += len(fold.scored)
+        unseen = ~np.isin(scored, trained)
+        for start in range(0, int(unseen.sum()), BLOCK):  # all at once would not fit for many images
+            block = slice(start, start + BLOCK)
+            values = patterns[scored[unseen][block]] @ patterns[trained].T
+            near = np.where(np.isfinite(values), values, -1.0).max(axis=1)
+            count += int(times[unseen][block][near > NEAR].sum())
+            closest = max(closest, float(near.max()))
     numbers: dict[str, int | float] = {"samples": count, "of_samples": total}
     if closest > -1:
         numbers["greatest_correlation"] = closest
@@ -187,11 +191,17 @@ def check_near(folds: Sequence[Fold], stimulus: np.ndarray, images: np.ndarray, 
 
 def pixel_correlation(images: np.ndarray) -> np.ndarray:
     """Pearson correlation over pixels between images (n_images, y, x); NaN where an image is constant."""
+    patterns = _patterns(images)
+    return patterns @ patterns.T
+
+
+def _patterns(images: np.ndarray) -> np.ndarray:
+    """Images (n_images, y, x) as rows of mean 0 and length 1, so that products are correlations; NaN if constant."""
     pixels = np.asarray(images, dtype=np.float64).reshape(len(images), -1)
     pixels = pixels - pixels.mean(axis=1, keepdims=True)
     norm = np.sqrt((pixels**2).sum(axis=1))
     norm[norm <= 1e-9] = np.nan
-    return (pixels @ pixels.T) / norm / norm[:, None]
+    return pixels / norm[:, None]
 
 
 def _distinct(stimulus: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -67,7 +67,7 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
     loaded = load_arrays(path, list(names.values()))
     return to_dataset(
         {role: loaded[array] for role, array in names.items()},
-        attributes(name, entry) | {"sha256": entry.get("sha256")},
+        attributes(name, entry),
         pixel_order=entry["pixel_order"],
         labels=entry["labels"],
         where=str(path),

@@ -7,14 +7,16 @@ A dataset is an ``xarray.Dataset``:
 ``stimuli``               (sample, y, x)       float32 in 0..1, upright: y runs down the rows, x along the columns
 ``noise_ceiling``         (voxel)              optional, float32 in 0..1; fraction of a single trial's variance that
                                                the stimulus explains (its root is the greatest possible correlation)
-``part``                  coordinate, sample   "train" or "test": the split that the source distributes
+``part``                  coordinate, sample   "train" or "test": the split that the source distributes; "none"
+                                               throughout if it distributes none
 ``stimulus``              coordinate, sample   identity of the image, see :func:`stimulus_identity`
 ``label``                 coordinate, sample   class of the image, -1 where there is none
 ``session``               coordinate, sample   scanning session, -1 where there is none
+``run``                   coordinate, sample   optional; run within the session, -1 where there is none
 ========================= ==================== =====================================================================
 
 The attributes are name, title, source, licence, citation, sha256 (of the source file, "" if there is none), modality,
-simulated (0 or 1) and notes (one sentence a line).
+images (what was done to the images of the source, "" if nothing), simulated (0 or 1) and notes (one sentence a line).
 
 Brain responses are float32: rounding is 6e-8 of a value, a millionth of the noise of any measured response.
 
@@ -25,10 +27,9 @@ with one function::
 
 ``path`` is the file or folder, ``name`` the dataset's name and ``entry`` its entry as a mapping: ``settings`` holds
 what the reader itself can be told, ``companions`` the paths, by role, of further files or folders, and ``sha256`` the
-digest of the file that was found. The reader returns ``labelled(brain, stimuli, part, attributes(name, entry) | {"sha256":
-entry.get("sha256")}, ...)`` (:func:`cortexclip.data.entries.attributes`), checks its settings, and raises InputError,
-with one clear sentence, for anything in the file that it cannot use. :mod:`cortexclip.data.arrays` is the reader of
-files of named arrays.
+digest of the file that was found. The reader returns ``labelled(brain, stimuli, part, attributes(name, entry), ...)``
+(see :func:`cortexclip.data.entries.attributes`), checks its settings, and raises InputError, with one clear sentence,
+for anything in the file that it cannot use. :mod:`cortexclip.data.arrays` is the reader of files of named arrays.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ from cortexclip.errors import InputError
 from cortexclip.files import atomic_path
 
 PARTS = ("train", "test")
-ATTRIBUTES = ("name", "title", "source", "licence", "citation", "sha256", "modality", "simulated", "notes")
+NO_PARTS = "none"
+ATTRIBUTES = ("name", "title", "source", "licence", "citation", "sha256", "modality", "images", "simulated", "notes")
 MINIMUM_SAMPLES = 2  # a part with one sample has no variance, and no second image to identify it against
 
 
@@ -75,6 +77,7 @@ def labelled(
     *,
     label: np.ndarray | None = None,
     session: np.ndarray | None = None,
+    run: np.ndarray | None = None,
     noise_ceiling: np.ndarray | None = None,
 ) -> xr.Dataset:
     """Give names to the axes of plain arrays, and identities to the stimuli.
@@ -83,9 +86,10 @@ def labelled(
     ----------
     brain : array of shape (n_samples, n_voxels)
     stimuli : array of shape (n_samples, y, x), values in 0..1
-    part : array of shape (n_samples,), "train" or "test"
+    part : array of shape (n_samples,), "train" or "test", or "none" throughout
     attributes : the keys of ``ATTRIBUTES``; a key left out becomes "" (``simulated``: 0)
     label, session : integer arrays of shape (n_samples,), or None for -1 throughout
+    run : integer array of shape (n_samples,), or None for no such coordinate
     noise_ceiling : array of shape (n_voxels,), values in 0..1, or None
 
     Returns
@@ -115,6 +119,8 @@ def labelled(
         "label": ("sample", none if label is None else np.asarray(label, dtype=np.int32)),
         "session": ("sample", none if session is None else np.asarray(session, dtype=np.int32)),
     }
+    if run is not None:
+        coordinates["run"] = ("sample", np.asarray(run, dtype=np.int32))
     try:
         dataset = xr.Dataset(variables, coords=coordinates)
     except ValueError as error:
@@ -151,6 +157,8 @@ def validate(dataset: xr.Dataset, where: str | None = None) -> None:
     }
     if "noise_ceiling" in dataset.variables:
         expected["noise_ceiling"] = (("voxel",), "f4")
+    if "run" in dataset.variables:
+        expected["run"] = (("sample",), "i4")
     for name, (dimensions, kind) in expected.items():
         if name not in dataset.variables:
             raise InputError(f"{where}: has no '{name}'; expected {_listed(expected)}.")
@@ -174,10 +182,13 @@ def validate(dataset: xr.Dataset, where: str | None = None) -> None:
             if low < 0 or high > 1:
                 raise InputError(f"{where}: '{name}' ranges over {low:g}..{high:g}, expected 0..1.")
     parts = dataset.variables["part"].values
-    unknown = sorted(set(parts.tolist()) - set(PARTS))
-    if unknown:
-        raise InputError(f"{where}: 'part' holds {_listed(unknown)}, expected only {_listed(PARTS)}.")
-    for part in PARTS:
+    found = set(parts.tolist())
+    if found != {NO_PARTS} and not found <= set(PARTS):
+        unknown = sorted(found - set(PARTS))
+        raise InputError(
+            f"{where}: 'part' holds {_listed(unknown)}, expected only {_listed(PARTS)}, or '{NO_PARTS}' throughout."
+        )
+    for part in sorted(found) if found == {NO_PARTS} else PARTS:
         found = int(np.count_nonzero(parts == part))
         if found < MINIMUM_SAMPLES:
             raise InputError(
@@ -246,14 +257,25 @@ def read(path: str | os.PathLike) -> xr.Dataset:
     return dataset
 
 
+def has_parts(dataset: xr.Dataset) -> bool:
+    """Whether the source of a dataset distributes a train/test split."""
+    return dataset["part"].values[0] != NO_PARTS
+
+
 def summary(dataset: xr.Dataset) -> str:
     """One line about a dataset: training and test samples, voxels, image size, distinct stimuli."""
     part, stimulus = dataset["part"].values, dataset["stimulus"].values
+    sizes = f"{dataset.sizes['voxel']} voxels, {dataset.sizes['y']}x{dataset.sizes['x']} images"
+    if not has_parts(dataset):
+        return (
+            f"{dataset.attrs['name']}: {len(part)} samples without a train/test split, {sizes}, "
+            f"{len(set(stimulus.tolist()))} distinct stimuli"
+        )
     train, test = set(stimulus[part == "train"].tolist()), set(stimulus[part == "test"].tolist())
     seen = int(np.isin(stimulus[part == "test"], sorted(train)).sum())
     return (
         f"{dataset.attrs['name']}: {np.count_nonzero(part == 'train')} training and {np.count_nonzero(part == 'test')} "
-        f"test samples, {dataset.sizes['voxel']} voxels, {dataset.sizes['y']}x{dataset.sizes['x']} images, "
+        f"test samples, {sizes}, "
         f"{len(train)} distinct training and {len(test)} distinct test stimuli "
         f"({seen} test samples show a training stimulus)"
     )

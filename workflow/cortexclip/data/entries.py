@@ -23,6 +23,7 @@ DATASET_KEYS = (
     "sha256",
     "how",
     "arrays",
+    "parts",
     "pixel_order",
     "labels",
 )
@@ -44,11 +45,12 @@ def parse_dataset_entry(text: str, name: str) -> dict:
 
 
 def attributes(name: str, entry: Mapping[str, object]) -> dict[str, object]:
-    """Attributes of the labelled dataset that an entry states; sha256 and simulated are the reader's to set."""
+    """Attributes of the labelled dataset that an entry states; images and simulated are the reader's to set."""
     texts = {key: " ".join(str(entry.get(key) or "").split()) for key in ("title", "source", "licence", "citation")}
     return {
         "name": name,
         **texts,
         "modality": str(entry.get("modality") or ""),
+        "sha256": str(entry.get("sha256") or ""),
         "notes": "\n".join(" ".join(note.split()) for note in entry.get("notes") or []),
     }

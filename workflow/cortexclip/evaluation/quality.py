@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cortexclip.evaluation.metrics import METRICS
+from cortexclip.plan import protocols_of
 
 REQUIRED = ("mse", "pixcorr", "ssim", "ssim_uniform7", "psnr", "pairwise_identification")
 REQUIRED_OF_EMBEDDINGS = ("top1_test", "top5_test", "top10_test", "top1_all", "gallery_test", "gallery_all")
@@ -31,7 +32,7 @@ def problems(scores: pd.DataFrame, plan: Mapping, scored: Mapping[tuple[str, str
     )
     by_cell = {key: row for key, row in zip(counts.index, counts.itertuples(index=False), strict=True)}
     for dataset, runs in plan["cells"].items():
-        for protocol in plan["protocols"]:
+        for protocol in protocols_of(plan, dataset):
             for name in runs:
                 run = plan["runs"][name]
                 judged = ("clip_identification",) if plan["judge"] is not None else ()

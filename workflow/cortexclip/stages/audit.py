@@ -22,8 +22,8 @@ from cortexclip.audit.brain import (
 )
 from cortexclip.audit.finding import Finding
 from cortexclip.audit.labels import check_classes, check_labels
-from cortexclip.audit.signal import check_signal
-from cortexclip.audit.splits import check_folds, check_grouping, check_selection, folds_of
+from cortexclip.audit.signal import check_signal, check_signal_nearest
+from cortexclip.audit.splits import check_folds, check_grouping, check_parts, check_selection, folds_of, held_out
 from cortexclip.audit.stimuli import (
     Fold,
     check_blank_images,
@@ -98,19 +98,28 @@ def audit_dataset(dataset: xr.Dataset, seed: int) -> list[Finding]:
     """All findings on a labelled dataset by itself; ``seed`` is the base seed of the permutations."""
     brain, images = dataset.brain.values, dataset.stimuli.values
     stimulus, label, test = dataset.stimulus.values, dataset.label.values, dataset.part.values == "test"
+    name = dataset.attrs["name"]
+    held = test if datasets.has_parts(dataset) else held_out(stimulus, derive_seed(seed, name, "audit", "parts"))
     finite = check_finite(brain, images)
     if finite.severity != "info":
         return [finite]  # no other check is defined on such values
-    canonical = [Fold(np.flatnonzero(~test), np.flatnonzero(test))]
-    name = dataset.attrs["name"]
+    signal_seed = derive_seed(seed, name, "audit", "signal")
+    if datasets.has_parts(dataset):
+        canonical = [Fold(np.flatnonzero(~test), np.flatnonzero(test))]
+        of_parts = [
+            check_seen(canonical, stimulus, "test"),
+            check_near(canonical, stimulus, images, "test"),
+            check_sample_size(canonical, stimulus, "test"),
+        ]
+    else:
+        of_parts = [check_parts(stimulus, held)]
     return [
-        check_signal(brain, images, stimulus, test, derive_seed(seed, name, "audit", "signal")),
-        check_seen(canonical, stimulus, "test"),
-        check_near(canonical, stimulus, images, "test"),
+        check_signal(brain, images, stimulus, held, signal_seed, what="test" if held is test else "held-out"),
+        check_signal_nearest(brain, images, stimulus, held, signal_seed),
+        *of_parts,
         *check_duplicated_rows(brain, test, stimulus),
-        check_scaling(brain, test),
+        check_scaling(brain, held),
         check_labels(label, stimulus, images, test, derive_seed(seed, name, "audit", "labels")),
-        check_sample_size(canonical, stimulus, "test"),
         *check_repeats(stimulus, test),
         check_classes(label, test),
         check_constant_voxels(brain[~test]),

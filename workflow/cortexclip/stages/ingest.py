@@ -46,6 +46,11 @@ def run(arguments: argparse.Namespace) -> int:
             )
         entry = entry | {"sha256": found}
     ingested = reader(path, name, entry)
+    if dataset.has_parts(ingested) != (entry.get("parts") != "none"):
+        found, remedy = ("a", "leave out") if dataset.has_parts(ingested) else ("no", "set")
+        raise InputError(
+            f"{path}: has {found} train/test split; {remedy} parts: none in the entry of '{name}'."
+        )
     dataset.write(ingested, arguments.output)
     logger.info("%s", dataset.summary(ingested))
     return 0

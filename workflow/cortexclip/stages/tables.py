@@ -14,6 +14,7 @@ from cortexclip.evaluation.score import combine_scores, weigh
 from cortexclip.evaluation.statistics import summarise
 from cortexclip.files import read_json
 from cortexclip.log import logger
+from cortexclip.plan import protocols_of
 from cortexclip.runs import read_parquet
 from cortexclip.schema import check, read_yaml
 from cortexclip.tables.audit import audit_rows, audit_tables
@@ -39,8 +40,8 @@ def run(arguments: argparse.Namespace) -> None:
     check(published, "published", arguments.published)
     scores = read_scores(Path(arguments.scores), Path(arguments.identification), plan)
     counts = {}
-    for protocol in plan["protocols"]:
-        for dataset in plan["datasets"]:
+    for dataset in plan["datasets"]:
+        for protocol in protocols_of(plan, dataset):
             split = read_parquet(Path(arguments.splits) / protocol / f"{dataset}.parquet")
             counts[dataset, protocol] = int((split.role == "score").sum())
     if wrong := problems(scores, plan, counts):
@@ -62,8 +63,8 @@ def run(arguments: argparse.Namespace) -> None:
 def read_scores(folder: Path, identification: Path, plan: Mapping) -> pd.DataFrame:
     """All scores that the plan implies, as one table."""
     tables = []
-    for protocol in plan["protocols"]:
-        for dataset in plan["datasets"]:
+    for dataset in plan["datasets"]:
+        for protocol in protocols_of(plan, dataset):
             runs = plan["cells"][dataset]
             tables += [read_parquet(folder / protocol / dataset / f"{run}.parquet") for run in runs]
             if plan["judge"] is not None:

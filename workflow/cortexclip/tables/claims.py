@@ -18,6 +18,7 @@ from cortexclip.errors import InputError
 from cortexclip.evaluation.metrics import METRICS, chance_level, mse
 from cortexclip.evaluation.score import NEAREST, combine_scores, weigh
 from cortexclip.evaluation.statistics import summarise
+from cortexclip.plan import protocols_of
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.comparison import interval, number
 from cortexclip.tables.read import read_scores
@@ -161,7 +162,7 @@ def measure(
         runs = [
             n for n in plan["cells"][dataset] if is_control(plan["runs"][n]) or plan["runs"][n]["published"] in names
         ]
-        for protocol in plan["protocols"]:
+        for protocol in protocols_of(plan, dataset):
             if protocol not in protocols or not runs:
                 continue
             tables = [read_scores(folder / protocol / dataset / f"{name}.parquet", metrics) for name in runs]

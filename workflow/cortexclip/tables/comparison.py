@@ -10,6 +10,7 @@ import pandas as pd
 
 from cortexclip.evaluation.metrics import METRICS, chance_level
 from cortexclip.evaluation.score import NEAREST
+from cortexclip.plan import without_split
 from cortexclip.tables.audit import ceiling_of, notes_for
 from cortexclip.tables.render import NOT_MEASURED, Table
 
@@ -94,6 +95,8 @@ def comparison_tables(
             cells = summary[(summary.dataset == dataset) & (summary.protocol == protocol)]
             if len(cells):
                 caveats = [*notes_for(audits[dataset], protocol), *ceiling_of(audits[dataset]), *about["notes"]]
+                if not_run := without_split(plan, dataset):
+                    caveats.append(not_run)
                 tables.append(_comparison_table(cells, dataset, about, protocol, kind, plan, published, caveats))
     return tables
 

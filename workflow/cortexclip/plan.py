@@ -1,0 +1,20 @@
+"""What the plan of a run (results/plan.json, see :func:`cortexclip.config.plan`) says of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def protocols_of(plan: Mapping, dataset: str) -> list[str]:
+    """Protocols that apply to a dataset, in the order of the plan."""
+    without = plan.get("not_applicable", {}).get(dataset, [])
+    return [name for name in plan["protocols"] if name not in without]
+
+
+def without_split(plan: Mapping, dataset: str) -> str:
+    """A sentence on the protocols that do not apply to a dataset, or "" if all do."""
+    titles = [plan["protocols"][name]["title"] for name in plan.get("not_applicable", {}).get(dataset, [])]
+    if not titles:
+        return ""
+    verb = "needs" if len(titles) == 1 else "need"
+    return f"Not applicable: {', '.join(titles)} {verb} a train/test split, which the source does not give."
