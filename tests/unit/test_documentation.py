@@ -140,13 +140,14 @@ def test_every_table_and_figure_of_a_run_stands_in_the_results():
 
 
 def test_columns_of_the_result_tables_are_documented():
+    from cortexclip.tables.ablation import ABLATION
     from cortexclip.tables.audit import AUDIT
     from cortexclip.tables.claims import CLAIMS
     from cortexclip.tables.comparison import COMPARISON, RETRIEVAL
     from cortexclip.tables.statistics import LEADERS, RANKS, STATISTICS
 
     text = (ROOT / "results/README.md").read_text(encoding="utf-8")
-    for columns in (COMPARISON, RETRIEVAL, CLAIMS, STATISTICS, LEADERS, RANKS, AUDIT):
+    for columns in (COMPARISON, RETRIEVAL, CLAIMS, STATISTICS, ABLATION, LEADERS, RANKS, AUDIT):
         assert f"| {', '.join(columns)} |" in text
 
 

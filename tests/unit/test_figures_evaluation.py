@@ -13,12 +13,13 @@ from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.metrics import pairwise_identification
 from cortexclip.evaluation.score import combine_scores, score_predictions
 from cortexclip.evaluation.statistics import groups_not_different, nemenyi_critical_difference, summarise
-from cortexclip.figures import chance, differences, pairs, ranks, rows, style
+from cortexclip.figures import ablation, chance, differences, pairs, ranks, rows, style
 from cortexclip.protocols import make_split
 from cortexclip.runs import write_parquet, write_predictions
 from cortexclip.stages import critical_difference as rank_stage
 from cortexclip.stages import evaluation_figures as stage
 from cortexclip.stages import statistics as statistics_stage
+from cortexclip.tables.ablation import ABLATION
 from cortexclip.tables.read import read_table
 from cortexclip.tables.statistics import RANKS, STATISTICS
 
@@ -45,6 +46,19 @@ def draw_differences(title="Method", methods=4, spread=1.0):
     ]
     looks = [named(number, title) for number in range(methods)]
     return differences.draw_differences(looks, columns, title, ABOUT, [f"{title}: remark."])
+
+
+def draw_ablation(title="Method", methods=4):
+    cells = [
+        differences.Difference(0.01 * n, 0.01 * n - 0.02, 0.01 * n + 0.02, "shown", "0.01") for n in range(methods)
+    ]
+    missing = [None, *cells[1:]]
+    groups = [
+        ablation.Group(f"{title} (plain)", [look(n, title) for n in range(methods)], [cells, missing]),
+        ablation.Group("Other", [look(0, "Variant")], [cells[:1], [None]]),
+    ]
+    metrics = [("MSE", "plain - variant", "Not defined."), ("2-way", "variant - plain", "Not defined.")]
+    return ablation.draw_ablation(groups, metrics, ABOUT, remarks=[title])
 
 
 def draw_pairs(title="Method", methods=4, undefined=("pairwise",)):
@@ -106,6 +120,7 @@ def draw_curves(title="Method", methods=4, protocols=3):
 
 DRAWN = {
     "differences": draw_differences,
+    "ablation": draw_ablation,
     "pairs": draw_pairs,
     "critical_difference": draw_ranks,
     "permutation_null": draw_null,
@@ -265,7 +280,14 @@ def results(tmp_path_factory):
         },
         "encoders": {"space": "Space"},
         "runs": {
-            name: {"method": name.split(".")[0], "encoder": encoder, "title": title, "published": None, "fits": 1}
+            name: {
+                "method": name.split(".")[0],
+                "encoder": encoder,
+                "title": title,
+                "published": None,
+                "fits": 1,
+                "ablates": None,
+            }
             for name, encoder, title in (
                 ("permuted", "none", "Shuffled"),
                 ("ridge", "none", "Ridge"),
@@ -273,6 +295,7 @@ def results(tmp_path_factory):
             )
         },
         "cells": {"toy": ["permuted", "ridge", "net.space"]},
+        "ablations": {"toy": [{"kind": "extension", "run": "net.space", "reference": "ridge"}]},
         "unavailable": {},
         "seeds": 1,
     }
@@ -327,6 +350,7 @@ def drawn(results):
     """Every figure of the toy dataset, by the stem of its name."""
     material = with_plan(results)
     figures = {name: make(material) for name, make in stage.FIGURES.items()}
+    figures |= {f"ablation.{name}": stage.ablation(material, name) for name in PROTOCOLS}
     return figures | {f"differences.{name}": stage.differences(material, name) for name in PROTOCOLS}
 
 
@@ -343,6 +367,7 @@ def with_plan(results, reference="ridge", protocols=None, runs=None):
         plan=plan,
         audit=json.loads((results / "toy.json").read_text()),
         statistics=read_table(results / "tables/statistics.csv", STATISTICS),
+        ablation=read_table(results / "tables/ablation.csv", ABLATION),
         results=results,
         reference=reference,
         resamples=50,
@@ -354,9 +379,10 @@ def test_stage_writes_every_figure(results, tmp_path):
     plan["protocols"] = {"holdout": plan["protocols"]["holdout"]}
     (tmp_path / "plan.json").write_text(json.dumps(plan))
     options = ["--plan", f"{tmp_path}/plan.json", "--dataset", f"{results}/toy.nc", "--audit", f"{results}/toy.json"]
-    options += ["--statistics", f"{results}/tables/statistics.csv", "--results", str(results), "--resamples", "20"]
+    options += ["--statistics", f"{results}/tables/statistics.csv", "--ablation", f"{results}/tables/ablation.csv"]
+    options += ["--results", str(results), "--resamples", "20"]
     call(stage, [*options, "--output", f"{tmp_path}/figures"])
-    names = ["differences.holdout.toy", *(f"{name}.toy" for name in stage.FIGURES)]
+    names = ["differences.holdout.toy", "ablation.holdout.toy", *(f"{name}.toy" for name in stage.FIGURES)]
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         f"{n}.{suffix}" for n in names for suffix in ("png", "pdf")
     }
@@ -453,6 +479,18 @@ def test_a_figure_with_nothing_to_show_says_why(results, name, change, reason):
     figure = stage.FIGURES[name](with_plan(results, **change))
     check_page(figure)
     assert reason in words(figure) and not figure.axes
+
+
+def test_the_ablation_figure_holds_the_tested_differences(results, drawn):
+    table = read_table(results / "tables/ablation.csv", ABLATION)
+    row = table[(table.protocol == "holdout") & (table.metric == "mse")].iloc[0]
+    figure = drawn["ablation.holdout"]
+    assert "Against Ridge:" in words(figure) and "Net" in words(figure)
+    drawn_at = [line.get_xdata()[0] for axes in figure.axes for line in axes.get_lines() if len(line.get_xdata()) == 1]
+    assert any(np.isclose(x, row.difference) for x in drawn_at)
+    material = with_plan(results)
+    material.plan["ablations"]["toy"] = []
+    assert "No two methods" in words(stage.ablation(material, "holdout"))
 
 
 def test_a_reference_that_was_not_run_is_named(results):

@@ -348,8 +348,12 @@ def a_plan(methods, datasets, protocols=("holdout",)):
         "datasets": {d: {"title": d.title(), "notes": [], "simulated": d == "simulated"} for d in datasets},
         "protocols": {p: {"title": p, "optimistic": p == "published", "note": f"About {p}."} for p in protocols},
         "encoders": {},
-        "runs": {m: {"method": m, "encoder": "none", "title": t, "published": None} for m, t in methods.items()},
+        "runs": {
+            m: {"method": m, "encoder": "none", "title": t, "published": None, "ablates": None}
+            for m, t in methods.items()
+        },
         "cells": {d: list(methods) for d in datasets},
+        "ablations": {d: [] for d in datasets},
         "unavailable": {},
         "seeds": 2,
     }
@@ -385,7 +389,8 @@ def test_the_stage_writes_all_tables_twice_the_same(tmp_path):
     plan = a_plan({"ridge": "Ridge", "net": "Net_&|<b>", "knn": "k-NN"}, ["a", "b", "simulated"])
     write_all(tmp_path, plan, {"ridge": 0.5, "net": 0.3, "knn": 0.501})
     files = run_stage(tmp_path, plan)
-    assert sorted(files) == ["leaders.csv", "ranks.csv", "statistics.csv", "statistics.md", "statistics.tex"]
+    tables = [f"{name}.{suffix}" for name in ("ablation", "statistics") for suffix in ("csv", "md", "tex")]
+    assert sorted(files) == sorted([*tables, "leaders.csv", "ranks.csv"])
     assert run_stage(tmp_path, plan) == files
     table = pd.read_csv(tmp_path / "tables/statistics.csv")
     assert list(table.columns) == STATISTICS and len(table) == 3 * 4 * 3

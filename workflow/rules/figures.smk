@@ -61,17 +61,21 @@ rule evaluation_figures:
         dataset="results/data/{dataset}.nc",
         audit="results/audit/{dataset}.json",
         statistics="results/tables/statistics.csv",
-        splits=expand("results/splits/{protocol}/{{dataset}}.parquet", protocol=CONFIG.protocols),
+        ablation="results/tables/ablation.csv",
+        splits=splits_of,
         runs=lambda wildcards: expand(
             "results/runs/{protocol}/{dataset}/{run}/predictions.nc",
-            protocol=CONFIG.protocols,
+            protocol=CONFIG.protocols_of[wildcards.dataset],
             dataset=wildcards.dataset,
             run=CONFIG.cells[wildcards.dataset],
         ),
         scores=lambda wildcards: scores_of(wildcards.dataset),
     output:
         expand(
-            "results/figures/differences.{protocol}.{{dataset}}.{suffix}", protocol=CONFIG.protocols, suffix=SUFFIXES
+            "results/figures/{figure}.{protocol}.{{dataset}}.{suffix}",
+            figure=["differences", *(["ablation"] if any(plan(CONFIG)["ablations"].values()) else [])],
+            protocol=CONFIG.protocols,
+            suffix=SUFFIXES,
         ),
         expand(
             "results/figures/{figure}.{{dataset}}.{suffix}",
@@ -95,7 +99,8 @@ rule evaluation_figures:
         code=digest("evaluation_figures"),
     shell:
         "python -m cortexclip evaluation_figures --log {log:q} --threads {threads} --plan {input.plan:q}"
-        " --dataset {input.dataset:q} --audit {input.audit:q} --statistics {input.statistics:q} --results results"
+        " --dataset {input.dataset:q} --audit {input.audit:q} --statistics {input.statistics:q} --ablation {input.ablation:q}"
+        " --results results"
         " --resamples {params.resamples} --base-seed {params.base_seed} --output results/figures"
 
 

@@ -17,6 +17,7 @@ from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.metrics import METRICS, n_way_identification
 from cortexclip.evaluation.score import NEAREST, combine_scores, mean_over_trials, weigh
 from cortexclip.evaluation.statistics import summarise
+from cortexclip.figures.ablation import Group, draw_ablation
 from cortexclip.figures.chance import Curves, Null, draw_identification_curves, draw_permutation_null
 from cortexclip.figures.differences import Column, Difference, draw_differences
 from cortexclip.figures.pairs import Pair, Side, draw_pairs
@@ -32,7 +33,9 @@ from cortexclip.figures.style import (
 )
 from cortexclip.files import read_json
 from cortexclip.log import logger
+from cortexclip.plan import protocols_of, without_split
 from cortexclip.runs import read_netcdf, read_parquet
+from cortexclip.tables.ablation import ABLATION
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.read import read_scores, read_table
 from cortexclip.tables.statistics import ALPHA, STATISTICS, p_text
@@ -52,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, help="labelled dataset (.nc)")
     parser.add_argument("--audit", required=True, type=read_json, help="the dataset's audit (.json)")
     parser.add_argument("--statistics", required=True, help="the table of tested differences (statistics.csv)")
+    parser.add_argument("--ablation", required=True, help="the table of what each part is worth (ablation.csv)")
     parser.add_argument("--reference", default="ridge", help="run that the others are compared with (%(default)s)")
     parser.add_argument("--results", required=True, help="folder with splits/, runs/ and scores/")
     parser.add_argument("--resamples", type=int, default=2000, help="resamples of the bootstrap")
@@ -65,14 +69,17 @@ def run(arguments: argparse.Namespace) -> None:
         plan=arguments.plan,
         audit=arguments.audit,
         statistics=read_table(arguments.statistics, STATISTICS),
+        ablation=read_table(arguments.ablation, ABLATION),
         results=Path(arguments.results),
         reference=arguments.reference,
         resamples=arguments.resamples,
         base_seed=arguments.base_seed,
     )
     output = Path(arguments.output)
-    for protocol in material.protocols:
+    for protocol in material.plan["protocols"]:
         save(differences(material, protocol), output / f"differences.{protocol}.{material.name}")
+        if any(arguments.plan["ablations"].values()):
+            save(ablation(material, protocol), output / f"ablation.{protocol}.{material.name}")
     for name, make in FIGURES.items():
         save(make(material), output / f"{name}.{material.name}")
         logger.info("evaluation_figures: %s of %s", name, material.name)
@@ -86,6 +93,7 @@ class Material:
     plan: dict
     audit: dict
     statistics: pd.DataFrame
+    ablation: pd.DataFrame
     results: Path
     reference: str = "ridge"
     resamples: int = 2000
@@ -97,11 +105,9 @@ class Material:
 
     @property
     def protocols(self) -> dict[str, str]:
-        """Titles of all protocols by name, those marked that are optimistic."""
-        return {
-            name: kind["title"] + (" (optimistic)" if kind["optimistic"] else "")
-            for name, kind in self.plan["protocols"].items()
-        }
+        """Titles of the protocols that apply by name, those marked that are optimistic."""
+        kinds = {name: self.plan["protocols"][name] for name in protocols_of(self.plan, self.name)}
+        return {name: kind["title"] + (" (optimistic)" if kind["optimistic"] else "") for name, kind in kinds.items()}
 
     @functools.cached_property
     def looks(self) -> dict[str, Look]:
@@ -180,6 +186,8 @@ def _capital(text: str) -> str:
 
 def differences(material: Material, protocol: str) -> Figure:
     about = subject(material.plan, material.name, protocol, notes_for(material.audit, protocol))
+    if protocol not in material.protocols:
+        return draw_words("Differences from a reference", about, without_split(material.plan, material.name))
     if material.reference not in material.looks:
         reason = (
             f"The method {material.reference}, with which the others are compared here, was not run on this dataset."
@@ -211,6 +219,43 @@ def differences(material: Material, protocol: str) -> Figure:
         if len(tested):
             remarks.append(_power(label, tested, material.by_stimulus(protocol)))
     return draw_differences([look_of(material.plan, *method) for method in methods], columns, name, about, remarks)
+
+
+def ablation(material: Material, protocol: str) -> Figure:
+    about = subject(material.plan, material.name, protocol, notes_for(material.audit, protocol))
+    if protocol not in material.protocols:
+        return draw_words("What each part is worth", about, without_split(material.plan, material.name))
+    if not material.plan["ablations"][material.name]:
+        return draw_words("What each part is worth", about, "No two methods that run on this dataset differ in a part.")
+    table = material.ablation
+    table = table[(table.dataset == material.name) & (table.protocol == protocol)]
+    cells = {(row.method, row.encoder, row.reference, row.metric): row for row in table.itertuples(index=False)}
+    variants: dict[str, list[str]] = {}
+    for pair in material.plan["ablations"][material.name]:
+        variants.setdefault(pair["reference"], []).append(pair["run"])
+
+    def difference(run: str, reference: str, metric: str) -> Difference | None:
+        about_run = material.plan["runs"][run]
+        row = cells.get((about_run["method"], about_run["encoder"], reference, metric))
+        return None if row is None else _difference(row)
+
+    groups = [
+        Group(
+            material.looks[reference].label,
+            [material.looks[run] for run in runs],
+            [[difference(run, reference, metric) for run in runs] for metric in SHOWN],
+        )
+        for reference, runs in variants.items()
+    ]
+    metrics, remarks = [], []
+    for metric in SHOWN:
+        order = ("variant", "plain") if METRICS[metric].higher_is_better else ("plain", "variant")
+        axis = " \N{MINUS SIGN} ".join(order)
+        metrics.append((METRICS[metric].label, axis, material.undefined(metric, protocol)))
+        tested = table[(table.metric == metric) & np.isfinite(table.p_holm)]
+        if len(tested):
+            remarks.append(_power(METRICS[metric].label, tested, material.by_stimulus(protocol)))
+    return draw_ablation(groups, metrics, about, remarks)
 
 
 def _readouts(plan: Mapping) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Stage: all scores -> which methods differ, which lead, and how they rank over datasets."""
+"""Stage: all scores -> which methods differ, which lead, how they rank over datasets, what each part is worth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from cortexclip.errors import nearest
 from cortexclip.evaluation.score import weigh
 from cortexclip.files import read_json
 from cortexclip.log import Progress, logger
+from cortexclip.plan import protocols_of
 from cortexclip.seeds import derive_seed
+from cortexclip.tables.ablation import ABLATED, ABLATION, NOTHING, ablated, ablation_tables
 from cortexclip.tables.read import lay_out, read_scores
 from cortexclip.tables.statistics import (
     COMPARED,
@@ -40,32 +42,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     plan, output = arguments.plan, Path(arguments.output)
     audits = {name: read_json(Path(arguments.audits) / f"{name}.json") for name in plan["datasets"]}
-    pairs, leading, powerless = [], [], set()
-    progress = Progress("statistics", len(plan["datasets"]) * len(plan["protocols"]))
+    pairs, leading, parts, powerless = [], [], [], set()
+    progress = Progress("statistics", sum(len(protocols_of(plan, dataset)) for dataset in plan["datasets"]))
     for dataset in plan["datasets"]:
-        for protocol, kind in plan["protocols"].items():
+        for protocol in protocols_of(plan, dataset):
+            kind = plan["protocols"][protocol]
             folder = Path(arguments.scores) / protocol / dataset
-            tables = [weigh(read_scores(folder / f"{name}.parquet", COMPARED), plan) for name in plan["cells"][dataset]]
+            tables = [weigh(read_scores(folder / f"{name}.parquet", ABLATED), plan) for name in plan["cells"][dataset]]
             seed = derive_seed(arguments.base_seed, dataset, protocol)
-            for metric in COMPARED:
+            where = {"dataset": dataset, "protocol": protocol}
+            options = {
+                "optimistic": kind["optimistic"],
+                "base_seed": seed,
+                "n_resamples": arguments.resamples,
+                "n_permutations": arguments.permutations,
+            }
+            for metric in ABLATED:
+                if not any((table.metric == metric).any() for table in tables):
+                    continue  # no method predicts an embedding
                 scores = lay_out(tables, metric)
-                where = {"dataset": dataset, "protocol": protocol}
-                found = compare(
-                    scores,
-                    metric,
-                    reference=arguments.reference,
-                    optimistic=kind["optimistic"],
-                    base_seed=seed,
-                    n_resamples=arguments.resamples,
-                    n_permutations=arguments.permutations,
-                )
-                pairs.append(found.assign(**where))
+                parts.append(ablated(scores, metric, plan["ablations"][dataset], **options).assign(**where))
+                if metric not in COMPARED:
+                    continue
+                pairs.append(compare(scores, metric, reference=arguments.reference, **options).assign(**where))
                 first, decidable = leaders(scores, metric, base_seed=seed, n_permutations=arguments.permutations)
                 leading.append(first.assign(**where))
                 if not decidable:
                     powerless.add((dataset, protocol, metric))
             progress.step(f"{dataset}, {protocol}")
     pairs = pd.concat([table for table in pairs if len(table)] or pairs[:1], ignore_index=True)[STATISTICS]
+    parts = pd.concat([table for table in parts if len(table)] or parts[:1], ignore_index=True)[ABLATION]
     leading = pd.concat(leading, ignore_index=True)[LEADERS]
     ranked = ranks(leading)
     names = {run_name(m, e) for m, e in zip(leading.method, leading.encoder, strict=True)}
@@ -77,4 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
     write_csv(output / "ranks.csv", ranked)
     tables = statistics_tables(pairs, leading, ranked, powerless, plan, audits, arguments.reference)
     write_readable(output, "statistics", "Which methods differ", tables, plan)
-    logger.info("statistics: %d pairs of methods", len(pairs))
+    write_csv(output / "ablation.csv", parts)
+    tables = ablation_tables(parts, plan, audits)
+    write_readable(output, "ablation", "What each part is worth", tables, plan, NOTHING)
+    logger.info("statistics: %d pairs of methods, %d of them a part and its absence", len(pairs), len(parts))
