@@ -13,6 +13,7 @@ from cortexclip.models.contrastive import BrainEncoder, info_nce
 from cortexclip.models.readout import nearest_images, unit_length
 from cortexclip.models.ridge import fit_dual, fit_ridge, penalty_grid
 from cortexclip.models.standardise import fit_scaler
+from cortexclip.training.layers import Dropout, LayerNorm, Linear
 
 
 @pytest.mark.parametrize(("n_samples", "n_features"), [(20, 50), (50, 8)])
@@ -54,25 +55,25 @@ def test_scaling_uses_the_training_samples_and_leaves_constant_voxels_unscaled()
 def test_cccv1_has_the_parameters_of_its_document():
     network = CCCV1(967, 784, 0.06, 0.02, 0.1)
     assert sum(p.numel() for p in network.parameters()) == 3_763_216
-    rates = [m.p for m in network.modules() if isinstance(m, torch.nn.Dropout)]
+    rates = [m.rate for m in network.modules() if isinstance(m, Dropout)]
     assert rates == pytest.approx([0.06, 0.042, 0.03, 0.02])
 
 
 def test_cccv1_computes_what_its_document_says():
     torch.manual_seed(0)
     network = CCCV1(12, 784, 0.06, 0.02, 0.1).eval()
-    brain = torch.randn(4, 12)
-    hidden, linear, norm = brain, torch.nn.Linear, torch.nn.LayerNorm
+    brain = torch.randn(1, 4, 12)
+    hidden, linear, norm = brain, Linear, LayerNorm
     layers = [m for m in network.encoder if isinstance(m, linear | norm)]
     for i in range(0, 6, 2):
         hidden = functional.silu(layers[i + 1](layers[i](hidden)))
-    embedding = functional.normalize(torch.tanh(layers[7](layers[6](hidden))), dim=1)
+    embedding = functional.normalize(torch.tanh(layers[7](layers[6](hidden))), dim=-1)
     first, second = (m for m in network.enhancer.layers if isinstance(m, linear))
-    enhanced = functional.normalize(embedding + 0.1 * torch.tanh(second(functional.silu(first(embedding)))), dim=1)
+    enhanced = functional.normalize(embedding + 0.1 * torch.tanh(second(functional.silu(first(embedding)))), dim=-1)
     decoder = [m for m in network.decoder if isinstance(m, linear | norm)]
     expected = torch.sigmoid(decoder[2](functional.silu(decoder[1](decoder[0](enhanced)))))
     torch.testing.assert_close(network(brain), expected)
-    torch.testing.assert_close(network.embed(brain).norm(dim=1), torch.ones(4))
+    torch.testing.assert_close(network.embed(brain).norm(dim=-1), torch.ones(1, 4))
 
 
 def test_the_brain_encoder_has_the_layers_of_its_source():
@@ -80,28 +81,32 @@ def test_the_brain_encoder_has_the_layers_of_its_source():
     expected = (967 * 2048 + 2048) + 2 * 2048 + (2048 * 1024 + 1024) + 2 * 1024 + (1024 * 512 + 512)
     assert sum(p.numel() for p in network.parameters() if p.requires_grad) == expected
     assert network.temperature.item() == pytest.approx(0.07)
-    torch.testing.assert_close(network.eval()(torch.randn(3, 967)).norm(dim=1), torch.ones(3))
+    torch.testing.assert_close(network.eval()(torch.randn(1, 3, 967)).norm(dim=-1), torch.ones(1, 3))
     assert BrainEncoder(9, 4, (8,), 0.3, 0.07, learn_temperature=True).log_temperature.requires_grad
 
 
 def test_info_nce_is_the_cross_entropy_both_ways_without_duplicates():
     generator = torch.Generator().manual_seed(0)
-    brain, image = (functional.normalize(torch.randn(5, 8, generator=generator), dim=1) for _ in range(2))
-    logits, target = brain @ image.T / 0.07, torch.arange(5)
-    expected = (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
-    torch.testing.assert_close(info_nce(brain, image, torch.eye(5, dtype=torch.bool), torch.tensor(0.07)), expected)
+    brain, image = (functional.normalize(torch.randn(2, 5, 8, generator=generator), dim=-1) for _ in range(2))
+    temperature, same = torch.tensor([0.07, 0.2]), torch.eye(5, dtype=torch.bool).expand(2, -1, -1)
+    losses = info_nce(brain, image, same, temperature)
+    padded = info_nce(brain, image, same, temperature, torch.tensor([[1.0] * 5, [1.0] * 4 + [0.0]]))
+    for member, n in ((0, 5), (1, 5), (1, 4)):
+        logits, target = brain[member, :n] @ image[member, :n].T / temperature[member], torch.arange(n)
+        expected = (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+        torch.testing.assert_close((losses if n == 5 else padded)[member], expected)
 
 
 def test_copies_of_a_stimulus_are_not_negatives_of_each_other():
     """With every sample the same stimulus there is nothing to tell apart: a perfect answer costs only the log of n."""
-    image = functional.normalize(torch.ones(4, 8), dim=1)
-    same = torch.ones(4, 4, dtype=torch.bool)
-    loss = info_nce(image, image, same, torch.tensor(0.07))
-    torch.testing.assert_close(loss, torch.log(torch.tensor(4.0)))
-    pairs = functional.normalize(torch.eye(2, 8).repeat_interleave(2, 0), dim=1)
-    same = torch.eye(2, dtype=torch.bool).repeat_interleave(2, 0).repeat_interleave(2, 1)
-    positives = info_nce(pairs, pairs, same, torch.tensor(0.01))
-    torch.testing.assert_close(positives, torch.log(torch.tensor(2.0)))
+    image = functional.normalize(torch.ones(1, 4, 8), dim=-1)
+    same = torch.ones(1, 4, 4, dtype=torch.bool)
+    loss = info_nce(image, image, same, torch.tensor([0.07]))
+    torch.testing.assert_close(loss, torch.log(torch.tensor([4.0])))
+    pairs = functional.normalize(torch.eye(2, 8).repeat_interleave(2, 0), dim=1)[None]
+    same = torch.eye(2, dtype=torch.bool).repeat_interleave(2, 0).repeat_interleave(2, 1)[None]
+    positives = info_nce(pairs, pairs, same, torch.tensor([0.01]))
+    torch.testing.assert_close(positives, torch.log(torch.tensor([2.0])))
 
 
 def test_the_nearest_image_is_that_of_highest_cosine():

@@ -1,19 +1,27 @@
-"""The training loop: it learns, stops where the selection loss says, and repeats itself bit by bit."""
+"""Stacked training: it learns, each member is as if alone, stops where its selection loss says, repeats itself."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from test_methods import honest_data, make_samples, silent, take
+from scipy import stats
+from test_methods import honest_data, make_samples, silent
+from torch import nn
 
 from cortexclip.methods import cccv1, clip_encoder
-from cortexclip.methods.interface import FitData, make_settings
-from cortexclip.training import loop
+from cortexclip.methods.interface import FitData, Task, make_settings
+from cortexclip.methods.network import fit_tasks
+from cortexclip.models.cccv1 import CCCV1, pixel_mse
+from cortexclip.models.contrastive import BrainEncoder
+from cortexclip.training import layers, noise, stack
+from cortexclip.training.checkpoint import Checkpoints
+from cortexclip.training.optimiser import StackedAdamW
 
-CCCV1 = {
+CCCV1_SETTINGS = {
     "standardise": True,
     "dropout_encoder": 0.0,
     "dropout_decoder": 0.0,
@@ -24,7 +32,7 @@ CCCV1 = {
     "lr": 1e-3,
     "weight_decay": 0.0,
 }
-CLIP = {
+CLIP_SETTINGS = {
     "standardise": True,
     "hidden": [64, 32],
     "dropout": 0.0,
@@ -42,15 +50,209 @@ CLIP = {
 }
 
 
-def settings(**changes) -> loop.TrainingSettings:
-    return loop.TrainingSettings(
-        **{"epochs": 10, "patience": 3, "batch_size": 4, "lr": 0.1, "weight_decay": 0, **changes}
+def settings(**changes) -> stack.TrainingSettings:
+    return stack.TrainingSettings(
+        **{"epochs": 6, "patience": 3, "batch_size": 4, "lr": 1e-2, "weight_decay": 0.01, **changes}
     )
+
+
+def part(n: int, seed: int, n_voxels: int = 7, n_pixels: int = 5) -> dict[str, torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    embedding = rng.normal(size=(n, 4))
+    return {
+        "brain": torch.tensor(rng.normal(size=(n, n_voxels)), dtype=torch.float32),
+        "pixels": torch.tensor(rng.random((n, n_pixels)), dtype=torch.float32),
+        "embedding": torch.tensor(embedding / np.linalg.norm(embedding, axis=1, keepdims=True), dtype=torch.float32),
+        "stimulus": torch.tensor(rng.integers(0, n // 2 + 1, n)),
+    }
+
+
+def double(samples):
+    return {name: value.double() if value.is_floating_point() else value for name, value in samples.items()}
+
+
+class Small(nn.Module):
+    """Every layer there is, in one network."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(
+            layers.Linear(7, 12), layers.BatchNorm(12), nn.ReLU(), layers.Dropout(0.3), layers.LayerNorm(12)
+        )
+        self.attention = layers.MultiHeadAttention(4, 2)
+        self.convolution = layers.Conv2d(1, 2, 3, padding=1)
+        self.last = layers.Linear(24, 5, bias=False)
+
+    def forward(self, x):
+        x = self.first(x).unflatten(-1, (3, 4))
+        x = x + self.attention(x)
+        return self.last(self.convolution(x[:, :, None]).flatten(2))
+
+
+ARCHITECTURES = {
+    "all layers": (Small, pixel_mse),
+    "cccv1": (lambda: CCCV1(7, 5, 0.2, 0.1, 0.1), pixel_mse),
+    "clip_encoder": (
+        lambda: BrainEncoder(7, 4, (16, 8), 0.3, 0.07, True),
+        clip_encoder.contrastive_loss("positives"),
+    ),
+}
+
+
+def jobs(make, **changes) -> list[stack.Member]:
+    """Members that differ in samples, number of samples, seed, rate, decay and how long they train."""
+    selects = [part(5, 90), part(6, 91), part(5, 92), part(5, 93)]
+    trains = [part(14, 1), part(15, 2), part(14, 1), part(16, 4)]
+    rates = [(1e-2, 0.0, 9), (1e-3, 0.1, 7), (3e-3, 0.0, 9), (1e-2, 0.0, 2)]
+    return [
+        stack.Member(make, train, select, settings(lr=lr, weight_decay=decay, epochs=epochs, **changes), seed)
+        for seed, (train, select, (lr, decay, epochs)) in enumerate(zip(trains, selects, rates, strict=True))
+    ]
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("selecting", [True, False])
+def test_a_member_of_a_stack_is_what_it_is_alone(name, selecting):
+    """In double precision: AdamW scales even the rounding of a gradient of zero (a bias before BatchNorm) to a step."""
+    make, loss = ARCHITECTURES[name]
+    members = [
+        replace(m, make=lambda: make().double(), train=double(m.train), select=double(m.select) if selecting else None)
+        for m in jobs(make)
+    ]
+    assert len(stack.chunks(members, 10)) == 1
+    together = stack.train(members, loss, silent, stack.Options(limit=10))
+    for member, result in zip(members, together, strict=True):
+        (alone,) = stack.train([member], loss, silent)
+        assert result.epoch == alone.epoch
+        assert [row["quantity"] for row in result.history] == [row["quantity"] for row in alone.history]
+        np.testing.assert_allclose(
+            [row["value"] for row in result.history], [row["value"] for row in alone.history], rtol=2e-3, atol=1e-5
+        )
+        for key, value in alone.network.state_dict().items():
+            torch.testing.assert_close(result.network.state_dict()[key], value, rtol=1e-2, atol=2e-4)
+
+
+def test_the_stack_equals_a_plain_pytorch_loop():
+    """CCCV1 in PyTorch's own modules, trained sample by sample order with torch.optim.AdamW."""
+    member = stack.Member(lambda: CCCV1(7, 5, 0.0, 0.0, 0.1), part(10, 0), None, settings(epochs=4), 3)
+    (result,) = stack.train([member], pixel_mse, silent)
+
+    torch.manual_seed(3)
+    plain = PlainCCCV1(7, 5)
+    optimiser = torch.optim.AdamW(plain.parameters(), lr=1e-2, weight_decay=0.01)
+    for epoch in range(1, 5):
+        for rows in torch.as_tensor(noise.sample_order(3, epoch, 10)).split([4, 4, 2]):
+            loss = torch.mean((plain(member.train["brain"][rows]) - member.train["pixels"][rows]) ** 2)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            result.network(member.train["brain"][None])[0], plain(member.train["brain"]), rtol=1e-4, atol=1e-4
+        )
+
+
+class PlainCCCV1(nn.Module):
+    def __init__(self, n_voxels, n_pixels):
+        super().__init__()
+
+        def block(a, b):
+            return [nn.Linear(a, b), nn.LayerNorm(b), nn.SiLU()]
+
+        self.encoder = nn.Sequential(
+            *block(n_voxels, 1024),
+            *block(1024, 1024),
+            *block(1024, 512),
+            nn.Linear(512, 512),
+            nn.LayerNorm(512),
+            nn.Tanh(),
+        )
+        self.enhancer = nn.Sequential(nn.Linear(512, 256), nn.SiLU(), nn.Linear(256, 512), nn.Tanh())
+        self.decoder = nn.Sequential(*block(512, 512), nn.Linear(512, n_pixels), nn.Sigmoid())
+
+    def forward(self, x):
+        e = nn.functional.normalize(self.encoder(x), dim=-1)
+        return self.decoder(nn.functional.normalize(e + 0.1 * self.enhancer(e), dim=-1))
+
+
+@pytest.mark.parametrize("kind", ["linear", "layer norm", "batch norm", "convolution", "attention"])
+def test_stacked_layers_equal_pytorchs(kind):
+    torch.manual_seed(0)
+    x = torch.randn(3, 6, 4, 8, 8) if kind == "convolution" else torch.randn(3, 6, 8)
+    if kind == "attention":
+        x = torch.randn(3, 6, 5, 8)
+    makers = {
+        "linear": (lambda: layers.Linear(8, 4), lambda: nn.Linear(8, 4)),
+        "layer norm": (lambda: layers.LayerNorm(8), lambda: nn.LayerNorm(8)),
+        "batch norm": (lambda: layers.BatchNorm(8), lambda: nn.BatchNorm1d(8)),
+        "convolution": (lambda: layers.Conv2d(4, 2, 3, 2, 1), lambda: nn.Conv2d(4, 2, 3, 2, 1)),
+        "attention": (lambda: layers.MultiHeadAttention(8, 2), lambda: nn.MultiheadAttention(8, 2, batch_first=True)),
+    }
+    ours, theirs = makers[kind]
+    members = [ours() for _ in range(3)]
+    for member in members:  # values of their own also where PyTorch starts with ones and zeros
+        for p in member.parameters():
+            p.data = torch.randn_like(p)
+    stacked = layers.stack(members)
+    layers.attach(stacked, layers.Context())
+    got = stacked(x)
+    for i, member in enumerate(members):
+        reference = theirs()
+        state = {k: v[0] for k, v in member.state_dict().items()}
+        if kind == "linear":
+            state["weight"] = state["weight"].T
+        if kind == "attention":
+            state = {
+                "in_proj_weight": torch.cat([state[f"{n}.weight"].T for n in ("query", "key", "value")]),
+                "in_proj_bias": torch.cat([state[f"{n}.bias"] for n in ("query", "key", "value")]),
+                "out_proj.weight": state["out.weight"].T,
+                "out_proj.bias": state["out.bias"],
+            }
+        reference.load_state_dict(state, strict=kind != "batch norm")
+        expected = reference(x[i], x[i], x[i])[0] if kind == "attention" else reference(x[i])
+        torch.testing.assert_close(got[i], expected, rtol=1e-4, atol=1e-5)
+        if kind == "batch norm":
+            torch.testing.assert_close(stacked.running_var[i], reference.running_var)
+            torch.testing.assert_close(stacked.running_mean[i], reference.running_mean)
+
+
+def test_padding_counts_for_nothing_in_batch_norm():
+    torch.manual_seed(0)
+    x = torch.randn(2, 6, 3)
+    norm = layers.stack([layers.BatchNorm(3), layers.BatchNorm(3)])
+    context = layers.Context()
+    context.weight = torch.tensor([[1.0] * 6, [1.0] * 4 + [0.0] * 2])
+    layers.attach(norm, context)
+    reference = nn.BatchNorm1d(3)
+    torch.testing.assert_close(norm(x)[1, :4], reference(x[1, :4]))
+    torch.testing.assert_close(norm.running_var[1], reference.running_var)
+
+
+def test_the_optimiser_is_adamw_for_each_rate_and_decay():
+    torch.manual_seed(0)
+    network = layers.stack([layers.Linear(3, 2, bias=False) for _ in range(3)])
+    rates, decays = [1e-2, 1e-2, 1e-3], [0.1, 0.1, 0.0]
+    plain = [network.weight[i].detach().clone().requires_grad_() for i in range(3)]
+    theirs = [torch.optim.AdamW([p], lr=r, weight_decay=d) for p, r, d in zip(plain, rates, decays, strict=True)]
+    optimiser = StackedAdamW(network, rates, decays)
+    assert optimiser.runs == [(0, 2), (2, 3)]
+    for _ in range(5):
+        x = torch.randn(3, 4, 3)
+        optimiser.begin()
+        optimiser.count()
+        (network(x) ** 2).sum().backward()
+        assert network.weight.grad is None
+        for i in range(3):
+            theirs[i].zero_grad()
+            ((x[i] @ plain[i]) ** 2).sum().backward()
+            theirs[i].step()
+            torch.testing.assert_close(network.weight[i], plain[i])
 
 
 def test_cccv1_overfits_eight_samples():
     samples = make_samples(8)
-    decoder = cccv1.fit(FitData(samples, samples, samples), make_settings(cccv1.Settings, CCCV1, "x"), 0, silent)
+    made = make_settings(cccv1.Settings, CCCV1_SETTINGS, "x")
+    decoder = cccv1.fit(FitData(samples, samples, samples), made, 0, silent)
     error = np.mean((decoder.predict(samples.brain).images - samples.images) ** 2)
     assert error < 0.02 * samples.images.var(axis=0).mean()
 
@@ -58,47 +260,58 @@ def test_cccv1_overfits_eight_samples():
 def test_the_contrastive_encoder_overfits_eight_samples():
     samples = replace(make_samples(8), embedding=np.eye(8, 12))
     data = FitData(samples, samples, samples)
-    decoder = clip_encoder.fit(data, make_settings(clip_encoder.Settings, CLIP, "x"), 0, silent)
+    decoder = clip_encoder.fit(data, make_settings(clip_encoder.Settings, CLIP_SETTINGS, "x"), 0, silent)
     predicted = decoder.predict(samples.brain)
     assert (np.argmax(predicted.embedding @ samples.embedding.T, axis=1) == np.arange(8)).all()
     np.testing.assert_allclose(predicted.nearest, samples.images)
 
 
+class Scalar(nn.Module):
+    """One number per member."""
+
+    def __init__(self):
+        super().__init__()
+        self.value = nn.Parameter(torch.ones(1, 1))
+
+
+def scripted(losses):
+    """A loss that trains the number and answers from a script in evaluation."""
+    answers = iter(losses)
+
+    def loss(network, batch):
+        if network.training:
+            return network.value.sum(1) * batch["brain"].mean((1, 2))
+        return torch.tensor([next(answers)])
+
+    return loss
+
+
 def test_the_epoch_of_least_selection_loss_is_kept():
-    network = torch.nn.Linear(1, 1)
-    seen, losses = [], iter([5.0, 3.0, 4.0, 4.0, 4.0, 1.0])
-
-    def select_loss():
-        seen.append({k: v.clone() for k, v in network.state_dict().items()})
-        return torch.tensor(next(losses))
-
-    training = loop.train_network(
-        network, 8, lambda rows: network(torch.ones(len(rows), 1)).sum() ** 2, select_loss, settings(), 0, silent
-    )
-    assert training.epoch == 2
-    assert len(seen) == 5  # three epochs without an improvement end it
-    torch.testing.assert_close(network.state_dict()["weight"], seen[1]["weight"])
-    assert not network.training
+    member = stack.Member(Scalar, {"brain": torch.ones(8, 1)}, {"brain": torch.ones(2, 1)}, settings(epochs=10), 0)
+    (result,) = stack.train([member], scripted([5.0, 3.0, 4.0, 4.0, 4.0, 1.0]), silent)
+    assert (result.epoch, result.select_loss) == (2, 3.0)
+    assert len([row for row in result.history if row["quantity"] == "select_loss"]) == 5  # patience of three
+    (two,) = stack.train([replace(member, select=None, settings=settings(epochs=2))], scripted([]), silent)
+    torch.testing.assert_close(result.network.value, two.network.value)
+    assert not result.network.training
 
 
 def test_without_a_selection_part_the_last_epoch_is_kept():
-    network = torch.nn.Linear(1, 1)
-    training = loop.train_network(
-        network, 8, lambda rows: network(torch.ones(len(rows), 1)).sum() ** 2, None, settings(epochs=4), 0, silent
-    )
-    assert training.epoch == 4
-    assert {row["quantity"] for row in training.history} == {"train_loss"}
+    member = stack.Member(Scalar, {"brain": torch.ones(8, 1)}, None, settings(epochs=4), 0)
+    (result,) = stack.train([member], scripted([]), silent)
+    assert (result.epoch, result.select_loss) == (4, None)
+    assert {row["quantity"] for row in result.history} == {"train_loss"}
 
 
 def test_each_epoch_visits_every_sample_once_in_a_new_order():
     visited: list[list[int]] = []
-    network = torch.nn.Linear(1, 1)
 
-    def loss(rows):
-        visited.append(rows.tolist())
-        return network(torch.ones(len(rows), 1)).sum()
+    def loss(network, batch):
+        visited.append(batch["brain"].flatten().tolist())
+        return network.value.sum(1)
 
-    loop.train_network(network, 9, loss, None, settings(epochs=2), 0, silent)
+    member = stack.Member(Scalar, {"brain": torch.arange(9.0)[:, None]}, None, settings(epochs=2), 0)
+    stack.train([member], loss, silent)
     first, second = sum(visited[:2], []), sum(visited[2:], [])
     assert [len(batch) for batch in visited] == [4, 5, 4, 5]  # no batch of one, which BatchNorm cannot take
     assert sorted(first) == sorted(second) == list(range(9))
@@ -106,28 +319,131 @@ def test_each_epoch_visits_every_sample_once_in_a_new_order():
 
 
 def test_a_loss_that_is_not_finite_stops_with_a_sentence():
-    network = torch.nn.Linear(1, 1)
+    member = stack.Member(Scalar, {"brain": torch.full((8, 1), torch.nan)}, None, settings(), 0)
     with pytest.raises(FloatingPointError, match="training loss is nan at epoch 1"):
-        loop.train_network(
-            network, 8, lambda rows: network(torch.full((4, 1), torch.nan)).sum(), None, settings(), 0, silent
-        )
+        stack.train([member], scripted([]), silent)
 
 
 def test_initial_weights_follow_from_the_seed():
-    first, second, other = (loop.build(lambda: torch.nn.Linear(3, 3), seed).weight for seed in (1, 1, 2))
+    first, second, other = (stack.build(lambda: layers.Linear(3, 3), seed).weight for seed in (1, 1, 2))
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
 
 
+def test_the_learning_rate_warms_up_and_falls_along_a_half_cosine():
+    schedule = settings(epochs=10, warm_up=2, schedule="cosine")
+    rates = [schedule.rate(step, 5) for step in range(50)]
+    np.testing.assert_allclose(rates[:10], np.arange(1, 11) / 10)
+    np.testing.assert_allclose(rates[10:], 0.5 * (1 + np.cos(np.pi * np.arange(40) / 40)))
+    assert schedule.for_refit(4).rate(15, 5) == rates[15]  # a shorter refit follows the same schedule
+
+
+def test_members_share_a_stack_only_where_they_can():
+    base = jobs(Small)[0]
+    others = [
+        replace(base, kind="other"),
+        replace(base, settings=settings(batch_size=5)),
+        replace(base, train=part(9, 1)),
+        replace(base, select=None),
+        replace(base, settings=settings(warm_up=1)),
+    ]
+    assert all(len(stack.chunks([base, other], 10)) == 2 for other in others)
+    assert [len(c) for c in stack.chunks([base] * 5, 2)] == [2, 2, 1]
+
+
+def test_noise_depends_on_seed_step_and_stream_alone():
+    keys = noise.step_keys(np.array([5, 6]), np.arange(3), 10)
+    alone = noise.step_keys(np.array([6]), np.array([2]), 10)
+    np.testing.assert_array_equal(keys[2, 1], alone[0, 0])
+    both, one = noise.Noise(torch.tensor(keys[2])), noise.Noise(torch.tensor(alone[0]))
+    assert torch.equal(both.bits(9, (2, 4, 3))[1], one.bits(9, (1, 4, 3))[0])
+    seen = {
+        tuple(noise.Noise(torch.tensor(keys[step])).bits(stream, (2, 5))[member].tolist())
+        for step, stream, member in itertools.product(range(3), range(10), range(2))
+    }
+    assert len(seen) == 60
+
+
+def test_noise_is_uniform_normal_and_uncorrelated():
+    keys = noise.step_keys(np.array([1]), np.arange(200), 9)
+    draws = [noise.Noise(torch.tensor(k)) for k in keys]
+    uniform = torch.stack([d.uniform(8, (1, 500)) for d in draws]).numpy()[:, 0]
+    normal = torch.stack([d.normal(0, (1, 500)) for d in draws]).numpy()[:, 0]
+    assert stats.kstest(uniform.ravel(), "uniform").pvalue > 0.001
+    assert stats.kstest(normal.ravel(), "norm").pvalue > 0.001
+    assert abs(np.corrcoef(uniform[:-1].ravel(), uniform[1:].ravel())[0, 1]) < 0.02
+    assert abs(np.corrcoef(uniform[:, :-1].ravel(), uniform[:, 1:].ravel())[0, 1]) < 0.02
+    keep = torch.stack([d.keep(8, (1, 500), 0.2) for d in draws]).float()
+    assert abs(keep.mean().item() - 0.8) < 0.005
+
+
 def test_the_refit_uses_all_samples_for_the_chosen_number_of_epochs():
     data = honest_data()
-    decoder = cccv1.fit(data, make_settings(cccv1.Settings, CCCV1 | {"epochs": 5, "patience": 5}, "x"), 0, silent)
+    made = make_settings(cccv1.Settings, CCCV1_SETTINGS | {"epochs": 5, "patience": 5}, "x")
+    decoder = cccv1.fit(data, made, 0, silent)
     rows = decoder.history()
     chosen = decoder.facts()["epoch"]
     assert max(row["epoch"] for row in rows if row["stage"] == "refit") == chosen
     np.testing.assert_allclose(decoder.scaler.mean, data.final.brain.mean(axis=0))
     published = FitData(data.train, data.select, data.train)
-    decoder = cccv1.fit(published, make_settings(cccv1.Settings, CCCV1 | {"epochs": 5}, "x"), 0, silent)
+    decoder = cccv1.fit(published, made, 0, silent)
     assert {row["stage"] for row in decoder.history()} == {"select"}
     np.testing.assert_allclose(decoder.scaler.mean, data.train.brain.mean(axis=0))
-    assert take(data.final, slice(0, 2)).brain.shape[0] == 2
+
+
+def test_the_selection_part_chooses_the_grid_point():
+    data = honest_data()
+    points = [make_settings(cccv1.Settings, CCCV1_SETTINGS | {"epochs": 4, "lr": lr}, "x") for lr in (1e-9, 1e-3)]
+    for limit in (None, 8):
+        tasks = [Task(0, index, index, lambda: data) for index in range(2)]
+        decoders = [d for _, d in fit_tasks(cccv1.recipe, tasks, points, silent, stack.Options(limit=limit))]
+        for decoder, task in zip(decoders, tasks, strict=True):
+            facts = decoder.facts()
+            assert facts["grid_point"] == 1
+            assert facts["grid"][1] < facts["grid"][0]
+            alone = cccv1.fit(data, points[1], task.seed, silent)
+            np.testing.assert_allclose(
+                decoder.predict(data.final.brain).images, alone.predict(data.final.brain).images, atol=1e-5
+            )
+
+
+@pytest.mark.parametrize("limit", [1, 10])
+@pytest.mark.parametrize("selecting", [True, False])
+def test_an_interrupted_training_goes_on_bit_by_bit(tmp_path, limit, selecting):
+    members = [m if selecting else replace(m, select=None) for m in jobs(Small)]
+    options = stack.Options(limit=limit)
+    expected = stack.train(members, pixel_mse, silent, options)
+
+    class Killed(Exception):
+        pass
+
+    for interruption in range(1, 9):
+        lines = itertools.count()
+
+        def kill(line, interruption=interruption, lines=lines):
+            if "goes on" not in line and next(lines) == interruption:
+                raise Killed
+
+        folder = tmp_path / str(interruption)
+        keeper = Checkpoints(folder, "same", every=0)
+        try:
+            stack.train(members, pixel_mse, kill, replace(options, keeper=keeper), "x")
+        except Killed:
+            assert list(folder.iterdir())
+        got = stack.train(members, pixel_mse, silent, replace(options, keeper=keeper), "x")
+        for a, b in zip(got, expected, strict=True):
+            assert (a.epoch, a.select_loss, a.history) == (b.epoch, b.select_loss, b.history)
+            assert all(torch.equal(v, b.network.state_dict()[k]) for k, v in a.network.state_dict().items())
+
+
+def test_states_of_other_jobs_and_damaged_ones_are_not_used(tmp_path):
+    keeper = Checkpoints(tmp_path, "one")
+    keeper.save("a", {"x": torch.ones(2)}, {"epoch": 3})
+    assert keeper.load("a")[1] == {"epoch": 3}
+    assert Checkpoints(tmp_path, "two").load("a") is None
+    assert keeper.load("b") is None
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(path.read_bytes()[:-3])
+    assert keeper.load("a") is None
+    keeper.close()
+    assert not tmp_path.exists()

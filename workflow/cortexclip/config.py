@@ -172,16 +172,14 @@ def check_method_settings(methods: Mapping[str, dict], seeds: int) -> dict[str, 
     Returns, for each method, how many fits a fold gets (one for each seed, one in all for a method without chance, or
     what the method itself says) and whether these are trainings with seeds of their own.
     """
-    from cortexclip.methods.catalogue import SIZES, load_method, number_of_fits, settings_for
-    from cortexclip.methods.interface import make_settings
+    from cortexclip.methods.catalogue import SIZES, all_settings, load_method, number_of_fits
 
     fits = {}
     for name, entry in methods.items():
         module = load_method(entry["module"])
         for dataset in [*entry.get("by_dataset", {}), ""]:
             for n_samples in [0, *SIZES.values()][:-1]:
-                values = settings_for(entry, dataset, int(n_samples))
-                made = make_settings(module.Settings, values, f"config/methods.yaml: {name}")
+                made = all_settings(entry, dataset, int(n_samples), f"config/methods.yaml: {name}")[0]
         fits[name] = number_of_fits(module, made, seeds), module.STOCHASTIC and not hasattr(module, "fits")
     return fits
 

@@ -21,6 +21,7 @@ def write_predictions(
     *,
     embedding: np.ndarray | None = None,
     nearest: np.ndarray | None = None,
+    draws: np.ndarray | None = None,
     attributes: Mapping[str, str],
 ) -> None:
     """Write what a method predicted for every scored sample.
@@ -32,10 +33,13 @@ def write_predictions(
     fold : array of shape (n_samples,): the fold that it was scored in.
     embedding : array of shape (n_seeds, n_samples, n_features) or None.
     nearest : array like ``images`` or None: the training stimulus of nearest embedding.
+    draws : array of shape (n_draws, n_samples, height, width) or None: images that the first seed drew.
     """
     variables = {"image": (("seed", "sample", "y", "x"), images.astype(np.float32))}
     if nearest is not None:
         variables["nearest"] = (("seed", "sample", "y", "x"), nearest.astype(np.float32))
+    if draws is not None:
+        variables["draws"] = (("draw", "sample", "y", "x"), draws.astype(np.float32))
     if embedding is not None:
         variables["embedding"] = (("seed", "sample", "feature"), embedding.astype(np.float32))
     dataset = xr.Dataset(

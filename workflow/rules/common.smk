@@ -123,7 +123,7 @@ def fetched(kind, name, file):
 def training_entry(wildcards):
     """What a training job needs of its method's entry; a changed title or note retrains nothing."""
     entry = method_of(wildcards)
-    used = {key: entry[key] for key in ("module", "settings", "by_size") if key in entry}
+    used = {key: entry[key] for key in ("module", "settings", "by_size", "grid") if key in entry}
     own = entry.get("by_dataset", {}).get(wildcards.dataset)
     return compact({**used, "by_dataset": {wildcards.dataset: own}} if own else used)
 

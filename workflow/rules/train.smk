@@ -30,11 +30,13 @@ rule train:
         seeds=lambda wildcards: CONFIG.settings["seeds"] if CONFIG.runs[wildcards.run].trained else 1,
         base_seed=CONFIG.settings["base_seed"],
         save_weights=CONFIG.settings["save_weights"],
+        checkpoints="results/checkpoints/{protocol}/{dataset}/{run}",  # no output, so a failed job leaves them
         code=lambda wildcards: digest("train", method_of(wildcards)["module"]),
     shell:
         "python -m cortexclip train --log {log:q} --threads {threads} --dataset {input.dataset:q}"
         " --split {input.split:q} {params.features} --protocol {wildcards.protocol:q} {params.optimistic}"
         " --method {params.method:q} {params.encoder} --entry {params.entry:q}"
         " --seeds {params.seeds} --base-seed {params.base_seed} --save-weights {params.save_weights}"
-        " --code {params.code} --predictions {output.predictions:q} --history {output.history:q}"
+        " --checkpoints {params.checkpoints:q} --code {params.code}"
+        " --predictions {output.predictions:q} --history {output.history:q}"
         " --weights {output.weights:q} --record {output.record:q}"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from types import ModuleType
 
 from cortexclip.errors import InputError
+from cortexclip.methods.interface import make_settings
 
 # The dataset-size rule of the CCCV1 document: each class ends below this number of samples.
 SIZES = {"small": 200, "medium": 800, "large": float("inf")}
@@ -40,3 +42,19 @@ def settings_for(entry: dict, dataset: str, n_samples: int) -> dict:
         **entry.get("by_size", {}).get(size, {}),
         **entry.get("by_dataset", {}).get(dataset, {}),
     }
+
+
+def points_of(entry: dict) -> list[dict]:
+    """The grid of an entry: for each point what it sets; one point that sets nothing where there is no grid."""
+    grid = entry.get("grid", {})
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+
+
+def all_settings(entry: dict, dataset: str, n_samples: int, where: str) -> list:
+    """A method's ``Settings`` for one dataset at every point of its grid; raises InputError as ``make_settings``."""
+    module = load_method(entry["module"])
+    points = points_of(entry)
+    if len(points) > 1 and not hasattr(module, "recipe"):
+        raise InputError(f"{where}: grid: {entry['module']} has no recipe, so it takes no grid. Remove the key.")
+    general = settings_for(entry, dataset, n_samples)
+    return [make_settings(module.Settings, {**general, **point}, where) for point in points]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from cortexclip.methods.interface import FitData, Prediction
@@ -25,37 +24,35 @@ class Settings:
     weight_decay: float
 
 
-def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]):
+def recipe(data: FitData, settings: Settings):
     """Train the network by mean squared pixel error; the selection part chooses the epoch."""
-    from cortexclip.methods.network import NetworkDecoder, fit_network
+    from cortexclip.methods.network import NetworkDecoder, Phase, Recipe, predict_array
     from cortexclip.models.cccv1 import CCCV1, pixel_mse
-    from cortexclip.training.loop import TrainingSettings
+    from cortexclip.training.stack import TrainingSettings
 
-    shape = data.final.images.shape[1:]
-
-    def make() -> CCCV1:
-        return CCCV1(
-            data.final.brain.shape[1],
-            shape[0] * shape[1],
-            settings.dropout_encoder,
-            settings.dropout_decoder,
-            settings.clip_residual_weight,
-        )
-
-    def batch_loss(network, part, rows):
-        return pixel_mse(network(part.brain[rows]), part.pixels[rows])
-
-    fitted = fit_network(
-        data,
-        make,
-        batch_loss,
-        settings.standardise,
-        TrainingSettings(settings.epochs, settings.patience, settings.batch_size, settings.lr, settings.weight_decay),
-        seed,
-        progress,
+    n_voxels, shape = data.final.brain.shape[1], data.final.images.shape[1:]
+    architecture = (settings.dropout_encoder, settings.dropout_decoder, settings.clip_residual_weight)
+    training = TrainingSettings(
+        settings.epochs, settings.patience, settings.batch_size, settings.lr, settings.weight_decay
     )
 
     def read(network, brain) -> Prediction:
-        return Prediction(network(brain).double().cpu().numpy().reshape(-1, *shape))
+        return Prediction(predict_array(network(brain)).reshape(-1, *shape))
 
-    return NetworkDecoder(fitted.network, fitted.scaler, read, {"epoch": fitted.epoch}, fitted.rows, {})
+    def finish(fitted) -> NetworkDecoder:
+        return NetworkDecoder(fitted.network, fitted.scaler, read, {"epoch": fitted.epochs[-1]}, fitted.rows)
+
+    return Recipe(
+        make=lambda: CCCV1(n_voxels, shape[0] * shape[1], *architecture),
+        kind=("cccv1", n_voxels, shape, *architecture),
+        phases=[Phase(pixel_mse, training)],
+        finish=finish,
+        standardise=settings.standardise,
+    )
+
+
+def fit(data: FitData, settings: Settings, seed: int, progress):
+    """One training; see :func:`recipe`."""
+    from cortexclip.methods.network import fit_one
+
+    return fit_one(recipe, data, settings, seed, progress)

@@ -39,72 +39,78 @@ class Settings:
     readout_penalty_count: int
 
 
-def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]):
+def recipe(data: FitData, settings: Settings):
     """Train by symmetric InfoNCE against the stimuli's embeddings; the selection part chooses the epoch.
 
     Images are read from the predicted embedding by a linear map fitted from the training stimuli's own embeddings to
     their pixels, whose penalty is the one of least pixel error on the selection part, and, as a second readout, by the
     training stimulus of nearest embedding.
     """
-    import torch
+    from cortexclip.methods.network import NetworkDecoder, Phase, Recipe, predict_array, voxels
+    from cortexclip.models.contrastive import BrainEncoder
+    from cortexclip.training.stack import TrainingSettings
 
-    from cortexclip.methods.network import NetworkDecoder, fit_network, to_tensor
-    from cortexclip.models.contrastive import BrainEncoder, info_nce
-    from cortexclip.training.loop import TrainingSettings
+    n_voxels, n_features = data.final.brain.shape[1], data.final.embedding.shape[1]
+    architecture = (settings.hidden, settings.dropout)
+    training = TrainingSettings(
+        settings.epochs, settings.patience, settings.batch_size, settings.lr, settings.weight_decay
+    )
 
-    n_features = data.final.embedding.shape[1]
-
-    def make() -> BrainEncoder:
-        return BrainEncoder(
-            data.final.brain.shape[1],
-            n_features,
-            settings.hidden,
-            settings.dropout,
-            settings.temperature,
-            settings.learn_temperature,
+    def finish(fitted) -> NetworkDecoder:
+        selected = predict_array(fitted.selected(voxels(data.select.brain, fitted.selected_scaler)))
+        penalties = penalty_grid(
+            settings.readout_penalty_low, settings.readout_penalty_high, settings.readout_penalty_count
+        )
+        penalty = _choose_penalty(data.train, selected, data.select.pixels, penalties)
+        samples = data.final
+        gallery = samples.distinct()
+        gallery_embedding, gallery_images = samples.embedding[gallery], samples.images[gallery]
+        readout = fit_ridge(
+            unit_length(gallery_embedding), gallery_images.reshape(len(gallery), -1), np.array([penalty])
         )
 
-    def batch_loss(network, part, rows):
-        if settings.duplicates == "positives":
-            same = part.stimulus[rows][:, None] == part.stimulus[rows][None, :]
+        def read(network, brain) -> Prediction:
+            embedding = predict_array(network(brain))
+            images = np.clip(readout.predict(embedding), 0.0, 1.0).reshape(-1, *samples.images.shape[1:])
+            return Prediction(images, embedding, nearest_images(embedding, gallery_embedding, gallery_images))
+
+        arrays = {"readout.coefficients": readout.coefficients, "readout.intercept": readout.intercept}
+        chosen = {"epoch": fitted.epochs[-1], "readout_penalty": penalty}
+        return NetworkDecoder(fitted.network, fitted.scaler, read, chosen, fitted.rows, arrays)
+
+    return Recipe(
+        make=lambda: BrainEncoder(
+            n_voxels, n_features, *architecture, settings.temperature, settings.learn_temperature
+        ),
+        kind=("clip_encoder", n_voxels, n_features, *architecture, settings.learn_temperature, settings.duplicates),
+        phases=[Phase(contrastive_loss(settings.duplicates), training)],
+        finish=finish,
+        standardise=settings.standardise,
+    )
+
+
+def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]):
+    """One training; see :func:`recipe`."""
+    from cortexclip.methods.network import fit_one
+
+    return fit_one(recipe, data, settings, seed, progress)
+
+
+def contrastive_loss(duplicates: str):
+    """InfoNCE between the network's output and the stimuli's embeddings, as a loss of a stack."""
+    import torch
+
+    from cortexclip.models.contrastive import info_nce
+
+    def loss(network, batch):
+        stimulus = batch["stimulus"]
+        if duplicates == "positives":
+            same = stimulus[:, :, None] == stimulus[:, None, :]
         else:
-            same = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
-        return info_nce(network(part.brain[rows]), part.embedding[rows], same, network.temperature)
+            same = torch.eye(stimulus.shape[1], dtype=torch.bool, device=stimulus.device).expand(len(stimulus), -1, -1)
+        return info_nce(network(batch["brain"]), batch["embedding"], same, network.temperature, batch.weight)
 
-    fitted = fit_network(
-        data,
-        make,
-        batch_loss,
-        settings.standardise,
-        TrainingSettings(settings.epochs, settings.patience, settings.batch_size, settings.lr, settings.weight_decay),
-        seed,
-        progress,
-    )
-
-    def embed(network, brain) -> np.ndarray:
-        return network(brain).double().cpu().numpy()
-
-    with torch.inference_mode():
-        selected = embed(fitted.selected, to_tensor(fitted.selected_scaler(data.select.brain)))
-    penalties = penalty_grid(
-        settings.readout_penalty_low, settings.readout_penalty_high, settings.readout_penalty_count
-    )
-    penalty = _choose_penalty(data.train, selected, data.select.pixels, penalties)
-
-    samples = data.final
-    gallery = samples.distinct()
-    gallery_embedding, gallery_images = samples.embedding[gallery], samples.images[gallery]
-    readout = fit_ridge(unit_length(gallery_embedding), gallery_images.reshape(len(gallery), -1), np.array([penalty]))
-    shape = samples.images.shape[1:]
-
-    def read(network, brain) -> Prediction:
-        embedding = embed(network, brain)
-        images = np.clip(readout.predict(embedding), 0.0, 1.0).reshape(-1, *shape)
-        return Prediction(images, embedding, nearest_images(embedding, gallery_embedding, gallery_images))
-
-    arrays = {"readout.coefficients": readout.coefficients, "readout.intercept": readout.intercept}
-    chosen = {"epoch": fitted.epoch, "readout_penalty": penalty}
-    return NetworkDecoder(fitted.network, fitted.scaler, read, chosen, fitted.rows, arrays)
+    return loss
 
 
 def _choose_penalty(train: Samples, embedding: np.ndarray, pixels: np.ndarray, penalties: np.ndarray) -> float:

@@ -9,7 +9,11 @@ A method is one module named in config/methods.yaml. It defines
 and, where it needs them,
 
 - ``fits(settings) -> int``: how many fits a fold gets, for a method whose repetitions are not seeds (shuffles);
-- ``TOLD_THE_CLASS = True``: ``predict`` is given the class of each scored sample too, for an oracle control.
+- ``TOLD_THE_CLASS = True``: ``predict`` is given the class of each scored sample too, for an oracle control;
+- ``TRANSDUCTIVE = True``: the fit is given the brain data of the scored samples (never their images), and every table
+  says so;
+- ``recipe(data, settings) -> Recipe`` instead of a ``fit`` of its own, for a network: folds, seeds and grid points are
+  then trained in stacks (methods/network.py), and ``fit = fit_with(recipe)``.
 """
 
 from __future__ import annotations
@@ -70,6 +74,7 @@ class FitData:
     train: Samples
     select: Samples
     final: Samples
+    scored_brain: np.ndarray | None = None  # brain data of the scored samples, for transductive methods alone
 
     @property
     def refit(self) -> bool:
@@ -78,16 +83,29 @@ class FitData:
 
 
 @dataclass(frozen=True)
+class Task:
+    """One fit: the fold and the index of the seed that it belongs to, the seed, and how to get the fold's samples."""
+
+    fold: int
+    seed_index: int
+    seed: int
+    data: typing.Callable[[], FitData]
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What a decoder says about brain samples.
 
     ``images`` has shape (n_samples, height, width), 0 to 1; ``embedding`` (n_samples, n_features) or None;
     ``nearest`` (n_samples, height, width) or None: the training image whose embedding is closest to the predicted one.
+    ``draws`` (n_draws, n_samples, height, width) or None: samples of a method that draws images; ``images`` is what is
+    scored all the same.
     """
 
     images: np.ndarray
     embedding: np.ndarray | None = None
     nearest: np.ndarray | None = None
+    draws: np.ndarray | None = None
 
 
 class Decoder(typing.Protocol):

@@ -1,125 +1,298 @@
-"""What the methods that train a network share: select an epoch, refit, predict, name the weights."""
+"""What the methods that train a network share: choose an epoch and a grid point, refit, predict, name weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cortexclip.methods.interface import FitData, Prediction, Samples
+from cortexclip.methods.interface import FitData, Prediction, Samples, Task
 from cortexclip.models.standardise import VoxelScaler, fit_scaler
-from cortexclip.training import loop
+from cortexclip.training import stack
+from cortexclip.training.stack import ALONE, Batch, Options, TrainingSettings
 
 
 @dataclass(frozen=True)
-class Tensors:
-    """A part of a split on the device: standardised voxels, pixels, embeddings and stimulus numbers, by sample."""
+class Phase:
+    """One training of a network; a recipe may have several, each going on from the one before.
 
-    brain: Tensor
-    pixels: Tensor
-    stimulus: Tensor
-    embedding: Tensor | None
+    ``loss`` gives each member's mean loss on a batch, shape (n_members,). ``trained`` says by its name whether a
+    parameter is trained in this phase (all of them if None).
+    """
 
-    @classmethod
-    def of(cls, samples: Samples, scaler: VoxelScaler) -> Tensors:
-        place = loop.device()
-        numbers = np.unique(samples.stimulus, return_inverse=True)[1]
-        return cls(
-            brain=to_tensor(scaler(samples.brain)),
-            pixels=to_tensor(samples.pixels),
-            stimulus=torch.as_tensor(numbers, device=place),
-            embedding=None if samples.embedding is None else to_tensor(samples.embedding),
-        )
+    loss: Callable[[nn.Module, Batch], Tensor]
+    training: TrainingSettings
+    name: str = ""
+    trained: Callable[[str], bool] | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a method trains its network on the samples of one fold.
+
+    Attributes
+    ----------
+    make : builds the network (a stack of one, see training/layers.py).
+    kind : what recipes must agree on to be trained in one stack: all that ``make`` and the losses depend on, but for
+        learning rate and weight decay.
+    phases : the trainings, in their order; the selection loss of the last one compares grid points.
+    finish : from the trained networks to what the decoder is.
+    standardise : whether voxels are z-scored on the samples that are trained on.
+    extra : further arrays by sample that the losses use, from the samples and the standardised voxels.
+    criterion : compares grid points in place of the last selection loss (lower is better), from the trained network
+        and the standardised selection part.
+    """
+
+    make: Callable[[], nn.Module]
+    kind: Hashable
+    phases: Sequence[Phase]
+    finish: Callable[[Fitted], NetworkDecoder]
+    standardise: bool
+    extra: Callable[[Samples], dict[str, np.ndarray]] | None = None
+    criterion: Callable[[nn.Module, stack.Part], float] | None = None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A network trained with a selection part, and the one that is scored (the same one where nothing is refitted).
+
+    ``epochs`` has the chosen epoch of each phase.
+    """
+
+    selected: nn.Module
+    selected_scaler: VoxelScaler
+    network: nn.Module
+    scaler: VoxelScaler
+    epochs: list[int]
+    rows: list[dict]
 
 
 @dataclass(frozen=True)
 class NetworkDecoder:
-    """A trained network with its voxel scaling and its way from output to prediction."""
+    """A trained network with its voxel scaling and its way from output to prediction.
+
+    ``read`` takes the network and standardised voxels, a tensor of shape (1, n_samples, n_voxels).
+    """
 
     network: nn.Module
     scaler: VoxelScaler
     read: Callable[[nn.Module, Tensor], Prediction]
     chosen: dict[str, float | int | str]
     rows: list[dict]
-    arrays: dict[str, np.ndarray]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     def predict(self, brain: np.ndarray) -> Prediction:
         with torch.inference_mode():
-            return self.read(self.network, to_tensor(self.scaler(brain)))
+            return self.read(self.network, voxels(brain, self.scaler))
 
     def weights(self) -> dict[str, np.ndarray]:
-        state = {name: tensor.cpu().numpy() for name, tensor in self.network.state_dict().items()}
+        state = {name: value[0].cpu().numpy() for name, value in self.network.state_dict().items()}
         return {**state, "voxel_mean": self.scaler.mean, "voxel_scale": self.scaler.scale, **self.arrays}
 
     def facts(self) -> dict[str, float | int | str]:
-        return {**self.chosen, "parameters": loop.parameter_count(self.network)}
+        return {**self.chosen, "parameters": stack.parameter_count(self.network)}
 
     def history(self) -> list[dict]:
         return self.rows
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """A network trained with a selection part, and the one that is scored (the same one where nothing is refitted)."""
+def fit_tasks(
+    recipe: Callable[[FitData, object], Recipe],
+    tasks: Sequence[Task],
+    settings: Sequence[object],
+    progress: Callable[[str], None],
+    options: Options = ALONE,
+) -> Iterator[tuple[Task, NetworkDecoder]]:
+    """Fit a method's network on every task; as many at once as :class:`Options` and the device allow.
 
-    selected: nn.Module
-    selected_scaler: VoxelScaler
-    network: nn.Module
-    scaler: VoxelScaler
-    epoch: int
-    rows: list[dict]
+    With more than one settings (a grid) each task trains all of them on its training part, keeps the one of least
+    criterion on its selection part, and refits that one if the protocol refits. Nothing else chooses.
+    """
+    size = options.limit or (1 if stack.device().type == "cpu" else len(tasks))
+    parts = _Parts()
+    for start in range(0, len(tasks), size):
+        together = tasks[start : start + size]
+        parts.keep({task.fold for task in together})
+        yield from _fit_together(recipe, together, settings, parts, progress, options)
 
 
-def fit_network(
+def fit_one(
+    recipe: Callable[[FitData, object], Recipe],
     data: FitData,
-    make: Callable[[], nn.Module],
-    batch_loss: Callable[[nn.Module, Tensors, Tensor], Tensor],
-    standardise: bool,
-    settings: loop.TrainingSettings,
+    settings: object,
     seed: int,
     progress: Callable[[str], None],
-) -> Fitted:
-    """Train on the training part, keep the epoch of least loss on the selection part, and refit if the protocol does.
+) -> NetworkDecoder:
+    """Fit on one fold with one seed."""
+    task = Task(0, 0, seed, lambda: data)
+    return next(decoder for _, decoder in fit_tasks(recipe, [task], [settings], progress))
 
-    The refit starts from the same initial weights and runs for the chosen number of epochs on all final samples, with
-    voxels standardised anew on these.
-    """
-    scaler = fit_scaler(data.train.brain, standardise)
-    train, select = Tensors.of(data.train, scaler), Tensors.of(data.select, scaler)
-    everything = torch.arange(len(select.brain), device=select.brain.device)
-    network = loop.build(make, seed)
-    training = loop.train_network(
-        network,
-        len(train.brain),
-        lambda rows: batch_loss(network, train, rows),
-        lambda: batch_loss(network, select, everything),
-        settings,
-        seed,
-        progress,
-    )
-    rows = [{"stage": "select", **row} for row in training.history]
-    if not data.refit:
-        return Fitted(network, scaler, network, scaler, training.epoch, rows)
 
-    final_scaler = fit_scaler(data.final.brain, standardise)
-    final = Tensors.of(data.final, final_scaler)
-    refitted = loop.build(make, seed)
-    again = loop.train_network(
-        refitted,
-        len(final.brain),
-        lambda rows: batch_loss(refitted, final, rows),
-        None,
-        loop.fixed_epochs(settings, training.epoch),
-        seed,
-        lambda detail: progress(f"refit {detail}"),
-    )
-    rows += [{"stage": "refit", **row} for row in again.history]
-    return Fitted(network, scaler, refitted, final_scaler, training.epoch, rows)
+def voxels(brain: np.ndarray, scaler: VoxelScaler) -> Tensor:
+    """Standardised voxels of a stack of one on the device, shape (1, n_samples, n_voxels), float32."""
+    return to_tensor(scaler(brain))[None]
 
 
 def to_tensor(array: np.ndarray) -> Tensor:
-    """A float32 tensor on the device."""
-    return torch.as_tensor(np.asarray(array, dtype=np.float32), device=loop.device())
+    """A tensor on the device: float32, or int64 for whole numbers."""
+    array = np.asarray(array)
+    kind = np.int64 if np.issubdtype(array.dtype, np.integer) else np.float32
+    return torch.as_tensor(np.asarray(array, dtype=kind), device=stack.device())
+
+
+def predict_array(output: Tensor) -> np.ndarray:
+    """The output of a stack of one, (1, n_samples, ...), as a float64 array (n_samples, ...)."""
+    return output[0].double().detach().cpu().numpy()
+
+
+def _part(samples: Samples, scaler: VoxelScaler, recipe: Recipe) -> stack.Part:
+    arrays = {
+        "brain": scaler(samples.brain),
+        "pixels": samples.pixels,
+        "stimulus": np.unique(samples.stimulus, return_inverse=True)[1],
+    }
+    if samples.embedding is not None:
+        arrays["embedding"] = samples.embedding
+    if recipe.extra is not None:
+        arrays |= recipe.extra(samples)
+    return {name: to_tensor(array) for name, array in arrays.items()}
+
+
+@dataclass
+class _Attempt:
+    """One settings on one task: what is known of it so far."""
+
+    task: Task
+    data: FitData
+    point: int
+    recipe: Recipe
+    scaler: VoxelScaler
+    train: stack.Part
+    select: stack.Part
+    network: nn.Module | None = None
+    epochs: list[int] = field(default_factory=list)
+    rows: list[dict] = field(default_factory=list)
+    criterion: float = np.inf
+
+
+def _fit_together(recipe, tasks, settings, parts, progress, options) -> Iterator[tuple[Task, NetworkDecoder]]:
+    best: dict[int, _Attempt] = {}
+    tried: dict[int, list[float]] = {i: [] for i in range(len(tasks))}
+    # one point after the other where networks are trained one by one, so that few are in memory; else the whole grid
+    together = [[point] for point in range(len(settings))] if len(tasks) == 1 else [range(len(settings))]
+    for points in together:
+        attempts = []
+        for i, task in enumerate(tasks):
+            data = task.data()
+            for point in points:
+                made = recipe(data, settings[point])
+                scaler, train = parts.get(task.fold, "train", data.train, made)
+                select = parts.scaled(task.fold, "select", data.select, scaler, made)
+                attempts.append((i, _Attempt(task, data, point, made, scaler, train, select)))
+        _train_phases([a for _, a in attempts], progress, options, "select")
+        for i, attempt in attempts:
+            tried[i].append(attempt.criterion)
+            if i not in best or attempt.criterion < best[i].criterion:
+                best[i] = attempt
+    chosen = [best[i] for i in range(len(tasks))]
+    final = chosen
+    if chosen[0].data.refit:
+        final = []
+        for attempt in chosen:
+            scaler, train = parts.get(attempt.task.fold, "final", attempt.data.final, attempt.recipe)
+            final.append(
+                replace(attempt, scaler=scaler, train=train, select=None, network=None, epochs=list(attempt.epochs))
+            )
+        _train_phases(final, lambda detail: progress(f"refit {detail}"), options, "refit")
+    for i, (selected, last) in enumerate(zip(chosen, final, strict=True)):
+        rows = selected.rows if last is selected else selected.rows + last.rows
+        fitted = Fitted(selected.network, selected.scaler, last.network, last.scaler, selected.epochs, rows)
+        with torch.inference_mode():
+            decoder = selected.recipe.finish(fitted)
+        if len(settings) > 1:
+            decoder = replace(decoder, chosen={**decoder.chosen, "grid_point": selected.point, "grid": tried[i]})
+        yield tasks[i], decoder
+
+
+def _train_phases(attempts: list[_Attempt], progress, options: Options, stage: str) -> None:
+    """Train all phases of all attempts in place; without a selection part for the epochs that are in ``epochs``."""
+    for number in range(len(attempts[0].recipe.phases)):
+        members = [_member(attempt, number, stage) for attempt in attempts]
+        task = attempts[0].task
+        key = f"fold{task.fold}.seed{task.seed_index}.point{attempts[0].point}.{stage}{number}"
+        # a stack has one loss: members of another kind follow in a stack of their own, with theirs
+        by_kind: dict[Hashable, list[int]] = {}
+        for i, member in enumerate(members):
+            by_kind.setdefault(member.kind, []).append(i)
+        for group, which in enumerate(by_kind.values()):
+            loss = attempts[which[0]].recipe.phases[number].loss
+            trained = stack.train([members[i] for i in which], loss, progress, options, f"{key}.{group}")
+            for i, result in zip(which, trained, strict=True):
+                _take(attempts[i], number, stage, result)
+    if stage == "select":
+        for attempt in attempts:
+            if attempt.recipe.criterion is not None:
+                with torch.inference_mode():
+                    attempt.criterion = attempt.recipe.criterion(attempt.network, attempt.select)
+
+
+def _member(attempt: _Attempt, number: int, stage: str) -> stack.Member:
+    phase = attempt.recipe.phases[number]
+    settings = phase.training if stage == "select" else phase.training.for_refit(attempt.epochs[number])
+    earlier = attempt.network
+
+    def make() -> nn.Module:
+        network = attempt.recipe.make() if earlier is None else earlier
+        for name, parameter in network.named_parameters():
+            if phase.trained is not None:
+                parameter.requires_grad_(phase.trained(name))
+        return network
+
+    return stack.Member(
+        make,
+        attempt.train,
+        attempt.select if stage == "select" else None,
+        settings,
+        attempt.task.seed + number,
+        (attempt.recipe.kind, number),
+    )
+
+
+def _take(attempt: _Attempt, number: int, stage: str, result: stack.Trained) -> None:
+    attempt.network = result.network
+    name = attempt.recipe.phases[number].name
+    label = f"{name} {stage}" if name else stage
+    rows = [{"stage": label, **row} for row in result.history]
+    if stage == "select":
+        attempt.epochs.append(result.epoch)
+        attempt.criterion = np.inf if result.select_loss is None else result.select_loss
+        attempt.rows += rows
+    else:
+        attempt.rows = (attempt.rows if number else []) + rows
+
+
+class _Parts:
+    """Standardised tensors of each part of a fold, made once for all seeds and grid points."""
+
+    def __init__(self):
+        self.made: dict[tuple, tuple[VoxelScaler, stack.Part]] = {}
+
+    def keep(self, folds: set[int]) -> None:
+        """Forget all other folds."""
+        self.made = {key: made for key, made in self.made.items() if key[0] in folds}
+
+    def get(self, fold: int, name: str, samples: Samples, recipe: Recipe) -> tuple[VoxelScaler, stack.Part]:
+        key = (fold, name, recipe.standardise)
+        if key not in self.made:
+            scaler = fit_scaler(samples.brain, recipe.standardise)
+            self.made[key] = scaler, _part(samples, scaler, recipe)
+        return self.made[key]
+
+    def scaled(self, fold: int, name: str, samples: Samples, scaler: VoxelScaler, recipe: Recipe) -> stack.Part:
+        key = (fold, name, recipe.standardise)
+        if key not in self.made:
+            self.made[key] = scaler, _part(samples, scaler, recipe)
+        return self.made[key][1]

@@ -1,7 +1,8 @@
 """The network CortexFlow-CLIP-CNN V1 (CCCV1): encoder to the unit sphere, residual enhancer, decoder to pixels.
 
 Source: the authors' architecture document ("CortexFlow-CLIP-CNN V1 Architecture Documentation"); 3,763,216 parameters
-at 967 voxels. Despite its name nothing in it is convolutional or uses CLIP weights.
+at 967 voxels. Despite its name nothing in it is convolutional or uses CLIP weights. All modules are stacks (see
+training/layers.py): every shape begins with the number of members.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cortexclip.training.layers import Dropout, LayerNorm, Linear
+from cortexclip.training.stack import Batch
+
 
 class Encoder(nn.Sequential):
-    """Voxels (batch, n_voxels) to embeddings (batch, 512) before normalisation; dropout p, 0.7 p and 0.5 p."""
+    """Voxels (members, batch, n_voxels) to embeddings (members, batch, 512) before normalisation; dropout p, 0.7 p and
+    0.5 p.
+    """
 
     def __init__(self, n_voxels: int, dropout: float):
         super().__init__(
-            *_block(n_voxels, 1024, dropout),
-            *_block(1024, 1024, 0.7 * dropout),
-            *_block(1024, 512, 0.5 * dropout),
-            nn.Linear(512, 512),
-            nn.LayerNorm(512),
+            *block(n_voxels, 1024, dropout),
+            *block(1024, 1024, 0.7 * dropout),
+            *block(1024, 512, 0.5 * dropout),
+            Linear(512, 512),
+            LayerNorm(512),
             nn.Tanh(),
         )
 
@@ -31,17 +37,17 @@ class Enhancer(nn.Module):
     def __init__(self, residual_weight: float):
         super().__init__()
         self.residual_weight = residual_weight
-        self.layers = nn.Sequential(nn.Linear(512, 256), nn.SiLU(), nn.Linear(256, 512), nn.Tanh())
+        self.layers = nn.Sequential(Linear(512, 256), nn.SiLU(), Linear(256, 512), nn.Tanh())
 
     def forward(self, embedding: Tensor) -> Tensor:
         return functional.normalize(embedding + self.residual_weight * self.layers(embedding), dim=-1)
 
 
 class ImageDecoder(nn.Sequential):
-    """Embeddings (batch, 512) to pixels (batch, n_pixels), 0 to 1."""
+    """Embeddings (members, batch, 512) to pixels (members, batch, n_pixels), 0 to 1."""
 
     def __init__(self, n_pixels: int, dropout: float):
-        super().__init__(*_block(512, 512, dropout), nn.Linear(512, n_pixels), nn.Sigmoid())
+        super().__init__(*block(512, 512, dropout), Linear(512, n_pixels), nn.Sigmoid())
 
 
 class CCCV1(nn.Module):
@@ -64,18 +70,19 @@ class CCCV1(nn.Module):
         self.decoder = ImageDecoder(n_pixels, dropout_decoder)
 
     def embed(self, brain: Tensor) -> Tensor:
-        """Unit-length embedding (batch, 512) of brain samples (batch, n_voxels)."""
+        """Unit-length embedding (members, batch, 512) of brain samples (members, batch, n_voxels)."""
         return functional.normalize(self.encoder(brain), dim=-1)
 
     def forward(self, brain: Tensor) -> Tensor:
-        """Pixels (batch, n_pixels) in 0..1."""
+        """Pixels (members, batch, n_pixels) in 0..1."""
         return self.decoder(self.enhancer(self.embed(brain)))
 
 
-def pixel_mse(predicted: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error over samples and pixels."""
-    return torch.mean((predicted - target) ** 2)
+def pixel_mse(network: nn.Module, batch: Batch) -> Tensor:
+    """Mean squared error over samples and pixels of each member, shape (members,)."""
+    return batch.mean(torch.mean((network(batch["brain"]) - batch["pixels"]) ** 2, dim=-1))
 
 
-def _block(n_in: int, n_out: int, dropout: float) -> list[nn.Module]:
-    return [nn.Linear(n_in, n_out), nn.LayerNorm(n_out), nn.SiLU(), nn.Dropout(dropout)]
+def block(n_in: int, n_out: int, dropout: float) -> list[nn.Module]:
+    """The layers of one block: linear, LayerNorm, SiLU, dropout."""
+    return [Linear(n_in, n_out), LayerNorm(n_out), nn.SiLU(), Dropout(dropout)]

@@ -5,8 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
+import functools
+import hashlib
 import json
 import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,10 +20,10 @@ import xarray as xr
 from cortexclip import provenance
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
-from cortexclip.files import atomic_path, write_json
+from cortexclip.files import atomic_path, sha256, write_json
 from cortexclip.log import Progress, logger
-from cortexclip.methods.catalogue import load_method, number_of_fits, settings_for
-from cortexclip.methods.interface import FitData, Prediction, Samples, make_settings
+from cortexclip.methods.catalogue import all_settings, load_method, number_of_fits, points_of
+from cortexclip.methods.interface import FitData, Prediction, Samples, Task
 from cortexclip.models.readout import unit_length
 from cortexclip.runs import history_table, read_netcdf, read_parquet, write_parquet, write_predictions
 from cortexclip.seeds import derive_seed
@@ -36,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", required=True, type=int, help="trainings per fold")
     parser.add_argument("--base-seed", required=True, type=int)
     parser.add_argument("--save-weights", choices=["first", "all", "none"], default="first")
+    parser.add_argument("--stack", type=int, help="most networks trained at once (default: by memory; 1 on a CPU)")
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument(
+        "--checkpoints", help="folder for the state of an interrupted training (default: beside --record)"
+    )
+    parser.add_argument("--checkpoint-every", type=float, default=30.0, help="seconds between two saved states")
     parser.add_argument("--code", default="", help="digest of the code that this stage uses, for the record")
     parser.add_argument("--predictions", required=True, help="output (.nc)")
     parser.add_argument("--history", required=True, help="output (.parquet)")
@@ -50,44 +61,46 @@ def run(arguments: argparse.Namespace) -> None:
     split = read_parquet(arguments.split)
     features = read_netcdf(arguments.features) if arguments.features else None
     module = load_method(arguments.entry["module"])
-    values = settings_for(arguments.entry, name, dataset.sizes["sample"])
-    settings = make_settings(module.Settings, values, f"method '{arguments.method}' on '{name}'")
+    points = points_of(arguments.entry)
+    settings = all_settings(arguments.entry, name, dataset.sizes["sample"], f"method '{arguments.method}' on '{name}'")
     samples = _samples(dataset, features)
-
-    n_seeds = number_of_fits(module, settings, arguments.seeds)
+    n_seeds = number_of_fits(module, settings[0], arguments.seeds)
     n_folds = split.fold.nunique()
     task = f"train {arguments.protocol}/{name}/{arguments.method}" + (
         f".{arguments.encoder}" if arguments.encoder else ""
     )
     logger.info("%s: %d folds x %d seeds", task, n_folds, n_seeds)
     progress = Progress(task, n_folds * n_seeds)
-    predictions: dict[tuple[int, int], Prediction] = {}
-    weights: dict[str, np.ndarray] = {}
-    rows, fits = [], []
-    for fold in range(n_folds):
-        data, scored = fit_data(samples, split, fold, arguments.optimistic), _rows(split, fold, "score")
-        told = [samples.label[scored]] if getattr(module, "TOLD_THE_CLASS", False) else []
-        for index in range(n_seeds):
-            seed = derive_seed(arguments.base_seed, name, arguments.protocol, arguments.method, fold, index)
-            where = f"fold {fold + 1}/{n_folds}, seed {index + 1}/{n_seeds}"
-            fit_clock = time.perf_counter()
-            try:
-                decoder = module.fit(
-                    data, settings, seed, lambda detail, where=where: progress.detail(f"{where}: {detail}")
-                )
-            except FloatingPointError as error:
-                raise InputError(f"{task}: {where}: {error}.") from error
-            predictions[fold, index] = decoder.predict(samples.brain[scored], *told)
-            rows += [{"fold": fold, "seed": index, **row} for row in decoder.history()]
-            seconds = time.perf_counter() - fit_clock
-            fits.append({"fold": fold, "seed_index": index, "seed": seed, "seconds": seconds, **decoder.facts()})
-            if arguments.save_weights == "all" or (arguments.save_weights == "first" and index == 0):
-                weights |= {f"fold{fold}/seed{index}/{key}": value for key, value in decoder.weights().items()}
-            progress.step(where)
+    folds = Folds(samples, split, arguments.optimistic, getattr(module, "TRANSDUCTIVE", False))
+    tasks = [
+        Task(
+            fold,
+            index,
+            derive_seed(arguments.base_seed, name, arguments.protocol, arguments.method, fold, index),
+            partial(folds.data, fold),
+        )
+        for fold in range(n_folds)
+        for index in range(n_seeds)
+    ]
+    checkpoints = _checkpoints(arguments, settings)
+    told = getattr(module, "TOLD_THE_CLASS", False)
+    done: dict[tuple[int, int], Fit] = {}
+    for fit in _fits(module, tasks, settings, checkpoints, folds, told, progress, arguments):
+        done[fit.task.fold, fit.task.seed_index] = fit
+        progress.step(f"fold {fit.task.fold + 1}/{n_folds}, seed {fit.task.seed_index + 1}/{n_seeds}")
 
-    _write_predictions(arguments, split, predictions, n_folds, n_seeds)
+    fits = [done[key] for key in sorted(done)]
+    rows = [{"fold": fit.task.fold, "seed": fit.task.seed_index, **row} for fit in fits for row in fit.history]
+    _write_predictions(arguments, split, {key: fit.prediction for key, fit in done.items()}, n_folds, n_seeds)
     write_parquet(arguments.history, history_table(rows))
-    _write_weights(arguments.weights, weights)
+    _write_weights(
+        arguments.weights,
+        {
+            f"fold{fit.task.fold}/seed{fit.task.seed_index}/{key}": value
+            for fit in fits
+            for key, value in fit.weights.items()
+        },
+    )
     seconds = time.perf_counter() - clock
     write_json(
         arguments.record,
@@ -99,17 +112,153 @@ def run(arguments: argparse.Namespace) -> None:
             "method": arguments.method,
             "module": arguments.entry["module"],
             "encoder": arguments.encoder,
-            "settings": dataclasses.asdict(settings),
+            "settings": dataclasses.asdict(settings[0]),
+            **({"grid": [row for fit in fits for row in fit.grid(points)]} if len(points) > 1 else {}),
             "base_seed": arguments.base_seed,
             "code": arguments.code,
-            "fits": fits,
+            "fits": [fit.record() for fit in fits],
             "started": started.isoformat(timespec="seconds"),
             "seconds": seconds,
             "versions": provenance.versions("numpy", "scipy", "torch"),
             "machine": provenance.machine(),
         },
     )
+    checkpoints.close()
     logger.info("%s: done in %.1f s", task, seconds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """What one fit gave: all that the outputs need of it."""
+
+    task: Task
+    prediction: Prediction
+    history: list[dict]
+    facts: dict
+    weights: dict[str, np.ndarray]
+    seconds: float
+
+    def record(self) -> dict:
+        """Its entry in run.json."""
+        facts = {key: value for key, value in self.facts.items() if key != "grid"}
+        task = {"fold": self.task.fold, "seed_index": self.task.seed_index, "seed": self.task.seed}
+        return {**task, "seconds": self.seconds, **facts}
+
+    def grid(self, points: list[dict]) -> list[dict]:
+        """Its rows in run.json's table of grid points."""
+        return [
+            {
+                "fold": self.task.fold,
+                "seed_index": self.task.seed_index,
+                "point": point,
+                "criterion": "selection loss",
+                "value": self.facts["grid"][number],
+                "chosen": number == self.facts["grid_point"],
+            }
+            for number, point in enumerate(points)
+        ]
+
+
+class Folds:
+    """The samples that each fold's fits may use; those of the last fold are kept for its other seeds."""
+
+    def __init__(self, samples: Samples, split: pd.DataFrame, optimistic: bool, transductive: bool):
+        self.samples, self.split, self.optimistic, self.transductive = samples, split, optimistic, transductive
+        self.data = functools.lru_cache(maxsize=1)(self._data)
+
+    def _data(self, fold: int) -> FitData:
+        data = fit_data(self.samples, self.split, fold, self.optimistic)
+        if self.transductive:
+            data = dataclasses.replace(data, scored_brain=self.scored(fold).brain)
+        return data
+
+    def scored(self, fold: int) -> Samples:
+        """The samples that a fold scores."""
+        return _take(self.samples, _rows(self.split, fold, "score"))
+
+
+def _fits(module, tasks, settings, checkpoints, folds, told, progress, arguments) -> Iterator[Fit]:
+    """Fit all tasks, in stacks where the method has a recipe; fits that an interrupted job had finished come first."""
+    kept = {}
+    left = []
+    for task in tasks:
+        state = checkpoints.load(_name(task)) if hasattr(module, "recipe") else None
+        if state is None:
+            left.append(task)
+        else:
+            kept[_name(task)] = state
+            yield _from_state(task, *state)
+    if kept:
+        logger.info("%d of %d fits were there from before", len(kept), len(tasks))
+    clock = time.perf_counter()
+    try:
+        for task, decoder in _decoders(module, left, settings, checkpoints, progress, arguments):
+            scored = folds.scored(task.fold)
+            prediction = decoder.predict(scored.brain, *([scored.label] if told else []))
+            keep = arguments.save_weights == "all" or (arguments.save_weights == "first" and task.seed_index == 0)
+            weights = decoder.weights() if keep else {}
+            seconds, clock = time.perf_counter() - clock, time.perf_counter()
+            fit = Fit(task, prediction, decoder.history(), decoder.facts(), weights, seconds)
+            if hasattr(module, "recipe"):
+                checkpoints.save(_name(task), *_to_state(fit))
+                checkpoints.drop(f"fold{task.fold}.seed{task.seed_index}.")
+            yield fit
+    except FloatingPointError as error:
+        raise InputError(f"train {arguments.method}: {error}.") from error
+
+
+def _decoders(module, tasks, settings, checkpoints, progress, arguments) -> Iterator[tuple[Task, object]]:
+    if hasattr(module, "recipe"):
+        from cortexclip.methods.network import fit_tasks
+        from cortexclip.training.stack import Options
+
+        options = Options(limit=arguments.stack, precision=arguments.precision, keeper=checkpoints)
+        yield from fit_tasks(module.recipe, tasks, settings, progress.detail, options)
+        return
+    for task in tasks:
+        yield task, module.fit(task.data(), settings[0], task.seed, progress.detail)
+
+
+def _checkpoints(arguments: argparse.Namespace, settings: list):
+    """The states of this job; they belong to its code, its inputs and its settings."""
+    from cortexclip.training.checkpoint import Checkpoints
+
+    folder = Path(arguments.checkpoints or Path(arguments.record).parent / "checkpoints")
+    inputs = [path for path in (arguments.dataset, arguments.split, arguments.features) if path]
+    identity = {
+        "code": arguments.code,
+        "inputs": [sha256(path) for path in inputs],
+        "settings": [dataclasses.asdict(point) for point in settings],
+        "method": [arguments.method, arguments.protocol, arguments.optimistic, arguments.save_weights],
+        "seeds": [arguments.base_seed, arguments.precision],
+        "versions": provenance.versions("numpy", "torch"),
+    }
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return Checkpoints(folder, digest, arguments.checkpoint_every)
+
+
+def _name(task: Task) -> str:
+    return f"fit{task.fold}.{task.seed_index}"
+
+
+def _to_state(fit: Fit) -> tuple[dict, dict]:
+    import torch
+
+    arrays = {f"weights/{key}": value for key, value in fit.weights.items()}
+    for field in dataclasses.fields(Prediction):
+        if (value := getattr(fit.prediction, field.name)) is not None:
+            arrays[f"prediction/{field.name}"] = value
+    tensors = {key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in arrays.items()}
+    return tensors, {"history": fit.history, "facts": fit.facts, "seconds": fit.seconds}
+
+
+def _from_state(task: Task, tensors: dict, facts: dict) -> Fit:
+    def group(prefix: str) -> dict:
+        return {key.split("/", 1)[1]: value.numpy() for key, value in tensors.items() if key.startswith(prefix + "/")}
+
+    return Fit(
+        task, Prediction(**group("prediction")), facts["history"], facts["facts"], group("weights"), facts["seconds"]
+    )
 
 
 def fit_data(samples: Samples, split: pd.DataFrame, fold: int, optimistic: bool) -> FitData:
@@ -165,13 +314,21 @@ def _write_predictions(arguments, split, predictions, n_folds: int, n_seeds: int
     scored = [_rows(split, fold, "score") for fold in range(n_folds)]
 
     def stack(name: str) -> np.ndarray | None:
+        """Of all seeds, folds after each other along the samples; (n_seeds, n_samples, ...)."""
         if getattr(predictions[0, 0], name) is None:
             return None
-        per_seed = [
-            np.concatenate([getattr(predictions[fold, index], name) for fold in range(n_folds)])
-            for index in range(n_seeds)
-        ]
-        return np.stack(per_seed)
+        return np.stack(
+            [
+                np.concatenate([getattr(predictions[fold, index], name) for fold in range(n_folds)])
+                for index in range(n_seeds)
+            ]
+        )
+
+    def draws() -> np.ndarray | None:
+        """The draws of the first seed, (n_draws, n_samples, y, x)."""
+        if predictions[0, 0].draws is None:
+            return None
+        return np.concatenate([predictions[fold, 0].draws for fold in range(n_folds)], axis=1)
 
     write_predictions(
         arguments.predictions,
@@ -180,6 +337,7 @@ def _write_predictions(arguments, split, predictions, n_folds: int, n_seeds: int
         np.repeat(np.arange(n_folds), [len(rows) for rows in scored]),
         embedding=stack("embedding"),
         nearest=stack("nearest"),
+        draws=draws(),
         attributes={
             "protocol": arguments.protocol,
             "method": arguments.method,
