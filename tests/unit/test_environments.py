@@ -33,7 +33,7 @@ RULES = {
 }
 # Modules that a stage loads by a name from the catalogues.
 LOADED_BY_NAME = {
-    "ingest": ["cortexclip.data.arrays"],
+    "ingest": ["cortexclip.data.arrays", "cortexclip.data.mindbigdata"],
     "simulate": ["cortexclip.data.simulated"],
     "identify": [f"cortexclip.features.{name}" for name in ("openclip", "gabor", "pixels")],
     "encode": [f"cortexclip.features.{name}" for name in ("openclip", "gabor", "pixels")],

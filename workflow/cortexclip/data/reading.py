@@ -1,0 +1,30 @@
+"""What a reader of damaged or noisy recordings used, dropped and repaired, as counts that go with the dataset.
+
+The attribute ``reading`` of a labelled dataset holds them as JSON: ``rows`` (or lines, or trials, that were read) and
+``events`` with a row among them, each with a mapping ``..._dropped`` from a reason to a count; ``rows_repaired``
+likewise; and ``events_not_needed``, usable ones that were left out because the entry asks for fewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ATTRIBUTE = "reading"
+
+
+def said(reading: Mapping[str, object]) -> str:
+    """What was read, dropped, repaired and left out, in a sentence for each."""
+    sentences = [
+        f"{reading[kind]} {kind} were read; dropped: {_listed(reading.get(f'{kind}_dropped'))}."
+        for kind in ("rows", "events")
+        if kind in reading
+    ]
+    if reading.get("rows_repaired"):
+        sentences.append(f"Repaired: {_listed(reading['rows_repaired'])}.")
+    if reading.get("events_not_needed"):
+        sentences.append(f"{reading['events_not_needed']} usable events were left out, since fewer are asked for.")
+    return " ".join(sentences)
+
+
+def _listed(counts: object) -> str:
+    return "; ".join(f"{count} {reason}" for reason, count in dict(counts or {}).items()) or "none"
