@@ -13,7 +13,6 @@ import numpy as np
 from cortexclip.errors import InputError
 from cortexclip.methods.interface import FitData, LinearDecoder, Prediction
 from cortexclip.models.ridge import fit_ridge, penalty_grid
-from cortexclip.models.standardise import fit_scaler
 
 STOCHASTIC = False
 TOLD_THE_CLASS = True  # predict is given the class of each scored image; used by the oracle alone
@@ -37,13 +36,12 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
         raise InputError("class_mean: this dataset has no classes. Leave the method out or set labels: class.")
     classes, index = np.unique(samples.label, return_inverse=True)
     means = np.stack([samples.images[index == i].astype(np.float64).mean(axis=0) for i in range(len(classes))])
-    scaler = fit_scaler(samples.brain, settings.standardise)
     grid = penalty_grid(settings.penalty_low, settings.penalty_high, settings.penalty_count)
-    ridge = fit_ridge(scaler(samples.brain), np.eye(len(classes))[index], grid)
+    ridge = fit_ridge(samples.brain, np.eye(len(classes))[index], grid, standardise=settings.standardise)
 
     def predict(brain: np.ndarray, label: np.ndarray) -> Prediction:
         if not settings.oracle:
-            return Prediction(means[np.argmax(ridge.predict(scaler(brain)), axis=1)])
+            return Prediction(means[np.argmax(ridge.predict(brain), axis=1)])
         known = np.isin(label, classes)
         overall = samples.images.astype(np.float64).mean(axis=0)
         position = np.searchsorted(classes, np.where(known, label, classes[0]))

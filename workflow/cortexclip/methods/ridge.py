@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction
+from cortexclip.methods.interface import FitData, Prediction
 from cortexclip.models.ridge import fit_ridge, penalty_grid
-from cortexclip.models.standardise import fit_scaler
+from cortexclip.models.standardise import VoxelScaler
 
 STOCHASTIC = False
 
@@ -24,20 +24,55 @@ class Settings:
     penalty_count: int
 
 
-def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]) -> LinearDecoder:
-    """Linear map from z-scored voxels to pixels; predictions are clipped to the range of an image, 0 to 1."""
-    scaler = fit_scaler(data.final.brain, settings.standardise)
-    grid = penalty_grid(settings.penalty_low, settings.penalty_high, settings.penalty_count)
-    ridge = fit_ridge(scaler(data.final.brain), data.final.pixels, grid)
-    shape = data.final.images.shape[1:]
+@dataclass(frozen=True)
+class RidgeDecoder:
+    """A fitted ridge regression to pixels, whose coefficients are made only if its weights are asked for.
 
-    def predict(brain: np.ndarray) -> Prediction:
-        return Prediction(np.clip(ridge.predict(scaler(brain)), 0.0, 1.0).reshape(-1, *shape))
+    ``pixels`` predicts rows of pixels from brain samples, ``coefficients`` gives an array (n_voxels, n_pixels) for
+    voxels scaled by ``scaler``.
+    """
 
-    arrays = {
-        "voxel_mean": scaler.mean,
-        "voxel_scale": scaler.scale,
-        "coefficients": ridge.coefficients,
-        "intercept": ridge.intercept,
-    }
-    return LinearDecoder(predict, arrays, {"penalty": ridge.penalty, "loo_mse": float(ridge.loo_error.min())})
+    pixels: Callable[[np.ndarray], np.ndarray]
+    coefficients: Callable[[], np.ndarray]
+    intercept: np.ndarray
+    scaler: VoxelScaler
+    shape: tuple[int, int]
+    chosen: dict[str, float | int | str]
+
+    def predict(self, brain: np.ndarray) -> Prediction:
+        """Images clipped to 0..1."""
+        return Prediction(np.clip(self.pixels(brain), 0.0, 1.0).reshape(-1, *self.shape))
+
+    def weights(self) -> dict[str, np.ndarray]:
+        return {
+            "voxel_mean": self.scaler.mean,
+            "voxel_scale": self.scaler.scale,
+            "coefficients": self.coefficients(),
+            "intercept": self.intercept,
+        }
+
+    def facts(self) -> dict[str, float | int | str]:
+        n_voxels, n_pixels = len(self.scaler.mean), len(self.intercept)
+        return {**self.chosen, "parameters": 2 * n_voxels + (n_voxels + 1) * n_pixels}
+
+    def history(self) -> list[dict]:
+        return []
+
+
+def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]) -> RidgeDecoder:
+    """Linear map from (z-scored) voxels to pixels; predictions are clipped to the range of an image, 0 to 1."""
+    samples = data.final
+    ridge = fit_ridge(samples.brain, samples.pixels, penalties(settings), standardise=settings.standardise)
+    return RidgeDecoder(
+        ridge.predict,
+        lambda: ridge.coefficients,
+        ridge.mean,
+        ridge.scaler,
+        samples.images.shape[1:],
+        {"penalty": ridge.penalty, "loo_mse": float(ridge.loo_error.min())},
+    )
+
+
+def penalties(settings: Settings) -> np.ndarray:
+    """The penalties to try, shape (penalty_count,)."""
+    return penalty_grid(settings.penalty_low, settings.penalty_high, settings.penalty_count)

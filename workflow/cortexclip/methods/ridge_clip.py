@@ -10,7 +10,6 @@ import numpy as np
 from cortexclip.methods.interface import FitData, LinearDecoder, Prediction
 from cortexclip.models.readout import nearest_images
 from cortexclip.models.ridge import fit_ridge, penalty_grid
-from cortexclip.models.standardise import fit_scaler
 
 STOCHASTIC = False
 
@@ -34,12 +33,12 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
     noise that it will meet at test; it sees training samples only.
     """
     samples = data.final
-    scaler = fit_scaler(samples.brain, settings.standardise)
     count = settings.penalty_count
     encoder = fit_ridge(
-        scaler(samples.brain),
+        samples.brain,
         samples.embedding,
         penalty_grid(settings.penalty_low, settings.penalty_high, count),
+        standardise=settings.standardise,
     )
     readout = fit_ridge(
         encoder.loo_prediction,
@@ -51,15 +50,15 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
     gallery_embedding, gallery_images = samples.embedding[gallery], samples.images[gallery]
 
     def predict(brain: np.ndarray) -> Prediction:
-        embedding = encoder.predict(scaler(brain))
+        embedding = encoder.predict(brain)
         images = np.clip(readout.predict(embedding), 0.0, 1.0).reshape(-1, *shape)
         return Prediction(images, embedding, nearest_images(embedding, gallery_embedding, gallery_images))
 
     arrays = {
-        "voxel_mean": scaler.mean,
-        "voxel_scale": scaler.scale,
+        "voxel_mean": encoder.scaler.mean,
+        "voxel_scale": encoder.scaler.scale,
         "encoder.coefficients": encoder.coefficients,
-        "encoder.intercept": encoder.intercept,
+        "encoder.intercept": encoder.mean,
         "readout.coefficients": readout.coefficients,
         "readout.intercept": readout.intercept,
     }

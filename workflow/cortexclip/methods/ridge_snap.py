@@ -24,4 +24,4 @@ def fit(data: FitData, settings: ridge.Settings, seed: int, progress: Callable[[
         distance = np.sum(flat**2, axis=1) - 2.0 * pixels @ flat.T
         return Prediction(gallery[np.argmin(distance, axis=1)])
 
-    return LinearDecoder(predict, {**base.arrays, "gallery": gallery}, base.chosen)
+    return LinearDecoder(predict, {**base.weights(), "gallery": gallery}, base.chosen)

@@ -1,15 +1,19 @@
 """Ridge regression with one penalty for all targets, chosen by leave-one-out in closed form.
 
-One eigendecomposition of the samples' Gram matrix serves every penalty and every target, which is what makes it cheap
-where samples are few and voxels many. Sources: Hoerl and Kennard 1970; the leave-one-out identity is Allen's PRESS
-(1974), e.g. Hastie, Tibshirani and Friedman, Elements of Statistical Learning, eq. 7.64.
+One eigendecomposition of the samples' Gram matrix serves every penalty, every target and every shuffle of the pairs,
+which is what makes it cheap where samples are few and voxels many. Sources: Hoerl and Kennard 1970; the leave-one-out
+identity is Allen's PRESS (1974), e.g. Hastie, Tibshirani and Friedman, Elements of Statistical Learning, eq. 7.64.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+
+from cortexclip.models.standardise import BLOCK, VoxelScaler, fit_scaler
 
 
 @dataclass(frozen=True)
@@ -18,45 +22,78 @@ class Ridge:
 
     Attributes
     ----------
-    coefficients : array of shape (n_features, n_targets).
-    intercept : array of shape (n_targets,).
+    features : array of shape (n_samples, n_features), of training, not copied.
+    scaler : centres the features, and z-scores them if ``standardised``.
+    standardised : bool.
+    dual : array of shape (n_samples, n_targets).
+    mean : array of shape (n_targets,): of the training targets.
     penalty : the penalty used.
     loo_error : array of shape (n_penalties,): leave-one-out mean squared error of each penalty tried.
     loo_prediction : array of shape (n_samples, n_targets): each sample predicted by the fit without it.
     """
 
-    coefficients: np.ndarray
-    intercept: np.ndarray
+    features: np.ndarray
+    scaler: VoxelScaler
+    standardised: bool
+    dual: np.ndarray
+    mean: np.ndarray
     penalty: float
     loo_error: np.ndarray
     loo_prediction: np.ndarray
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Predict targets, shape (n_samples, n_targets), from features of shape (n_samples, n_features)."""
-        return features @ self.coefficients + self.intercept
+        return products(self.scaler, features, self.features) @ self.dual + self.mean
+
+    @functools.cached_property
+    def coefficients(self) -> np.ndarray:
+        """Weights of the features (of the z-scored ones if ``standardised``), shape (n_features, n_targets).
+
+        They are not needed to predict, and made when they are first asked for.
+        """
+        return weights_of(self.scaler, self.features, self.dual)
+
+    @property
+    def intercept(self) -> np.ndarray:
+        """What is added to the weighted features, shape (n_targets,)."""
+        return self.mean if self.standardised else self.mean - self.scaler.mean @ self.coefficients
 
 
-def fit_ridge(features: np.ndarray, targets: np.ndarray, penalties: np.ndarray) -> Ridge:
+def fit_ridge(features: np.ndarray, targets: np.ndarray, penalties: np.ndarray, *, standardise: bool = False) -> Ridge:
     """Fit targets on features with an unpenalised intercept and the penalty of least leave-one-out error.
+
+    Whatever the number of features, only some of them at a time are held as float64.
 
     Parameters
     ----------
     features : array of shape (n_samples, n_features), n_samples >= 2.
     targets : array of shape (n_samples, n_targets).
     penalties : array of shape (n_penalties,), positive; ties go to the larger penalty.
+    standardise : whether each feature is z-scored with its mean and standard deviation over these samples.
     """
-    features, targets = np.asarray(features, np.float64), np.asarray(targets, np.float64)
-    feature_mean = features.mean(axis=0)
-    centred = features - feature_mean
-    fit = fit_dual(centred @ centred.T, targets, penalties)
-    coefficients = centred.T @ fit.dual
-    return Ridge(
-        coefficients=coefficients,
-        intercept=targets.mean(axis=0) - feature_mean @ coefficients,
-        penalty=fit.penalty,
-        loo_error=fit.loo_error,
-        loo_prediction=fit.loo_prediction,
-    )
+    features, targets = np.asarray(features), np.asarray(targets, np.float64)
+    scaler = centring(features, standardise)
+    fit = fit_dual(products(scaler, features), targets, penalties)
+    mean = targets.mean(axis=0)
+    return Ridge(features, scaler, standardise, fit.dual, mean, fit.penalty, fit.loo_error, fit.loo_prediction)
+
+
+def centring(features: np.ndarray, standardise: bool) -> VoxelScaler:
+    """What centres features of shape (n_samples, n_features) over their samples, and z-scores them if asked to."""
+    scaler = fit_scaler(features)
+    return scaler if standardise else VoxelScaler(scaler.mean, np.ones_like(scaler.scale))
+
+
+def products(scaler: VoxelScaler, features: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
+    """Inner products of scaled samples: the Gram matrix of ``features``, or (n_samples, n_others) with ``others``."""
+    if others is None:
+        return sum(block @ block.T for (block,) in scaler.blocks(features))
+    return sum(block @ other.T for block, other in scaler.blocks(features, others))
+
+
+def weights_of(scaler: VoxelScaler, features: np.ndarray, dual: np.ndarray) -> np.ndarray:
+    """Coefficients (n_features, n_targets) of scaled features from dual ones, (n_samples, n_targets)."""
+    return np.concatenate([block.T @ dual for (block,) in scaler.blocks(features)])
 
 
 @dataclass(frozen=True)
@@ -71,32 +108,103 @@ class DualFit:
     loo_prediction: np.ndarray
 
 
+@dataclass(frozen=True)
+class Spectrum:
+    """Eigenvalues (n_samples,), none below zero, and eigenvectors (n_samples, n_samples) of a centred Gram matrix."""
+
+    values: np.ndarray
+    vectors: np.ndarray
+
+    @classmethod
+    def of(cls, gram: np.ndarray) -> Spectrum:
+        """Raises ValueError with fewer than two samples."""
+        if len(gram) < 2:
+            raise ValueError(f"ridge needs at least 2 samples, found {len(gram)}")
+        values, vectors = np.linalg.eigh(gram)
+        return cls(np.clip(values, 0.0, None), vectors)
+
+    def left_out(self, penalties: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """What turns rotated targets into leave-one-out residuals, some penalties after others.
+
+        Yields a slice of ``penalties`` and an array (n_penalties of it, n_samples, n_samples) A: the residuals of
+        centred targets y are A @ (vectors.T @ y), each sample's by the ridge fitted on all others.
+        """
+        n = len(self.values)
+        step = max(1, BLOCK // n**2)
+        for start in range(0, len(penalties), step):
+            part = slice(start, start + step)
+            shrink = self.values / (self.values + penalties[part, None])
+            leverage = shrink @ (self.vectors**2).T + 1.0 / n
+            yield part, self.vectors * (1.0 - shrink)[:, None, :] / (1.0 - leverage)[:, :, None]
+
+
 def fit_dual(gram: np.ndarray, targets: np.ndarray, penalties: np.ndarray) -> DualFit:
     """Ridge from a centred Gram matrix of shape (n_samples, n_samples), whatever the kernel.
 
     Raises ValueError with fewer than two samples.
     """
-    n = len(targets)
-    if n < 2:
-        raise ValueError(f"ridge needs at least 2 samples, found {n}")
-    descending = np.sort(np.asarray(penalties, np.float64))[::-1]
-    eigenvalues, vectors = np.linalg.eigh(gram)
-    eigenvalues = np.clip(eigenvalues, 0.0, None)
+    spectrum, descending = Spectrum.of(gram), np.sort(np.asarray(penalties, np.float64))[::-1]
     mean = targets.mean(axis=0)
-    rotated = vectors.T @ (targets - mean)
-    squared = vectors**2
-
-    def leave_one_out(penalty: float) -> np.ndarray:
-        """Each sample predicted by the ridge fitted on all others, from the hat matrix with intercept."""
-        shrink = eigenvalues / (eigenvalues + penalty)
-        fitted = vectors @ (shrink[:, None] * rotated) + mean
-        leverage = squared @ shrink + 1.0 / n
-        return targets - (targets - fitted) / (1.0 - leverage)[:, None]
-
-    errors = np.array([np.mean((targets - leave_one_out(penalty)) ** 2) for penalty in descending])
+    rotated = spectrum.vectors.T @ (targets - mean)
+    # Rotating the targets among themselves changes no sum of squares: n_samples of them say as much as all.
+    few = np.linalg.qr(rotated.T, mode="r").T if rotated.shape[1] > len(rotated) else rotated
+    errors = np.empty(len(descending))
+    for part, left_out in spectrum.left_out(descending):
+        errors[part] = np.square(left_out.reshape(-1, len(few)) @ few).reshape(len(left_out), -1).sum(axis=1)
+    errors /= targets.size
     penalty = float(descending[np.argmin(errors)])
-    dual = vectors @ (rotated / (eigenvalues + penalty)[:, None])
-    return DualFit(dual, penalty, errors[::-1].copy(), leave_one_out(penalty))
+    ((_, chosen),) = spectrum.left_out(np.array([penalty]))
+    dual = spectrum.vectors @ (rotated / (spectrum.values + penalty)[:, None])
+    return DualFit(dual, penalty, errors[::-1].copy(), targets - chosen[0] @ rotated)
+
+
+class ShuffledRidge:
+    """Ridge on any shuffle of the pairs of features and targets, the penalty chosen anew for each.
+
+    Shuffling the targets changes neither the Gram matrix nor what leave-one-out makes of targets, a linear map for
+    each penalty. So the sum of squared leave-one-out residuals of a shuffle is the inner product of the targets'
+    shuffled Gram matrix with a matrix that is made once for each penalty.
+
+    Parameters
+    ----------
+    features, targets, penalties, standardise : as in `fit_ridge`.
+    """
+
+    def __init__(self, features: np.ndarray, targets: np.ndarray, penalties: np.ndarray, *, standardise: bool = False):
+        self.features = np.asarray(features)
+        self.scaler = centring(self.features, standardise)
+        self.spectrum = Spectrum.of(products(self.scaler, self.features))
+        self.mean = np.asarray(targets, np.float64).mean(axis=0)
+        self.targets = targets - self.mean
+        self.descending = np.sort(np.asarray(penalties, np.float64))[::-1]
+        self._alike = self.targets @ self.targets.T
+        n = len(self.targets)
+        self._squares = np.empty((len(self.descending), n * n), np.float64)
+        for part, left_out in self.spectrum.left_out(self.descending):
+            maps = left_out @ self.spectrum.vectors.T
+            self._squares[part] = (maps.transpose(0, 2, 1) @ maps).reshape(len(maps), -1)
+        self._seen: tuple[np.ndarray, np.ndarray] | None = None
+
+    def loo_errors(self, order: np.ndarray) -> np.ndarray:
+        """Leave-one-out mean squared error of each penalty, descending, where sample i has the targets of order[i]."""
+        return self._squares @ self._alike[np.ix_(order, order)].ravel() / self.targets.size
+
+    def predict(self, features: np.ndarray, order: np.ndarray, penalty: float) -> np.ndarray:
+        """Predict targets of features (n_samples, n_features) by the ridge fitted on the shuffle ``order``."""
+        weights = self._rotated(features) / (self.spectrum.values + penalty) @ self.spectrum.vectors.T
+        return weights @ self.targets[order] + self.mean
+
+    def coefficients(self, order: np.ndarray, penalty: float) -> np.ndarray:
+        """Weights of the scaled features, shape (n_features, n_targets)."""
+        rotated = self.spectrum.vectors.T @ self.targets[order]
+        dual = self.spectrum.vectors @ (rotated / (self.spectrum.values + penalty)[:, None])
+        return weights_of(self.scaler, self.features, dual)
+
+    def _rotated(self, features: np.ndarray) -> np.ndarray:
+        """Inner products of features with the eigenvectors; the last ones are kept, for the next shuffle."""
+        if self._seen is None or not np.array_equal(self._seen[0], features):
+            self._seen = features, products(self.scaler, features, self.features) @ self.spectrum.vectors
+        return self._seen[1]
 
 
 def penalty_grid(lowest: float, highest: float, count: int) -> np.ndarray:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+
+BLOCK = 1 << 22
+"""Numbers of a block of voxels that are held as float64 at a time: 32 MiB."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,25 @@ class VoxelScaler:
 
     def __call__(self, brain: np.ndarray) -> np.ndarray:
         """Standardise samples of shape (n_samples, n_voxels); returns float64 of the same shape."""
-        return (np.asarray(brain, dtype=np.float64) - self.mean) / self.scale
+        return self._scale(brain, slice(None))
+
+    def blocks(self, *brains: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+        """The same voxels of several arrays (n_samples, n_voxels), standardised as float64, block by block."""
+        for voxels in blocks_of(*brains):
+            yield tuple(self._scale(brain, voxels) for brain in brains)
+
+    def _scale(self, brain: np.ndarray, voxels: slice) -> np.ndarray:
+        scaled = np.array(np.asarray(brain)[:, voxels], dtype=np.float64)
+        scaled -= self.mean[voxels]
+        scaled /= self.scale[voxels]
+        return scaled
+
+
+def blocks_of(*brains: np.ndarray) -> Iterator[slice]:
+    """Slices of voxels that cover arrays of shape (n_samples, n_voxels), `BLOCK` numbers of all of them at a time."""
+    n_voxels = brains[0].shape[1]
+    width = max(1, BLOCK // max(1, sum(len(brain) for brain in brains)))
+    return (slice(start, start + width) for start in range(0, n_voxels, width))
 
 
 def fit_scaler(brain: np.ndarray, standardise: bool = True) -> VoxelScaler:
@@ -24,9 +46,12 @@ def fit_scaler(brain: np.ndarray, standardise: bool = True) -> VoxelScaler:
 
     A voxel that is constant over the samples is centred and not scaled. With ``standardise=False`` nothing is changed.
     """
-    brain = np.asarray(brain, dtype=np.float64)
+    brain = np.asarray(brain)
+    mean, scale = np.zeros(brain.shape[1]), np.ones(brain.shape[1])
     if not standardise:
-        return VoxelScaler(np.zeros(brain.shape[1]), np.ones(brain.shape[1]))
-    mean, scale = brain.mean(axis=0), brain.std(axis=0)
+        return VoxelScaler(mean, scale)
+    for voxels in blocks_of(brain):
+        block = np.asarray(brain[:, voxels], dtype=np.float64)
+        mean[voxels], scale[voxels] = block.mean(axis=0), block.std(axis=0)
     constant = scale <= 1e-12 * np.maximum(np.abs(mean), 1.0)
     return VoxelScaler(mean, np.where(constant, 1.0, scale))
