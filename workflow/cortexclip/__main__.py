@@ -46,14 +46,17 @@ def main(argv: list[str] | None = None) -> int:
     stage_parser = argparse.ArgumentParser(prog=f"cortexclip {name}", description=STAGES[name])
     stage_parser.add_argument("--log", help="file for the log lines, besides the terminal")
     stage_parser.add_argument("--threads", type=int, default=1, help="threads for numerical work")
-    threads = stage_parser.parse_known_args([a for a in argv[1:] if a not in ("-h", "--help")])[0].threads
+    stage_parser.add_argument("--gpu-memory", type=int, metavar="MB", help="take this much of a GPU; 0: use none")
+    common = stage_parser.parse_known_args([a for a in argv[1:] if a not in ("-h", "--help")])[0]
     for variable in THREAD_VARIABLES:  # read by numpy and torch when they are first imported
-        os.environ[variable] = str(threads)
+        os.environ[variable] = str(common.threads)
 
-    from cortexclip import log
+    from cortexclip import devices, log
     from cortexclip.errors import InputError
 
     try:
+        if common.gpu_memory is not None:
+            devices.claim(common.gpu_memory)
         stage = importlib.import_module(f"cortexclip.stages.{name}")
         stage.add_arguments(stage_parser)
         arguments = stage_parser.parse_args(argv[1:])

@@ -1,0 +1,27 @@
+"""How torch computes, set here alone: the same numbers from run to run, in full single precision."""
+
+from __future__ import annotations
+
+import os
+
+
+def configure(threads: int) -> None:
+    """Make torch deterministic, without reduced precision, on ``threads`` threads; before anything is computed.
+
+    On the CPU the same machine then gives the same bytes. On a GPU it does too, from run to run; GPU and CPU sum in
+    another order, so they agree within the tolerance of docs/evaluation.md. Operations that torch cannot do in a
+    determined order raise RuntimeError rather than differ.
+    """
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # read when cuBLAS starts; without it sums may change order
+
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs a pass over every tensor
+    torch.backends.cudnn.benchmark = False  # timing kernels would choose differently from run to run
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+    torch.set_float32_matmul_precision("highest")
