@@ -34,6 +34,7 @@ rule all:
 
 
 onstart:
+    limit_gpus()
     print(opening(CONFIG), file=sys.stderr)
 
 

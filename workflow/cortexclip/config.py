@@ -238,6 +238,14 @@ def plan(configuration: Configuration) -> dict:
     }
 
 
+def resources_of(method: Mapping) -> dict[str, int]:
+    """What a training job of a method asks for: ``mem_mb``, ``runtime`` in minutes, ``gpu`` and ``gpu_mem_mb``.
+
+    ``gpu_mem_mb`` is 0 where the method does not say how much of a GPU's memory it needs.
+    """
+    return {"mem_mb": 2000, "runtime": 60, "gpu": 0, "gpu_mem_mb": 0, **method.get("resources", {})}
+
+
 def judge_of(settings: Mapping) -> str | None:
     """The encoder in whose space reconstructions are identified, or None."""
     return None if settings["judge"] == "none" else settings["judge"]

@@ -13,7 +13,7 @@ rule audit:
         "../../envs/audit.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=30,
         gpu=0,
     params:

@@ -25,7 +25,7 @@ rule claims:
         "../../envs/claims.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=60,
         gpu=0,
     params:

@@ -1,4 +1,5 @@
 # What every rules file uses: the checked configuration, the code digests and the functions that name inputs.
+import functools
 import os
 import re
 import sys
@@ -8,7 +9,8 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
-from cortexclip.config import compact, data_folder, encoder_settings, files_of, judge_of, load, plan
+from cortexclip import devices
+from cortexclip.config import compact, data_folder, encoder_settings, files_of, judge_of, load, plan, resources_of
 from cortexclip.errors import InputError
 from cortexclip.files import sha256, write_if_changed
 from cortexclip.launch import prepare_environment
@@ -34,6 +36,46 @@ if any(run.trained for run in CONFIG.runs.values()):
     FIGURES.append("training_curves")
 if any(run.encoder for run in CONFIG.runs.values()):
     FIGURES.extend(["retrieved", "similarity", "similarity_distribution"])
+
+
+def growing(megabytes):
+    """Memory for each attempt: a job that failed gets more."""
+    return lambda wildcards, attempt: attempt * megabytes
+
+
+@functools.cache
+def local_gpus():
+    """Memory in MB of the GPUs for jobs that run here, by name; None where a cluster's scheduler has to know them."""
+    return devices.gpus() if workflow.local_exec else None
+
+
+def limit_gpus():
+    """Let jobs that run here ask for no more GPU memory at once than there is; called when the run starts."""
+    if local_gpus() is not None and "gpu_mem_mb" not in workflow.global_resources:
+        workflow.register_resource("gpu_mem_mb", sum(local_gpus().values()))
+
+
+def asked(wildcards, name):
+    """What a training job asks for. One that runs here gets no GPU where there is none, and a whole one (that is, the
+    memory of the largest) where its method does not say how much memory it needs."""
+    resources = resources_of(method_of(wildcards))
+    gpus = local_gpus()
+    if not name.startswith("gpu") or gpus is None:
+        return resources[name]
+    if not gpus or not resources["gpu"]:
+        return 0
+    return 1 if name == "gpu" else resources["gpu_mem_mb"] or max(gpus.values())
+
+
+def training_rules():
+    """The runs that ask for the same resources, by the name of the rule that trains them."""
+    rules = {}
+    for run in CONFIG.runs.values():
+        resources = resources_of(CONFIG.methods[run.method])
+        gpu = "_gpu" if resources["gpu"] else ""
+        name = f"train{gpu}_{resources['mem_mb']}mb_{resources['runtime']}min"
+        rules.setdefault(name, []).append(run.name)
+    return rules
 
 
 def digest(stage, *modules):
@@ -194,5 +236,6 @@ wildcard_constraints:
     encoder=pattern(CONFIG.encoders),
 
 
+TRAINING = training_rules()
 DATA_FILES = files("data", CONFIG.datasets)
 WEIGHT_FILES = files("weights", CONFIG.encoders)

@@ -13,7 +13,7 @@ rule encode:
         "../../envs/encode.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=60,
         gpu=0,
     params:
@@ -39,7 +39,7 @@ rule glyphclip:
         "../../envs/glyphclip.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000),
         runtime=120,
         gpu=0,
     params:

@@ -15,7 +15,7 @@ rule evaluate:
         "../../envs/evaluate.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=30,
         gpu=0,
     params:
@@ -42,7 +42,7 @@ rule identify:
         "../../envs/identify.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000),
         runtime=60,
         gpu=0,
     params:

@@ -12,7 +12,7 @@ rule fetch_data:
         "../../envs/fetch.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
         runtime=60,
         gpu=0,
     params:
@@ -34,7 +34,7 @@ rule fetch_weights:
         "../../envs/fetch.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
         runtime=60,
         gpu=0,
     params:

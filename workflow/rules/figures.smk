@@ -16,7 +16,7 @@ rule figures:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=30,
         gpu=0,
     params:
@@ -43,7 +43,7 @@ rule overview:
         "../../envs/overview.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=30,
         gpu=0,
     params:
@@ -90,7 +90,7 @@ rule evaluation_figures:
         "../../envs/evaluation_figures.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000),
         runtime=60,
         gpu=0,
     params:
@@ -119,7 +119,7 @@ rule critical_difference:
         "../../envs/critical_difference.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=30,
         gpu=0,
     params:

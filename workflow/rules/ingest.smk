@@ -15,7 +15,7 @@ rule ingest:
         "../../envs/ingest.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=30,
         gpu=0,
     params:
@@ -43,7 +43,7 @@ rule simulate:
         "../../envs/simulate.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=30,
         gpu=0,
     params:

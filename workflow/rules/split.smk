@@ -12,7 +12,7 @@ rule split:
         "../../envs/split.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=10,
         gpu=0,
     params:

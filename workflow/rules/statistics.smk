@@ -16,7 +16,7 @@ rule statistics:
         "../../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=60,
         gpu=0,
     params:

@@ -18,7 +18,7 @@ rule tables:
         "../../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=60,
         gpu=0,
     params:
