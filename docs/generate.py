@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from cortexclip.data import simulated  # noqa: E402
-from cortexclip.data.arrays import DEFAULT_ARRAYS  # noqa: E402
+from cortexclip.data.arrays import DEFAULT_PART, SETS, roles  # noqa: E402
 from cortexclip.evaluation.metrics import METRICS  # noqa: E402
 from cortexclip.methods.catalogue import SIZES, load_method  # noqa: E402
 from cortexclip.schema import SCHEMAS, read_yaml  # noqa: E402
@@ -135,7 +135,12 @@ def catalogue_keys(kind: str) -> str:
 
 
 def array_names() -> str:
-    return table(["key", "array, if not given"], [[f"`{role}`", f"`{name}`"] for role, name in DEFAULT_ARRAYS.items()])
+    rows = []
+    for parts in SETS:
+        for role, name in roles(parts).items():
+            name = DEFAULT_PART if role == "part" else name
+            rows.append([code(parts), code(role), code(name) if name else "none, not read"])
+    return table(["parts", "role", "array, if not given"], rows)
 
 
 def simulated_settings() -> str:

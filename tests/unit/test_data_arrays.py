@@ -14,7 +14,8 @@ import scipy.io
 import scipy.sparse
 
 from cortexclip.data import arrays as reader
-from cortexclip.data import dataset, matfile
+from cortexclip.data import containers, dataset
+from cortexclip.data.images import resized, rule
 from cortexclip.errors import InputError
 from cortexclip.files import sha256
 from cortexclip.schema import read_yaml
@@ -89,13 +90,193 @@ def test_a_file_of_every_version_gives_its_arrays(tmp_path, version):
     assert read.attrs["notes"] == "Made for a test."
 
 
+def one_set(n=9):
+    """One set of samples with a part for each, by role."""
+    arrays = toy_arrays()
+    both = {role: np.concatenate([arrays[f"{name}Trn"], arrays[f"{name}Test"]]) for role, name in ONE_SET.items()}
+    return both | {"part": np.repeat([0, 1], [6, 3]), "session": np.arange(n) // 4, "run": np.arange(n) % 4}
+
+
+ONE_SET = {"brain": "fmri", "stimuli": "stim", "label": "label"}
+
+
+@pytest.mark.parametrize(
+    ("part", "entry"),
+    [
+        (np.repeat([0, 1], [6, 3]), {}),
+        (np.repeat([False, True], [6, 3]), {}),
+        (np.repeat(["Train", "test"], [6, 3]), {}),
+        (np.array([6, 8, 7]), {"arrays": {"test_index": "part"}, "first_index": 0}),
+        (np.array([[7, 9, 8]]), {"arrays": {"test_index": "part"}, "first_index": 1}),
+    ],
+)
+def test_an_index_says_which_samples_are_in_which_part(tmp_path, part, entry):
+    arrays = one_set() | {"part": part}
+    np.savez(tmp_path / "toy.npz", **arrays)
+    entry = {"parts": "index"} | entry
+    entry["arrays"] = entry.get("arrays", {}) | {"session": "session", "run": "run"}
+    run_ingest(tmp_path / "toy.npz", tmp_path / "toy.nc", entry)
+    read = dataset.read(tmp_path / "toy.nc")
+    assert read["part"].values.tolist() == ["train"] * 6 + ["test"] * 3
+    np.testing.assert_allclose(read["brain"].values, arrays["brain"], rtol=1e-6)
+    assert read["label"].values.tolist() == arrays["label"].ravel().tolist()
+    assert read["session"].values.tolist() == arrays["session"].tolist()
+    assert read["run"].values.tolist() == arrays["run"].tolist()
+
+
+def test_a_file_without_parts_is_one_set(tmp_path):
+    np.savez(tmp_path / "toy.npz", **one_set())
+    run_ingest(tmp_path / "toy.npz", tmp_path / "toy.nc", {"parts": "none", "labels": "none"})
+    read = dataset.read(tmp_path / "toy.nc")
+    assert set(read["part"].values) == {"none"}
+    assert "9 samples without a train/test split" in dataset.summary(read)
+
+
+def test_samples_along_the_last_axis_and_responses_of_several_axes(tmp_path):
+    arrays = one_set()
+    arrays["stimuli"] = arrays["stimuli"].reshape(9, 4, 4)
+    np.savez(tmp_path / "first.npz", **arrays | {"brain": arrays["brain"].reshape(9, 2, 5)})
+    last = {"brain": np.moveaxis(arrays["brain"].reshape(9, 2, 5), 0, -1)}
+    last["stimuli"] = np.moveaxis(arrays["stimuli"], 0, -1)
+    np.savez(tmp_path / "last.npz", **arrays | last)
+    for axis in ("first", "last"):
+        run_ingest(tmp_path / f"{axis}.npz", tmp_path / f"{axis}.nc", {"parts": "index", "sample_axis": axis})
+    read = dataset.read(tmp_path / "first.nc")
+    np.testing.assert_allclose(read["brain"].values, arrays["brain"], rtol=1e-6)
+    np.testing.assert_allclose(read["stimuli"].values, arrays["stimuli"], rtol=1e-6)
+    assert read.drop_attrs().identical(dataset.read(tmp_path / "last.nc").drop_attrs())
+
+
+@pytest.mark.parametrize("order", ["row-major", "column-major"])
+@pytest.mark.parametrize("channels", ["rgb-last", "rgb-first"])
+@pytest.mark.parametrize("axes", ["rows", "own"])
+def test_colour_becomes_grey_by_the_luma_of_bt_601(tmp_path, order, channels, axes):
+    colour = np.random.default_rng(0).integers(0, 256, (9, 4, 4, 3), dtype=np.uint8)
+    stored = colour if channels == "rgb-last" else np.moveaxis(colour, 3, 1)
+    if axes == "rows":
+        code = "C" if order == "row-major" else "F"
+        stored = np.stack([image.reshape(-1, order=code) for image in stored])
+    elif order == "column-major":
+        stored = stored.swapaxes(1, 2) if channels == "rgb-last" else stored.swapaxes(2, 3)
+    np.savez(tmp_path / "toy.npz", **one_set() | {"stimuli": stored})
+    entry = {"parts": "index", "channels": channels, "pixel_order": order}
+    run_ingest(tmp_path / "toy.npz", tmp_path / "toy.nc", entry)
+    read = dataset.read(tmp_path / "toy.nc")
+    expected = (0.299 * colour[..., 0] + 0.587 * colour[..., 1] + 0.114 * colour[..., 2]) / 255
+    np.testing.assert_allclose(read["stimuli"].values, expected, atol=1e-6)
+    assert read.attrs["images"] == "grey from red, green and blue by the luma of ITU-R BT.601"
+
+
+def test_images_are_resized_and_the_rule_is_recorded(tmp_path):
+    np.savez(tmp_path / "toy.npz", **one_set())
+    entry = {"parts": "index", "image_size": 10}
+    run_ingest(tmp_path / "toy.npz", tmp_path / "toy.nc", entry)
+    read = dataset.read(tmp_path / "toy.nc")
+    assert read["stimuli"].shape == (9, 10, 10)
+    assert read.attrs["images"] == "resized from 4x4 to 10x10 by bilinear interpolation"
+
+
+@pytest.mark.parametrize(("before", "after"), [(10, 28), (4, 7), (1, 5)])
+def test_larger_images_are_those_of_torchs_bilinear_interpolation(before, after):
+    import torch
+
+    made = np.random.default_rng(0).random((3, before, before))
+    expected = torch.nn.functional.interpolate(torch.as_tensor(made)[:, None], size=(after, after), mode="bilinear")
+    np.testing.assert_allclose(resized(made, after), expected[:, 0].numpy(), atol=1e-12)
+
+
+@pytest.mark.parametrize(("before", "after"), [(56, 28), (28, 10), (7, 5), (9, 9)])
+def test_smaller_images_are_means_over_areas(before, after):
+    """Each pixel divided into ``after`` x ``after`` equal ones, then means of blocks of ``before`` x ``before``."""
+    made = np.random.default_rng(0).random((2, before, before))
+    fine = made.repeat(after, axis=1).repeat(after, axis=2)
+    expected = fine.reshape(2, after, before, after, before).mean(axis=(2, 4))
+    np.testing.assert_allclose(resized(made, after), expected, atol=1e-12)
+    assert rule(before, after) == (
+        "" if before == after else f"resized from {before}x{before} to {after}x{after} by area averaging"
+    )
+
+
+def test_a_dataset_that_was_ingested_can_be_ingested_again(tmp_path):
+    save(tmp_path / "toy.mat", toy_arrays())
+    run_ingest(tmp_path / "toy.mat", tmp_path / "toy.nc")
+    entry = {"parts": "index", "arrays": {"session": "session"}}
+    with pytest.raises(InputError, match="'session' holds values in -1..-1"):
+        run_ingest(tmp_path / "toy.nc", tmp_path / "again.nc", entry)
+    run_ingest(tmp_path / "toy.nc", tmp_path / "again.nc", {"parts": "index"})
+    first, again = dataset.read(tmp_path / "toy.nc"), dataset.read(tmp_path / "again.nc")
+    assert first.drop_attrs().identical(again.drop_attrs())
+
+
+BAD_LAYOUTS = {
+    "unknown parts": ({"parts": "two"}, ["'parts' is 'two'", "index"]),
+    "unknown channels": ({"channels": "rgb"}, ["'channels' is 'rgb'", "rgb-last"]),
+    "unknown sample axis": ({"sample_axis": 0}, ["'sample_axis' is 0", "first, last"]),
+    "image size that is none": ({"image_size": 1}, ["'image_size' is 1", "4..512"]),
+    "image size in words": ({"image_size": "28"}, ["'image_size' is '28'"]),
+    "part and index": ({"arrays": {"part": "part", "test_index": "run"}}, ["both part and test_index"]),
+    "index without its first": ({"arrays": {"test_index": "run"}}, ["first_index: 0 or 1"]),
+    "roles of sets": ({"arrays": {"brain_train": "brain"}}, ["parts: index", "brain_train", "Did you mean 'brain'"]),
+    "index out of range": ({"arrays": {"test_index": "nine"}, "first_index": 0}, ["'nine'", "in 0..8"]),
+    "index twice": ({"arrays": {"test_index": "twice"}, "first_index": 0}, ["'twice'", "at most once"]),
+    "index with fractions": ({"arrays": {"test_index": "half"}, "first_index": 0}, ["'half'", "whole numbers"]),
+    "part of other numbers": ({"arrays": {"part": "run"}}, ["'run' holds 2, 3", "0 and 1"]),
+    "part of other words": ({"arrays": {"part": "words"}}, ["'words' holds validate", "train and test"]),
+    "part of another length": ({"arrays": {"part": "half"}}, ["'half'", "expected 9 values"]),
+    "all in one part": ({"arrays": {"part": "zeros"}}, ["part 'test' has 0 samples"]),
+    "sessions twice": ({"labels": "session", "arrays": {"session": "session"}}, ["given twice"]),
+    "two scales within a set": ({"arrays": {"stimuli": "scales"}}, ["two scales", "'scales' (train part) in 0..255"]),
+    "colour that is not": ({"channels": "rgb-last"}, ["16 columns", "3 x 28 x 28"]),
+    "no colour where it is": ({"arrays": {"stimuli": "colour"}}, ["48 columns", "set channels"]),
+    "colour of two channels": ({"arrays": {"stimuli": "two"}, "channels": "rgb-last"}, ["9 x 4 x 4 x 2", "x 3"]),
+    "oblong images": ({"arrays": {"stimuli": "oblong"}}, ["4 x 5 pixels", "square"]),
+    "transposed": (
+        {"arrays": {"brain": "brain_t", "stimuli": "stimuli_t"}},
+        ["10 rows", "has 16", "sample_axis: last"],
+    ),
+    "text for numbers": ({"arrays": {"brain": "words"}}, ["'words' is a text array"]),
+    "session of one part": (
+        {"parts": "sets", "arrays": {"session_train": "session"}},
+        ["a session array for one part only"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_LAYOUTS)
+def test_a_layout_that_does_not_fit_is_one_clear_error(tmp_path, case):
+    entry, words = BAD_LAYOUTS[case]
+    arrays = one_set()
+    np.savez(
+        tmp_path / "toy.npz",
+        **arrays,
+        nine=np.array([8, 9]),
+        twice=np.array([1, 1]),
+        half=np.array([0.5, 1]),
+        zeros=np.zeros(9),
+        words=np.array(["train"] * 8 + ["validate"]),
+        scales=np.where(arrays["part"][:, None] == 0, np.rint(arrays["stimuli"] * 255), arrays["stimuli"]),
+        colour=np.repeat(arrays["stimuli"], 3, axis=1),
+        two=np.zeros((9, 4, 4, 2)),
+        oblong=np.zeros((9, 4, 5)),
+        brain_t=arrays["brain"].T,
+        stimuli_t=arrays["stimuli"].T,
+    )
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InputError) as caught:
+        run_ingest(tmp_path / "toy.npz", tmp_path / "out/toy.nc", {"parts": "index"} | entry)
+    for word in words:
+        assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("dtype", ["f8", "f4", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8"])
 def test_arrays_equal_those_that_scipy_reads(tmp_path, dtype, compressed):
     random = np.random.default_rng(0)
     arrays = {"a": (random.random((5, 7)) * 100).astype(dtype), "b": np.arange(3).astype(dtype).reshape(1, 3)}
     save(tmp_path / "a.mat", arrays | {"text": "abc", "struct": {"x": 1}, "empty": []}, do_compression=compressed)
-    read = matfile.load_arrays(tmp_path / "a.mat", ["a", "b"])
+    read = containers.load_arrays(tmp_path / "a.mat", ["a", "b"])
     expected = scipy.io.loadmat(tmp_path / "a.mat")
     for name in arrays:
         assert read[name].dtype == expected[name].dtype == dtype
@@ -106,7 +287,7 @@ def test_a_big_endian_file_is_read(tmp_path):
     content = b"MATLAB 5.0".ljust(124) + b"\x01\x00MI"
     content += double_array_stored_as_bytes("a", np.arange(6).reshape(2, 3), order=">")
     (tmp_path / "a.mat").write_bytes(content)
-    read = matfile.load_arrays(tmp_path / "a.mat", ["a"])["a"]
+    read = containers.load_arrays(tmp_path / "a.mat", ["a"])["a"]
     assert read.dtype == np.float64
     np.testing.assert_array_equal(read, [[0, 1, 2], [3, 4, 5]])
 
@@ -252,10 +433,9 @@ BAD_FILES = {
     "missing file": (lambda path: None, {}, ["No such file", "fetch"]),
     "folder": (lambda path: path.mkdir(), {}, ["is a folder"]),
     "empty file": (lambda path: path.write_bytes(b""), {}, ["empty", "0 bytes"]),
-    "text file": (lambda path: path.write_text("fmriTrn,stimTrn\n" * 50), {}, ["does not begin like a MATLAB file"]),
+    "text file": (lambda path: path.write_text("fmriTrn,stimTrn\n" * 50), {}, ["of no format", "b'fmriTrn"]),
     "web page": (lambda path: path.write_text("<!DOCTYPE html><html>404</html>"), {}, ["<!DOCTYPE", "MATLAB"]),
     "one byte": (lambda path: path.write_bytes(b"M"), {}, ["MATLAB"]),
-    "version 4": (lambda path: save(path, toy_arrays(), format="4"), {}, ["version 5 to 7.3", "-v7"]),
     "zeros": (lambda path: path.write_bytes(bytes(4096)), {}, ["toy.mat"]),
     "noise": (lambda path: path.write_bytes(np.random.default_rng(0).bytes(4096)), {}, ["MATLAB"]),
     "truncated": (bytes_changed(lambda content: content[: len(content) // 2]), {}, ["truncated"]),
@@ -273,17 +453,17 @@ BAD_FILES = {
     "bit flipped in the version": (
         bytes_changed(lambda content: content[:125] + bytes([content[125] ^ 4]) + content[126:]),
         {},
-        ["does not begin like a MATLAB file"],
+        ["of no format"],
     ),
     "bit flipped in an element's type": (
         bytes_changed(lambda content: content[:129] + bytes([content[129] ^ 64]) + content[130:]),
         {},
-        ["cannot be read as a MATLAB file"],
+        ["cannot be read as MATLAB"],
     ),
     "bit flipped in compressed data": (
         bytes_changed(lambda content: content[:300] + bytes([content[300] ^ 64]) + content[301:], do_compression=True),
         {},
-        ["cannot be read as a MATLAB file"],
+        ["cannot be read as MATLAB"],
     ),
     "name with a line break": (
         bytes_changed(lambda content: content.replace(b"stimTest", b"stim\nest")),
@@ -295,17 +475,17 @@ BAD_FILES = {
     "missing labels": (changed(labelTrn=None), {}, ["no array 'labelTrn'", "labels: none"]),
     "array twice": (twice, {}, ["'fmriTrn' 2 times"]),
     "vector stimuli": (changed(stimTrn=lambda a: a["stimTrn"].reshape(1, -1)), {}, ["6", "1", "one brain response"]),
-    "stimuli of three dimensions": (
-        changed(stimTrn=lambda a: a["stimTrn"].reshape(6, 4, 4)),
+    "stimuli of four dimensions": (
+        changed(stimTrn=lambda a: a["stimTrn"].reshape(6, 4, 2, 2)),
         {},
-        ["'stimTrn'", "3 dimensions (6, 4, 4)", "expected 2"],
+        ["'stimTrn'", "4 dimensions (6 x 4 x 2 x 2)", "n x y x x", "set channels"],
     ),
-    "brain of four dimensions": (changed(fmriTest=np.zeros((3, 2, 5, 1)) + 1j), {}, ["'fmriTest'", "4 dimensions"]),
+    "complex brain of four dimensions": (changed(fmriTest=np.zeros((3, 2, 5, 1)) + 1j), {}, ["'fmriTest'", "complex"]),
     "object array": (changed(fmriTrn=np.array([[1, "a"], ["b", 2]], dtype=object)), {}, ["'fmriTrn'", "cell"]),
     "struct array": (changed(fmriTrn={"data": np.ones((6, 10))}), {}, ["'fmriTrn'", "struct"]),
     "text array": (changed(stimTrn=np.array(["a", "b"])), {}, ["'stimTrn'", "char"]),
     "complex array": (changed(fmriTrn=lambda a: a["fmriTrn"] * 1j), {}, ["'fmriTrn'", "complex"]),
-    "logical stimuli": (changed(stimTrn=lambda a: a["stimTrn"] > 0.5), {}, ["'stimTrn'", "logical"]),
+    "logical responses": (changed(fmriTrn=lambda a: a["fmriTrn"] > 0.5), {}, ["'fmriTrn'", "logical"]),
     "swapped arrays": (
         changed(
             stimTrn=lambda a: a["fmriTrn"],
@@ -378,10 +558,11 @@ BAD_FILES = {
     ),
     "stimuli of 16 bits": (
         changed(
-            stimTrn=lambda a: (a["stimTrn"] * 255).astype("u2"), stimTest=lambda a: (a["stimTest"] * 255).astype("u2")
+            stimTrn=lambda a: (a["stimTrn"] * 65535).astype("u2"),
+            stimTest=lambda a: (a["stimTest"] * 65535).astype("u2"),
         ),
         {},
-        ["uint16", "expected uint8"],
+        ["uint16", "0..255"],
     ),
     "bytes of 0 and 1": (
         changed(
@@ -397,8 +578,8 @@ BAD_FILES = {
         ["15 columns", "square"],
     ),
     "header that declares too much": (matlab_bomb, {}, ["'fmriTrn'", "1073741824 x 1073741824", "can hold"]),
-    "too few labels": (changed(labelTrn=np.ones((5, 1), "u1")), {}, ["'labelTrn'", "(5, 1)", "6 labels"]),
-    "two labels a sample": (changed(labelTrn=np.ones((6, 2), "u1")), {}, ["'labelTrn'", "(6, 2)"]),
+    "too few labels": (changed(labelTrn=np.ones((5, 1), "u1")), {}, ["'labelTrn'", "5 x 1", "6 labels"]),
+    "two labels a sample": (changed(labelTrn=np.ones((6, 2), "u1")), {}, ["'labelTrn'", "6 x 2"]),
     "labels with fractions": (changed(labelTest=np.full((3, 1), 1.5)), {}, ["'labelTest'", "whole numbers"]),
     "NaN label": (changed(labelTest=np.full((3, 1), np.nan)), {}, ["'labelTest'", "NaN"]),
     "negative label": (changed(labelTest=np.full((3, 1), -1.0)), {}, ["'labelTest'", "-1"]),
@@ -427,7 +608,7 @@ BAD_FILES = {
         ["complex"],
     ),
     "7.3: not by MATLAB": (hdf5(classes={"fmriTrn": ""}), {}, ["MATLAB_class", "order of its axes"]),
-    "7.3: three dimensions": (hdf5(stimTrn=np.zeros((6, 4, 4))), {}, ["3 dimensions (6, 4, 4)"]),
+    "7.3: one dimension": (hdf5(fmriTrn=np.zeros(6)), {}, ["'fmriTrn'", "1 dimension (6)"]),
     "7.3: declares too much": (hdf5_bomb, {}, ["1048576 x 1048576", "can hold"]),
     "7.3: truncated": (
         lambda path: (save_hdf5(path, toy_arrays()), path.write_bytes(path.read_bytes()[:3000])),
@@ -515,7 +696,7 @@ def test_integer_responses_with_as_many_voxels_as_a_square_are_no_images():
     """Only values that could be an image count as swapped, not a square number of voxels."""
     arrays = toy_arrays(n_voxels=16)
     roles = {role: arrays[name] for role, name in reader.DEFAULT_ARRAYS.items()}
-    made = reader.to_dataset(roles, {"name": "toy"}, pixel_order="row-major", labels="class")
+    made = reader.to_dataset(roles, {"name": "toy"}, reader.Layout("row-major", labels="class"))
     assert made.sizes["voxel"] == 16
 
 

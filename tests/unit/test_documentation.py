@@ -152,7 +152,7 @@ def test_columns_of_the_result_tables_are_documented():
 
 
 def test_messages_that_are_explained_exist():
-    files = ["data/arrays.py", "data/matfile.py", "stages/ingest.py", "config.py"]
+    files = ["data/arrays.py", "data/containers.py", "data/variables.py", "stages/ingest.py", "config.py"]
     source = "".join((ROOT / "workflow/cortexclip" / file).read_text(encoding="utf-8") for file in files)
     source = re.sub(r'"\s*\n\s*f?"', "", source)
     text = (ROOT / "docs/add-a-dataset.md").read_text(encoding="utf-8")

@@ -24,7 +24,11 @@ DATASET_KEYS = (
     "how",
     "arrays",
     "parts",
+    "first_index",
     "pixel_order",
+    "channels",
+    "image_size",
+    "sample_axis",
     "labels",
 )
 

@@ -1,0 +1,122 @@
+"""Files of named arrays: which format one has, which arrays are in it, and the arrays themselves.
+
+The format is known by the file's first bytes, never by its name. Nothing is unpickled, no link out of the file is
+followed, and no length is believed before it was compared with the size of the file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from cortexclip.data import hdf5file, mat4file, matfile, netcdf3file, npzfile
+from cortexclip.data.variables import DAMAGED, Variable, load, printable
+from cortexclip.errors import InputError
+
+Lister = Callable[[Path], list[Variable]]
+KNOWN = "a MATLAB file, HDF5, NetCDF or .npz file"
+
+
+def format_of(path: str | os.PathLike) -> tuple[str, Lister]:
+    """The format of a file in words, and the function that lists its arrays.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, a folder, empty, not a plain file, or of no format that is known here.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, expected {KNOWN}.")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is a device or pipe, expected {KNOWN}.")
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(1024)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}). Run the fetch stage or check the path."
+        ) from error
+    if not head:
+        raise InputError(f"{path}: is empty (0 bytes), expected {KNOWN}. Fetch it again.")
+    if matfile.recognises(head):
+        return "MATLAB, version 5 to 7.2", matfile.variables
+    at = hdf5file.signature_at(path)
+    if at is not None:
+        by_matlab = head.startswith(b"MATLAB 7.3")
+        return "MATLAB, version 7.3 (HDF5)" if by_matlab else "HDF5 (NetCDF-4 included)", hdf5file.variables
+    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return "numpy .npz", npzfile.variables
+    if head[:4] in (b"CDF\x01", b"CDF\x02", b"CDF\x05"):
+        return "NetCDF, classic format", netcdf3file.variables
+    if mat4file.recognises(head, path.stat().st_size):
+        return "MATLAB, version 4", mat4file.variables
+    raise InputError(
+        f"{path}: is of no format that can be read here (it begins with {head[:20]!r}), expected {KNOWN}. {DAMAGED}"
+    )
+
+
+def variables(path: str | os.PathLike) -> list[Variable]:
+    """The arrays of a file, from their headers alone; raises InputError as :func:`load_arrays` does."""
+    path = Path(path)
+    name, lister = format_of(path)
+    with _damage(path, name):
+        return lister(path)
+
+
+def load_arrays(path: str | os.PathLike, names: Iterable[str], text: Iterable[str] = ()) -> dict[str, np.ndarray]:
+    """Load real, numeric arrays by name; those also named in ``text`` may hold text.
+
+    Returns
+    -------
+    Arrays as the file has them, in the type that it gives them (a MATLAB double that is stored as bytes is a double).
+
+    Raises
+    ------
+    InputError
+        When the file is missing, empty, damaged or of no known format; when an array is missing, there twice, empty, or
+        a struct, cell, object, text, sparse or complex array; and when the file declares an array larger than it can
+        hold or than half of this machine's memory.
+    """
+    path = Path(path)
+    format_name, lister = format_of(path)
+    with _damage(path, format_name):
+        found = lister(path)
+        names = list(dict.fromkeys(names))
+        for name in names:
+            _check_present(path, name, [variable.name for variable in found])
+        wanted = {variable.name: variable for variable in found if variable.name in names}
+        return {name: load(wanted[name], str(path), name in text) for name in names}
+
+
+class _damage:
+    """Turns what a library raises for a damaged file into an InputError."""
+
+    def __init__(self, path: Path, format_name: str):
+        self.path, self.format_name = path, format_name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind, error, trace) -> None:
+        if isinstance(error, Exception) and not isinstance(error, InputError):
+            reason = printable(" ".join(str(error).split())[:200])
+            raise InputError(
+                f"{self.path}: cannot be read as {self.format_name} ({kind.__name__}: {reason}). {DAMAGED}"
+            ) from error
+
+
+def _check_present(path: Path, name: str, found: list[str]) -> None:
+    if name not in found:
+        listed = sorted({printable(other) for other in found})
+        more = f" and {len(listed) - 20} more" if len(listed) > 20 else ""
+        raise InputError(
+            f"{path}: has no array '{name}'; found {', '.join(listed[:20]) or 'no array at all'}{more}. "
+            f"Name its arrays under 'arrays' in the entry of the dataset"
+            f"{', or set labels: none' if 'label' in name.lower() else ''}."
+        )
+    if found.count(name) > 1:
+        raise InputError(f"{path}: holds '{name}' {found.count(name)} times, expected once.")

@@ -1,0 +1,44 @@
+"""What is done to images of a source that are not grey or not of the wanted size, each by one stated rule."""
+
+from __future__ import annotations
+
+import numpy as np
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue (ITU-R BT.601), applied to the pixels as they are stored."""
+
+
+def grey(images: np.ndarray) -> np.ndarray:
+    """Grey images (n, y, x) from colour ones (n, y, x, 3) in the same range: ``LUMA``."""
+    return images @ np.array(LUMA)
+
+
+def resized(images: np.ndarray, size: int) -> np.ndarray:
+    """Images (n, y, x) as images (n, size, size): area averaging to smaller ones, bilinear to larger ones.
+
+    Area averaging gives each new pixel the mean of what it covers, pixels that it covers in part counting by that part.
+    Bilinear interpolation is between pixel centres; outside the outermost ones it keeps their values. Neither leaves
+    the range of the image.
+    """
+    down, across = (_weights(length, size) for length in images.shape[1:])
+    return np.einsum("iy,nyx,jx->nij", down, images, across, optimize=True)
+
+
+def rule(before: int, after: int) -> str:
+    """What :func:`resized` does, in words; "" where nothing is."""
+    if before == after:
+        return ""
+    how = "area averaging" if after < before else "bilinear interpolation"
+    return f"resized from {before}x{before} to {after}x{after} by {how}"
+
+
+def _weights(before: int, after: int) -> np.ndarray:
+    """How much each old pixel counts for each new one, shape (after, before), rows that sum to 1."""
+    if after <= before:
+        edges = np.arange(after + 1) * before / after
+        pixel = np.arange(before)
+        low = np.maximum(edges[:-1, None], pixel)
+        high = np.minimum(edges[1:, None], pixel + 1)
+        return np.clip(high - low, 0.0, None) * after / before
+    centre = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
+    return np.clip(1.0 - np.abs(centre[:, None] - np.arange(before)), 0.0, None)

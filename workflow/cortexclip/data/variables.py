@@ -1,0 +1,111 @@
+"""An array in a file: what the file says of it, checked before a byte of it is loaded.
+
+Every reader of a file format lists its arrays as :class:`Variable`; :mod:`cortexclip.data.containers` puts them to use.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cortexclip.errors import InputError
+
+GREATEST_COMPRESSION = 1032  # zlib cannot do better
+SUSPICIOUS_COMPRESSION = 300
+LARGE = 1 << 28  # bytes; an array this large that is compressed so much is a trap or empty
+DAMAGED = "It may be truncated or damaged: fetch it again and compare its sha256."
+
+
+class DamagedError(ValueError):
+    """What a file says about itself cannot be."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """An array of a file.
+
+    Attributes
+    ----------
+    name : as the file gives it; it may hold anything, so show it as :func:`printable`.
+    shape : as the file declares it, which need not be possible.
+    kind : its type in words; that of numbers is a key of numpy ("float64"), "bool" or "text", all others are refused.
+    stored : number of bytes in the file that hold it, compressed or not.
+    load : reads it, of dtype ``kind`` (text: str) and ``shape``; raises DamagedError, or what its library raises.
+    refused : why it cannot be used although its type could be, or "".
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+    stored: int
+    load: Callable[[], np.ndarray]
+    refused: str = ""
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it holds real numbers or truth values."""
+        return self.kind == "bool" or (self.kind[:3] in ("int", "uin", "flo") and self.kind in np.sctypeDict)
+
+
+def printable(text: str) -> str:
+    """Text of a file as it may stand in a message or a table: a damaged one may hold line breaks or surrogates."""
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """A shape in words.
+
+    >>> shape_text((90, 784))
+    '90 x 784'
+    """
+    return " x ".join(map(str, shape)) or "a single value"
+
+
+def problem(variable: Variable, text: bool = False) -> str:
+    """Why an array cannot be loaded, as the rest of a sentence that begins with its name; "" if it can.
+
+    ``text`` says whether text will do as well as numbers.
+    """
+    shape, kind = variable.shape, variable.kind
+    if not variable.numeric and not (text and kind == "text"):
+        return f"is a {printable(kind)} array, expected numbers (double, single or an integer class)."
+    if variable.refused:
+        return variable.refused
+    if any(length < 0 for length in shape):
+        return f"declares the shape {shape_text(shape)}, which cannot be. {DAMAGED}"
+    elements = math.prod(shape)
+    if elements == 0:
+        return f"is empty ({shape_text(shape)}), expected at least one row and column."
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    size = elements * (8 if kind == "text" else np.dtype(kind).itemsize)
+    most = variable.stored * (GREATEST_COMPRESSION if size < LARGE else SUSPICIOUS_COMPRESSION)
+    if size > most or elements * 8 > memory / 2:
+        return (
+            f"declares {shape_text(shape)} values ({size / 2**30:.2g} GiB), more than its {variable.stored} bytes can "
+            f"hold or half of this machine's memory. {DAMAGED}"
+        )
+    return ""
+
+
+def load(variable: Variable, where: str, text: bool = False) -> np.ndarray:
+    """The array itself, of the declared type and shape.
+
+    Raises
+    ------
+    InputError
+        With :func:`problem`; ``where`` is how the message names the file.
+    DamagedError
+        If what is read is not what was declared.
+    """
+    reason = problem(variable, text)
+    if reason:
+        raise InputError(f"{where}: '{printable(variable.name)}' {reason}")
+    with np.errstate(invalid="ignore"):  # damaged bits may be a signalling NaN
+        array = variable.load()
+    if array.shape != variable.shape:
+        raise DamagedError(f"'{printable(variable.name)}' has the shape {array.shape}, declared {variable.shape}")
+    return array
