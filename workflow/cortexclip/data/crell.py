@@ -1,0 +1,223 @@
+"""Reader of EEG while letters were written (Crell and Mueller-Putz 2024, doi 10.1016/j.compbiomed.2024.109132).
+
+The recordings are BNCI Horizon's data set 2024-001; moabb knows where they are, how they are stored and what their
+markers mean, and hands over one recording for each run. It is an optional dependency, imported only here and only when
+a file is read. One dataset is one subject. The pictures of the letters are not part of the recordings; they are drawn
+here, or read from the folder that the companion ``images`` names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from cortexclip.data import epochs
+from cortexclip.data.characters import character_images
+from cortexclip.data.dataset import labelled
+from cortexclip.data.entries import attributes
+from cortexclip.data.reading import ATTRIBUTE, said
+from cortexclip.errors import InputError, check_keys
+
+LETTERS = "adefjnostv"
+SUBJECTS = range(1, 21)
+INSTALL = "Install it into the environment that runs cortexclip, without constraints: pip install moabb==1.7.2"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the reader can be told under ``settings``, besides the fields of cortexclip.data.epochs.EpochSettings."""
+
+    subject: int = 1  # 1 to 20
+    test_fraction: float = 0.2  # the last trials of each letter that test
+
+
+def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.Dataset:
+    """Read one subject as the dataset ``name``.
+
+    Parameters
+    ----------
+    path : the folder into which moabb downloaded: it holds S01.mat to S20.mat, however deep
+    name : name of the dataset
+    entry : its entry in datasets.yaml; the companion ``images`` is a folder with the pictures a.png to v.png or .jpg
+
+    Returns
+    -------
+    The labelled dataset in the order of recording; ``brain`` holds the features of
+    :func:`cortexclip.data.epochs.features`, channel by channel, not scaled. ``label`` is the position of the letter
+    among ``LETTERS``, ``session`` the number of the run, from 1.
+
+    Raises
+    ------
+    InputError
+        When moabb is not installed, the subject's file is not there or cannot be used, for settings out of range, and
+        where no trial is left.
+    """
+    where = f"dataset '{name}'"
+    given = entry.get("settings") or {}
+    settings = parse_settings(given, where)
+    companions = entry.get("companions") or {}
+    check_keys(companions, ("images",), f"{where}, 'companions'")
+    file = f"S{settings.subject:02d}.mat"
+    if not any(Path(path).rglob(file)):  # moabb would download it, and only the fetch stage may use a network
+        raise InputError(
+            f"{path}: holds no {file}, expected moabb's download of subject {settings.subject}. Run: python -c \"from "
+            f"moabb.datasets import BNCI2024_001; BNCI2024_001().data_path({settings.subject}, path='{path}')\""
+        )
+    source = _moabb_dataset(where)
+    with _moabb_settings(Path(path).resolve()):
+        try:
+            runs = source.get_data([settings.subject])[settings.subject]
+        except Exception as error:  # a damaged file surfaces in moabb as almost any exception
+            reason = (str(error).splitlines() or [""])[0]
+            raise InputError(
+                f"{path}: moabb cannot read subject {settings.subject} ({type(error).__name__}: {reason}). Delete "
+                f"{file} and download it again."
+            ) from error
+    found = trials(runs, source.event_id, given, where)
+    if not len(found.letter):
+        raise InputError(f"{path}: no trial can be used. {said(found.reading)}")
+    made = labelled(
+        found.features,
+        character_images(LETTERS, companions.get("images"))[found.letter],
+        epochs.last_of_each_class(found.letter, settings.test_fraction),
+        attributes(name, entry) | {"sha256": entry.get("sha256")},
+        label=found.letter,
+        session=found.run,
+    )
+    made.attrs[ATTRIBUTE] = json.dumps(found.reading, sort_keys=True)
+    made.attrs["features"] = "\n".join(found.feature_names)
+    return made
+
+
+def parse_settings(given: object, where: str) -> Settings:
+    """The reader's own settings, with defaults; raises InputError for an unknown key and a value out of range."""
+    where = f"{where}, 'settings'"
+    if not isinstance(given, Mapping):
+        raise InputError(f"{where}: is {given!r}, expected a mapping such as subject: 1.")
+    own = tuple(Settings.__dataclass_fields__)
+    check_keys(given, (*own, *epochs.SETTINGS), where)
+    values = {key: given[key] for key in own if key in given}
+    subject, fraction = values.get("subject", 1), values.get("test_fraction", 0.5)
+    if isinstance(subject, bool) or not isinstance(subject, int) or subject not in SUBJECTS:
+        raise InputError(f"{where}: 'subject' is {subject!r}, expected a whole number in 1..{len(SUBJECTS)}.")
+    if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 < fraction < 1:
+        raise InputError(f"{where}: 'test_fraction' is {fraction!r}, expected a number between 0 and 1.")
+    return Settings(**values)
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Usable trials in the order of recording: arrays of one entry, or one row, for each."""
+
+    letter: np.ndarray  # position among LETTERS
+    run: np.ndarray  # number of the run, from 1
+    features: np.ndarray  # (n_trials, n_channels * n_features), float32
+    feature_names: list[str]
+    reading: dict[str, object]  # see cortexclip.data.reading
+
+
+def trials(
+    sessions: Mapping[str, Mapping[str, object]], event_id: Mapping[str, int], given: Mapping[str, object], where: str
+) -> Trials:
+    """Cut the trials out of recordings as moabb hands them over, and turn them into features.
+
+    Parameters
+    ----------
+    sessions : session -> run -> mne Raw with EEG channels, and letters in a stimulus channel or in annotations
+    event_id : code of each event; names end in the letter ("letter_a")
+    given : ``settings`` of the entry
+
+    Raises
+    ------
+    InputError
+        For settings that do not fit the recordings, events that are no letters, and runs of different channels.
+    """
+    letters = {code: _letter(event, where) for event, code in event_id.items()}
+    dropped, letter, run, features, channels = Counter(), [], [], [], []
+    n_events = 0
+    for number, raw in enumerate((raw for runs in sessions.values() for raw in runs.values()), start=1):
+        picked = raw.copy().pick("eeg")
+        rate = float(raw.info["sfreq"])
+        settings = epochs.check_epoch_settings(given, f"{where}, 'settings'", rate)
+        if channels and picked.ch_names != channels:
+            raise InputError(f"{where}: run {number} has other channels than run 1, expected the same in all.")
+        channels = picked.ch_names
+        values = picked.get_data(units="uV")
+        length = round(settings.window[1] * rate)
+        for sample, code in _events(raw, event_id):
+            n_events += 1
+            epoch = values[:, sample : sample + length]
+            if epoch.shape[1] < length:
+                dropped["beyond the end of the recording"] += 1
+                continue
+            if not np.isfinite(epoch).all():
+                dropped["values that are no finite numbers"] += 1
+                continue
+            clean = epochs.filtered(epoch, settings, rate)
+            broken = [rule for rule, bad in epochs.artefacts(clean, settings).items() if bad.any()]
+            if broken:
+                dropped[broken[0]] += 1
+                continue
+            letter.append(letters[code])
+            run.append(number)
+            features.append(epochs.features(clean, settings, rate).ravel())
+    return Trials(
+        letter=np.array(letter, dtype=int),
+        run=np.array(run, dtype=int),
+        features=np.array(features, dtype=np.float32),
+        feature_names=epochs.feature_names(channels, settings) if channels else [],
+        reading={"events": n_events, "events_dropped": dict(sorted(dropped.items()))},
+    )
+
+
+def _moabb_dataset(where: str):
+    """moabb's description of the data set."""
+    try:
+        from moabb.datasets import BNCI2024_001
+    except ImportError as error:
+        raise InputError(f"{where}: the reader cortexclip.data.crell needs moabb ({error}). {INSTALL}") from error
+    return BNCI2024_001()
+
+
+def _events(raw, event_id: Mapping[str, int]) -> Iterator[tuple[int, int]]:
+    """Sample, from the start of the recording, and code of each known event, in the order of time."""
+    import mne
+
+    if mne.pick_types(raw.info, stim=True).size:
+        found = mne.find_events(raw, shortest_event=1, verbose="error")
+    else:
+        found, _ = mne.events_from_annotations(raw, event_id=dict(event_id), verbose="error")
+    for sample, _, code in found.tolist():
+        if code in event_id.values():
+            yield sample - raw.first_samp, code
+
+
+def _letter(event: str, where: str) -> int:
+    letter = event.rpartition("_")[2]
+    if letter not in tuple(LETTERS):
+        raise InputError(f"{where}: found the event '{event}', expected letters: {', '.join(LETTERS)}.")
+    return LETTERS.index(letter)
+
+
+@contextmanager
+def _moabb_settings(folder: Path) -> Iterator[None]:
+    """Let moabb look for recordings in a folder, and ask no other server first, for the time of the block."""
+    before = dict(os.environ)
+    os.environ |= {
+        "MNE_DATA": str(folder),
+        "MNE_DATASETS_BNCI_PATH": str(folder),
+        "MOABB_DOWNLOAD_PROVIDER": "upstream",
+    }
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
