@@ -22,6 +22,7 @@ from cortexclip.audit.brain import (
 )
 from cortexclip.audit.finding import Finding
 from cortexclip.audit.labels import check_classes, check_labels
+from cortexclip.audit.reading import check_reading
 from cortexclip.audit.signal import check_signal, check_signal_nearest
 from cortexclip.audit.splits import check_folds, check_grouping, check_parts, check_selection, folds_of, held_out
 from cortexclip.audit.stimuli import (
@@ -128,6 +129,7 @@ def audit_dataset(dataset: xr.Dataset, seed: int) -> list[Finding]:
         check_noise_ceiling(brain, stimulus),
         check_pixel_range(images),
         check_blank_images(images, stimulus),
+        *check_reading(dataset.attrs.get("reading")),
         finite,
     ]
 
