@@ -5,12 +5,16 @@ import hashlib
 import http.server
 import json
 import socket
+import struct
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
 from cortexclip import log
+from cortexclip.data import fetch as module
 from cortexclip.data.fetch import Entry, fetch, fetch_all
 from cortexclip.errors import InputError
 from cortexclip.stages import fetch as stage
@@ -23,9 +27,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """Answers each path with one way in which a server can behave."""
 
     def do_GET(self):
+        path = self.path.removeprefix("http://far.invalid")  # what a proxy is asked for
         self.server.asked.append(self.path)
+        self.server.ranges.append(self.headers.get("Range"))
         try:
-            getattr(self, "answer_" + self.path.strip("/").replace("-", "_"))()
+            getattr(self, "answer_" + path.strip("/").replace("-", "_"))()
         except (BrokenPipeError, ConnectionResetError):
             pass
 
@@ -46,6 +52,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer_other(self):
         self.send(b"another version")
+
+    def answer_empty_answer(self):
+        self.send(b"")
 
     def answer_missing(self):
         self.send(b"not here", status=404)
@@ -69,6 +78,82 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer_no_http(self):
         self.wfile.write(b"220 this is another protocol\r\n")
 
+    def send_from(self, start, end=None, said=None):
+        """A part of the content, as the answer to a Range."""
+        end = len(CONTENT) if end is None else end
+        said = f"bytes {start}-{end - 1}/{len(CONTENT)}" if said is None else said
+        self.send(CONTENT[start:end], 206, len(CONTENT) - start, **{"Content-Range": said})
+
+    def start(self):
+        return int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+
+    def answer_in_pieces(self):
+        """60,000 bytes at a time, then the connection ends."""
+        start = self.start()
+        if start:
+            self.send_from(start, min(start + 60_000, len(CONTENT)))
+        else:
+            self.send(CONTENT[:60_000], length=len(CONTENT))
+
+    def answer_without_ranges(self):
+        """Breaks off twice, always from the beginning."""
+        self.send(CONTENT if len(self.server.asked) > 2 else CONTENT[:90_000], length=len(CONTENT))
+
+    def answer_other_part(self):
+        """Answers a Range with another part than it was asked for."""
+        if self.start():
+            self.send_from(5)
+        else:
+            self.send(CONTENT if len(self.server.asked) > 2 else CONTENT[:1000], length=len(CONTENT))
+
+    def answer_unsaid_part(self):
+        if self.start():
+            self.send_from(self.start(), said="")
+        else:
+            self.send(CONTENT if len(self.server.asked) > 2 else CONTENT[:1000], length=len(CONTENT))
+
+    def answer_changing(self):
+        """Another version at first, so that the pieces do not fit together."""
+        if self.start():
+            self.send_from(self.start())
+        else:
+            self.send(b"x" * 1000 if len(self.server.asked) == 1 else CONTENT, length=len(CONTENT))
+
+    def answer_shrunk(self):
+        if self.start():
+            self.send(b"", 416)
+        else:
+            self.send(CONTENT)
+
+    def answer_busy(self):
+        """Asks twice to come back."""
+        if len(self.server.asked) > 2:
+            self.send(CONTENT)
+        else:
+            self.send(b"", 503, **{"Retry-After": "0"})
+
+    def answer_always_busy(self):
+        self.send(b"", 503)
+
+    def answer_much_later(self):
+        self.send(b"", 429, **{"Retry-After": "86400"})
+
+    def answer_reset(self):
+        """Sends a little, then resets the connection."""
+        start = self.start()
+        if start:
+            self.send_from(start)
+        else:
+            self.send(CONTENT[:1000], length=len(CONTENT))
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+
+    def answer_compressed(self):
+        self.send(CONTENT, **{"Content-Encoding": "gzip"})
+
+    def answer_round_and_round(self):
+        self.send(b"", status=302, Location="/round-and-round")
+
     def log_message(self, *_):
         """Keep the test's output quiet."""
 
@@ -77,9 +162,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server(monkeypatch):
     for variable in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(module, "BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr(module, "LONGEST_WAIT_SECONDS", 0.1)
     running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     running.daemon_threads = True
-    running.asked, running.stop = [], threading.Event()
+    running.asked, running.ranges, running.stop = [], [], threading.Event()
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     running.address = f"http://127.0.0.1:{running.server_port}"
@@ -112,9 +199,12 @@ def test_a_file_is_downloaded_and_checked(server, tmp_path, path):
     [
         ("other", ["has the sha256", hashlib.sha256(b"another version").hexdigest(), f"expected {DIGEST}"]),
         ("missing", ["the server answered 404"]),
-        ("truncated", ["ended after 1000 of 256000 bytes"]),
+        ("empty-answer", ["has the sha256", hashlib.sha256(b"").hexdigest()]),
+        ("always-busy", ["the server answered 503", "given up after 4 attempts"]),
+        ("much-later", ["the server answered 429", "given up after 4 attempts"]),
+        ("compressed", ["the encoding 'gzip'"]),
+        ("round-and-round", ["the server answered 302"]),
         ("silent", ["no answer within 0.5 s"]),
-        ("stalling", ["stalled after 1000 bytes"]),
         ("to-a-file", ["the server answered 302"]),
         ("no-http", ["no connection"]),
     ],
@@ -129,6 +219,128 @@ def test_what_a_server_cannot_give_is_a_reason(server, tmp_path, path, words):
         assert word in outcome.reason
     assert "\n" not in outcome.reason
     assert files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "words", "attempts"),
+    [("truncated", "ended after 1000 of 256000 bytes", 4), ("stalling", "stalled after 1000 bytes", 4)],
+)
+def test_what_came_before_a_break_is_kept_aside(server, tmp_path, path, words, attempts):
+    """Never under the file's own name. The server sends the beginning again each time, so nothing is gained."""
+    outcome = fetch(entry(f"{server.address}/{path}"), tmp_path, timeout=0.3)
+    assert outcome.status == "not available"
+    assert words in outcome.reason and f"given up after {attempts + 1} attempts" in outcome.reason
+    assert files_below(tmp_path) == [f"set/.data.mat.{DIGEST[:16]}.part"]
+    assert (tmp_path / files_below(tmp_path)[0]).read_bytes() == CONTENT[:1000]
+
+
+def test_a_download_goes_on_where_it_broke_off(server, tmp_path):
+    outcome = fetch(entry(f"{server.address}/in-pieces"), tmp_path)
+    assert outcome.status == "downloaded"
+    assert server.ranges == [None, "bytes=60000-", "bytes=120000-", "bytes=180000-", "bytes=240000-"]
+    assert (tmp_path / "set/data.mat").read_bytes() == CONTENT
+    assert files_below(tmp_path) == ["set/data.mat"]
+
+
+def test_a_later_run_and_another_address_go_on_too(server, tmp_path):
+    fetch(entry(f"{server.address}/truncated"), tmp_path, timeout=0.3)
+    server.ranges.clear()
+    outcome = fetch(entry(f"{server.address}/missing", f"{server.address}/in-pieces"), tmp_path)
+    assert outcome.status == "downloaded"
+    assert server.ranges[:2] == ["bytes=1000-", "bytes=1000-"]
+    assert (tmp_path / "set/data.mat").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "path", ["without-ranges", "other-part", "unsaid-part", "changing", "shrunk", "busy", "reset", "in-pieces"]
+)
+def test_faults_that_pass_are_outlived(server, tmp_path, path):
+    outcome = fetch(entry(f"{server.address}/{path}"), tmp_path)
+    assert outcome.status == "downloaded", outcome.reason
+    assert (tmp_path / "set/data.mat").read_bytes() == CONTENT
+    assert files_below(tmp_path) == ["set/data.mat"]
+
+
+@pytest.mark.parametrize("left", [CONTENT[:500], CONTENT + b"more", b"", b"something else"])
+def test_what_an_earlier_run_left_is_used_only_if_it_fits(server, tmp_path, left):
+    (tmp_path / "set").mkdir()
+    (tmp_path / f"set/.data.mat.{DIGEST[:16]}.part").write_bytes(left)
+    path = "shrunk" if len(left) > len(CONTENT) else "in-pieces"
+    assert fetch(entry(f"{server.address}/{path}"), tmp_path).status == "downloaded"
+    assert (tmp_path / "set/data.mat").read_bytes() == CONTENT
+    assert files_below(tmp_path) == ["set/data.mat"]
+
+
+def test_waits_grow_and_stay_below_the_longest(server, tmp_path, monkeypatch):
+    waits = []
+    monkeypatch.setattr(module, "BACKOFF_SECONDS", 0.03)
+    monkeypatch.setattr(module.time, "sleep", waits.append)
+    fetch(entry(f"{server.address}/always-busy"), tmp_path)
+    assert waits == [0.03, 0.06, 0.1]
+    waits.clear()
+    fetch(entry(f"{server.address}/much-later"), tmp_path)
+    assert waits == [0.1, 0.1, 0.1]
+
+
+def test_an_answer_that_will_not_change_is_not_asked_for_again(server, tmp_path):
+    fetch(entry(f"{server.address}/missing"), tmp_path)
+    assert server.asked == ["/missing"]
+
+
+def test_the_usual_variables_name_a_proxy(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("http_proxy", server.address)
+    assert fetch(entry("http://far.invalid/right"), tmp_path).status == "downloaded"
+    assert server.asked == ["http://far.invalid/right"]
+    monkeypatch.setenv("no_proxy", "far.invalid")
+    (tmp_path / "set/data.mat").unlink()
+    assert "no connection" in fetch(entry("http://far.invalid/right"), tmp_path).reason
+
+
+def test_a_part_that_is_a_link_is_not_written_through(server, tmp_path):
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"mine")
+    (tmp_path / "in/set").mkdir(parents=True)
+    (tmp_path / f"in/set/.data.mat.{DIGEST[:16]}.part").symlink_to(outside)
+    with pytest.raises(InputError, match="cannot write here"):
+        fetch(entry(f"{server.address}/right"), tmp_path / "in")
+    assert outside.read_bytes() == b"mine"
+
+
+def test_a_file_that_is_a_link_is_replaced_and_what_it_leads_to_stays(server, tmp_path):
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"mine")
+    (tmp_path / "in/set").mkdir(parents=True)
+    (tmp_path / "in/set/data.mat").symlink_to(outside)
+    assert fetch(entry(f"{server.address}/right"), tmp_path / "in").status == "downloaded"
+    assert outside.read_bytes() == b"mine"
+    assert not (tmp_path / "in/set/data.mat").is_symlink()
+
+
+def test_two_fetches_of_one_file_do_not_mix(server, tmp_path):
+    """Of two at the same time one downloads; the other gives up or finds it done."""
+    outcomes = fetch_all({str(i): entry(f"{server.address}/in-pieces") for i in range(4)}, tmp_path)
+    assert "downloaded" in {outcome.status for outcome in outcomes.values()}
+    for outcome in outcomes.values():
+        assert outcome.available or "another fetch" in outcome.reason
+    assert (tmp_path / "set/data.mat").read_bytes() == CONTENT
+    assert files_below(tmp_path) == ["set/data.mat"]
+
+
+def test_a_killed_download_is_resumed(server, tmp_path):
+    """A process that dies leaves the part, and no lock on it."""
+    code = "import sys; from cortexclip.data.fetch import Entry, fetch; fetch(Entry(*sys.argv[1:2], (sys.argv[2],), sys.argv[3]), sys.argv[4], timeout=20)"
+    arguments = ["set/data.mat", f"{server.address}/stalling", DIGEST, str(tmp_path)]
+    child = subprocess.Popen([sys.executable, "-c", code, *arguments])
+    part = tmp_path / f"set/.data.mat.{DIGEST[:16]}.part"
+    started = time.monotonic()
+    while not part.exists() and time.monotonic() - started < 20:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    child.kill()
+    child.wait()
+    assert part.exists()
+    assert fetch(entry(f"{server.address}/in-pieces"), tmp_path).status == "downloaded"
+    assert (tmp_path / "set/data.mat").read_bytes() == CONTENT
 
 
 def test_the_next_address_is_tried(server, tmp_path):
@@ -292,8 +504,9 @@ def catalogue(server):
 def test_the_stage_says_and_reports_the_outcome_of_each_entry(tmp_path, monkeypatch, capsys, catalogue):
     run_stage(tmp_path, monkeypatch, catalogue, "--report", "report.json")
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split(" (")[0] for line in lines] == ["there: downloaded", "gone: not available"]
+    assert [line.split(" (")[0] for line in lines[:2]] == ["there: downloaded", "gone: not available"]
     assert lines[1].endswith("Ask.")
+    assert lines[2:] == ["there: licence: CC0", "there: citation: A (2000)"]
     report = json.loads((tmp_path / "report.json").read_text())
     assert set(report) == {"there", "gone"}
     assert report["there"]["status"] == "downloaded"

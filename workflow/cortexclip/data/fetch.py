@@ -2,22 +2,30 @@
 
 This is the one part of the workflow that uses a network. What cannot be had is an outcome with a reason and a sentence
 on how to get it by hand, not an error: a machine without a network learns that within seconds.
+
+A download that breaks off goes on where it stopped, from the same address after a while, from the next one, or in a
+later run: what came so far lies beside the file's place, under a name that begins with a dot and holds the head of the
+SHA-256 that it has to reach.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import http.client
 import os
+import re
 import shutil
 import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from cortexclip.errors import InputError
 from cortexclip.files import atomic_path, sha256
@@ -27,6 +35,11 @@ CONNECT_SECONDS = 5.0  # for all addresses of an entry together, and the longest
 SLOWEST_BYTES_PER_SECOND = 1000  # averaged from PATIENCE_SECONDS on; below it a download is given up
 PATIENCE_SECONDS = 30.0
 PROGRESS_SECONDS = 5.0
+ATTEMPTS = 4  # at one address, in a row, that bring nothing
+MOST_ATTEMPTS = 50  # at one address in all
+BACKOFF_SECONDS = 1.0  # before the second attempt; doubled before each further one
+LONGEST_WAIT_SECONDS = 60.0  # between two attempts, whatever a server asks for
+PASSING = {408, 425, 429, 500, 502, 503, 504}  # answers that may be another one in a while
 BLOCK = 1 << 16
 AT_ONCE = 8
 
@@ -202,29 +215,93 @@ def _copy(source: Path, target: Path, destination: str | os.PathLike, entry: Ent
 
 
 class _NotAvailable(Exception):
-    """A reason, in a line, why an address did not give the file."""
+    """A reason, in a line, why an address did not give the file.
+
+    ``again`` says whether it may do so later; ``wait`` is how many seconds the server asked to wait.
+    """
+
+    def __init__(self, reason: str, again: bool = False, wait: float = 0.0):
+        super().__init__(reason)
+        self.again, self.wait = again, wait
 
 
 def _download(
     address: str, target: Path, destination: str | os.PathLike, entry: Entry, timeout: float, deadline: float
 ) -> str | None:
-    """Download and check; the reason if it cannot be had."""
+    """Download and check, in several attempts if need be; the reason if it cannot be had."""
+    barren, reason = 0, ""
+    for attempt in range(MOST_ATTEMPTS):
+        # Whoever answered once may take the full time again; the deadline is for networks that are not there.
+        deadline = time.monotonic() + timeout if attempt else deadline
+        before = _size_of_part(target, entry)
+        try:
+            response = _connect(address, timeout, deadline, before)
+            with response:
+                _refuse_leaving(target, destination)
+                with _part(target, entry) as stream:
+                    _receive(response, stream, entry)
+                    _put_into_place(stream, target, entry, resumed=before > 0)
+            return None
+        except _NotAvailable as error:
+            reason = str(error)
+            if not error.again:
+                return reason
+            barren = 0 if _size_of_part(target, entry) > before else barren + 1
+            if barren == ATTEMPTS:
+                break
+            wait = min(max(BACKOFF_SECONDS * 2 ** max(barren - 1, 0), error.wait), LONGEST_WAIT_SECONDS)
+            logger.info("%s: %s; next attempt in %.3g s", entry.file, reason, wait)
+            time.sleep(wait)
+    return f"{reason} (given up after {attempt + 1} attempts)"
+
+
+def _part_of(target: Path, entry: Entry) -> Path:
+    """Where what came so far lies."""
+    return target.with_name(f".{target.name[:80]}.{entry.sha256[:16]}.part")
+
+
+def _size_of_part(target: Path, entry: Entry) -> int:
+    path = _part_of(target, entry)
+    return path.stat().st_size if path.is_file() and not path.is_symlink() else 0
+
+
+@contextlib.contextmanager
+def _part(target: Path, entry: Entry) -> Iterator[BinaryIO]:
+    """Open the part for adding to it, for nobody else at the same time; an empty one is removed at the end."""
+    path = _part_of(target, entry)
     try:
-        response = _connect(address, timeout, deadline)
-        with response:
-            _refuse_leaving(target, destination)
-            with atomic_path(target) as temporary:
-                _receive(response, temporary, entry)
-                found = sha256(temporary)
-                if found != entry.sha256:
-                    raise _NotAvailable(f"has the sha256 {found}, expected {entry.sha256}")
-    except _NotAvailable as error:
-        return str(error)
-    return None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not through a link: this may be a folder that others write to.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        raise InputError(f"{target}: cannot write here ({error.strerror}). Choose a writable folder.") from error
+    with os.fdopen(handle, "r+b") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(stream.fileno()), os.stat(path)):
+                raise OSError("moved into place by another fetch")
+        except OSError as error:
+            raise _NotAvailable("another fetch is downloading it at this moment") from error
+        try:
+            yield stream
+        finally:
+            stream.flush()
+            if os.fstat(stream.fileno()).st_size == 0:
+                path.unlink(missing_ok=True)
 
 
-def _connect(address: str, timeout: float, deadline: float) -> http.client.HTTPResponse:
-    """Open an address, or give up at ``deadline``.
+def _put_into_place(stream: BinaryIO, target: Path, entry: Entry, resumed: bool) -> None:
+    """Check the whole part and give it its name; a wrong one is emptied, and tried again if it came in pieces."""
+    stream.flush()
+    found = sha256(_part_of(target, entry))
+    if found != entry.sha256:
+        stream.truncate(0)
+        raise _NotAvailable(f"has the sha256 {found}, expected {entry.sha256}", again=resumed)
+    os.replace(_part_of(target, entry), target)
+
+
+def _connect(address: str, timeout: float, deadline: float, start: int) -> http.client.HTTPResponse:
+    """Open an address from byte ``start`` on, or give up at ``deadline``.
 
     It is opened in a thread of its own, which is left behind if it does not answer: looking up a name knows no timeout.
     """
@@ -234,7 +311,7 @@ def _connect(address: str, timeout: float, deadline: float) -> http.client.HTTPR
 
     def open_address() -> None:
         try:
-            result: object = _opener().open(_request(address), timeout=timeout)
+            result: object = _opener().open(_request(address, start), timeout=timeout)
         except Exception as error:  # handed over to the waiting thread, which makes a reason of it
             result = error
         with lock:
@@ -252,9 +329,19 @@ def _connect(address: str, timeout: float, deadline: float) -> http.client.HTTPR
         answer["given up"] = True
     if result is None:
         raise _NotAvailable(f"no answer within {timeout:g} s")
+    if isinstance(result, urllib.error.HTTPError) and result.code == 416 and start:
+        result.close()  # nothing from there on: what came so far is too long, so it belongs to something else
+        return _connect(address, timeout, deadline, 0)
     if isinstance(result, Exception):
-        raise _NotAvailable(_network_reason(result, timeout)) from result
+        passing = isinstance(result, urllib.error.HTTPError) and result.code in PASSING
+        wait = _seconds(result.headers.get("Retry-After")) if passing else 0.0
+        raise _NotAvailable(_network_reason(result, timeout), again=passing, wait=wait) from result
     return result
+
+
+def _seconds(text: str | None) -> float:
+    """Seconds of a Retry-After header; 0 for none and for dates."""
+    return float(text) if text and text.isdecimal() and len(text) < 6 else 0.0
 
 
 def _opener() -> urllib.request.OpenerDirector:
@@ -273,50 +360,74 @@ def _opener() -> urllib.request.OpenerDirector:
     return opener
 
 
-def _request(address: str) -> urllib.request.Request:
-    return urllib.request.Request(address, headers={"User-Agent": "cortexclip", "Accept-Encoding": "identity"})
+def _request(address: str, start: int) -> urllib.request.Request:
+    headers = {"User-Agent": "cortexclip", "Accept-Encoding": "identity"}
+    return urllib.request.Request(address, headers=headers | ({"Range": f"bytes={start}-"} if start else {}))
 
 
 def _network_reason(error: Exception, timeout: float) -> str:
     """One line about what a connection failed with."""
     if isinstance(error, urllib.error.HTTPError):
         error.close()
-        return f"the server answered {error.code} {error.reason}".rstrip()
+        return f"the server answered {error.code} {_one_line(error.reason)}".rstrip()
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, TimeoutError):
         return f"no answer within {timeout:g} s"
     text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-    return f"no connection ({' '.join(str(text).split())})"
+    return f"no connection ({_one_line(text)})"
 
 
-def _receive(response: http.client.HTTPResponse, path: Path, entry: Entry) -> None:
-    """Write the body of ``response`` to ``path``; raises _NotAvailable when it stalls, crawls or ends too soon."""
+def _one_line(text: object) -> str:
+    """Text of a server or of the system as it may stand in a line: no control characters, and not long."""
+    return " ".join("".join(one if one.isprintable() else " " for one in str(text)).split())[:200]
+
+
+def _receive(response: http.client.HTTPResponse, stream: BinaryIO, entry: Entry) -> None:
+    """Add the body of ``response`` to ``stream``; raises _NotAvailable when it stalls, crawls or ends too soon.
+
+    A server that starts from the beginning, whatever was asked for, replaces what came so far.
+    """
+    first = _first_byte(response)
+    if first != stream.seek(0, os.SEEK_END):
+        stream.seek(0)
+        stream.truncate()
+        if first != 0:
+            raise _NotAvailable("the server answered with another part than it was asked for", again=True)
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise _NotAvailable(f"the server answered with the encoding {response.headers['Content-Encoding'][:20]!r}")
     length = response.headers.get("Content-Length", "")
-    expected = int(length) if length.isdecimal() else None
+    expected = first + int(length) if length.isdecimal() else None
     total = f" of {expected / 2**20:.1f}" if expected is not None else ""
-    received, started = 0, time.monotonic()
+    received, started = first, time.monotonic()
     shown = started
-    with open(path, "wb") as stream:
-        while True:
-            try:
-                block = response.read1(BLOCK)
-            except TimeoutError as error:
-                raise _NotAvailable(f"the download stalled after {received} bytes") from error
-            except (OSError, http.client.HTTPException) as error:
-                reason = _network_reason(error, 0)
-                raise _NotAvailable(f"the download broke off after {received} bytes: {reason}") from error
-            if not block:
-                break
-            try:
-                stream.write(block)
-            except OSError as error:
-                raise InputError(f"{path.parent}: cannot be written ({error.strerror}).") from error
-            received += len(block)
-            now = time.monotonic()
-            if now - started > PATIENCE_SECONDS and received / (now - started) < SLOWEST_BYTES_PER_SECOND:
-                raise _NotAvailable(f"the download is too slow ({received} bytes in {now - started:.0f} s)")
-            if now - shown >= PROGRESS_SECONDS:
-                shown = now
-                logger.info("%s: %.1f%s MiB", entry.file, received / 2**20, total)
+    while True:
+        try:
+            block = response.read1(BLOCK)
+        except TimeoutError as error:
+            raise _NotAvailable(f"the download stalled after {received} bytes", again=True) from error
+        except (OSError, http.client.HTTPException) as error:
+            reason = _network_reason(error, 0)
+            raise _NotAvailable(f"the download broke off after {received} bytes: {reason}", again=True) from error
+        if not block:
+            break
+        try:
+            stream.write(block)
+        except OSError as error:
+            raise InputError(f"{stream.name}: cannot be written ({error.strerror}).") from error
+        received += len(block)
+        now = time.monotonic()
+        if now - started > PATIENCE_SECONDS and (received - first) / (now - started) < SLOWEST_BYTES_PER_SECOND:
+            raise _NotAvailable(f"the download is too slow ({received - first} bytes in {now - started:.0f} s)")
+        if now - shown >= PROGRESS_SECONDS:
+            shown = now
+            logger.info("%s: %.1f%s MiB", entry.file, received / 2**20, total)
     if expected is not None and received != expected:
-        raise _NotAvailable(f"the download ended after {received} of {expected} bytes")
+        raise _NotAvailable(f"the download ended after {received} of {expected} bytes", again=True)
+
+
+def _first_byte(response: http.client.HTTPResponse) -> int:
+    """From which byte of the file on a response is; -1 if it is a part and does not say which."""
+    if response.status != 206:
+        return 0
+    match = re.fullmatch(r"bytes (\d{1,15})-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
+    return int(match[1]) if match else -1

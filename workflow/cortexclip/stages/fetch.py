@@ -62,8 +62,13 @@ def run(arguments: argparse.Namespace) -> None:
     for name, outcome in outcomes.items():
         detail = outcome.reason or outcome.path
         logger.info("%s: %s (%s) %s", name, outcome.status, detail, "" if outcome.available else outcome.how)
+    flat = {name: entry for catalogue in entries.values() for name, entry in catalogue.items()}
+    for name, outcome in outcomes.items():
+        if outcome.available:
+            for word in ("licence", "citation"):
+                if stated := getattr(flat[name], word):
+                    logger.info("%s: %s: %s", name, word, stated)
     if arguments.report:
-        flat = {name: entry for catalogue in entries.values() for name, entry in catalogue.items()}
         write_json(
             arguments.report,
             {n: {**asdict(flat[n]), **asdict(o), "available": o.available} for n, o in outcomes.items()},
