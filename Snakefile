@@ -34,7 +34,7 @@ rule all:
 
 
 onstart:
-    limit_gpus()
+    prepare_executor()
     print(opening(CONFIG), file=sys.stderr)
 
 

@@ -27,9 +27,9 @@ IMPORT_NAMES = {
     "open_clip": "open_clip_torch",
 }
 RULES = {
-    match.group(1) or path.stem: (path.name, match.group(0))
+    match.group(1): (path.name, match.group(0))
     for path in sorted((ROOT / "workflow/rules").glob("*.smk"))
-    for match in re.finditer(r"^ *rule(?: (\w+))?:\n(?:.+\n|\n(?=    ))+", path.read_text(), flags=re.MULTILINE)
+    for match in re.finditer(r"^rule (\w+):\n(?:.+\n|\n(?=    ))+", path.read_text(), flags=re.MULTILINE)
 }
 # Modules that a stage loads by a name from the catalogues.
 LOADED_BY_NAME = {

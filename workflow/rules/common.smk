@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
+import slurm_arrays
 from cortexclip import devices
 from cortexclip.config import compact, data_folder, encoder_settings, files_of, judge_of, load, plan, resources_of
 from cortexclip.errors import InputError
@@ -49,9 +50,11 @@ def local_gpus():
     return devices.gpus() if workflow.local_exec else None
 
 
-def limit_gpus():
-    """Let jobs that run here ask for no more GPU memory at once than there is; called when the run starts."""
-    if local_gpus() is not None and "gpu_mem_mb" not in workflow.global_resources:
+def prepare_executor():
+    """What has to be set once it is known where jobs run, when the run starts."""
+    if not workflow.local_exec:
+        slurm_arrays.mend(workflow.scheduler._executor)
+    elif "gpu_mem_mb" not in workflow.global_resources:  # jobs here ask for no more at once than there is
         workflow.register_resource("gpu_mem_mb", sum(local_gpus().values()))
 
 
@@ -65,17 +68,6 @@ def asked(wildcards, name):
     if not gpus or not resources["gpu"]:
         return 0
     return 1 if name == "gpu" else resources["gpu_mem_mb"] or max(gpus.values())
-
-
-def training_rules():
-    """The runs that ask for the same resources, by the name of the rule that trains them."""
-    rules = {}
-    for run in CONFIG.runs.values():
-        resources = resources_of(CONFIG.methods[run.method])
-        gpu = "_gpu" if resources["gpu"] else ""
-        name = f"train{gpu}_{resources['mem_mb']}mb_{resources['runtime']}min"
-        rules.setdefault(name, []).append(run.name)
-    return rules
 
 
 def digest(stage, *modules):
@@ -236,6 +228,5 @@ wildcard_constraints:
     encoder=pattern(CONFIG.encoders),
 
 
-TRAINING = training_rules()
 DATA_FILES = files("data", CONFIG.datasets)
 WEIGHT_FILES = files("weights", CONFIG.encoders)

@@ -1,51 +1,44 @@
 # Stage: a dataset, its split, its features and a method -> predictions of every fold and seed.
-# One rule for the runs that ask for the same resources, since the tasks of a job array get what its first one asked for.
-for NAME, RUNS in TRAINING.items():
-
-    rule:
-        name:
-            NAME
-        input:
-            dataset="results/data/{dataset}.nc",
-            split="results/splits/{protocol}/{dataset}.parquet",
-            features=features_of,
-            audit=ancient("results/audit/{dataset}.json"),  # made first; what it says retrains nothing
-        output:
-            predictions="results/runs/{protocol}/{dataset}/{run}/predictions.nc",
-            history="results/runs/{protocol}/{dataset}/{run}/history.parquet",
-            weights="results/runs/{protocol}/{dataset}/{run}/weights.safetensors",
-            record="results/runs/{protocol}/{dataset}/{run}/run.json",
-        log:
-            "results/logs/train/{protocol}/{dataset}/{run}.log",
-        benchmark:
-            "results/benchmarks/train/{protocol}/{dataset}/{run}.tsv"
-        wildcard_constraints:
-            run=pattern(RUNS),
-        conda:
-            "../../envs/train.yaml"
-        threads: 1
-        resources:
-            mem_mb=lambda wildcards, attempt: attempt * asked(wildcards, "mem_mb"),
-            runtime=lambda wildcards: asked(wildcards, "runtime"),
-            gpu=lambda wildcards: asked(wildcards, "gpu"),
-            gpu_mem_mb=lambda wildcards: asked(wildcards, "gpu_mem_mb"),
-        params:
-            entry=training_entry,
-            optimistic=lambda wildcards: "--optimistic" if CONFIG.protocols[wildcards.protocol]["optimistic"] else "",
-            method=lambda wildcards: CONFIG.runs[wildcards.run].method,
-            encoder=encoder_option,
-            features=lambda wildcards, input: f"--features {input.features}" if input.features else "",
-            seeds=lambda wildcards: CONFIG.settings["seeds"] if CONFIG.runs[wildcards.run].trained else 1,
-            base_seed=CONFIG.settings["base_seed"],
-            save_weights=CONFIG.settings["save_weights"],
-            checkpoints="results/checkpoints/{protocol}/{dataset}/{run}",  # no output, so a failed job leaves them
-            code=lambda wildcards: digest("train", method_of(wildcards)["module"]),
-        shell:
-            "python -m cortexclip train --log {log:q} --threads {threads}"
-            " --gpu-memory {resources.gpu_mem_mb} --dataset {input.dataset:q} --split {input.split:q} {params.features}"
-            " --protocol {wildcards.protocol:q} {params.optimistic}"
-            " --method {params.method:q} {params.encoder} --entry {params.entry:q}"
-            " --seeds {params.seeds} --base-seed {params.base_seed} --save-weights {params.save_weights}"
-            " --checkpoints {params.checkpoints:q} --code {params.code}"
-            " --predictions {output.predictions:q} --history {output.history:q}"
-            " --weights {output.weights:q} --record {output.record:q}"
+rule train:
+    input:
+        dataset="results/data/{dataset}.nc",
+        split="results/splits/{protocol}/{dataset}.parquet",
+        features=features_of,
+        audit=ancient("results/audit/{dataset}.json"),  # made first; what it says retrains nothing
+    output:
+        predictions="results/runs/{protocol}/{dataset}/{run}/predictions.nc",
+        history="results/runs/{protocol}/{dataset}/{run}/history.parquet",
+        weights="results/runs/{protocol}/{dataset}/{run}/weights.safetensors",
+        record="results/runs/{protocol}/{dataset}/{run}/run.json",
+    log:
+        "results/logs/train/{protocol}/{dataset}/{run}.log",
+    benchmark:
+        "results/benchmarks/train/{protocol}/{dataset}/{run}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * asked(wildcards, "mem_mb"),
+        runtime=lambda wildcards: asked(wildcards, "runtime"),
+        gpu=lambda wildcards: asked(wildcards, "gpu"),
+        gpu_mem_mb=lambda wildcards: asked(wildcards, "gpu_mem_mb"),
+    params:
+        entry=training_entry,
+        optimistic=lambda wildcards: "--optimistic" if CONFIG.protocols[wildcards.protocol]["optimistic"] else "",
+        method=lambda wildcards: CONFIG.runs[wildcards.run].method,
+        encoder=encoder_option,
+        features=lambda wildcards, input: f"--features {input.features}" if input.features else "",
+        seeds=lambda wildcards: CONFIG.settings["seeds"] if CONFIG.runs[wildcards.run].trained else 1,
+        base_seed=CONFIG.settings["base_seed"],
+        save_weights=CONFIG.settings["save_weights"],
+        checkpoints="results/checkpoints/{protocol}/{dataset}/{run}",  # no output, so a failed job leaves them
+        code=lambda wildcards: digest("train", method_of(wildcards)["module"]),
+    shell:
+        "python -m cortexclip train --log {log:q} --threads {threads}"
+        " --gpu-memory {resources.gpu_mem_mb} --dataset {input.dataset:q} --split {input.split:q} {params.features}"
+        " --protocol {wildcards.protocol:q} {params.optimistic}"
+        " --method {params.method:q} {params.encoder} --entry {params.entry:q}"
+        " --seeds {params.seeds} --base-seed {params.base_seed} --save-weights {params.save_weights}"
+        " --checkpoints {params.checkpoints:q} --code {params.code}"
+        " --predictions {output.predictions:q} --history {output.history:q}"
+        " --weights {output.weights:q} --record {output.record:q}"
