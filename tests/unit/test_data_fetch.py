@@ -441,6 +441,15 @@ def test_a_folder_in_the_place_of_the_file_is_a_reason(tmp_path):
     assert "is a folder" in fetch(entry(), tmp_path).reason
 
 
+def test_a_folder_that_an_entry_names_is_present_wherever_it_lies(tmp_path):
+    (tmp_path / "mine/set/data.mat").mkdir(parents=True)
+    outcome = fetch(entry(digest=""), tmp_path / "here", tmp_path / "mine")
+    assert (outcome.status, outcome.path) == ("present", str(tmp_path / "mine/set/data.mat"))
+    assert not (tmp_path / "here").exists()
+    (tmp_path / "here/set/data.mat").mkdir(parents=True)
+    assert fetch(entry(digest=""), tmp_path / "here", tmp_path / "mine").path == str(tmp_path / "here/set/data.mat")
+
+
 def test_a_link_out_of_the_destination_is_refused(server, tmp_path):
     outside, destination = tmp_path / "outside", tmp_path / "destination"
     outside.mkdir()
@@ -529,6 +538,20 @@ def test_names_choose_entries(tmp_path, monkeypatch, capsys, catalogue):
     assert capsys.readouterr().err.startswith("there: downloaded")
     with pytest.raises(InputError, match="is called 'ther'. Did you mean 'there'"):
         run_stage(tmp_path, monkeypatch, catalogue, "--names", "ther")
+
+
+def test_companions_come_along(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine/a").mkdir(parents=True)
+    for name in ("signals.csv", "digits.csv"):
+        (tmp_path / "mine/a" / name).write_text(name)
+    entries = {
+        "eeg": {"file": "a/signals.csv", "companions": {"digits": "a/digits.csv", "test": "a/no.csv"}, "how": "Ask."}
+    }
+    run_stage(tmp_path, monkeypatch, entries, "--names", "eeg", "--data-dir", str(tmp_path / "mine"))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" (")[0] for line in lines] == ["eeg: copied", "eeg.digits: copied", "eeg.test: not available"]
+    assert lines[2].endswith("Ask.")
+    assert (tmp_path / "resources/data/a/digits.csv").read_text() == "digits.csv"
 
 
 def test_strict_fails_after_the_report_is_written(tmp_path, monkeypatch, catalogue):

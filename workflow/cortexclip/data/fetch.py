@@ -153,11 +153,15 @@ def fetch(
         if not wrong:
             return Outcome("present", str(target), "" if entry.sha256 else "not checked: the entry has no sha256")
         reasons.append(wrong)
-    elif target.exists():
+    elif target.exists() and entry.sha256:
         return Outcome("not available", str(target), f"{target} is a folder, expected a file", entry.how)
+    elif target.exists():
+        return Outcome("present", str(target), "a folder, not checked")
 
     if data_dir:
         source = Path(data_dir) / entry.file
+        if source.is_dir() and not entry.sha256:
+            return Outcome("present", str(source), f"the folder {source}, read where it lies and not checked")
         if not Path(data_dir).is_dir():
             reasons.append(f"the data folder {data_dir} does not exist")
         elif not source.is_file():

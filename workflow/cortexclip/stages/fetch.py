@@ -45,16 +45,23 @@ def run(arguments: argparse.Namespace) -> None:
         settings, catalogues = _configured(Path(arguments.configfile))
     data_dir = Path(arguments.data_dir) if arguments.data_dir else data_folder(settings)
     entries = {
-        kind: {name: Entry.parse(name, entry) for name, entry in catalogue.items() if entry.get("file") is not None}
+        kind: {
+            part: Entry.parse(part, found)
+            for name, entry in catalogue.items()
+            if entry.get("file") is not None
+            for part, found in _with_companions(name, entry).items()
+        }
         for kind, catalogue in catalogues.items()
     }
     chosen = [name.strip() for name in arguments.names.split(",") if name.strip()]
-    known = [name for catalogue in entries.values() for name in catalogue]
+    known = [name for catalogue in entries.values() for name in catalogue if "." not in name]
     for name in chosen:
         if name not in known:
             raise InputError(f"--names: nothing to fetch is called '{name}'. {nearest(name, known)}")
     if chosen:
-        entries = {kind: {n: e for n, e in found.items() if n in chosen} for kind, found in entries.items()}
+        entries = {
+            kind: {n: e for n, e in found.items() if n.split(".")[0] in chosen} for kind, found in entries.items()
+        }
 
     outcomes = _fetch(entries, data_dir, arguments.timeout)
     if arguments.entries is None and data_dir is not None and (copied := copy_stimuli(data_dir)):
@@ -65,8 +72,8 @@ def run(arguments: argparse.Namespace) -> None:
     flat = {name: entry for catalogue in entries.values() for name, entry in catalogue.items()}
     for name, outcome in outcomes.items():
         if outcome.available:
-            for word in ("licence", "citation"):
-                if stated := getattr(flat[name], word):
+            for word, stated in (("licence", flat[name].licence), ("citation", flat[name].citation)):
+                if stated:
                     logger.info("%s: %s: %s", name, word, stated)
     if arguments.report:
         write_json(
@@ -76,6 +83,14 @@ def run(arguments: argparse.Namespace) -> None:
     missing = [name for name, outcome in outcomes.items() if not outcome.available]
     if missing and arguments.strict:
         raise InputError(f"not available: {', '.join(missing)}. The lines above say why and how to get them.")
+
+
+def _with_companions(name: str, entry: Mapping) -> dict[str, Mapping]:
+    """An entry and its companions as ``name.role``, which have neither addresses nor checksums of their own."""
+    companions = entry.get("companions") or {}
+    return {name: entry} | {
+        f"{name}.{role}": {"file": file, "how": entry.get("how")} for role, file in companions.items()
+    }
 
 
 def copy_stimuli(data_dir: Path) -> list[str]:
