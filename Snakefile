@@ -31,6 +31,7 @@ rule all:
         rules.critical_difference.output,
         expand(rules.evaluation_figures.output, dataset=CONFIG.datasets),
         of_each_cell("results/figures/{figure}.{protocol}.{dataset}.{suffix}", figure=FIGURES, suffix=SUFFIXES),
+        of_each_cell("results/figures/reference/{protocol}/{dataset}.{suffix}", suffix=SUFFIXES),
 
 
 onstart:

@@ -15,11 +15,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 from figure_checks import ABOUT, LONG, call, check_page, look, words
+from matplotlib.image import AxesImage
 
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
-from cortexclip.figures import images, overview, similarity, style, training
-from cortexclip.runs import history_table, write_parquet, write_predictions
+from cortexclip.figures import images, overview, reference, similarity, style, training
+from cortexclip.runs import history_table, read_netcdf, write_parquet, write_predictions
 from cortexclip.stages import evaluate
 from cortexclip.stages import figures as stage
 from cortexclip.stages import overview as overview_stage
@@ -52,6 +53,12 @@ def draw_reconstructions(title="Method", rows=3, columns=5):
         for number in range(rows)
     ]
     return images.draw_reconstructions(rng.random((columns, 28, 28)), found, 20, ABOUT)
+
+
+def draw_reference(title="Method", runs=4, stimuli=15, most=1200):
+    rng = np.random.default_rng(0)
+    found = [(look(number, title), rng.random((stimuli, 28, 28))) for number in range(runs)]
+    return reference.draw_reference(rng.random((stimuli, 28, 28)), found, ABOUT, most)
 
 
 def draw_retrieved(title="Method", runs=2, columns=4):
@@ -99,6 +106,7 @@ def draw_mse_by_method(title="Method", rows=3, sets=3, protocols=("published", "
 DRAWN = {
     "training_curves": draw_training_curves,
     "reconstructions": draw_reconstructions,
+    "reference": draw_reference,
     "retrieved": draw_retrieved,
     "similarity": draw_similarity,
     "similarity_distribution": draw_similarity_distribution,
@@ -108,6 +116,8 @@ DRAWN = {
 LARGE = {
     "training_curves": functools.partial(draw_training_curves, runs=5, folds=3),
     "reconstructions": functools.partial(draw_reconstructions, rows=20, columns=12),
+    "reference": functools.partial(draw_reference, runs=33, stimuli=100),
+    "reference of few runs": functools.partial(draw_reference, runs=2, stimuli=300),
     "retrieved": functools.partial(draw_retrieved, runs=5, columns=5),
     "similarity": functools.partial(draw_similarity, runs=4, trials=119, stimuli=101),
     "similarity_distribution": functools.partial(draw_similarity_distribution, runs=12, trials=200, stimuli=20),
@@ -177,6 +187,47 @@ def test_reconstructions_show_grey_values_on_one_scale():
     assert len(shown) == 3 * 5
     assert {image.get_clim() for image in shown} == {(0, 1)}
     assert "The first 5 of 20 scored stimuli" in words(figure)
+
+
+def test_the_reference_page_holds_every_image_of_every_method():
+    figure = draw_reference(runs=3, stimuli=14)
+    assert len(figure.findobj(AxesImage)) == 14 * (1 + 3)
+    assert "All 14 scored stimuli" in words(figure)
+    few = draw_reference(runs=3, stimuli=14, most=5)
+    assert len(few.findobj(AxesImage)) == 5 * (1 + 3)
+    assert "The first 5 of 14 scored stimuli" in words(few)
+
+
+@pytest.mark.parametrize(
+    ("image", "expected", "rows"),
+    [
+        (lambda draws: draws[0], "draw 1 of 6, scored", 3),
+        (lambda draws: draws.mean(axis=0), "mean of 6 draws, scored", 4),
+        (lambda draws: draws[1], "no single draw, scored", 4),
+    ],
+)
+def test_draws_stand_below_the_scored_image_in_their_order_and_it_is_said_which_that_is(
+    image, expected, rows, tmp_path
+):
+    draws = np.random.default_rng(0).random((6, 3, 8, 8)).astype(np.float32)
+    samples = np.array([4, 2, 9])
+    write_predictions(
+        tmp_path / "p.nc", image(draws)[None], samples, np.zeros(3), draws=draws, attributes={"method": "m"}
+    )
+    predicted = read_netcdf(tmp_path / "p.nc")
+    scored = images.Reconstruction(look(0), predicted.image.values[0][[0, 2]], np.array([0.1, 0.2]))
+    found = stage.with_draws(scored, predicted, samples[[0, 2]])
+    assert expected in found[0].look.label and found[0].mse is scored.mse
+    assert len(found) == 1 + rows
+    first = stage.DRAWS - rows
+    for number, row in enumerate(found[1:], start=first):
+        assert f"draw {number + 1}, not scored" in row.look.label
+        np.testing.assert_array_equal(row.images, draws[number][[0, 2]])
+        assert np.isnan(row.mse).all()
+    figure = images.draw_reconstructions(draws[0][[0, 2]], found, 3, ABOUT)
+    check_page(figure)
+    assert words(figure).count("not scored") == rows
+    assert stage.with_draws(scored, predicted.drop_vars("draws"), samples[[0, 2]]) == [scored]
 
 
 def test_first_trials_are_taken_in_order():
@@ -330,9 +381,10 @@ def draw(results, plan, output, figures):
 def test_stage_writes_every_figure_it_is_asked_for(results, tmp_path):
     folder, plan = results
     names = ("training_curves", "similarity")
-    draw(folder, plan, tmp_path, ",".join(names))
+    draw(folder, plan, tmp_path, ",".join([*names, "reference"]))
     expected = {f"{name}.published.toy.{suffix}" for name in names for suffix in ("png", "pdf")}
-    assert {path.name for path in tmp_path.iterdir()} == expected
+    expected |= {f"reference/published/toy.{suffix}" for suffix in ("png", "pdf")}
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")} == expected
 
 
 def test_stage_reads_what_belongs_together(results):

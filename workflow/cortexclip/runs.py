@@ -56,6 +56,17 @@ def write_predictions(
         dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
 
 
+def scored_draw(predictions: xr.Dataset) -> str:
+    """Which of the first seed's draws its scored image is: "first", their "mean", or "neither"; found by comparing.
+
+    ``predictions`` has the variables ``image`` (seed, sample, y, x) and ``draws`` (draw, sample, y, x).
+    """
+    image, draws = predictions.image.values[0], predictions.draws.values
+    if np.array_equal(image, draws[0]):
+        return "first"
+    return "mean" if np.allclose(image, draws.mean(axis=0), atol=1e-5) else "neither"
+
+
 def read_netcdf(path: str | os.PathLike) -> xr.Dataset:
     """Read one of the project's own NetCDF files into memory; InputError if it is missing or damaged."""
     try:

@@ -8,6 +8,7 @@ rule figures:
         scores=of_each_run("results/scores/{protocol}/{dataset}/{run}{suffix}", suffix=[".parquet", ".similarity.nc"]),
     output:
         expand("results/figures/{figure}.{{protocol}}.{{dataset}}.{suffix}", figure=FIGURES, suffix=SUFFIXES),
+        expand("results/figures/reference/{{protocol}}/{{dataset}}.{suffix}", suffix=SUFFIXES),
     log:
         "results/logs/figures/{protocol}/{dataset}.log",
     benchmark:
@@ -20,7 +21,7 @@ rule figures:
         runtime=30,
         gpu=0,
     params:
-        figures=",".join(FIGURES),
+        figures=",".join([*FIGURES, "reference"]),
         code=digest("figures"),
     shell:
         "python -m cortexclip figures --log {log:q} --threads {threads} --plan {input.plan:q}"

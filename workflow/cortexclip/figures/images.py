@@ -33,7 +33,7 @@ LARGEST_TILE = dots(15)
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """Reconstructed images (n_images, y, x) of one run and readout, and the MSE (n_images,) of each."""
+    """Reconstructed images (n_images, y, x) of one run and readout, and the MSE (n_images,) of each, NaN for none."""
 
     look: Look
     images: np.ndarray
@@ -94,13 +94,15 @@ def draw_reconstructions(
     written = bool(fitting)
     for reconstruction, lines in zip(reconstructions, labels, strict=True):
         block = len(lines) * line_height(NORMAL)
-        below = line_height(SMALL) if written else 0
+        below = line_height(SMALL) if written and np.isfinite(reconstruction.mse).any() else 0
         height = max(block, size[0] + below)
         page.block(page.margin + dots(4), page.y + max(0, (size[0] - block) // 2), lines)
         mark(page, reconstruction.look, page.y + max(size[0], block) / 2)
         row(reconstruction.images)
         if written:
             for x, value in zip(places, reconstruction.mse, strict=True):
+                if np.isnan(value):
+                    continue
                 page.text(
                     x + size[1] / 2,
                     page.y + size[0] + dots(0.4),
@@ -115,7 +117,7 @@ def draw_reconstructions(
         shown = f"All {n_stimuli} scored stimuli"
     page.caption(
         f"{shown}, the first trial of each; the first seed of each method. Grey values from 0 (black) to 1 (white).",
-        "Below each reconstruction its MSE." if written else "",
+        "Below each scored reconstruction its MSE." if written else "",
         *about.notes,
     )
     return page.finish()
@@ -191,7 +193,7 @@ def draw_retrieved(
 
 def label_lines(look: Look, width: float = dots(LABEL_MM)) -> list[tuple[str, float, str]]:
     """The lines (text, size, colour) that name a run: its title and, smaller, what tells it apart."""
-    lines = [(line, NORMAL, INK) for line in wrap(look.title, NORMAL, width)]
+    lines = [(line, NORMAL, INK) for line in wrap(look.title, NORMAL, width) if line]
     if look.detail:
         lines += [(line, SMALL, MUTED) for line in wrap(look.detail, SMALL, width)]
     return lines

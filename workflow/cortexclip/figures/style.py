@@ -106,8 +106,12 @@ class Look:
 
     def nearest(self) -> Look:
         """The look of the second readout, the nearest training image."""
-        detail = ", ".join(filter(None, [self.detail, "nearest training image"]))
-        return replace(self, detail=detail)
+        return self.noted("nearest training image")
+
+    def noted(self, note: str, title: str | None = None) -> Look:
+        """The look with a note after its detail and, if given, another title."""
+        detail = ", ".join(filter(None, [self.detail, note]))
+        return replace(self, detail=detail, title=self.title if title is None else title)
 
 
 @dataclass(frozen=True)

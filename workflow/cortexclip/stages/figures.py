@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +17,17 @@ from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.figures.images import Reconstruction, Retrieval, draw_reconstructions, draw_retrieved, first_trials
+from cortexclip.figures.reference import draw_reference
 from cortexclip.figures.similarity import Similarity, draw_similarity, draw_similarity_distribution
 from cortexclip.figures.style import Look, Subject, draw_words, looks, save, subject
 from cortexclip.figures.training import draw_training_curves
 from cortexclip.files import read_json
 from cortexclip.log import logger
-from cortexclip.runs import read_netcdf, read_parquet
+from cortexclip.runs import read_netcdf, read_parquet, scored_draw
 from cortexclip.tables.audit import notes_for
 
-RECONSTRUCTED, QUERIES, RETRIEVED = 12, 8, 5
+RECONSTRUCTED, QUERIES, RETRIEVED, DRAWS = 12, 8, 5, 4
+REFERENCE = "reference"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +51,10 @@ def run(arguments: argparse.Namespace) -> None:
     for name in arguments.figures.split(","):
         if name not in FIGURES:
             raise InputError(f"--figures: unknown name '{name}'. Known: {', '.join(FIGURES)}.")
-        save(FIGURES[name](material), Path(arguments.output) / f"{name}.{arguments.protocol}.{material.name}")
+        stem = f"{name}.{arguments.protocol}.{material.name}"
+        if name == REFERENCE:
+            stem = f"{REFERENCE}/{arguments.protocol}/{material.name}"
+        save(FIGURES[name](material), Path(arguments.output) / stem)
         logger.info("figures: %s of %s, %s", name, material.name, arguments.protocol)
 
 
@@ -126,8 +131,47 @@ def reconstructions(material: Material) -> Figure:
         for variable, name, readout in readouts:
             if variable in predicted:
                 images = predicted[variable].sel(sample=samples).values[0]
-                rows.append(Reconstruction(readout, images, material.first_seed(run, name, "mse", samples)))
+                row = Reconstruction(readout, images, material.first_seed(run, name, "mse", samples))
+                rows += with_draws(row, predicted, samples) if variable == "image" else [row]
     return draw_reconstructions(material.dataset.stimuli.values[samples], rows, n_stimuli, material.about)
+
+
+def with_draws(scored: Reconstruction, predicted: xr.Dataset, samples: np.ndarray) -> list[Reconstruction]:
+    """A row and, where the first seed drew several images, `DRAWS` of them in their order; which is scored is said.
+
+    None is chosen by how good it is.
+    """
+    if "draws" not in predicted:
+        return [scored]
+    draws = predicted.draws.sel(sample=samples).values
+    which = scored_draw(predicted)
+    said = {"first": f"draw 1 of {len(draws)}", "mean": f"mean of {len(draws)} draws", "neither": "no single draw"}
+    others = range(1, DRAWS) if which == "first" else range(DRAWS)
+    unscored = np.full(len(samples), np.nan)
+    return [
+        replace(scored, look=scored.look.noted(f"{said[which]}, scored")),
+        *(
+            Reconstruction(scored.look.noted(f"draw {number + 1}, not scored", title=""), draws[number], unscored)
+            for number in others
+            if number < len(draws)
+        ),
+    ]
+
+
+def reference(material: Material) -> Figure:
+    """Every scored stimulus of the dataset with what each run made of it."""
+    columns = []
+    samples = stimulus = None
+    for run, look in material.looks.items():
+        predicted = material.predictions[run]
+        if samples is None:
+            samples = predicted.sample.values
+            stimulus = material.dataset.stimulus.values[samples]
+            shown = first_trials(stimulus, len(stimulus))
+        for variable, readout in (("image", look), ("nearest", look.nearest())):
+            if variable in predicted:
+                columns.append((readout, predicted[variable].values[0][shown]))
+    return draw_reference(material.dataset.stimuli.values[samples[shown]], columns, material.about)
 
 
 def retrieved(material: Material) -> Figure:
@@ -188,6 +232,7 @@ def _no_embedding() -> str:
 FIGURES: dict[str, Callable[[Material], Figure]] = {
     "training_curves": training_curves,
     "reconstructions": reconstructions,
+    REFERENCE: reference,
     "retrieved": retrieved,
     "similarity": similarity,
     "similarity_distribution": similarity_distribution,

@@ -1,0 +1,119 @@
+"""The reference page: every scored stimulus of a dataset in a row, with what each method made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from cortexclip.figures.style import (
+    INK,
+    MUTED,
+    SMALL,
+    Look,
+    Page,
+    Subject,
+    dots,
+    draw_tile,
+    line_height,
+    styled,
+    text_width,
+    tile_size,
+    wrap,
+)
+
+MOST_ROWS = 1200
+LEAST_ROWS = 12  # of a block, where blocks of rows stand side by side
+LABELLED = 5  # every fifth row has its number
+GAP, BETWEEN, NUMBER, LARGEST = dots(0.7), dots(6), dots(7), dots(12)
+HEADING = dots(42)
+"""Longest line of a heading, which stands upright."""
+
+
+@styled
+def draw_reference(
+    stimuli: np.ndarray, columns: Sequence[tuple[Look, np.ndarray]], about: Subject, most: int = MOST_ROWS
+) -> Figure:
+    """Stimuli in rows, methods in columns.
+
+    Where few methods leave room, parts of the rows stand beside each other; where methods are many, parts of the
+    columns stand below each other, the seen images with each.
+
+    Parameters
+    ----------
+    stimuli : array of shape (n_stimuli, y, x), in 0..1
+    columns : of each method its look and images of shape (n_stimuli, y, x)
+    most : rows that are drawn at most, the first ones
+    """
+    page = Page()
+    page.header("All reconstructions", about)
+    shown = len(stimuli[:most])
+    methods = [Strip(_heading(look), reconstructed[:most]) for look, reconstructed in columns]
+    seen = Strip([("Seen image", INK)], stimuli[:most])
+    narrowest = max(stimuli.shape[2], *(strip.heading_width for strip in [seen, *methods])) + GAP
+    fitting = max(1, (page.inner - NUMBER) // narrowest - 1)
+    bands = -(-len(methods) // fitting)
+    for part in np.array_split(np.arange(len(methods)), bands):
+        _draw_band(page, [seen, *(methods[number] for number in part)], narrowest)
+        page.skip(3)
+    page.skip(-3)
+    said = f"All {shown}" if shown == len(stimuli) else f"The first {shown} of {len(stimuli)}"
+    page.caption(
+        f"{said} scored stimuli in the order of the trials, the first trial of each; the first seed of each method. "
+        "Grey values from 0 (black) to 1 (white).",
+        *about.notes,
+    )
+    return page.finish()
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A column: the lines (text, colour) of its heading, which stand upright side by side, and its images."""
+
+    heading: Sequence[tuple[str, str]]
+    images: np.ndarray
+
+    @property
+    def heading_width(self) -> int:
+        return len(self.heading) * line_height(SMALL)
+
+    @property
+    def heading_height(self) -> float:
+        return max(text_width(text, SMALL) for text, _ in self.heading)
+
+
+def _draw_band(page: Page, strips: Sequence[Strip], narrowest: int) -> None:
+    """Add columns with their headings, the rows numbered, in as many blocks side by side as there is room for."""
+    n_rows, image = len(strips[0].images), strips[0].images.shape[1:]
+    blocks = (page.inner + BETWEEN) // (NUMBER + len(strips) * narrowest + BETWEEN)
+    blocks = max(1, min(blocks, -(-n_rows // LEAST_ROWS)))
+    room = (page.inner - (blocks - 1) * BETWEEN) // blocks - NUMBER
+    size = tile_size(image, room, len(strips), GAP, LARGEST)
+    step = max(size[1] + GAP, narrowest)
+    rows = -(-n_rows // blocks)
+    top = int(max(strip.heading_height for strip in strips))
+    height = rows * (size[0] + GAP)
+    axes = page.canvas(0, page.y + top + dots(1), page.width, height)
+    for start in range(0, n_rows, rows):
+        left = page.margin + (start // rows) * (NUMBER + len(strips) * step + BETWEEN)
+        for row in range(start, min(start + rows, n_rows)):
+            y = (row - start) * (size[0] + GAP)
+            if row % LABELLED == 0:
+                middle = page.y + top + dots(1) + y + size[0] / 2
+                page.text(left, middle, str(row + 1), va="center_baseline", color=MUTED)
+            for column, strip in enumerate(strips):
+                draw_tile(axes, strip.images[row], left + NUMBER + column * step, y, size)
+        for column, strip in enumerate(strips):
+            x = left + NUMBER + column * step + (size[1] - strip.heading_width) / 2
+            for line, (text, colour) in enumerate(strip.heading):
+                middle = x + (line + 0.5) * line_height(SMALL)
+                page.text(middle, page.y + top, text, ha="center", va="bottom", rotation=90, color=colour)
+    page.y += top + dots(1) + height
+
+
+def _heading(look: Look) -> list[tuple[str, str]]:
+    """Lines (text, colour) of a column's heading."""
+    lines = [(line, INK) for line in wrap(look.title, SMALL, HEADING)]
+    return lines + [(line, MUTED) for line in wrap(look.detail, SMALL, HEADING) if line]
