@@ -13,6 +13,7 @@ import sys
 
 STAGES = {
     "fetch": "get the data and weights that can be had",
+    "inspect": "say what is in a file, what it would be ingested as, and whether it can be used",
     "simulate": "make a simulated dataset",
     "ingest": "read a raw file into labelled arrays",
     "split": "say which samples train, choose and are scored",

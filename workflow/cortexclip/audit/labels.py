@@ -42,7 +42,7 @@ def check_labels(
         )
     label, stimulus, images, test = label[labelled], stimulus[labelled], images[labelled], test[labelled]
     rng = np.random.default_rng(seed)
-    contradicting = _contradictions(label, stimulus)
+    contradicting = contradictions(label, stimulus)
     agreement, chance = _agreement(label, stimulus, images, rng, n_permutations)
     p_value = float("nan") if chance is None else (1 + np.count_nonzero(chance >= agreement)) / (1 + len(chance))
     numbers: dict[str, int | float] = {"labelled": len(label), "contradicting": contradicting}
@@ -72,7 +72,7 @@ def check_labels(
         moved = label.copy()
         for part in (test, ~test):
             moved[part] = np.roll(label[part], shift)
-        if 10 * _contradictions(moved, stimulus) > len(label) or 2 * _contradictions(moved, stimulus) > contradicting:
+        if 10 * contradictions(moved, stimulus) > len(label) or 2 * contradictions(moved, stimulus) > contradicting:
             continue
         moved_agreement, _ = _agreement(moved, stimulus, images, rng, 0)
         if chance is None or moved_agreement > chance.max():
@@ -130,7 +130,7 @@ def check_classes(label: np.ndarray, test: np.ndarray) -> Finding:
     )
 
 
-def _contradictions(label: np.ndarray, stimulus: np.ndarray) -> int:
+def contradictions(label: np.ndarray, stimulus: np.ndarray) -> int:
     """Number of samples whose label is not the most frequent one of their image."""
     identity = np.unique(stimulus, return_inverse=True)[1]
     code = np.unique(label, return_inverse=True)[1]

@@ -15,7 +15,7 @@ PENALTIES = np.logspace(-3, 3, 13)
 """Penalties tried, in units of the mean eigenvalue of the Gram matrix of the training responses."""
 ENOUGH_STIMULI = 6
 """Distinct training images from which shuffling them has enough (720) outcomes; with fewer, samples are shuffled."""
-MOST_TRAINING, MOST_TEST = 1000, 500
+MOST_TRAINING, MOST_TEST = 600, 300
 """Of larger parts so many samples are drawn at random, which is enough to see a signal and done in seconds."""
 
 
@@ -88,13 +88,14 @@ def signal_test(
         left_out = residual @ member
         error_form.append(left_out.T @ left_out)  # times the gram of the units: the sum of squared leave-one-out errors
         weights.append(prediction @ member)
+    error_forms = np.reshape(error_form, (len(PENALTIES), -1))
     frequency = member.mean(axis=0)
     gram = units @ units.T
 
     def fitted(order: np.ndarray) -> tuple[float, float, float, float]:
         """Similarity, penalty and both errors for the pairs in which unit i shows image order[i]."""
         shown = gram[np.ix_(order, order)]
-        best = int(np.argmin([np.sum(form * shown) for form in error_form[::-1]]))
+        best = int(np.argmin((error_forms @ shown.ravel())[::-1]))
         best = len(PENALTIES) - 1 - best  # ties go to the larger penalty
         mean = frequency @ units[order]
         predicted, true = weights[best] @ units[order], target - mean
