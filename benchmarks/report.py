@@ -131,12 +131,14 @@ class Report:
             raise ValueError(f"{path}: not a report of a benchmark ({error}). Run the benchmark again.") from error
 
 
-def arguments(description: str, repeats: int) -> argparse.Namespace:
-    """The options that every benchmark has: ``--repeats``, ``--fast`` and ``--write``."""
+def arguments(description: str, repeats: int, devices: Sequence[str] = ()) -> argparse.Namespace:
+    """The options that every benchmark has: ``--repeats``, ``--fast``, ``--write`` and, if it has any, ``--device``."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--repeats", type=int, default=repeats, help="timings of each (%(default)s)")
     parser.add_argument("--fast", action="store_true", help="small sizes, for trying it out; writes nothing")
     parser.add_argument("--write", action="store_true", help=f"write the result below {RESULTS.relative_to(ROOT)}")
+    if devices:
+        parser.add_argument("--device", choices=devices, default=devices[0])
     found = parser.parse_args()
     if found.fast and found.write:
         parser.error("--fast and --write: figures of small sizes are not written down. Leave one out.")

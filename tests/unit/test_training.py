@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from scipy import stats
 from test_methods import honest_data, make_samples, silent
 from torch import nn
 
-from cortexclip.methods import cccv1, clip_encoder
+from cortexclip.methods import cccv1, cccv1_extended, clip_encoder
 from cortexclip.methods.interface import FitData, Task, make_settings
 from cortexclip.methods.network import fit_tasks
 from cortexclip.models.cccv1 import CCCV1, pixel_mse
+from cortexclip.models.cccv1_extended import ExtendedCCCV1, masked_voxel_loss
 from cortexclip.models.contrastive import BrainEncoder
 from cortexclip.training import layers, noise, stack
 from cortexclip.training.checkpoint import Checkpoints
@@ -39,15 +41,29 @@ CLIP_SETTINGS = {
     "temperature": 0.07,
     "learn_temperature": False,
     "duplicates": "positives",
+    "residual": False,
+    "attention_tokens": 0,
+    "attention_heads": 1,
+    "projections": 1,
+    "checkpointing": False,
     "epochs": 100,
     "patience": 100,
     "batch_size": 8,
     "lr": 1e-3,
     "weight_decay": 0.0,
+    "warm_up": 0,
+    "schedule": "constant",
     "readout_penalty_low": 1e-6,
     "readout_penalty_high": 1e3,
     "readout_penalty_count": 10,
 }
+EXTENDED_SETTINGS = cccv1_extended.Settings(
+    **{"standardise": True, "dropout_encoder": 0.2, "dropout_decoder": 0.1, "clip_residual_weight": 0.1, "epochs": 1},
+    **{"patience": 1, "batch_size": 1, "lr": 0.0, "weight_decay": 0.0, "clip_weight": 0.1, "consistency_weight": 0.05},
+    **{"contrastive_weight": 0.1, "temperature": 0.07, "views": 2, "attention_group": 3, "attention_size": 4},
+    **{"attention_heads": 2, "resolution_weight": 0.5, "enhancer_blocks": 2, "mask_fraction": 0.5},
+    **{"pretraining_epochs": 1, "domain_weight": 0.1},
+)
 
 
 def settings(**changes) -> stack.TrainingSettings:
@@ -56,7 +72,7 @@ def settings(**changes) -> stack.TrainingSettings:
     )
 
 
-def part(n: int, seed: int, n_voxels: int = 7, n_pixels: int = 5) -> dict[str, torch.Tensor]:
+def part(n: int, seed: int, n_voxels: int = 7, n_pixels: int = 16) -> dict[str, torch.Tensor]:
     rng = np.random.default_rng(seed)
     embedding = rng.normal(size=(n, 4))
     return {
@@ -64,6 +80,7 @@ def part(n: int, seed: int, n_voxels: int = 7, n_pixels: int = 5) -> dict[str, t
         "pixels": torch.tensor(rng.random((n, n_pixels)), dtype=torch.float32),
         "embedding": torch.tensor(embedding / np.linalg.norm(embedding, axis=1, keepdims=True), dtype=torch.float32),
         "stimulus": torch.tensor(rng.integers(0, n // 2 + 1, n)),
+        "session": torch.tensor(rng.integers(0, 3, n)),
     }
 
 
@@ -81,7 +98,7 @@ class Small(nn.Module):
         )
         self.attention = layers.MultiHeadAttention(4, 2)
         self.convolution = layers.Conv2d(1, 2, 3, padding=1)
-        self.last = layers.Linear(24, 5, bias=False)
+        self.last = layers.Linear(24, 16, bias=False)
 
     def forward(self, x):
         x = self.first(x).unflatten(-1, (3, 4))
@@ -91,10 +108,22 @@ class Small(nn.Module):
 
 ARCHITECTURES = {
     "all layers": (Small, pixel_mse),
-    "cccv1": (lambda: CCCV1(7, 5, 0.2, 0.1, 0.1), pixel_mse),
+    "cccv1": (lambda: CCCV1(7, 16, 0.2, 0.1, 0.1), pixel_mse),
     "clip_encoder": (
         lambda: BrainEncoder(7, 4, (16, 8), 0.3, 0.07, True),
         clip_encoder.contrastive_loss("positives"),
+    ),
+    "clip_encoder, all variants": (
+        lambda: BrainEncoder(7, 4, (16, 8), 0.3, 0.07, True, True, attention=(2, 2), projections=2, checkpointing=True),
+        clip_encoder.contrastive_loss("negatives"),
+    ),
+    "cccv1, all extensions": (
+        lambda: ExtendedCCCV1(7, (4, 4), 4, 3, EXTENDED_SETTINGS),
+        partial(cccv1_extended.training_loss, settings=EXTENDED_SETTINGS),
+    ),
+    "cccv1, pretraining": (
+        lambda: ExtendedCCCV1(7, (4, 4), 0, 0, EXTENDED_SETTINGS),
+        partial(masked_voxel_loss, fraction=0.5),
     ),
 }
 
@@ -134,11 +163,11 @@ def test_a_member_of_a_stack_is_what_it_is_alone(name, selecting):
 
 def test_the_stack_equals_a_plain_pytorch_loop():
     """CCCV1 in PyTorch's own modules, trained sample by sample order with torch.optim.AdamW."""
-    member = stack.Member(lambda: CCCV1(7, 5, 0.0, 0.0, 0.1), part(10, 0), None, settings(epochs=4), 3)
+    member = stack.Member(lambda: CCCV1(7, 16, 0.0, 0.0, 0.1), part(10, 0), None, settings(epochs=4), 3)
     (result,) = stack.train([member], pixel_mse, silent)
 
     torch.manual_seed(3)
-    plain = PlainCCCV1(7, 5)
+    plain = PlainCCCV1(7, 16)
     optimiser = torch.optim.AdamW(plain.parameters(), lr=1e-2, weight_decay=0.01)
     for epoch in range(1, 5):
         for rows in torch.as_tensor(noise.sample_order(3, epoch, 10)).split([4, 4, 2]):
@@ -228,7 +257,10 @@ def test_padding_counts_for_nothing_in_batch_norm():
     torch.testing.assert_close(norm.running_var[1], reference.running_var)
 
 
-def test_the_optimiser_is_adamw_for_each_rate_and_decay():
+@pytest.mark.parametrize("large", [1, 1000])
+def test_the_optimiser_is_adamw_for_each_rate_and_decay(monkeypatch, large):
+    """Both ways: updated while the gradients are computed, and after."""
+    monkeypatch.setattr("cortexclip.training.optimiser.LARGE", large)
     torch.manual_seed(0)
     network = layers.stack([layers.Linear(3, 2, bias=False) for _ in range(3)])
     rates, decays = [1e-2, 1e-2, 1e-3], [0.1, 0.1, 0.0]
@@ -239,8 +271,7 @@ def test_the_optimiser_is_adamw_for_each_rate_and_decay():
     for _ in range(5):
         x = torch.randn(3, 4, 3)
         optimiser.begin()
-        optimiser.count()
-        (network(x) ** 2).sum().backward()
+        optimiser.backward((network(x) ** 2).sum())
         assert network.weight.grad is None
         for i in range(3):
             theirs[i].zero_grad()
@@ -417,7 +448,7 @@ def test_an_interrupted_training_goes_on_bit_by_bit(tmp_path, limit, selecting):
     class Killed(Exception):
         pass
 
-    for interruption in range(1, 9):
+    for interruption in (1, 4, 7):
         lines = itertools.count()
 
         def kill(line, interruption=interruption, lines=lines):

@@ -7,6 +7,7 @@ one does, without any generator state: a draw is a hash of its position under a 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -27,14 +28,10 @@ class Noise:
 
     def __init__(self, keys: Tensor):
         self.keys = keys
-        self._positions: dict[int, Tensor] = {}
 
     def bits(self, stream: int, shape: Sequence[int]) -> Tensor:
         """32 random bits for each element of ``shape`` = (n_members, ...), as int32."""
-        count = math.prod(shape[1:])
-        if count not in self._positions:
-            self._positions[count] = torch.arange(count, dtype=torch.int32, device=self.keys.device)
-        x = self._positions[count] ^ self.keys[:, stream, :1]
+        x = _positions(math.prod(shape[1:]), self.keys.device) ^ self.keys[:, stream, :1]
         x = (x ^ ((x >> 16) & 0xFFFF)) * _MULTIPLIERS[0] + self.keys[:, stream, 1:]
         x = (x ^ ((x >> 15) & 0x1FFFF)) * _MULTIPLIERS[1]
         return (x ^ ((x >> 16) & 0xFFFF)).view(shape)
@@ -66,6 +63,11 @@ def step_keys(seeds: np.ndarray, steps: np.ndarray, n_streams: int) -> np.ndarra
 def sample_order(seed: int, epoch: int, n_samples: int) -> np.ndarray:
     """The order in which an epoch (from 1) visits the samples: a permutation of shape (n_samples,)."""
     return np.random.default_rng([seed, epoch]).permutation(n_samples)
+
+
+@functools.lru_cache(maxsize=64)
+def _positions(count: int, place: torch.device) -> Tensor:
+    return torch.arange(count, dtype=torch.int32, device=place)
 
 
 def _mix(x: np.ndarray) -> np.ndarray:

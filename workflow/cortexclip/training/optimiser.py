@@ -9,14 +9,15 @@ from torch import Tensor, nn
 
 BETAS = (0.9, 0.999)
 EPS = 1e-8
+LARGE = 1 << 14  # values; below it a call costs more than the memory does
 
 
 class StackedAdamW:
     """Decoupled weight decay (Loshchilov and Hutter 2019) with a learning rate and a decay per member.
 
-    Registers a hook on every trained parameter that applies PyTorch's fused AdamW kernel during the backward pass and
-    drops the gradient, so gradients of the whole network never exist at once. Members of equal learning rate and decay
-    are updated in one call if they stand next to each other.
+    Registers a hook on every large parameter that applies PyTorch's fused AdamW kernel during the backward pass and
+    drops the gradient, so gradients of the whole network never exist at once; small parameters follow in one call.
+    Members of equal learning rate and decay are updated together if they stand next to each other.
 
     Parameters
     ----------
@@ -45,10 +46,12 @@ class StackedAdamW:
             torch.tensor(lr[start], device=place) if place.type == "cuda" else lr[start] for start, _ in self.runs
         ]
         self.lr, self.weight_decay = list(lr), list(weight_decay)
+        large = {name for name, p in self.parameters.items() if p[0].numel() >= LARGE}
         self.handles = [
-            p.register_post_accumulate_grad_hook(self._updater(p, *self.moments[name]))
-            for name, p in self.parameters.items()
+            self.parameters[name].register_post_accumulate_grad_hook(lambda _, name=name: self._update([name]))
+            for name in large
         ]
+        self.small = [name for name in self.parameters if name not in large]
 
     def begin(self, factor: float = 1.0) -> None:
         """Before the backward pass of a step: the learning rates, times what the schedule says."""
@@ -58,45 +61,44 @@ class StackedAdamW:
             else:
                 self.rates[index] = self.lr[start] * factor
 
-    def count(self) -> None:
-        """Count the step; part of it, also where it is captured."""
+    def backward(self, loss: Tensor) -> None:
+        """The backward pass of a step, and the update of every parameter."""
         self.step.add_(1)
+        loss.backward()
+        self._update(self.small)
 
     def close(self) -> None:
         """Take the hooks off the parameters."""
         for handle in self.handles:
             handle.remove()
 
-    def _updater(self, parameter: nn.Parameter, first: Tensor, second: Tensor):
-        slices = [slice(start, stop) for start, stop in self.runs]
-        whole = len(slices) == 1
-        views = [
-            (parameter.detach(), first, second) if whole else (parameter.detach()[s], first[s], second[s])
-            for s in slices
-        ]
-
-        def update(p: nn.Parameter) -> None:
-            gradient = p.grad
+    def _update(self, names: Sequence[str]) -> None:
+        """Update these parameters from their gradients and drop these; one without a gradient stays as it is."""
+        held = [(p, *self.moments[name]) for name in names if (p := self.parameters[name]).grad is not None]
+        if not held:
+            return
+        values = [(p.detach(), p.grad, first, second) for p, first, second in held]
+        for (start, stop), rate in zip(self.runs, self.rates, strict=True):
+            part = values if len(self.runs) == 1 else [tuple(t[start:stop] for t in tensors) for tensors in values]
+            weights, gradients, first, second = (list(tensors) for tensors in zip(*part, strict=True))
             with torch.no_grad():
-                for index, (s, (value, m, v)) in enumerate(zip(slices, views, strict=True)):
-                    torch._fused_adamw_(
-                        [value],
-                        [gradient if whole else gradient[s]],
-                        [m],
-                        [v],
-                        [],
-                        [self.step],
-                        lr=self.rates[index],
-                        beta1=BETAS[0],
-                        beta2=BETAS[1],
-                        weight_decay=self.weight_decay[s.start],
-                        eps=EPS,
-                        amsgrad=False,
-                        maximize=False,
-                    )
+                torch._fused_adamw_(
+                    weights,
+                    gradients,
+                    first,
+                    second,
+                    [],
+                    [self.step] * len(part),
+                    lr=rate,
+                    beta1=BETAS[0],
+                    beta2=BETAS[1],
+                    weight_decay=self.weight_decay[start],
+                    eps=EPS,
+                    amsgrad=False,
+                    maximize=False,
+                )
+        for p, _, _ in held:
             p.grad = None
-
-        return update
 
 
 def _runs(values: list) -> list[tuple[int, int]]:

@@ -419,10 +419,9 @@ class Stack:
         """One optimiser step of all members; returns their losses."""
         noise = Noise(keys)
         self.context.noise, self.context.weight = noise, weight
-        self.optimiser.count()
         with self.autocast():
             losses = self.loss(self.network, Batch(self.bank.take(rows), weight, noise))
-        losses.sum().backward()
+        self.optimiser.backward(losses.sum())
         return losses.detach()
 
 
