@@ -55,7 +55,7 @@ def draw_reconstructions(title="Method", rows=3, columns=5):
     return images.draw_reconstructions(rng.random((columns, 28, 28)), found, 20, ABOUT)
 
 
-def draw_reference(title="Method", runs=4, stimuli=15, most=1200):
+def draw_reference(title="Method", runs=4, stimuli=15, most=20_000):
     rng = np.random.default_rng(0)
     found = [(look(number, title), rng.random((stimuli, 28, 28))) for number in range(runs)]
     return reference.draw_reference(rng.random((stimuli, 28, 28)), found, ABOUT, most)
@@ -193,7 +193,7 @@ def test_the_reference_page_holds_every_image_of_every_method():
     figure = draw_reference(runs=3, stimuli=14)
     assert len(figure.findobj(AxesImage)) == 14 * (1 + 3)
     assert "All 14 scored stimuli" in words(figure)
-    few = draw_reference(runs=3, stimuli=14, most=5)
+    few = draw_reference(runs=3, stimuli=14, most=23)
     assert len(few.findobj(AxesImage)) == 5 * (1 + 3)
     assert "The first 5 of 14 scored stimuli" in words(few)
 

@@ -24,17 +24,18 @@ from cortexclip.figures.style import (
     wrap,
 )
 
-MOST_ROWS = 1200
+MOST_IMAGES = 20_000
+MANY_ROWS = 40  # above so many of a block its images are small
 LEAST_ROWS = 12  # of a block, where blocks of rows stand side by side
 LABELLED = 5  # every fifth row has its number
-GAP, BETWEEN, NUMBER, LARGEST = dots(0.7), dots(6), dots(7), dots(12)
+GAP, BETWEEN, NUMBER, LARGEST, SMALLER = dots(0.7), dots(6), dots(7), dots(12), dots(6)
 HEADING = dots(42)
 """Longest line of a heading, which stands upright."""
 
 
 @styled
 def draw_reference(
-    stimuli: np.ndarray, columns: Sequence[tuple[Look, np.ndarray]], about: Subject, most: int = MOST_ROWS
+    stimuli: np.ndarray, columns: Sequence[tuple[Look, np.ndarray]], about: Subject, most: int = MOST_IMAGES
 ) -> Figure:
     """Stimuli in rows, methods in columns.
 
@@ -45,13 +46,13 @@ def draw_reference(
     ----------
     stimuli : array of shape (n_stimuli, y, x), in 0..1
     columns : of each method its look and images of shape (n_stimuli, y, x)
-    most : rows that are drawn at most, the first ones
+    most : images that are drawn at most, in the first rows
     """
     page = Page()
     page.header("All reconstructions", about)
-    shown = len(stimuli[:most])
-    methods = [Strip(_heading(look), reconstructed[:most]) for look, reconstructed in columns]
-    seen = Strip([("Seen image", INK)], stimuli[:most])
+    shown = min(len(stimuli), max(1, most // (1 + len(columns))))
+    methods = [Strip(_heading(look), reconstructed[:shown]) for look, reconstructed in columns]
+    seen = Strip([("Seen image", INK)], stimuli[:shown])
     narrowest = max(stimuli.shape[2], *(strip.heading_width for strip in [seen, *methods])) + GAP
     fitting = max(1, (page.inner - NUMBER) // narrowest - 1)
     bands = -(-len(methods) // fitting)
@@ -90,9 +91,9 @@ def _draw_band(page: Page, strips: Sequence[Strip], narrowest: int) -> None:
     blocks = (page.inner + BETWEEN) // (NUMBER + len(strips) * narrowest + BETWEEN)
     blocks = max(1, min(blocks, -(-n_rows // LEAST_ROWS)))
     room = (page.inner - (blocks - 1) * BETWEEN) // blocks - NUMBER
-    size = tile_size(image, room, len(strips), GAP, LARGEST)
-    step = max(size[1] + GAP, narrowest)
     rows = -(-n_rows // blocks)
+    size = tile_size(image, room, len(strips), GAP, LARGEST if rows <= MANY_ROWS else SMALLER)
+    step = max(size[1] + GAP, narrowest)
     top = int(max(strip.heading_height for strip in strips))
     height = rows * (size[0] + GAP)
     axes = page.canvas(0, page.y + top + dots(1), page.width, height)
