@@ -37,6 +37,7 @@ LOADED_BY_NAME = {
     "simulate": ["cortexclip.data.simulated"],
     "identify": [f"cortexclip.features.{name}" for name in ("openclip", "gabor", "pixels")],
     "encode": [f"cortexclip.features.{name}" for name in ("openclip", "gabor", "pixels")],
+    "prior": ["cortexclip.features.glyphclip"],
     "train": [entry["module"] for entry in yaml.safe_load((ROOT / "config/methods.yaml").read_text()).values()],
 }
 

@@ -30,6 +30,8 @@ STAGES = {
     "evaluation_figures": "draw what the evaluation of a dataset says",
     "critical_difference": "draw average ranks over datasets",
     "glyphclip": "train the embedded image encoder",
+    "corpus": "draw the images that the priors and the embedded encoder learn from",
+    "prior": "train the image priors",
     "show": "print the comparison table and where the figures are",
 }
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")

@@ -3,6 +3,7 @@ rule audit:
     input:
         dataset="results/data/{dataset}.nc",
         splits=splits_of,
+        corpus="results/corpus.nc",
     output:
         "results/audit/{dataset}.json",
     log:
@@ -25,4 +26,5 @@ rule audit:
         code=digest("audit"),
     shell:
         "python -m cortexclip audit --log {log:q} --threads {threads} --dataset {input.dataset:q}"
-        " --split {params.splits:q} --protocols {params.protocols:q} --seed {params.base_seed} --output {output:q}"
+        " --split {params.splits:q} --protocols {params.protocols:q} --corpus {input.corpus:q} --seed {params.base_seed}"
+        " --output {output:q}"

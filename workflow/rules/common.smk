@@ -2,6 +2,7 @@
 import functools
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -42,6 +43,17 @@ if any(run.encoder for run in CONFIG.runs.values()):
 def growing(megabytes):
     """Memory for each attempt: a job that failed gets more."""
     return lambda wildcards, attempt: attempt * megabytes
+
+
+def own_pictures():
+    """The user's own pictures for the prior corpus, if the configuration names a folder."""
+    folder = config.get("prior_images")
+    return sorted(str(path) for path in Path(folder).rglob("*") if path.is_file()) if folder else []
+
+
+def own_pictures_option():
+    """The command-line option that adds these pictures."""
+    return f"--images {shlex.quote(config['prior_images'])}" if config.get("prior_images") else ""
 
 
 @functools.cache

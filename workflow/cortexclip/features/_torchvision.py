@@ -1,34 +1,13 @@
-"""Lets open_clip be imported where torch is a CPU build and torchvision comes from a package index.
-
-torchvision's compiled operators are then missing and its import fails on the first of them, ``torchvision::nms``.
-Nothing here calls them, so declaring their schemas is enough.
-"""
+"""Lets open_clip be imported where torchvision's compiled operators are missing."""
 
 from __future__ import annotations
 
-_SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-_declared = None
+from cortexclip.models.torchvision import import_torchvision
 
 
 def import_open_clip():
-    """Import and return ``open_clip``; the missing operators are declared only if torchvision cannot be imported."""
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError as error:
-        if "torchvision::" not in str(error):
-            raise
-        _declare_missing_operators()
+    """Import and return ``open_clip``."""
+    import_torchvision()
     import open_clip
 
     return open_clip
-
-
-def _declare_missing_operators() -> None:
-    global _declared
-    import torch
-
-    if _declared is None:
-        _declared = torch.library.Library("torchvision", "FRAGMENT")  # kept: its schemas vanish with it
-        for name in ("nms", "qnms"):
-            if not hasattr(torch.ops.torchvision, name):
-                _declared.define(name + _SCHEMA)

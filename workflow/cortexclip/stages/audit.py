@@ -20,6 +20,7 @@ from cortexclip.audit.brain import (
     check_noise_ceiling,
     check_scaling,
 )
+from cortexclip.audit.corpus import check_corpus
 from cortexclip.audit.finding import Finding
 from cortexclip.audit.labels import check_classes, check_labels
 from cortexclip.audit.reading import check_reading
@@ -38,7 +39,7 @@ from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError, nearest
 from cortexclip.files import write_json
 from cortexclip.log import logger
-from cortexclip.runs import read_parquet
+from cortexclip.runs import read_netcdf, read_parquet
 from cortexclip.seeds import derive_seed
 
 
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a protocol's name and its split of this dataset",
     )
     parser.add_argument("--protocols", type=json.loads, default={}, help="entries of these protocols by name, as JSON")
+    parser.add_argument("--corpus", metavar="FILE.nc", help="the images that priors and glyphclip learned from")
     parser.add_argument("--seed", required=True, type=int, help="base seed of the permutations")
     parser.add_argument("--output", required=True, help="the findings (.json)")
 
@@ -61,6 +63,10 @@ def run(arguments: argparse.Namespace) -> None:
     dataset = datasets.read(arguments.dataset)
     name = dataset.attrs["name"]
     findings = [("dataset", finding) for finding in audit_dataset(dataset, arguments.seed)]
+    if arguments.corpus:
+        corpus = read_netcdf(arguments.corpus)
+        found = check_corpus(corpus.image.values, corpus.name.values, dataset.stimuli.values, dataset.stimulus.values)
+        findings.append(("dataset", found))
     for protocol, path in map(_named_file, arguments.split):
         if protocol not in arguments.protocols:
             raise InputError(

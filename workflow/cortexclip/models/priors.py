@@ -1,0 +1,151 @@
+"""The image priors that ship with the project: weights pinned by their sha256, learned once from the prior corpus."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cortexclip.errors import InputError, nearest
+from cortexclip.files import atomic_path, read_json, sha256, write_json
+from cortexclip.models.diffusion import EmbeddingCondition, make_unet
+from cortexclip.models.vae import HierarchicalVAE
+
+SHIPPED = Path(__file__).parents[3] / "resources" / "priors"
+"""The folder with one folder for each prior."""
+SHA256: dict[str, dict[str, str]] = {"glyphs": {}}
+"""The priors that ship, and the sha256 of their files. Here, so that another prior is other code to whoever uses it."""
+VAE, DIFFUSION, DESCRIPTION = "vae.safetensors", "diffusion.safetensors", "prior.json"
+
+
+@dataclass(frozen=True)
+class DiffusionPrior:
+    """A diffusion model that answers to the embeddings of one encoder.
+
+    Attributes
+    ----------
+    unet, condition : see `cortexclip.models.diffusion`
+    captions : what the model was told about images, each once
+    texts : float32 (n_captions, n_features), their embeddings of unit length by the encoder's text tower
+    """
+
+    unet: nn.Module
+    condition: EmbeddingCondition
+    captions: tuple[str, ...]
+    texts: np.ndarray
+
+
+@functools.cache
+def load_vae(name: str) -> HierarchicalVAE:
+    """The autoencoder of a prior that ships with the project; raises InputError as `read_vae`."""
+    return read_vae(SHIPPED / _known(name), SHA256[name])
+
+
+@functools.cache
+def load_diffusion(name: str) -> DiffusionPrior:
+    """The diffusion model of a prior that ships with the project; raises InputError as `read_diffusion`."""
+    return read_diffusion(SHIPPED / _known(name), SHA256[name])
+
+
+def read_vae(folder: Path, expected: Mapping[str, str]) -> HierarchicalVAE:
+    """The autoencoder in a folder that `write` made, in evaluation mode.
+
+    Parameters
+    ----------
+    folder : of the prior
+    expected : sha256 of files by name; other contents are refused, a file without one is taken as it is
+
+    Raises
+    ------
+    InputError : a file is missing, has another sha256, or does not hold this network
+    """
+    description, state = _read(folder, VAE, expected)
+    return _filled(folder / VAE, state, lambda: HierarchicalVAE(**description["vae"]))
+
+
+def read_diffusion(folder: Path, expected: Mapping[str, str]) -> DiffusionPrior:
+    """The diffusion model in a folder that `write` made, in evaluation mode; parameters and errors as `read_vae`."""
+    description, state = _read(folder, DIFFUSION, expected)
+    texts = state.pop("texts", None)
+    model = _filled(
+        folder / DIFFUSION,
+        state,
+        lambda: nn.ModuleDict(
+            {
+                "unet": make_unet(**description["unet"]),
+                "condition": EmbeddingCondition(**description["condition"]),
+            }
+        ),
+    )
+    captions = tuple(description["captions"])
+    if texts is None or len(texts) != len(captions):
+        raise InputError(f"{folder}: {DESCRIPTION} and {DIFFUSION} do not fit together. Restore both files.")
+    return DiffusionPrior(model["unet"], model["condition"], captions, texts.numpy())
+
+
+def write(
+    folder: Path, vae: nn.Module, unet: nn.Module, condition: nn.Module, texts: Tensor, description: Mapping
+) -> None:
+    """Write a prior's three files; matrices are kept in half precision, vectors and statistics in single.
+
+    Parameters
+    ----------
+    texts : embeddings of the captions (n_captions, n_features)
+    description : how the networks are made (vae, unet, condition), captions, and plain values about the training
+    """
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    model = nn.ModuleDict({"unet": unet, "condition": condition})
+    for name, state in {VAE: vae.state_dict(), DIFFUSION: {**model.state_dict(), "texts": texts}}.items():
+        with atomic_path(folder / name) as temporary:
+            save_file({key: _compact(key, value) for key, value in state.items()}, temporary)
+    write_json(folder / DESCRIPTION, description)
+
+
+def _known(name: str) -> str:
+    if name not in SHA256:
+        raise InputError(f"prior '{name}': not one that ships with the project. {nearest(name, SHA256)}")
+    return name
+
+
+def _compact(key: str, value: Tensor) -> Tensor:
+    statistics = key.endswith(("condition.mean", "condition.scale"))
+    return (value.half() if value.ndim >= 2 and not statistics else value).contiguous()
+
+
+def _read(folder: Path, name: str, expected: Mapping[str, str]) -> tuple[Mapping, dict[str, Tensor]]:
+    """The description of a prior and the weights in one of its files, in single precision."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = folder / name
+    description = read_json(folder / DESCRIPTION)
+    if not path.is_file():
+        raise InputError(f"{path}: not there; expected the weights of a prior. Restore the file.")
+    found = sha256(path)
+    if expected.get(name, found) != found:
+        raise InputError(
+            f"{path}: found sha256 {found}, expected {expected[name]}. Restore the file; if the prior was trained "
+            "anew, write the new sha256 into workflow/cortexclip/models/priors.py."
+        )
+    try:
+        return description, {key: value.float() for key, value in load_file(path).items()}
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a safetensors file ({error}). Restore the file.") from error
+
+
+def _filled(path: Path, state: dict[str, Tensor], make: Callable[[], nn.Module]) -> nn.Module:
+    """A network with these weights, all of them, in evaluation mode."""
+    try:
+        network = make()
+        network.load_state_dict(state)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        first = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: does not hold the network that {DESCRIPTION} describes ({first}).") from error
+    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)

@@ -1,0 +1,294 @@
+"""Training of the image priors on the prior corpus, once for all datasets, folds and seeds.
+
+No stimulus of any dataset is read, not even of a training part, so that the same weights serve every split.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from cortexclip.errors import InputError, check_keys
+from cortexclip.models import diffusion
+from cortexclip.models.vae import HierarchicalVAE, negative_elbo
+from cortexclip.priors.corpus import digest
+from cortexclip.seeds import derive_seed
+
+SETTINGS = {
+    "vae": {
+        "steps": 1000,
+        "batch_size": 128,
+        "learning_rate": 2e-3,
+        "warmup_steps": 100,
+        "divergence_steps": 300,  # the weight of the divergences rises to 1 over these
+        "free_nats": 2.0,
+    },
+    "diffusion": {
+        "steps": 1800,
+        "batch_size": 64,
+        "learning_rate": 1.5e-3,
+        "warmup_steps": 100,
+        "empty_share": 0.15,  # images whose context is left empty, for guidance
+        "embedding_noise": 0.7,  # largest deviation of the noise on embeddings, in deviations of the corpus
+    },
+}
+"""Settings of both trainings; a caller's settings replace them key by key."""
+
+
+def checked_settings(settings: dict | None) -> dict:
+    """`SETTINGS` with the given keys replaced; raises InputError for unknown keys and values that are no numbers."""
+    if not isinstance(settings or {}, dict):
+        raise InputError(f"prior settings: found {type(settings).__name__}, expected an object.")
+    check_keys(settings or {}, SETTINGS, "prior settings")
+    merged = {}
+    for part, defaults in SETTINGS.items():
+        given = (settings or {}).get(part, {})
+        if not isinstance(given, dict):
+            raise InputError(f"prior settings, {part}: found {given!r}, expected an object.")
+        check_keys(given, defaults, f"prior settings, {part}")
+        for key, value in given.items():
+            whole = isinstance(defaults[key], int)
+            if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or value < whole:
+                wanted = "a whole number of 1 or more" if whole else "a number of 0 or more"
+                raise InputError(f"prior settings, {part}.{key}: found {value!r}, expected {wanted}.")
+        merged[part] = {**defaults, **given}
+    return merged
+
+
+def train_vae(
+    images: Tensor, settings: dict, seed: int, progress: Callable[[int, float], None] | None = None
+) -> tuple[HierarchicalVAE, dict]:
+    """Train the hierarchical VAE.
+
+    Parameters
+    ----------
+    images : uint8 (n, 28, 28)
+    settings : the part ``vae`` of `SETTINGS`
+    seed : of the initial weights, the batches and the latents
+    progress : called after each step with the step's number (from 1) and loss
+
+    Returns
+    -------
+    the network in evaluation mode, and plain values: time and last loss (nats an image)
+    """
+    network = _seeded(HierarchicalVAE, derive_seed(seed, "prior", "vae", "weights"))
+    generator = torch.Generator().manual_seed(derive_seed(seed, "prior", "vae", "batches"))
+
+    def loss(step: int) -> Tensor:
+        batch = _grey(images[torch.randint(len(images), (settings["batch_size"],), generator=generator)])
+        weight = min(1.0, step / settings["divergence_steps"])
+        return negative_elbo(*network(batch, generator), batch, weight, settings["free_nats"])
+
+    return network, _optimise(network, loss, settings, progress)
+
+
+def train_diffusion(
+    images: Tensor,
+    embeddings: tuple[Tensor, Tensor],
+    captioned: Tensor,
+    settings: dict,
+    seed: int,
+    progress: Callable[[int, float], None] | None = None,
+) -> tuple[nn.Module, diffusion.EmbeddingCondition, dict]:
+    """Train the diffusion model.
+
+    Parameters
+    ----------
+    images : uint8 (n, 28, 28)
+    embeddings : of the images and of their captions, (n, d) of unit length
+    captioned : bool (n,), whether there is a caption; where not, the image embedding alone is the condition
+    settings : the part ``diffusion`` of `SETTINGS`
+    seed, progress : as in `train_vae`
+
+    Returns
+    -------
+    the network, its condition, and plain values: time and last loss
+    """
+    model_seed = derive_seed(seed, "prior", "diffusion", "weights")
+    model = _seeded(
+        lambda: nn.ModuleDict(
+            {"unet": diffusion.make_unet(), "condition": diffusion.EmbeddingCondition(embeddings[0].shape[1])}
+        ),
+        model_seed,
+    )
+    unet, condition = model["unet"], model["condition"]
+    with torch.no_grad():
+        for kind, (embedding, rows) in enumerate(zip(embeddings, (slice(None), captioned), strict=True)):
+            condition.mean[kind] = embedding[rows].mean(dim=0)
+            condition.scale[kind] = embedding[rows].std(dim=0).clamp(min=1e-6)
+    generator = torch.Generator().manual_seed(derive_seed(seed, "prior", "diffusion", "batches"))
+    scheduler = diffusion.noise_schedule()
+
+    def loss(step: int) -> Tensor:
+        rows = torch.randint(len(images), (settings["batch_size"],), generator=generator)
+        standard = [condition.standardise(embedding[rows], kind) for kind, embedding in enumerate(embeddings)]
+        context = random_context(condition, *standard, captioned[rows], settings, generator)
+        return diffusion.training_loss(unet, scheduler, _grey(images[rows]), context, generator)
+
+    facts = _optimise(model, loss, settings, progress)
+    return unet, condition, facts
+
+
+def random_context(
+    condition: diffusion.EmbeddingCondition,
+    image: Tensor,
+    text: Tensor,
+    captioned: Tensor,
+    settings: dict,
+    generator: torch.Generator,
+) -> Tensor:
+    """Context (n, tokens, width) of standardised embeddings, mixed, disturbed and left out at random.
+
+    A fifth of the images are conditioned on the image alone, a fifth on the text alone, the others on mixtures. Noise
+    on the embeddings, of another strength for each image, prepares for embeddings that were predicted from a brain.
+    """
+    n = len(image)
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator)
+
+    mixing = ((uniform(n) - 0.2) / 0.6).clamp(0, 1) * captioned
+    noisy = []
+    for embedding in (image, text):
+        strength = settings["embedding_noise"] * uniform(n, 1)
+        noisy.append(embedding + strength * torch.randn(embedding.shape, generator=generator))
+    context = condition(*noisy, mixing)
+    left_out = uniform(n) < settings["empty_share"]
+    return torch.where(left_out[:, None, None], condition.nothing(n), context)
+
+
+def embed(
+    corpus: xr.Dataset, encoder, progress: Callable[[int, int], None] | None = None
+) -> tuple[Tensor, list[str], Tensor, np.ndarray]:
+    """Unit-length embeddings of the corpus's images and captions by an encoder that has both towers.
+
+    Returns
+    -------
+    images (n, d), distinct captions, their embeddings (n_captions, d), and for each image the row of its caption (n,),
+    -1 where it has none
+
+    Raises
+    ------
+    InputError : the encoder has no text tower, or the corpus no caption
+    """
+    if not hasattr(encoder, "encode_text"):
+        raise InputError("prior: this encoder has no text tower, so no prompt can guide. Use glyphclip or clip.")
+    captions = corpus.caption.values
+    distinct = sorted({text for text in captions.tolist() if text})
+    if not distinct:
+        raise InputError("prior: no image of the corpus has a caption, so no prompt can guide. Add captioned images.")
+    pictures = _unit(encoder.encode(corpus.image.values.astype(np.float32) / 255, progress))
+    texts = _unit(encoder.encode_text(distinct))
+    row = np.where(captions == "", -1, np.searchsorted(distinct, captions))
+    return torch.from_numpy(pictures), distinct, torch.from_numpy(texts), row
+
+
+def train(
+    corpus: xr.Dataset,
+    encoder,
+    settings: dict,
+    seed: int,
+    progress: Callable[[str, int, float], None] | None = None,
+) -> tuple[HierarchicalVAE, nn.Module, diffusion.EmbeddingCondition, Tensor, dict]:
+    """Train the VAE and the diffusion model on a corpus; a function of its arguments on one machine with one thread.
+
+    Parameters
+    ----------
+    corpus : as `cortexclip.priors.corpus.draw` returns it
+    encoder : an image encoder with a text tower
+    settings : all keys of `SETTINGS`
+    seed : of initial weights, batches, latents, levels and noise
+    progress : called with the model's name, the step (from 1) and the loss
+
+    Returns
+    -------
+    VAE, U-Net, condition, embeddings of the captions, and a description in plain values; what `priors.write` takes
+    """
+
+    def told(name: str):
+        return (lambda step, loss: progress(name, step, loss)) if progress else None
+
+    images = torch.from_numpy(corpus.image.values)
+    vae, vae_facts = train_vae(images, settings["vae"], seed, told("vae"))
+    pictures, captions, texts, row = embed(corpus, encoder)
+    captioned = torch.from_numpy(row >= 0)
+    of_captions = torch.where(captioned[:, None], texts[row], 0.0)
+    unet, condition, diffusion_facts = train_diffusion(
+        images, (pictures, of_captions), captioned, settings["diffusion"], seed, told("diffusion")
+    )
+    models = {"vae": vae, "unet": unet, "condition": condition}
+    description = {
+        "vae": vae.config,
+        "unet": {"channels": list(unet.config.block_out_channels)},
+        "condition": condition.config,
+        "captions": captions,
+        "encoder": encoder.provenance(),
+        "corpus_images": int(corpus.sizes["image"]),
+        "corpus_sha256": digest(corpus),
+        "settings": settings,
+        "seed": seed,
+        "n_parameters": {name: _count(network) for name, network in models.items()},
+        "training": {"vae": vae_facts, "diffusion": diffusion_facts},
+    }
+    return vae, unet, condition, texts, description
+
+
+def _optimise(
+    network: nn.Module, loss: Callable[[int], Tensor], settings: dict, progress: Callable[[int, float], None] | None
+) -> dict:
+    """Minimise by AdamW with warm-up and a cosine to 0; the network ends in evaluation mode."""
+    started, cpu_started = time.monotonic(), time.process_time()
+    network.train().to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=settings["learning_rate"], betas=(0.9, 0.99), weight_decay=0.01, fused=True
+    )
+    steps, warmup = settings["steps"], min(settings["warmup_steps"], settings["steps"])
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * step / steps)))
+    )
+    recent = []
+    for step in range(1, steps + 1):
+        value = loss(step)
+        optimiser.zero_grad()
+        value.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        recent = [*recent[-99:], value.item()]
+        if not math.isfinite(recent[-1]):
+            raise InputError(f"prior: the loss became {recent[-1]} at step {step}. Lower learning_rate.")
+        if progress:
+            progress(step, recent[-1])
+    network.eval()
+    return {
+        "last_loss": round(float(np.mean(recent)), 5),
+        "duration_s": round(time.monotonic() - started, 1),
+        "cpu_s": round(time.process_time() - cpu_started, 1),
+    }
+
+
+def _seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """A network with initial weights from this seed; the global generator is left as it was."""
+    state = torch.random.get_rng_state()
+    torch.manual_seed(seed)
+    network = make()
+    torch.random.set_rng_state(state)
+    return network
+
+
+def _grey(images: Tensor) -> Tensor:
+    return images.float() / 255
+
+
+def _unit(embedding: np.ndarray) -> np.ndarray:
+    return (embedding / np.linalg.norm(embedding, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())

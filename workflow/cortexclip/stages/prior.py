@@ -1,0 +1,63 @@
+"""Stage ``prior``: trains the image priors, a VAE and a diffusion model, on the prior corpus."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from cortexclip.errors import InputError
+from cortexclip.log import Progress, logger
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the stage."""
+    parser.add_argument("--corpus", required=True, metavar="FILE.nc", help="the images to learn from")
+    parser.add_argument(
+        "--encoder", required=True, metavar="JSON", help="module and settings of the encoder of the condition, as JSON"
+    )
+    parser.add_argument(
+        "--settings", default="{}", metavar="JSON", help="settings other than the default, as JSON text"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the training (default: 0)")
+    parser.add_argument("--output", required=True, metavar="FOLDER", help="folder for weights and description")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train on one thread, so that the same seed gives the same weights, and write the folder."""
+    import torch
+
+    from cortexclip.loading import load_encoder
+    from cortexclip.models import priors
+    from cortexclip.priors import corpus, training
+
+    settings = training.checked_settings(_object("settings", arguments.settings))
+    encoder = load_encoder("of the prior", _object("encoder", arguments.encoder))
+    images = corpus.read(arguments.corpus)
+    progress = Progress("train prior", total=sum(part["steps"] for part in settings.values()))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        *networks, description = training.train(
+            images,
+            encoder,
+            settings,
+            arguments.seed,
+            lambda name, step, loss: progress.step(f"{name}, loss {loss:.3f}"),
+        )
+    finally:
+        torch.set_num_threads(threads)
+    priors.write(Path(arguments.output), *networks, description)
+    for name, facts in description["training"].items():
+        logger.info("prior: %s in %.0f s, last loss %.4f", name, facts["duration_s"], facts["last_loss"])
+    return 0
+
+
+def _object(option: str, text: str) -> dict:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"prior, --{option}: not valid JSON ({error}). Pass an object.") from error
+    if not isinstance(value, dict):
+        raise InputError(f"prior, --{option}: found {type(value).__name__}, expected a JSON object.")
+    return value
