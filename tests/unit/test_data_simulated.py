@@ -14,6 +14,7 @@ from cortexclip.errors import InputError
 from cortexclip.files import sha256
 from cortexclip.schema import read_yaml
 from cortexclip.stages import simulate
+from cortexclip.stages.audit import audit_dataset
 
 CATALOGUE = Path(__file__).parents[2] / "config" / "datasets.yaml"
 SMALL = {"train_stimuli": 20, "test_stimuli": 6, "test_repeats": 2, "voxels": 30}
@@ -105,6 +106,83 @@ def test_no_prediction_correlates_more_than_the_ceiling_allows():
     assert np.mean(correlation) == pytest.approx(np.sqrt(made["noise_ceiling"].values.mean()), abs=0.05)
 
 
+@pytest.mark.parametrize(("ratio", "drift"), [(0.3, 0.0), (0.3, 1.0), (2.0, 0.5), (1.0, 2.0)])
+def test_the_ceiling_in_closed_form_is_that_of_a_monte_carlo(ratio, drift):
+    """Signal variance over total variance of many trials, drift and noise drawn anew in each of many sessions."""
+    settings = SMALL | {"train_repeats": 100, "sessions": 500, "voxels": 40, "drift": drift}
+    made = simulated.simulate(settings | {"signal_to_noise": [ratio, ratio]}, 0)
+    clean = simulated.simulate(settings | {"signal_to_noise": [1e4, 1e4], "drift": 0.0}, 0)
+    train = made["part"].values == "train"
+    stimulus, brain = clean["stimulus"].values[train], clean["brain"].values[train].astype(np.float64)
+    shown = np.unique(stimulus, return_inverse=True)[1]
+    signal = np.stack([brain[shown == one].mean(axis=0) for one in range(20)])[shown]
+    noise = made["brain"].values[train] - signal
+    measured = signal.var(axis=0) / (signal.var(axis=0) + noise.var(axis=0))
+    ceiling = made["noise_ceiling"].values
+    np.testing.assert_allclose(ceiling, 1 / (1 + (1 + drift**2) / ratio), rtol=1e-6)
+    assert measured.mean() == pytest.approx(ceiling.mean(), rel=0.02)
+    np.testing.assert_allclose(measured, ceiling, rtol=0.15)
+    best = [np.corrcoef(a, b)[0, 1] for a, b in zip(made["brain"].values[train].T, signal.T, strict=True)]
+    assert np.mean(best) == pytest.approx(np.sqrt(ceiling.mean()), rel=0.02)
+
+
+def test_drift_is_a_line_in_each_session_and_has_the_stated_size():
+    session = np.repeat(np.arange(400), [1, 2, 7, 10] * 100)
+    drift = simulated.session_drift(session, 50, np.random.default_rng(0))
+    assert np.mean(drift**2) == pytest.approx(1, rel=0.03)
+    inside = drift[session == 3]
+    np.testing.assert_allclose(np.diff(inside, n=2, axis=0), 0, atol=1e-12)
+    assert abs(np.corrcoef(drift[session == 2].mean(axis=0), inside.mean(axis=0))[0, 1]) < 0.5
+
+
+def test_drift_shifts_sessions_apart():
+    made = {
+        drift: simulated.simulate(SMALL | {"train_repeats": 10, "sessions": 4, "drift": drift}, 0)
+        for drift in (0.0, 3.0)
+    }
+    between = {}
+    for drift, data in made.items():
+        brain, session = data["brain"].values, data["session"].values
+        between[drift] = np.stack([brain[session == one].mean(axis=0) for one in range(1, 5)]).var(axis=0).mean()
+    assert between[3.0] > 10 * between[0.0]
+
+
+def test_subjects_see_the_same_with_other_voxels():
+    one, two, again = (simulated.simulate(SMALL | {"subject": subject}, 0) for subject in (1, 2, 2))
+    for name in ("stimulus", "label", "part", "session"):
+        assert one[name].values.tolist() == two[name].values.tolist()
+    np.testing.assert_array_equal(two["brain"], again["brain"])
+    noiseless = [
+        simulated.simulate(SMALL | {"subject": subject, "signal_to_noise": [1e4, 1e4]}, 0)["brain"].values
+        for subject in (1, 2)
+    ]
+    correlation = [np.corrcoef(a, b)[0, 1] for a, b in zip(noiseless[0].T, noiseless[1].T, strict=True)]
+    assert np.median(np.abs(correlation)) < 0.9
+    residual = [data["brain"].values - clean for data, clean in zip((one, two), noiseless, strict=True)]
+    assert abs(np.corrcoef(residual[0].ravel(), residual[1].ravel())[0, 1]) < 0.1
+
+
+LEAK_FINDINGS = {
+    "none": {},
+    "images": {"seen_images": "serious"},
+    "trials": {"seen_images": "serious", "rows_across_parts": "serious"},
+    "scaling": {"scaling": "notable"},
+}
+
+
+@pytest.mark.parametrize("leak", simulated.LEAKS)
+def test_the_audit_finds_the_leak_that_was_planted_and_no_other(leak):
+    made = simulated.simulate({"voxels": 60, "leak": leak}, 0)
+    leaks = {"seen_images", "near_images", "rows_across_parts", "scaling"}
+    found = {
+        finding.check: finding.severity
+        for finding in audit_dataset(made, 0)
+        if finding.check in leaks and finding.severity != "info"
+    }
+    assert found == LEAK_FINDINGS[leak]
+    assert ("A leak was planted" in made.attrs["notes"]) == (leak != "none")
+
+
 def test_equal_seeds_give_equal_files_and_other_seeds_other_data(tmp_path):
     entry = {"title": "Simulated", "settings": SMALL}
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
@@ -191,6 +269,11 @@ BAD_SETTINGS = {
     "no noise": ({"signal_to_noise": [0, 1]}, ["'signal_to_noise' is 0"]),
     "no frequencies": ({"frequencies": []}, ["'frequencies' is []"]),
     "too fine": ({"frequencies": [20]}, ["'frequencies' is 20", "0.5..14"]),
+    "negative drift": ({"drift": -0.1}, ["'drift' is -0.1"]),
+    "no subject": ({"subject": 0}, ["'subject' is 0"]),
+    "unknown leak": ({"leak": "trial"}, ["'leak' is 'trial'", "Did you mean 'trials'"]),
+    "leak no text": ({"leak": True}, ["'leak' is True", "none, images, trials, scaling"]),
+    "leak a list": ({"leak": ["trials"]}, ["'leak' is ['trials']"]),
     "huge image": ({"image_size": 10_000}, ["'image_size'"]),
     "number of pixels as text": ({"image_size": "28", "frequencies": [2]}, ["'image_size' is '28'"]),
 }

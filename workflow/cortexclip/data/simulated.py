@@ -4,7 +4,9 @@ The images are the 8x8 handwritten digits of scikit-learn (UCI Optical Recogniti
 voxel sums the contrast energy of the image (quadrature pairs of Gabor filters, Adelson and Bergen 1985, doi
 10.1364/JOSAA.2.000284) under a Gaussian receptive field (Dumoulin and Wandell 2008, doi
 10.1016/j.neuroimage.2007.09.034), compresses the sum (Kay et al. 2013, doi 10.1152/jn.00105.2013) and adds noise of a
-stated strength. So the greatest correlation that any decoder or encoder could reach is known.
+stated strength, and drift over each session if asked for. So the greatest correlation that any decoder or encoder could
+reach is known. Subjects see the same images in the same order with other voxels. A leak between the parts can be
+planted, to see whether the audit finds it.
 """
 
 from __future__ import annotations
@@ -19,10 +21,17 @@ from scipy.ndimage import zoom
 from sklearn.datasets import load_digits
 
 from cortexclip.data.dataset import labelled
-from cortexclip.errors import InputError, check_keys
+from cortexclip.errors import InputError, check_keys, nearest
 from cortexclip.seeds import derive_seed
 
 N_CLASSES = 10
+LEAKS = {
+    "none": "",
+    "images": "each test image is also shown once in training",
+    "trials": "one trial of each test image is copied into training",
+    "scaling": "voxels are standardised over training and test samples together",
+}
+"""What ``leak`` may plant, and how a note on the dataset says it."""
 BANDWIDTH = 0.56  # standard deviation of a Gabor's envelope in wavelengths: about one octave
 
 
@@ -45,6 +54,9 @@ class Settings:
     field_size: tuple[float, float] = (0.05, 0.15)  # range of the receptive fields' standard deviation, image widths
     exponent: float = 0.5  # of the compressive nonlinearity; 1 is none
     signal_to_noise: tuple[float, float] = (0.05, 0.5)  # range over voxels of signal variance / noise variance
+    drift: float = 0.0  # standard deviation of slow drift within and between sessions, as a multiple of the noise's
+    subject: int = 1  # subjects differ in voxels, noise and drift, not in what they see
+    leak: str = "none"  # planted for the audit to find: none, images, trials or scaling (see LEAKS)
 
 
 def parse_settings(given: Mapping[str, object]) -> Settings:
@@ -75,13 +87,17 @@ def parse_settings(given: Mapping[str, object]) -> Settings:
         "voxels": (1, 100_000),
         "sessions": (1, 1000),
         "orientations": (1, 16),
+        "subject": (1, 10_000),
     }
     ranges = {"field_size": (0.01, 1.0), "signal_to_noise": (1e-4, 1e4)}
     for key, (low, high) in whole.items():
         if key in values:
             number(key, values[key], "whole number", low, high)
-    if "exponent" in values:
-        number("exponent", values["exponent"], "number", 0.05, 2.0)
+    for key, low, high in (("exponent", 0.05, 2.0), ("drift", 0.0, 100.0)):
+        if key in values:
+            number(key, values[key], "number", low, high)
+    if values.get("leak", "none") not in tuple(LEAKS):
+        raise InputError(f"{where}: 'leak' is {values['leak']!r}. {nearest(str(values['leak']), LEAKS)}")
     for key, (low, high) in ranges.items():
         if key in values:
             pair = values[key]
@@ -117,7 +133,7 @@ def simulate(
     -------
     A labelled dataset (see :mod:`cortexclip.data.dataset`) with ``noise_ceiling (voxel)``. A voxel's noiseless
     response has mean 0 and variance 1 over the distinct training stimuli; its noise variance is 1 / its signal-to-noise
-    ratio, so that the ceiling is ratio / (1 + ratio), or 0 where no image has contrast. ``label`` is the digit.
+    ratio. The ceiling is that of :func:`noise_ceiling`, or 0 where no image has contrast. ``label`` is the digit.
 
     Raises
     ------
@@ -127,7 +143,11 @@ def simulate(
     chosen = settings if isinstance(settings, Settings) else parse_settings(settings)
 
     def random(purpose: str) -> np.random.Generator:
+        """What subjects share; the first one has no number, so that data of one subject need none."""
         return np.random.default_rng(derive_seed(seed, "simulated", purpose))
+
+    def random_of_subject(purpose: str) -> np.random.Generator:
+        return random(purpose if chosen.subject == 1 else f"{purpose}/subject {chosen.subject}")
 
     small, digits = handwritten_digits()
     distinct = _balanced_choice(digits, chosen.train_stimuli, chosen.test_stimuli, random("stimuli"))
@@ -135,7 +155,7 @@ def simulate(
 
     n_train = chosen.train_stimuli
     energy = contrast_energy(images, chosen.orientations, chosen.frequencies)
-    noiseless = voxel_responses(energy, chosen, random("voxels"))
+    noiseless = voxel_responses(energy, chosen, random_of_subject("voxels"))
     spread = noiseless[:n_train].std(axis=0)
     blind = spread <= 1e-6 * spread.max()  # fields where no image has contrast: rounding error must not become signal
     spread[blind] = np.inf
@@ -145,12 +165,22 @@ def simulate(
     train = order.permutation(np.repeat(np.arange(n_train), chosen.train_repeats))
     # Repeats of a test stimulus follow in blocks, so that they are spread over the sessions.
     test = np.concatenate([n_train + order.permutation(chosen.test_stimuli) for _ in range(chosen.test_repeats)])
+    if chosen.leak in ("images", "trials"):
+        train = np.concatenate([train, test[: chosen.test_stimuli]])
     trials = np.concatenate([train, test])
     part = np.repeat(["train", "test"], [len(train), len(test)])
     session = np.concatenate([1 + np.arange(n) * chosen.sessions // n for n in (len(train), len(test))])
 
-    ratio = np.exp(random("signal_to_noise").uniform(*np.log(chosen.signal_to_noise), size=chosen.voxels))
-    noise = random("noise").standard_normal((len(trials), chosen.voxels)) / np.sqrt(ratio)
+    ratio = random_of_subject("signal_to_noise").uniform(*np.log(chosen.signal_to_noise), size=chosen.voxels)
+    ratio = np.exp(ratio)
+    noise = random_of_subject("noise").standard_normal((len(trials), chosen.voxels))
+    if chosen.drift:
+        noise = noise + chosen.drift * session_drift(session, chosen.voxels, random_of_subject("drift"))
+    brain = noiseless[trials] + noise / np.sqrt(ratio)
+    if chosen.leak == "trials":
+        brain[len(train) - chosen.test_stimuli : len(train)] = brain[len(train) : len(train) + chosen.test_stimuli]
+    if chosen.leak == "scaling":
+        brain = (brain - brain.mean(axis=0)) / brain.std(axis=0)
     stated = {
         "name": "simulated",
         "title": "Simulated",
@@ -162,15 +192,59 @@ def simulate(
     }
     if "simulated" not in str(stated["title"]).lower():
         stated["title"] = f"{stated['title']} (simulated)"
+    if chosen.leak != "none":
+        planted = f"A leak was planted: {LEAKS[chosen.leak]}."
+        stated["notes"] = "\n".join(filter(None, [str(stated.get("notes") or ""), planted]))
     return labelled(
-        noiseless[trials] + noise,
+        brain,
         images[trials],
         part,
         stated | {"sha256": "", "simulated": 1},
         label=digits[trials],
         session=session,
-        noise_ceiling=np.where(blind, 0, ratio / (1 + ratio)),
+        noise_ceiling=np.where(blind, 0, noise_ceiling(ratio, chosen.drift)),
     )
+
+
+def noise_ceiling(signal_to_noise: np.ndarray, drift: float = 0.0) -> np.ndarray:
+    """Share of a single trial's variance that the stimulus explains, in expectation over noise and drift.
+
+    Parameters
+    ----------
+    signal_to_noise : array of any shape: signal variance / variance of the noise without drift
+    drift : standard deviation of the drift as a multiple of the noise's
+
+    Returns
+    -------
+    Array of the same shape, ratio / (ratio + 1 + drift ** 2). Its root is the greatest correlation that a prediction
+    from the stimulus alone can have with single trials.
+    """
+    return signal_to_noise / (signal_to_noise + 1 + drift**2)
+
+
+def session_drift(session: np.ndarray, n_voxels: int, random: np.random.Generator) -> np.ndarray:
+    """Slow drift of each voxel's baseline: in each session an offset and a straight line over its trials.
+
+    Parameters
+    ----------
+    session : array of shape (n_samples,): session of each trial; the trials of one follow in the order given
+    random : source of offsets and slopes, which are normally distributed and independent
+
+    Returns
+    -------
+    Array of shape (n_samples, n_voxels) with expected mean square 1, half of it from the offsets where a session has
+    more than one trial.
+    """
+    drift = np.empty((len(session), n_voxels))
+    for one in np.unique(session):
+        inside = np.flatnonzero(session == one)
+        offset, slope = random.standard_normal((2, n_voxels))
+        line = np.arange(len(inside)) - (len(inside) - 1) / 2
+        if len(inside) == 1:
+            drift[inside] = offset
+        else:
+            drift[inside] = (offset + np.outer(line / np.sqrt(np.mean(line**2)), slope)) / np.sqrt(2)
+    return drift
 
 
 def handwritten_digits() -> tuple[np.ndarray, np.ndarray]:
