@@ -190,12 +190,36 @@ def test_reconstructions_show_grey_values_on_one_scale():
 
 
 def test_the_reference_page_holds_every_image_of_every_method():
-    figure = draw_reference(runs=3, stimuli=14)
-    assert len(figure.findobj(AxesImage)) == 14 * (1 + 3)
-    assert "All 14 scored stimuli" in words(figure)
+    figure = draw_reference(runs=3, stimuli=11)
+    assert "All 11 scored stimuli" in words(figure)
+    (drawn,) = figure.findobj(AxesImage)
+    rng = np.random.default_rng(0)
+    images_of = [rng.random((11, 28, 28)) for _ in range(3)]
+    images_of = [rng.random((11, 28, 28)), *images_of]  # seen images stand first
+    pixels = drawn.get_array().data
+    height, width = pixels.shape[0] // 11, pixels.shape[1] // 4
+    scale = (min(height, width) - reference.GAP) // 28
+    for row in range(11):
+        for column in range(4):
+            top, left = row * height + 1, column * width + 1
+            found = pixels[top : top + 28 * scale : scale, left : left + 28 * scale : scale]
+            np.testing.assert_allclose(found, images_of[column][row], atol=1e-6)
     few = draw_reference(runs=3, stimuli=14, most=23)
-    assert len(few.findobj(AxesImage)) == 5 * (1 + 3)
     assert "The first 5 of 14 scored stimuli" in words(few)
+
+
+def test_a_mosaic_has_every_image_at_its_place():
+    given = np.random.default_rng(0).random((3, 2, 7, 5)).astype(np.float32)
+    ground = reference.mosaic(given, (14, 10), (20, 15))
+    assert ground.shape == (60, 30)
+    for row in range(3):
+        for column in range(2):
+            top, left = row * 20 + 1, column * 15 + 1
+            found = ground[top : top + 14, left : left + 10]
+            np.testing.assert_array_equal(found, given[row, column].repeat(2, axis=0).repeat(2, axis=1))
+            assert (ground[top - 1, left - 1 : left + 11] == reference.FRAME).all()
+            assert (ground[top + 15 : top + 19, left - 1 : left + 14] == 1).all()
+    np.testing.assert_array_equal(reference.mosaic(given, (7, 5), (9, 7))[1:8, 1:6], given[0, 0])
 
 
 @pytest.mark.parametrize(

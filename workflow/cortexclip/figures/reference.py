@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from cortexclip.figures.style import (
     INK,
@@ -16,7 +17,6 @@ from cortexclip.figures.style import (
     Page,
     Subject,
     dots,
-    draw_tile,
     line_height,
     styled,
     text_width,
@@ -29,6 +29,7 @@ MANY_ROWS = 40  # above so many of a block its images are small
 LEAST_ROWS = 12  # of a block, where blocks of rows stand side by side
 LABELLED = 5  # every fifth row has its number
 GAP, BETWEEN, NUMBER, LARGEST, SMALLER = dots(0.7), dots(6), dots(7), dots(12), dots(6)
+FRAME = 0.69
 HEADING = dots(42)
 """Longest line of a heading, which stands upright."""
 
@@ -99,19 +100,50 @@ def _draw_band(page: Page, strips: Sequence[Strip], narrowest: int) -> None:
     axes = page.canvas(0, page.y + top + dots(1), page.width, height)
     for start in range(0, n_rows, rows):
         left = page.margin + (start // rows) * (NUMBER + len(strips) * step + BETWEEN)
-        for row in range(start, min(start + rows, n_rows)):
-            y = (row - start) * (size[0] + GAP)
-            if row % LABELLED == 0:
-                middle = page.y + top + dots(1) + y + size[0] / 2
-                page.text(left, middle, str(row + 1), va="center_baseline", color=MUTED)
-            for column, strip in enumerate(strips):
-                draw_tile(axes, strip.images[row], left + NUMBER + column * step, y, size)
+        block = np.stack([strip.images[start : start + rows] for strip in strips], axis=1)
+        pixels = mosaic(block, size, (size[0] + GAP, step))
+        # One artist for all: thousands of them would take minutes to write.
+        artist = AxesImage(
+            axes,
+            cmap="gray",
+            interpolation="nearest",
+            extent=(left + NUMBER - 1, left + NUMBER - 1 + pixels.shape[1], pixels.shape[0], 0),
+            origin="upper",
+        )
+        artist.set_data(pixels)
+        artist.set_clim(0, 1)
+        axes.add_image(artist)
+        for row in range(-(-start // LABELLED) * LABELLED, min(start + rows, n_rows), LABELLED):
+            middle = page.y + top + dots(1) + (row - start) * (size[0] + GAP) + size[0] / 2
+            page.text(left, middle, str(row + 1), va="center_baseline", color=MUTED)
         for column, strip in enumerate(strips):
             x = left + NUMBER + column * step + (size[1] - strip.heading_width) / 2
             for line, (text, colour) in enumerate(strip.heading):
                 middle = x + (line + 0.5) * line_height(SMALL)
                 page.text(middle, page.y + top, text, ha="center", va="bottom", rotation=90, color=colour)
     page.y += top + dots(1) + height
+
+
+def mosaic(images: np.ndarray, size: tuple[int, int], step: tuple[int, int]) -> np.ndarray:
+    """Images on one white ground, each with a thin grey frame.
+
+    Parameters
+    ----------
+    images : array of shape (n_rows, n_columns, y, x), in 0..1
+    size : height and width of each in dots
+    step : from the upper left corner of one to that of the next, in dots; larger than ``size`` by 2 at least
+
+    Returns
+    -------
+    array of shape (n_rows * step[0], n_columns * step[1]); the first image begins at (1, 1)
+    """
+    n_rows, n_columns, *shape = images.shape
+    ground = np.ones((n_rows, step[0], n_columns, step[1]), np.float32)
+    ground[:, : size[0] + 2, :, : size[1] + 2] = FRAME
+    rows, columns = (np.arange(n) * length // n for n, length in zip(size, shape, strict=True))
+    large = np.clip(images, 0, 1)[:, :, rows][:, :, :, columns]
+    ground[:, 1 : size[0] + 1, :, 1 : size[1] + 1] = large.transpose(0, 2, 1, 3)
+    return ground.reshape(n_rows * step[0], n_columns * step[1])
 
 
 def _heading(look: Look) -> list[tuple[str, str]]:
