@@ -180,8 +180,9 @@ def python_type(hint: object) -> str:
 
 
 def method_settings() -> str:
-    """For each method its note, what its module says about the settings, and their values."""
+    """For each method its note, what its module says about the settings (once for each module), and their values."""
     parts = []
+    described: dict[str, str] = {}
     for name, entry in settings("methods").items():
         cls = load_method(entry["module"]).Settings
         cases = {"value": entry.get("settings", {})}
@@ -200,7 +201,9 @@ def method_settings() -> str:
         parts += [f"#### `{name}`: {entry['title']}", ""]
         parts += [" ".join(filter(None, [entry.get("note", ""), f"Module `{entry['module']}`."])), ""]
         if rows:
-            parts += [prose(cls.__doc__), "", table(["setting", "holds", *cases], rows), ""]
+            first = described.setdefault(entry["module"], name)
+            meaning = prose(cls.__doc__) if first == name else f"Settings as explained for `{first}`."
+            parts += [meaning, "", table(["setting", "holds", *cases], rows), ""]
         else:
             parts += ["No settings.", ""]
     return "\n".join(parts).rstrip()

@@ -35,8 +35,8 @@ RULES = {
 LOADED_BY_NAME = {
     "ingest": ["cortexclip.data.arrays", "cortexclip.data.mindbigdata"],
     "simulate": ["cortexclip.data.simulated"],
-    "identify": [f"cortexclip.features.{name}" for name in ("openclip", "gabor", "pixels")],
-    "encode": [f"cortexclip.features.{name}" for name in ("openclip", "gabor", "pixels")],
+    "identify": [f"cortexclip.features.{name}" for name in ("openclip", "crops", "gabor", "pixels")],
+    "encode": [f"cortexclip.features.{name}" for name in ("openclip", "crops", "gabor", "pixels")],
     "prior": ["cortexclip.features.glyphclip"],
     "train": [entry["module"] for entry in yaml.safe_load((ROOT / "config/methods.yaml").read_text()).values()],
 }

@@ -20,7 +20,10 @@ from cortexclip.methods.interface import FitData, Samples, make_settings
 METHODS = read_yaml(Path(__file__).resolve().parents[2] / "config/methods.yaml")
 RIDGE = {"standardise": True, "penalty_low": 1e-2, "penalty_high": 1e7, "penalty_count": 19}
 # What makes a method of the catalogue quick enough for a test; the rest of its settings stay.
-QUICK = {"epochs": 3, "patience": 3, "permutations": 2, "hidden": [16, 8], "components": None, "penalty_count": 7}
+QUICK = {
+    **{"epochs": 2, "patience": 2, "pretraining_epochs": 2, "batch_size": 16, "hidden": [32, 8], "views": 3},
+    **{"permutations": 2, "components": None, "penalty_count": 7},
+}
 
 
 def silent(text: str) -> None:
@@ -41,7 +44,7 @@ def make_samples(n: int, seed: int = 0, n_voxels: int = 30, n_stimuli: int | Non
         images=np.einsum("nk,kyx->nyx", amounts, patterns).astype(np.float32),
         stimulus=names,
         label=(amounts[:, 0] > amounts[:, 1]).astype(int),
-        session=np.zeros(n, int),
+        session=np.arange(n) % 3,
         embedding=embedding / np.linalg.norm(embedding, axis=1, keepdims=True),
     )
 

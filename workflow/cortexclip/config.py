@@ -142,7 +142,10 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
         for name, dataset in chosen["datasets"].items()
     }
     if empty := [name for name, found in cells.items() if not found]:
-        raise InputError(f"config.yaml: no method applies to dataset '{empty[0]}', which has no class labels.")
+        raise InputError(
+            f"config.yaml: no method applies to dataset '{empty[0]}', which lacks the class labels or sessions "
+            "that they need."
+        )
     protocols_of = {}
     for name, dataset in chosen["datasets"].items():
         protocols_of[name] = [p for p, entry in chosen["protocols"].items() if splits(entry, dataset)]
@@ -161,9 +164,15 @@ def splits(protocol: Mapping, dataset: Mapping) -> bool:
 
 
 def applies(method: Mapping, dataset: Mapping) -> bool:
-    """Whether a method can run on a dataset: one that needs classes only where the labels are classes."""
-    has_classes = dataset.get("labels", "class") == "class"
-    return has_classes or "classes" not in method.get("needs", [])
+    """Whether a method can run on a dataset: one that needs classes or sessions only where these are known."""
+    labels = dataset.get("labels", "class")
+    has = {
+        "classes": labels == "class",
+        "sessions": labels == "session"
+        or any(role.startswith("session") for role in dataset.get("arrays", {}))
+        or dataset.get("settings", {}).get("sessions", 1) > 1,
+    }
+    return all(has[need] for need in method.get("needs", []))
 
 
 def check_method_settings(methods: Mapping[str, dict], seeds: int) -> dict[str, tuple[int, bool]]:

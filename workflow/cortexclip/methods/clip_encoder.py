@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from cortexclip.errors import InputError
 from cortexclip.methods.interface import FitData, Prediction, Samples
 from cortexclip.models.readout import nearest_images, unit_length
 from cortexclip.models.ridge import fit_ridge, penalty_grid
@@ -19,8 +20,11 @@ STOCHASTIC = True
 class Settings:
     """Source: layer sizes, temperature, batch size, epochs and learning rate; ours: dropout, decay, patience, readout.
 
-    ``duplicates`` says what equal stimuli in one batch are to each other. The readout's penalties are tried on a
-    logarithmic grid.
+    `duplicates` says what equal stimuli in one batch are to each other. The readout's penalties are tried on a
+    logarithmic grid. `residual`: a block of equal width with a shortcut after each hidden layer; `attention_tokens`:
+    into how many tokens the first hidden layer is cut, which attend to each other with `attention_heads` (0: none);
+    `projections`: heads whose unit-length outputs are summed; `checkpointing`: less memory for more time, the same
+    result. The learning rate rises over `warm_up` epochs and then follows `schedule`.
     """
 
     standardise: bool
@@ -29,11 +33,18 @@ class Settings:
     temperature: float
     learn_temperature: bool
     duplicates: Literal["positives", "negatives"]
+    residual: bool
+    attention_tokens: int
+    attention_heads: int
+    projections: int
+    checkpointing: bool
     epochs: int
     patience: int
     batch_size: int
     lr: float
     weight_decay: float
+    warm_up: int
+    schedule: Literal["constant", "cosine"]
     readout_penalty_low: float
     readout_penalty_high: float
     readout_penalty_count: int
@@ -51,10 +62,35 @@ def recipe(data: FitData, settings: Settings):
     from cortexclip.training.stack import TrainingSettings
 
     n_voxels, n_features = data.final.brain.shape[1], data.final.embedding.shape[1]
-    architecture = (settings.hidden, settings.dropout)
+    variant = {
+        "residual": settings.residual,
+        "attention": (settings.attention_tokens, settings.attention_heads),
+        "projections": settings.projections,
+        "checkpointing": settings.checkpointing,
+    }
     training = TrainingSettings(
-        settings.epochs, settings.patience, settings.batch_size, settings.lr, settings.weight_decay
+        settings.epochs,
+        settings.patience,
+        settings.batch_size,
+        settings.lr,
+        settings.weight_decay,
+        settings.warm_up,
+        settings.schedule,
     )
+
+    def make() -> BrainEncoder:
+        try:
+            return BrainEncoder(
+                n_voxels,
+                n_features,
+                settings.hidden,
+                settings.dropout,
+                settings.temperature,
+                settings.learn_temperature,
+                **variant,
+            )
+        except ValueError as error:
+            raise InputError(f"clip_encoder: settings: {error}.") from error
 
     def finish(fitted) -> NetworkDecoder:
         selected = predict_array(fitted.selected(voxels(data.select.brain, fitted.selected_scaler)))
@@ -78,14 +114,15 @@ def recipe(data: FitData, settings: Settings):
         chosen = {"epoch": fitted.epochs[-1], "readout_penalty": penalty}
         return NetworkDecoder(fitted.network, fitted.scaler, read, chosen, fitted.rows, arrays)
 
+    architecture = (n_voxels, n_features, settings.hidden, settings.dropout, *variant.values())
     return Recipe(
-        make=lambda: BrainEncoder(
-            n_voxels, n_features, *architecture, settings.temperature, settings.learn_temperature
-        ),
-        kind=("clip_encoder", n_voxels, n_features, *architecture, settings.learn_temperature, settings.duplicates),
+        make=make,
+        kind=("clip_encoder", *architecture, settings.learn_temperature, settings.duplicates),
         phases=[Phase(contrastive_loss(settings.duplicates), training)],
         finish=finish,
         standardise=settings.standardise,
+        criterion=identification_error,
+        criterion_name="identification error",
     )
 
 
@@ -98,19 +135,31 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
 
 def contrastive_loss(duplicates: str):
     """InfoNCE between the network's output and the stimuli's embeddings, as a loss of a stack."""
-    import torch
-
-    from cortexclip.models.contrastive import info_nce
+    from cortexclip.models.contrastive import info_nce, same_stimulus
 
     def loss(network, batch):
-        stimulus = batch["stimulus"]
-        if duplicates == "positives":
-            same = stimulus[:, :, None] == stimulus[:, None, :]
-        else:
-            same = torch.eye(stimulus.shape[1], dtype=torch.bool, device=stimulus.device).expand(len(stimulus), -1, -1)
+        same = same_stimulus(batch["stimulus"], duplicates)
         return info_nce(network(batch["brain"]), batch["embedding"], same, network.temperature, batch.weight)
 
     return loss
+
+
+def identification_error(network, part) -> float:
+    """Mean share of a part's other stimuli whose embedding is closer to the predicted one than the shown one's is.
+
+    Ties count half. It depends on the order of cosines alone, so points of different temperature can be compared by
+    it, which their losses cannot; 0.5 by chance, 0 at best, and 0 for a part of one stimulus.
+    """
+    from cortexclip.methods.network import predict_array
+
+    predicted = predict_array(network(part["brain"][None]))
+    _, first, shown = np.unique(part["stimulus"].cpu().numpy(), return_index=True, return_inverse=True)
+    if len(first) == 1:
+        return 0.0
+    similarity = predicted @ part["embedding"].cpu().numpy()[first].T
+    own = similarity[np.arange(len(shown)), shown][:, None]
+    closer = (similarity > own).sum(1) + 0.5 * ((similarity == own).sum(1) - 1)
+    return float(np.mean(closer) / (len(first) - 1))
 
 
 def _choose_penalty(train: Samples, embedding: np.ndarray, pixels: np.ndarray, penalties: np.ndarray) -> float:

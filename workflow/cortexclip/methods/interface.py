@@ -147,12 +147,19 @@ class LinearDecoder:
 
 # Limits of settings that mean the same in every method: lowest, highest, and whether the lowest itself is allowed.
 LIMITS = {
-    **dict.fromkeys(("epochs", "patience", "batch_size", "permutations", "components", "neighbours"), (1, None, True)),
+    **dict.fromkeys(
+        ("epochs", "pretraining_epochs", "patience", "batch_size", "permutations", "components", "neighbours"),
+        (1, None, True),
+    ),
     **dict.fromkeys(("penalty_count", "readout_penalty_count", "hidden"), (1, None, True)),
     **dict.fromkeys(("penalty_low", "penalty_high", "readout_penalty_low", "readout_penalty_high"), (0, None, False)),
     **dict.fromkeys(("lr", "temperature", "widths"), (0, None, False)),
     **dict.fromkeys(("weight_decay", "clip_residual_weight"), (0, None, True)),
-    **dict.fromkeys(("dropout", "dropout_encoder", "dropout_decoder"), (0, 0.999, True)),
+    **dict.fromkeys(("dropout", "dropout_encoder", "dropout_decoder", "mask_fraction"), (0, 0.999, True)),
+    **dict.fromkeys(("clip_weight", "consistency_weight", "contrastive_weight"), (0, None, True)),
+    **dict.fromkeys(("resolution_weight", "domain_weight", "warm_up"), (0, None, True)),
+    **dict.fromkeys(("attention_group", "attention_tokens", "enhancer_blocks"), (0, None, True)),
+    **dict.fromkeys(("attention_size", "attention_heads", "projections", "views"), (1, None, True)),
     "folds": (2, None, True),
 }
 

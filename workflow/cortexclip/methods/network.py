@@ -43,7 +43,7 @@ class Recipe:
     standardise : whether voxels are z-scored on the samples that are trained on.
     extra : further arrays by sample that the losses use, from the samples and the standardised voxels.
     criterion : compares grid points in place of the last selection loss (lower is better), from the trained network
-        and the standardised selection part.
+        and the standardised selection part; ``criterion_name`` says what it is.
     """
 
     make: Callable[[], nn.Module]
@@ -53,6 +53,7 @@ class Recipe:
     standardise: bool
     extra: Callable[[Samples], dict[str, np.ndarray]] | None = None
     criterion: Callable[[nn.Module, stack.Part], float] | None = None
+    criterion_name: str = "selection loss"
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,8 @@ def _fit_together(recipe, tasks, settings, parts, progress, options) -> Iterator
         with torch.inference_mode():
             decoder = selected.recipe.finish(fitted)
         if len(settings) > 1:
-            decoder = replace(decoder, chosen={**decoder.chosen, "grid_point": selected.point, "grid": tried[i]})
+            grid = {"grid_point": selected.point, "criterion": selected.recipe.criterion_name, "grid": tried[i]}
+            decoder = replace(decoder, chosen={**decoder.chosen, **grid})
         yield tasks[i], decoder
 
 

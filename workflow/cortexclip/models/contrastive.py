@@ -6,13 +6,15 @@ All modules are stacks (see training/layers.py): every shape begins with the num
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
-from cortexclip.training.layers import BatchNorm, Dropout, Linear
+from cortexclip.training.layers import BatchNorm, Dropout, LayerNorm, Linear, MultiHeadAttention
 
 
 class BrainEncoder(nn.Module):
@@ -25,6 +27,10 @@ class BrainEncoder(nn.Module):
     hidden : sizes of the hidden layers, 2048 and 1024 in the source.
     dropout : rate after each hidden layer, 0 to 1 (not stated in the source).
     temperature : divides the cosine similarities; trained (as its logarithm) if ``learn_temperature``.
+    residual : adds a `Residual` block after each hidden layer.
+    attention : number of tokens and of heads of the `TokenAttention` after the first hidden layer; no tokens, none.
+    projections : number of projection heads; with more than one, `Projections` in place of the last linear map.
+    checkpointing : computes each hidden layer again in the backward pass instead of keeping its activations.
     """
 
     def __init__(
@@ -35,24 +41,124 @@ class BrainEncoder(nn.Module):
         dropout: float,
         temperature: float,
         learn_temperature: bool,
+        residual: bool = False,
+        attention: tuple[int, int] = (0, 1),
+        projections: int = 1,
+        checkpointing: bool = False,
     ):
         super().__init__()
-        layers: list[nn.Module] = []
+        blocks = []
         width = n_voxels
-        for size in hidden:
-            layers += [Linear(width, size), BatchNorm(size), nn.ReLU(), Dropout(dropout)]
+        for number, size in enumerate(hidden):
+            layers = hidden_layer(width, size, dropout)
+            if residual:
+                layers.append(Residual(size, dropout))
+            if number == 0 and attention[0]:
+                layers.append(TokenAttention(size, *attention))
+            blocks.append(nn.Sequential(*layers))
             width = size
-        self.layers = nn.Sequential(*layers, Linear(width, n_features))
+        self.hidden = nn.ModuleList(blocks)
+        self.projection = Linear(width, n_features) if projections == 1 else Projections(width, n_features, projections)
         self.log_temperature = nn.Parameter(torch.tensor([math.log(temperature)]), requires_grad=learn_temperature)
+        self.checkpointing = checkpointing
 
     def forward(self, brain: Tensor) -> Tensor:
         """Unit-length embeddings (members, batch, n_features) of brain samples (members, batch, n_voxels)."""
-        return functional.normalize(self.layers(brain), dim=-1)
+        x = brain
+        for block in self.hidden:
+            x = recomputed(block, x) if self.checkpointing and self.training else block(x)
+        return functional.normalize(self.projection(x), dim=-1)
 
     @property
     def temperature(self) -> Tensor:
         """Temperature of each member, kept at 0.01 or above as CLIP does (Radford et al. 2021); shape (members,)."""
         return self.log_temperature.exp().clamp(min=0.01)
+
+
+class Residual(nn.Module):
+    """A hidden layer of equal width whose input is added to its output (He et al. 2016)."""
+
+    def __init__(self, size: int, dropout: float):
+        super().__init__()
+        self.layers = nn.Sequential(*hidden_layer(size, size, dropout))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+class TokenAttention(nn.Module):
+    """Attention between equal parts of a hidden layer, (members, batch, size), taken as tokens; its input is added.
+
+    ``size`` must be a multiple of ``tokens`` times ``heads``.
+    """
+
+    def __init__(self, size: int, tokens: int, heads: int):
+        super().__init__()
+        if size % (tokens * heads):
+            raise ValueError(
+                f"{size} hidden units cannot be cut into {tokens} tokens of {heads} heads; the first hidden size must "
+                "be a multiple of their product"
+            )
+        self.tokens = tokens
+        self.norm = LayerNorm(size // tokens)
+        self.attention = MultiHeadAttention(size // tokens, heads)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = x.unflatten(-1, (self.tokens, -1))
+        return x + self.attention(self.norm(tokens)).flatten(-2)
+
+
+class Projections(nn.Module):
+    """Sum of the unit-length outputs of several heads, each Linear, ReLU, Linear as in SimCLR (Chen et al. 2020)."""
+
+    def __init__(self, size: int, n_features: int, heads: int):
+        super().__init__()
+        self.heads = nn.ModuleList(
+            nn.Sequential(Linear(size, n_features), nn.ReLU(), Linear(n_features, n_features)) for _ in range(heads)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return sum(functional.normalize(head(x), dim=-1) for head in self.heads)
+
+
+def hidden_layer(n_in: int, n_out: int, dropout: float) -> list[nn.Module]:
+    """The modules of one hidden layer of the source."""
+    return [Linear(n_in, n_out), BatchNorm(n_out), nn.ReLU(), Dropout(dropout)]
+
+
+def recomputed(block: nn.Module, x: Tensor) -> Tensor:
+    """``block(x)``, of which only ``x`` is kept for the backward pass (Chen et al. 2016)."""
+    # the noise of a step is a function of its position, so there is no generator to put back
+    return checkpoint(
+        block,
+        x,
+        use_reentrant=False,
+        preserve_rng_state=False,
+        context_fn=lambda: (nullcontext(), _running_statistics_kept(block)),
+    )
+
+
+@contextmanager
+def _running_statistics_kept(block: nn.Module) -> Iterator[None]:
+    """The second forward pass sees the batch again, and must not count it again."""
+    norms = [(layer, layer.momentum) for layer in block.modules() if isinstance(layer, BatchNorm)]
+    for layer, _ in norms:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in norms:
+            layer.momentum = momentum
+
+
+def same_stimulus(stimulus: Tensor, duplicates: str) -> Tensor:
+    """Which pairs of a batch are positives, bool (members, batch, batch), from whole numbers (members, batch).
+
+    ``duplicates`` says whether equal stimuli are "positives" of each other or "negatives".
+    """
+    if duplicates == "positives":
+        return stimulus[:, :, None] == stimulus[:, None, :]
+    return torch.eye(stimulus.shape[1], dtype=torch.bool, device=stimulus.device).expand(len(stimulus), -1, -1)
 
 
 def info_nce(brain: Tensor, image: Tensor, same: Tensor, temperature: Tensor, weight: Tensor | None = None) -> Tensor:

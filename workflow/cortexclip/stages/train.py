@@ -151,7 +151,7 @@ class Fit:
                 "fold": self.task.fold,
                 "seed_index": self.task.seed_index,
                 "point": point,
-                "criterion": "selection loss",
+                "criterion": self.facts["criterion"],
                 "value": self.facts["grid"][number],
                 "chosen": number == self.facts["grid_point"],
             }

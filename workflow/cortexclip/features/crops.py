@@ -1,0 +1,66 @@
+"""Embeddings of a picture and of its four corners, side by side: one feature space at two scales of an open_clip model.
+
+The corners show the model each part of the picture larger than the whole does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from cortexclip.errors import InputError
+from cortexclip.features import check_images, openclip
+
+
+def load(settings: dict) -> Encoder:
+    """The views of an open_clip model.
+
+    Settings
+    --------
+    side : length of a corner as a share of the picture's, between 0 and 1
+    all others : those of `cortexclip.features.openclip`
+
+    Raises
+    ------
+    InputError : no usable ``side``, or what openclip refuses
+    """
+    side = settings.get("side")
+    if not isinstance(side, int | float) or not 0 < side < 1:
+        raise InputError(f"crops settings, side: found {side!r}, expected a number between 0 and 1.")
+    return Encoder(openclip.load({key: value for key, value in settings.items() if key != "side"}), side)
+
+
+class Encoder:
+    """The views of an encoder, of unit length each."""
+
+    def __init__(self, encoder, side: float):
+        self.encoder, self.side = encoder, side
+
+    def encode(self, images: np.ndarray, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+        """Embeddings float32 (n, 5 * d) of images (n, side, side) in 0..1: whole, then the corners row by row."""
+        images = check_images(images)
+        done = 0
+        parts = []
+        for view in views(images, self.side):
+            parts.append(
+                self.encoder.encode(
+                    view,
+                    progress and (lambda n, total, before=done: progress((before + n) // 5, total)),
+                )
+            )
+            done += len(images)
+        return np.concatenate([part / np.linalg.norm(part, axis=1, keepdims=True) for part in parts], axis=1)
+
+    def provenance(self) -> dict:
+        """That of the model, and how long the corners are."""
+        return {**self.encoder.provenance(), "encoder": "crops", "side": self.side}
+
+
+def views(images: np.ndarray, side: float) -> list[np.ndarray]:
+    """The images (n, height, width) and their corners, each of ``side`` times the size: upper left, upper right,
+    lower left, lower right.
+    """
+    height, width = (max(1, round(side * length)) for length in images.shape[1:])
+    rows, columns = (slice(height), slice(-height, None)), (slice(width), slice(-width, None))
+    return [images, *(images[:, row, column] for row in rows for column in columns)]
