@@ -467,13 +467,13 @@ def run_stage(folder, dataset, protocols, output, seed=0, **changes):
 def test_the_stage_writes_the_same_findings_each_time_and_logs_the_grave_ones(tmp_path, clean, caplog):
     with caplog.at_level("INFO", logger="cortexclip"):
         first = run_stage(tmp_path, clean, ["published", "unseen"], "a.json")
+    lines = [r.getMessage() for r in caplog.records if r.getMessage().startswith("audit ")]
     second = run_stage(tmp_path, clean, ["published", "unseen"], "b.json")
     assert first.read_bytes() == second.read_bytes()
     content = json.loads(first.read_text())
     assert content == audited(clean, ["published", "unseen"])
     assert set(content["findings"][0]) == {"check", "scope", "severity", "message", "meaning", "numbers"}
     grave = [f for f in content["findings"] if f["severity"] != "info"]
-    lines = [r.getMessage() for r in caplog.records if r.getMessage().startswith("audit ")]
     assert len(lines) == len({f["message"] for f in grave}) + 1
     for finding in grave:
         assert any(finding["message"] in line for line in lines)

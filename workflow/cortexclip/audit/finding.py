@@ -46,5 +46,5 @@ def some(count: int, total: int, noun: str, one: str, many: str) -> str:
     >>> some(12, 12, "samples", "is", "are")
     'All 12 samples are'
     """
-    subject = f"All {total} {noun}" if count == total else f"{count or 'None'} of {total} {noun}"
+    subject = f"All {total} {noun}" if count == total > 1 else f"{count or 'None'} of {total} {noun}"
     return f"{subject} {one if count < 2 else many}"

@@ -83,13 +83,13 @@ def guess(facts: Sequence[Facts]) -> Guess:
         If no two arrays can be responses and stimuli, or several pairs are equally likely.
     """
     usable = [fact for fact in facts if fact.values is not None]
-    names = {fact.name for fact in usable}
+    names = {fact.name for fact in facts}
     core = {array for role, array in DEFAULT_ARRAYS.items() if not role.startswith("label")}
-    if core <= names:
+    if len(core & names) > 1:  # the schema of the field; if an array of it is missing, that is what is wrong
         labels = all(DEFAULT_ARRAYS[f"label_{part}"] in names for part in ("train", "test"))
-        forms = next(fact for fact in usable if fact.name == DEFAULT_ARRAYS["stimuli_train"])
-        entry = {"labels": "class"} if labels else {"labels": "none"}
-        return Guess({"parts": "sets", "arrays": {}, **entry, **_axes(_form_of_known(forms))})
+        stimuli = [fact for fact in usable if fact.name == DEFAULT_ARRAYS["stimuli_train"]]
+        entry = {"parts": "sets", "arrays": {}, "labels": "class" if labels else "none"}
+        return Guess(entry | (_axes(_form_of_known(stimuli[0])) if stimuli else {}))
     return _of_sets(usable) or _of_one_set(usable)
 
 
@@ -129,7 +129,7 @@ def _of_sets(facts: Sequence[Facts]) -> Guess | None:
 
 
 def _of_one_set(facts: Sequence[Facts]) -> Guess:
-    pairs = _pairs(facts)
+    pairs = _pairs([fact for fact in facts if not fact.named("train") and not fact.named("test")])
     if not pairs:
         listed = "; ".join(f"{printable(f.name)} ({shape_text(f.shape)})" for f in facts if f.numeric) or "none"
         raise InputError(

@@ -46,22 +46,23 @@ def _walk(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset | str]]:
         above, group = waiting.pop(0)
         for name in group:
             count += 1
-            if count > MOST_OBJECTS or name.startswith("#"):  # MATLAB's own
+            text = name if isinstance(name, str) else name.decode("utf-8", "surrogateescape")
+            if count > MOST_OBJECTS or text.startswith("#"):  # MATLAB's own
                 continue
-            link = group.get(name, getlink=True)
-            if not isinstance(link, h5py.HardLink):
-                yield above + name, "link to another place"
+            key = text.encode("utf-8", "surrogateescape")
+            if group.id.links.get_info(key).type != h5py.h5l.TYPE_HARD:
+                yield above + text, "link to another place"
                 continue
-            item = group[name]
+            item = group[key]
             if isinstance(item, h5py.Dataset):
-                yield above + name, item
+                yield above + text, item
             elif not isinstance(item, h5py.Group):
-                yield above + name, "named type"
+                yield above + text, "named type"
             elif kind := _matlab_class(item):
-                yield above + name, kind  # a struct or an object, in pieces
+                yield above + text, kind  # a struct or an object, in pieces
             elif _place(item) not in seen:
                 seen.add(_place(item))
-                waiting.append((f"{above}{name}/", item))
+                waiting.append((f"{above}{text}/", item))
 
 
 def _place(item: h5py.Group) -> tuple:
@@ -117,7 +118,7 @@ def _kind(item: h5py.Dataset, matlab: str) -> str:
 
 def _array(path: Path, name: str) -> np.ndarray:
     with h5py.File(path, "r") as file:
-        item = file[name]
+        item = file[name.encode("utf-8", "surrogateescape")]
         kind, matlab = _kind(item, _matlab_class(item)), _matlab_class(item)
         if kind == "text":
             return np.asarray(item.asstr()[()], dtype=np.str_)

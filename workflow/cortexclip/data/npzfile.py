@@ -36,9 +36,7 @@ def _variable(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> 
     if not member.filename.endswith(".npy"):
         return Variable(member.filename, (), "unknown", member.compress_size, lambda: np.empty(()))
     if member.compress_type not in METHODS:
-        raise DamagedError(
-            f"'{name}' is compressed by a method (number {member.compress_type}) that numpy does not use"
-        )
+        raise DamagedError(f"'{name}' is compressed by method {member.compress_type}, which numpy does not use")
     with archive.open(member) as stream:
         shape, _, dtype = _header(stream)
     kind = KINDS.get(dtype.kind, dtype.newbyteorder("=").name)

@@ -247,14 +247,14 @@ def entry_of(found: Inspection) -> dict:
     """The whole entry for datasets.yaml, with places to fill in."""
     name = name_of(found.path)
     keys = ("parts", "arrays", "first_index", "pixel_order", "channels", "image_size", "sample_axis", "labels")
-    file = f"{name}/{found.path.name}"
+    file = f"{name}/{re.sub(r'[^A-Za-z0-9_.-]', '_', found.path.name)}"
     return {
         **{"title": TEXTS["title"], "reader": READER},
         **{key: TEXTS[key] for key in ("modality", "source", "licence", "citation")},
         "notes": [],
         "file": file,
         "sha256": found.digest,
-        "how": f"Put {found.path.name} at resources/data/{file}.",
+        "how": f"Put {printable(found.path.name)} at resources/data/{file}.",
         **{key: found.entry[key] for key in keys if found.entry.get(key)},
         **{key: value for key, value in found.entry.items() if key not in keys},
     }
