@@ -19,6 +19,7 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/records.smk"
 include: "workflow/rules/figures.smk"
 
 
@@ -28,6 +29,7 @@ rule all:
         rules.tables.output,
         rules.statistics.output,
         rules.claims.output,
+        rules.records.output,
         rules.overview.output,
         rules.critical_difference.output,
         expand(rules.evaluation_figures.output, dataset=CONFIG.datasets),

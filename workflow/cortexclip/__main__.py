@@ -25,6 +25,7 @@ STAGES = {
     "tables": "make the comparison, retrieval and audit tables",
     "statistics": "test which methods differ, and by how much",
     "claims": "say what became of each published number",
+    "records": "say what training cost and which grid points were tried",
     "figures": "draw the figures of a dataset and protocol",
     "overview": "draw the figures that span datasets",
     "evaluation_figures": "draw what the evaluation of a dataset says",

@@ -1,0 +1,160 @@
+"""What training cost and which grid points were tried, from the records (run.json) of all runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from cortexclip.plan import protocols_of
+from cortexclip.tables.render import NOT_MEASURED, Table
+from cortexclip.tables.statistics import full_title
+
+COST = [
+    *("dataset", "protocol", "method", "encoder", "folds", "fits", "seconds", "seconds_per_fit", "peak_mb"),
+    *("parameters", "device"),
+]
+GRID = ["dataset", "protocol", "method", "encoder", "fold", "seed", "point", "criterion", "value", "chosen"]
+NO_GRID = "No method of this configuration has a grid of settings to choose from (key grid of methods.yaml)."
+
+
+def cost_rows(records: Mapping[tuple[str, str, str], Mapping], peaks: Mapping, plan: Mapping) -> pd.DataFrame:
+    """The table of results/tables/cost.csv: a row for each training job.
+
+    Parameters
+    ----------
+    records : (dataset, protocol, run) -> its run.json
+    peaks : the same keys -> peak memory in MB, where it was measured
+    """
+    rows = []
+    for key, record in records.items():
+        fits, about = record["fits"], plan["runs"][key[2]]
+        rows.append(
+            {
+                **dict(zip(COST, (*key[:2], about["method"], about["encoder"]), strict=False)),
+                "folds": len({fit["fold"] for fit in fits}),
+                "fits": len(fits),
+                "seconds": record["seconds"],
+                "seconds_per_fit": record["seconds"] / len(fits),
+                "peak_mb": peaks.get(key, math.nan),
+                "parameters": max(fit["parameters"] for fit in fits),
+                "device": record["machine"].get("device", record["machine"]["processor"]),
+            }
+        )
+    return pd.DataFrame(rows, columns=COST)
+
+
+def cost_tables(table: pd.DataFrame, plan: Mapping) -> list[Table]:
+    """One table to read: for each run and dataset the parameters, and the cost of its protocols together."""
+    tables = []
+    for dataset, about in plan["datasets"].items():
+        here = table[table.dataset == dataset]
+        protocols = [name for name in protocols_of(plan, dataset) if (here.protocol == name).any()]
+        body = []
+        for (method, encoder), rows in here.groupby(["method", "encoder"], sort=False):
+            cells = {row.protocol: row for row in rows.itertuples(index=False)}
+            body.append(
+                [
+                    full_title(method, encoder, plan),
+                    f"{rows.parameters.max():,}",
+                    *(_seconds(cells.get(protocol)) for protocol in protocols),
+                    NOT_MEASURED if rows.peak_mb.isna().all() else f"{rows.peak_mb.max():.0f}",
+                ]
+            )
+        tables.append(
+            Table(
+                title=f"Cost of training: {about['title']}",
+                label=f"cost-{dataset}",
+                columns=[
+                    "Method",
+                    "Parameters",
+                    *(f"{plan['protocols'][p]['title']} (s)" for p in protocols),
+                    "Peak (MB)",
+                ],
+                rows=body,
+                notes=[
+                    "Seconds of a training job, all folds and seeds and its prediction of the scored samples included; "
+                    "in brackets the number of fits. Seconds and memory differ from run to run and machine to machine, "
+                    "unlike every other table of this folder.",
+                    "Parameters: fitted numbers of the decoder, of the fold that has most. Peak: the largest resident "
+                    "memory of the job as Snakemake measured it; a dash where the job was not run by Snakemake or was "
+                    "over before it could be measured.",
+                    f"Measured on: {', '.join(dict.fromkeys(here.device))}.",
+                ],
+            )
+        )
+    return tables
+
+
+def grid_rows(records: Mapping[tuple[str, str, str], Mapping], plan: Mapping) -> pd.DataFrame:
+    """The table of results/tables/grid.csv: a row for each grid point of each fold and seed."""
+    rows = [
+        (
+            *key[:2],
+            plan["runs"][key[2]]["method"],
+            plan["runs"][key[2]]["encoder"],
+            row["fold"],
+            row["seed_index"],
+            point_text(row["point"]),
+            row["criterion"],
+            row["value"],
+            "true" if row["chosen"] else "false",
+        )
+        for key, record in records.items()
+        for row in record.get("grid", [])
+    ]
+    return pd.DataFrame(rows, columns=GRID)
+
+
+def grid_tables(table: pd.DataFrame, plan: Mapping) -> list[Table]:
+    """One table to read for each run on each dataset and protocol: every point with its criterion."""
+    tables = []
+    for (dataset, protocol, method, encoder), rows in table.groupby(GRID[:4], sort=False):
+        kind, about = plan["protocols"][protocol], plan["datasets"][dataset]
+        points = rows.groupby("point", sort=False)
+        body = [
+            [
+                point,
+                f"{found.value.mean():.4g}",
+                f"{found.value.min():.4g} to {found.value.max():.4g}",
+                str(int((found.chosen == "true").sum())),
+            ]
+            for point, found in points
+        ]
+        fits = len(rows) // max(1, points.ngroups)
+        most = max(int(line[3]) for line in body)
+        tables.append(
+            Table(
+                title=f"Grid of {full_title(method, encoder, plan)}: {about['title']}, {kind['title']}"
+                + (" (optimistic)" if kind["optimistic"] else ""),
+                label=f"grid-{dataset}-{protocol}-{method}-{encoder}",
+                columns=["Point", "Mean", "Range", "Chosen"],
+                rows=body,
+                notes=[
+                    f"{str(rows.criterion.iloc[0]).capitalize()} (lower is better), mean and range over {fits} fits "
+                    "(folds and seeds), and in how many of them the point was chosen. Each fit chooses for itself, "
+                    "on its own selection part; the scored decoder has the chosen point's settings.",
+                    *([kind["note"]] if kind["optimistic"] else []),
+                ],
+                strong=frozenset((i, 3) for i, line in enumerate(body) if int(line[3]) == most),
+            )
+        )
+    return tables
+
+
+def point_text(point: Mapping[str, object]) -> str:
+    """A grid point in one line: ``lr=0.001; hidden=[512, 256]``."""
+    return "; ".join(f"{key}={_value(value)}" for key, value in point.items())
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f"[{', '.join(map(_value, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _seconds(row) -> str:
+    if row is None:
+        return NOT_MEASURED
+    return f"{row.seconds:.1f} ({row.fits})"
