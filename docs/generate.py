@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from cortexclip.data import simulated  # noqa: E402
+from cortexclip.data import crell, epochs, mindbigdata, simulated  # noqa: E402
 from cortexclip.data.arrays import DEFAULT_PART, SETS, roles  # noqa: E402
 from cortexclip.evaluation.metrics import METRICS  # noqa: E402
 from cortexclip.methods.catalogue import SIZES, load_method  # noqa: E402
@@ -154,6 +154,15 @@ def simulated_settings() -> str:
     return table(["setting", "if not given", "in datasets.yaml", "meaning"], rows)
 
 
+def reader_settings(*classes: type) -> str:
+    """The fields of readers' Settings and the comments beside them."""
+    rows = []
+    for settings_class in classes:
+        comments = dict(re.findall(r"^    (\w+): .*?#\s*(.*)$", inspect.getsource(settings_class), re.MULTILINE))
+        rows += [[code(f.name), code(f.default), comments[f.name]] for f in dataclasses.fields(settings_class)]
+    return table(["setting", "if not given", "meaning"], rows)
+
+
 def protocol_table() -> str:
     rows = []
     for name, entry in settings("protocols").items():
@@ -253,6 +262,9 @@ MAKERS = {
     "datasets": lambda: catalogue_keys("datasets"),
     "arrays": array_names,
     "simulated": simulated_settings,
+    "mindbigdata": lambda: reader_settings(mindbigdata.Settings),
+    "crell": lambda: reader_settings(crell.Settings),
+    "epochs": lambda: reader_settings(epochs.EpochSettings),
     "protocols": lambda: catalogue_keys("protocols"),
     "methods": lambda: catalogue_keys("methods"),
     "method-settings": method_settings,
