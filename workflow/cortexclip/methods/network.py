@@ -20,13 +20,15 @@ class Phase:
     """One training of a network; a recipe may have several, each going on from the one before.
 
     ``loss`` gives each member's mean loss on a batch, shape (n_members,). ``trained`` says by its name whether a
-    parameter is trained in this phase (all of them if None).
+    parameter is trained in this phase (all of them if None). ``further_brain`` (n_samples, n_voxels), as measured,
+    joins the training samples of this phase, which then has voxels alone.
     """
 
     loss: Callable[[nn.Module, Batch], Tensor]
     training: TrainingSettings
     name: str = ""
     trained: Callable[[str], bool] | None = None
+    further_brain: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Recipe:
 class Fitted:
     """A network trained with a selection part, and the one that is scored (the same one where nothing is refitted).
 
-    ``epochs`` has the chosen epoch of each phase.
+    ``epochs`` has the chosen epoch of each phase; ``seed`` is that of the task.
     """
 
     selected: nn.Module
@@ -69,6 +71,7 @@ class Fitted:
     scaler: VoxelScaler
     epochs: list[int]
     rows: list[dict]
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -210,7 +213,9 @@ def _fit_together(recipe, tasks, settings, parts, progress, options) -> Iterator
         _train_phases(final, lambda detail: progress(f"refit {detail}"), options, "refit")
     for i, (selected, last) in enumerate(zip(chosen, final, strict=True)):
         rows = selected.rows if last is selected else selected.rows + last.rows
-        fitted = Fitted(selected.network, selected.scaler, last.network, last.scaler, selected.epochs, rows)
+        fitted = Fitted(
+            selected.network, selected.scaler, last.network, last.scaler, selected.epochs, rows, tasks[i].seed
+        )
         with torch.inference_mode():
             decoder = selected.recipe.finish(fitted)
         if len(settings) > 1:
@@ -253,9 +258,12 @@ def _member(attempt: _Attempt, number: int, stage: str) -> stack.Member:
                 parameter.requires_grad_(phase.trained(name))
         return network
 
+    train = attempt.train
+    if phase.further_brain is not None:
+        train = {"brain": torch.cat([train["brain"], voxels(phase.further_brain, attempt.scaler)[0]])}
     return stack.Member(
         make,
-        attempt.train,
+        train,
         attempt.select if stage == "select" else None,
         settings,
         attempt.task.seed + number,

@@ -209,7 +209,8 @@ def members(network: nn.Module, which: Sequence[int]) -> nn.Module:
 
 
 def _with_state(states: Sequence[dict[str, Tensor]], like: nn.Module) -> nn.Module:
-    new = copy.deepcopy(like)
+    held = [*like.parameters(), *like.buffers()]
+    new = copy.deepcopy(like, {id(tensor): tensor for tensor in held})  # the modules alone; the tensors are replaced
     for name, value in states[0].items():
         joined = torch.cat([state[name].detach() for state in states])
         owner, _, leaf = name.rpartition(".")
