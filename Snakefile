@@ -23,18 +23,27 @@ include: "workflow/rules/records.smk"
 include: "workflow/rules/figures.smk"
 
 
+RESULTS = [
+    rules.tables.output,
+    rules.statistics.output,
+    rules.claims.output,
+    rules.records.output,
+    rules.overview.output,
+    rules.critical_difference.output,
+    expand(rules.evaluation_figures.output, dataset=CONFIG.datasets),
+    of_each_cell("results/figures/{figure}.{protocol}.{dataset}.{suffix}", figure=FIGURES, suffix=SUFFIXES),
+    of_each_cell("results/figures/reference/{protocol}/{dataset}.{suffix}", suffix=SUFFIXES),
+]
+
+
+include: "workflow/rules/manifest.smk"
+
+
 rule all:
     default_target: True
     input:
-        rules.tables.output,
-        rules.statistics.output,
-        rules.claims.output,
-        rules.records.output,
-        rules.overview.output,
-        rules.critical_difference.output,
-        expand(rules.evaluation_figures.output, dataset=CONFIG.datasets),
-        of_each_cell("results/figures/{figure}.{protocol}.{dataset}.{suffix}", figure=FIGURES, suffix=SUFFIXES),
-        of_each_cell("results/figures/reference/{protocol}/{dataset}.{suffix}", suffix=SUFFIXES),
+        RESULTS,
+        rules.manifest.output,
 
 
 onstart:

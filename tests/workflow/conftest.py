@@ -23,11 +23,15 @@ class Project:
 
     def snakemake(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
         """Run snakemake on two cores; stdout holds both streams."""
+        return self.python("-m", "snakemake", "--cores", "2", *arguments, **environment)
+
+    def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        """Run this Python in the project, with its library; stdout holds both streams."""
         names = {key: value for key, value in os.environ.items() if key not in ("CORTEXCLIP_DATA", "PYTHONPATH")}
         return subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+            [sys.executable, *arguments],
             cwd=self.path,
-            env=names | environment,
+            env=names | {"PYTHONPATH": str(self.path / "workflow")} | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

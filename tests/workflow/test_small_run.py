@@ -38,6 +38,18 @@ def test_every_stage_leaves_its_files(finished):
     assert not [path for path in results.rglob(".*") if path.is_file()], "temporary files were left behind"
 
 
+def test_the_manifest_lists_every_result_and_fits(finished):
+    results = finished.path / "results"
+    apart = {"logs", "benchmarks", "manifest.json", "README.md"}
+    names = {path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()}
+    expected = {name for name in names if name.split("/")[0] not in apart}
+    assert set(json.loads((results / "manifest.json").read_text())["files"]) == expected
+    verified = finished.python("-m", "cortexclip", "verify")
+    assert verified.returncode == 0, verified.stdout
+    bundled = finished.python("-m", "cortexclip", "bundle", "--output", "../paper.tar.gz")
+    assert bundled.returncode == 0, bundled.stdout
+
+
 def test_the_tables_are_whole(finished):
     table = pd.read_csv(finished.path / "results/tables/comparison.csv")
     columns = "dataset, protocol, method, encoder, metric, mean, ci_low, ci_high, n_samples, n_seeds"
@@ -94,7 +106,7 @@ def test_editing_a_module_reruns_the_stages_that_use_it(finished, module, rules,
         path.write_text(text)
     jobs = done.stdout.split("rule ")[1:]
     changed = [job for job in jobs if "Params have changed" in job]
-    assert {job.split(":")[0] for job in changed} == rules
+    assert {job.split(":")[0] for job in changed} == rules | {"manifest"}  # which says what code made the results
     assert {_run_of(job) for job in changed} - {None} == runs
     assert {_run_of(job) for job in jobs if job.startswith("train:")} == runs
 

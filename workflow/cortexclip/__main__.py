@@ -33,6 +33,9 @@ STAGES = {
     "glyphclip": "train the embedded image encoder",
     "corpus": "draw the images that the priors and the embedded encoder learn from",
     "prior": "train the image priors",
+    "manifest": "record what the results are and what made them",
+    "verify": "check the results against their manifest",
+    "bundle": "put tables, figures, scores and manifest into one archive",
     "show": "print the comparison table and where the figures are",
 }
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")

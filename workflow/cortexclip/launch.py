@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
+
+from cortexclip.provenance import WORKFLOW_COMMAND
 
 
 def prepare_environment(root: str | os.PathLike, data_dir: Path | None) -> None:
@@ -17,3 +20,5 @@ def prepare_environment(root: str | os.PathLike, data_dir: Path | None) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([library, *filter(None, [os.environ.get("PYTHONPATH")])])
     if data_dir is not None:
         os.environ["CORTEXCLIP_DATA"] = str(data_dir)
+    # The first Snakemake's; those that it starts in jobs on a cluster find it set.
+    os.environ.setdefault(WORKFLOW_COMMAND, shlex.join(["snakemake", *sys.argv[1:]]))

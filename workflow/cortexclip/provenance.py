@@ -1,4 +1,4 @@
-"""What a result was made with: which of our modules, which versions, which machine."""
+"""What a result was made with: which of our modules and which commit, which command, versions and machine."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
+import os
 import platform
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
+WORKFLOW_COMMAND = "CORTEXCLIP_COMMAND"  # environment variable in which a workflow tells its jobs how it was started
 
 
 def code_digest(*modules: str) -> str:
@@ -34,13 +39,61 @@ def modules_used(module: str) -> set[str]:
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Installed versions of packages."""
+    """Installed versions of packages; of all that are installed if none is named."""
+    if not packages:
+        found = {package.metadata["Name"]: package.version for package in importlib.metadata.distributions()}
+        return dict(sorted(found.items(), key=lambda item: item[0].lower()))
     return {package: importlib.metadata.version(package) for package in packages}
 
 
-def machine() -> dict[str, str]:
-    """Python, operating system and processor."""
-    return {"python": platform.python_version(), "system": platform.platform(), "processor": platform.machine()}
+def machine() -> dict[str, object]:
+    """Python, operating system, processor, its cores and memory in MB, and the GPUs that torch sees if it is loaded."""
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
+        "gpus": _gpus(),
+    }
+
+
+def git_state() -> dict[str, object] | None:
+    """Commit of the checkout that this code is, and whether tracked files differ from it; None without a checkout."""
+    root = PACKAGE.parents[1]
+    if Path(_git(root, "rev-parse", "--show-toplevel") or os.devnull).resolve() != root:
+        return None  # not a checkout, or one that this project merely lies in
+    return {"commit": _git(root, "rev-parse", "HEAD"), "changed": bool(_git(root, "status", "--porcelain", "-uno"))}
+
+
+def command() -> dict[str, str]:
+    """What was typed: the workflow's command, if a workflow started this process, and this process's own."""
+    own = shlex.join(["python", "-m", PACKAGE.name, *sys.argv[1:]])
+    return {"workflow": os.environ.get(WORKFLOW_COMMAND, ""), "stage": own}
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _gpus() -> list[str]:
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return []
+    return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
 
 
 @functools.cache

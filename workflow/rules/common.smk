@@ -16,6 +16,7 @@ from cortexclip.config import compact, data_folder, encoder_settings, files_of, 
 from cortexclip.errors import InputError
 from cortexclip.files import sha256, write_if_changed
 from cortexclip.launch import prepare_environment
+from cortexclip.manifest import MADE_BY
 from cortexclip.provenance import code_digest
 from cortexclip.summary import closing, opening
 
@@ -85,6 +86,13 @@ def asked(wildcards, name):
 def digest(stage, *modules):
     """Digest of the code of a stage and of modules that it loads by name."""
     return code_digest(f"cortexclip.stages.{stage}", *modules)
+
+
+def stages_of_results():
+    """Modules of all stages that make results, and those that they load by the names in the catalogues."""
+    stages = sorted({f"cortexclip.stages.{stage}" for stages in MADE_BY.values() for stage in stages})
+    loaded = [entry["module"] for kind in (CONFIG.methods, CONFIG.encoders) for entry in kind.values()]
+    return [*stages, *loaded, *(entry["reader"] for entry in CONFIG.datasets.values())]
 
 
 def files(kind, names):

@@ -1,0 +1,138 @@
+"""The manifest of a run: what its results are, by checksum, and what they were made with."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from cortexclip import provenance
+from cortexclip.errors import InputError
+from cortexclip.files import read_json, sha256
+
+NAME, PLAN = "manifest.json", "plan.json"
+# Files below the results folder, by the stages that make them.
+MADE_BY = {
+    PLAN: (),
+    "data/*.nc": ("ingest", "simulate"),
+    "splits/*/*.parquet": ("split",),
+    "audit/*.json": ("audit",),
+    "features/*/*.nc": ("encode",),
+    "runs/*/*/*/*": ("train",),
+    "scores/*/*/*": ("evaluate",),
+    "identification/*/*/*.parquet": ("identify",),
+    "tables/*": ("tables", "statistics", "claims", "records"),
+    "figures/reference/*/*": ("figures",),
+    "figures/*": ("figures", "overview", "evaluation_figures", "critical_difference"),
+}
+
+
+def files_of(results: Path, plan: Mapping) -> list[str]:
+    """Paths below the results folder that belong to a plan, sorted; what other configurations left there does not."""
+    found = []
+    for pattern in MADE_BY:
+        for path in results.glob(pattern):
+            name = path.relative_to(results).as_posix()
+            if path.is_file() and not path.name.startswith(".") and belongs(name, plan):
+                found.append(name)
+    return sorted(found)
+
+
+def belongs(name: str, plan: Mapping) -> bool:
+    """Whether a file below the results folder is named after datasets, protocols and runs of the plan alone."""
+    folder, *parts = name.split("/")
+    datasets, protocols, encoders = plan["datasets"], plan["protocols"], plan["encoders"]
+    match folder:
+        case "data" | "audit":
+            return stem(parts[0]) in datasets
+        case "splits":
+            return parts[0] in protocols and stem(parts[1]) in datasets
+        case "features":
+            return parts[0] in datasets and stem(parts[1]) in encoders
+        case "runs" | "scores":
+            run = parts[2].removesuffix(".parquet").removesuffix(".similarity.nc")
+            return parts[0] in protocols and run in plan["cells"].get(parts[1], ())
+        case "identification":
+            return parts[0] == plan["judge"] and parts[1] in protocols and stem(parts[2]) in datasets
+        case "figures" if parts[0] == "reference":
+            return parts[1] in protocols and stem(parts[2]) in datasets
+        case "figures":  # FIGURE.PROTOCOL.DATASET.SUFFIX, FIGURE.DATASET.SUFFIX, FIGURE.PROTOCOL.SUFFIX, FIGURE.SUFFIX
+            return all(part in datasets or part in protocols for part in name.split(".")[1:-1])
+        case _:
+            return True
+
+
+def stem(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def make(results: Path, plan: Mapping, configuration: Mapping, fields: Mapping[str, object]) -> dict:
+    """The manifest of the results that belong to a plan.
+
+    Parameters
+    ----------
+    results : the results folder
+    plan : the content of its plan.json
+    configuration : the settings of the run, after all merging
+    fields : what else to say, such as the command
+    """
+    names = files_of(results, plan)
+    records = {name: read_json(results / name) for name in select(names, ["runs/*/run.json"])}
+    kept = ("dataset", "dataset_sha256", "module", "code", "started", "seconds", "versions", "machine")
+    return {
+        **fields,
+        "started": min((record["started"] for record in records.values()), default=None),
+        "configuration": configuration,
+        "seeds": {"base_seed": configuration["base_seed"], "seeds": configuration["seeds"]},
+        "data": {record["dataset"]: record["dataset_sha256"] for record in records.values()},
+        "code": {stage: _digest(stage) for stage in sorted({stage for stages in MADE_BY.values() for stage in stages})},
+        "runs": {name: {key: record.get(key) for key in kept} for name, record in records.items()},
+        "files": {name: {"sha256": sha256(results / name), "bytes": (results / name).stat().st_size} for name in names},
+    }
+
+
+def read(results: Path) -> dict:
+    """The manifest of a results folder; InputError if there is none or it is not one."""
+    if not (results / NAME).is_file():
+        raise InputError(f"{results / NAME}: not there. Run snakemake --cores all first.")
+    content = read_json(results / NAME)
+    if not isinstance(content, dict) or not {"files", "code", "runs", "configuration"} <= content.keys():
+        raise InputError(f"{results / NAME}: not a manifest. Delete it and run the workflow again.")
+    return content
+
+
+def differences(results: Path, manifest: Mapping) -> list[str]:
+    """What of the results is not as the manifest says, a line for each; empty if all is.
+
+    A file can be missing or altered, or stale: made by code that has changed since, or for another configuration than
+    that of plan.json.
+    """
+    lines = []
+    for name, known in manifest["files"].items():
+        path = results / name
+        if not path.is_file():
+            lines.append(f"missing  {name}")
+        elif path.stat().st_size != known["bytes"] or sha256(path) != known["sha256"]:
+            lines.append("stale    all: the configuration is another one now" if name == PLAN else f"altered  {name}")
+    for stage, digest in manifest["code"].items():
+        if digest != _digest(stage):
+            made = ", ".join(pattern for pattern, stages in MADE_BY.items() if stage in stages)
+            lines.append(f"stale    {made}: the code of the stage '{stage}' is another one now")
+    for name, run in manifest["runs"].items():
+        if run["code"] and run["code"] != _digest("train", run["module"]):
+            lines.append(f"stale    {name.rpartition('/')[0]}: its training code is another one now")
+    return lines
+
+
+def _digest(stage: str, *modules: str) -> str | None:
+    """Digest of a stage's code; None if a module of it is gone."""
+    try:
+        return provenance.code_digest(f"cortexclip.stages.{stage}", *modules)
+    except ModuleNotFoundError:
+        return None
+
+
+def select(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
+    """The names that match any of the patterns."""
+    patterns = list(patterns)
+    return [name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]

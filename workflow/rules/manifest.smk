@@ -1,0 +1,24 @@
+# Stage: all results -> their checksums and what they were made with.
+rule manifest:
+    input:
+        RESULTS,
+        plan=PLAN,
+    output:
+        "results/manifest.json",
+    log:
+        "results/logs/manifest.log",
+    benchmark:
+        "results/benchmarks/manifest.tsv"
+    conda:
+        "../../envs/manifest.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=30,
+        gpu=0,
+    params:
+        configuration=compact(CONFIG.settings),
+        code=digest("manifest", *stages_of_results()),
+    shell:
+        "python -m cortexclip manifest --log {log:q} --threads {threads} --results results --plan {input.plan:q}"
+        " --configuration {params.configuration:q} --output {output:q}"
