@@ -265,30 +265,28 @@ class Collected:
         order = np.lexsort((np.arange(len(event)), channel, event))  # of equal rows, the first in the file comes first
         again = np.zeros(len(event), dtype=bool)
         again[1:] = (np.diff(event[order]) == 0) & (np.diff(channel[order]) == 0)
+        order = order[~again]
         if again.any():
             self.dropped["the same event and channel again"] += int(again.sum())
-        order = order[~again]
         _, first, count = np.unique(event[order], return_index=True, return_counts=True)
-
-        def of_event(function: np.ufunc, values: np.ndarray) -> np.ndarray:
-            return function.reduceat(values[order], first) if len(first) else np.zeros(0, dtype=int)
-
-        least, most, rule = of_event(np.minimum, digit), of_event(np.maximum, digit), of_event(np.maximum, broken)
-        reason = np.full(len(first), -1)
+        least, most, rule = (
+            function.reduceat(values[order], first) if len(first) else np.zeros(0, dtype=int)
+            for function, values in ((np.minimum, digit), (np.maximum, digit), (np.maximum, broken))
+        )
+        # Of several reasons the last one counts.
         reasons = [*self.rules, "channels missing", "channels disagree on the digit"]
-        reason[rule >= 0] = rule[rule >= 0]
-        reason[count < self.n_channels] = len(reasons) - 2
-        reason[least != most] = len(reasons) - 1
-        whole = np.flatnonzero(reason < 0)
-        rows = order[first[whole][:, None] + np.arange(self.n_channels)]
-        stacked = np.concatenate(self.blocks) if self.blocks else np.zeros((0, 1), dtype=np.float32)
-        self.blocks.clear()
+        reason = np.where(count < self.n_channels, len(reasons) - 2, rule)
+        reason = np.where(least != most, len(reasons) - 1, reason)
         self.reading |= {
             "rows_dropped": dict(sorted(self.dropped.items())),
             "rows_repaired": dict(sorted(self.repaired.items())),
             "events": len(first),
             "events_dropped": {reasons[i]: int(np.sum(reason == i)) for i in np.unique(reason[reason >= 0])},
         }
+        whole = np.flatnonzero(reason < 0)
+        rows = order[first[whole][:, None] + np.arange(self.n_channels)]
+        stacked = np.concatenate(self.blocks) if self.blocks else np.zeros((0, 1), dtype=np.float32)
+        self.blocks.clear()
         return Events(
             digit=least[whole],
             features=stacked[rows].reshape(len(whole), self.n_channels * stacked.shape[1]),
