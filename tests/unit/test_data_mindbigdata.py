@@ -330,7 +330,7 @@ def test_memory_does_not_grow_with_the_signals(tmp_path, monkeypatch):
         return peak, len(text)
 
     values = signal().tolist()
-    (small, small_text), (large, large_text) = peak(200), peak(800)
+    (small, small_text), (large, large_text) = peak(100), peak(400)
     assert large - small < 0.15 * (large_text - small_text)
 
 
