@@ -20,7 +20,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "workflow"))
+sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "docs")]
+
+import cards  # noqa: E402
 
 from cortexclip.data import crell, epochs, mindbigdata, simulated  # noqa: E402
 from cortexclip.data.arrays import DEFAULT_PART, SETS, roles  # noqa: E402
@@ -28,7 +30,7 @@ from cortexclip.evaluation.metrics import METRICS  # noqa: E402
 from cortexclip.methods.catalogue import SIZES, load_method  # noqa: E402
 from cortexclip.schema import SCHEMAS, read_yaml  # noqa: E402
 
-DOCUMENTS = ("config/README.md", "docs/evaluation.md")
+DOCUMENTS = ("config/README.md", "docs/evaluation.md", "docs/methods.md")
 BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
 TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false", "null": "null"}
 PYTHON_TYPES = {bool: "true or false", int: "whole number", float: "number", str: "text"}
@@ -275,6 +277,7 @@ MAKERS = {
     "protocol-table": protocol_table,
     "metric-table": metric_table,
     "control-table": control_table,
+    "method-cards": cards.cards,
 }
 
 

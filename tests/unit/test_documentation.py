@@ -117,6 +117,21 @@ def test_every_setting_of_every_method_is_documented():
                 assert f"| `{setting}` |" in section[0]
 
 
+def test_every_decoder_has_a_card_that_says_what_is_not_as_in_its_source():
+    text = (ROOT / "docs/methods.md").read_text(encoding="utf-8")
+    for name, entry in read_yaml(ROOT / "config/methods.yaml").items():
+        card = re.search(rf"^## `{name}`: .*?(?=^## |^<!--)", text, flags=re.DOTALL | re.MULTILINE)
+        assert card, f"{name}: run python docs/generate.py"
+        assert re.search(r"^- Parameters: (\d[\d,]*|not counted here.*)$", card[0], flags=re.MULTILINE)
+        if not entry.get("control"):
+            assert {"source", "differs"} <= set(entry), f"{name}: say in config/methods.yaml what its card needs"
+            assert entry["differs"] in card[0]
+
+
+def test_the_cards_count_the_parameters_that_the_document_of_cccv1_names():
+    assert "| `cccv1` | decoder |  | 3,763,216 |" in (ROOT / "docs/methods.md").read_text(encoding="utf-8")
+
+
 def test_readers_accept_the_keys_of_the_schema():
     schema = read_yaml(ROOT / "workflow/schemas/datasets.schema.yaml")
     assert set(DATASET_KEYS) == set(schema["additionalProperties"]["properties"])

@@ -49,17 +49,25 @@ def _decoder(samples: Samples, settings: Settings, k: int) -> LinearDecoder:
     def predict(brain: np.ndarray) -> Prediction:
         return Prediction(np.clip(path(scaler(brain), k), 0.0, 1.0).reshape(-1, *shape))
 
-    return LinearDecoder(predict, {"voxel_mean": scaler.mean, "voxel_scale": scaler.scale}, {"components": k})
+    arrays = {"voxel_mean": scaler.mean, "voxel_scale": scaler.scale, **vars(path)}
+    return LinearDecoder(predict, arrays, {"components": k})
 
 
-def _path(voxels: np.ndarray, pixels: np.ndarray, most: int) -> Callable[[np.ndarray, int], np.ndarray]:
-    """Fit once with the most components; the function returned predicts with any number of them."""
+@dataclass(frozen=True)
+class _Path:
+    """PLS with the most components, (n_voxels, most) and (n_pixels, most), which predicts with any number of them."""
+
+    rotations: np.ndarray
+    loadings: np.ndarray
+    mean: np.ndarray
+    pixel_mean: np.ndarray
+
+    def __call__(self, voxels: np.ndarray, k: int) -> np.ndarray:
+        return (voxels - self.mean) @ self.rotations[:, :k] @ self.loadings[:, :k].T + self.pixel_mean
+
+
+def _path(voxels: np.ndarray, pixels: np.ndarray, most: int) -> _Path:
     from sklearn.cross_decomposition import PLSRegression
 
     model = PLSRegression(n_components=most, scale=False, max_iter=1000).fit(voxels, pixels)
-    mean, target_mean = voxels.mean(axis=0), pixels.mean(axis=0)
-
-    def predict(brain: np.ndarray, k: int) -> np.ndarray:
-        return (brain - mean) @ model.x_rotations_[:, :k] @ model.y_loadings_[:, :k].T + target_mean
-
-    return predict
+    return _Path(model.x_rotations_, model.y_loadings_, voxels.mean(axis=0), pixels.mean(axis=0))

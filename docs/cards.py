@@ -1,0 +1,116 @@
+"""The method cards of docs/methods.md, from the modules and the entries of the methods; used by generate.py."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from cortexclip.errors import InputError  # noqa: E402
+from cortexclip.methods.catalogue import load_method, settings_for  # noqa: E402
+from cortexclip.methods.interface import FitData, Samples, make_settings  # noqa: E402
+from cortexclip.schema import read_yaml  # noqa: E402
+
+TRIALS, VOXELS, SIDE, FEATURES = 107, 967, 28, 512
+"""The size at which parameters are counted: that of miyawaki's training part, and ViT-B/32's embedding."""
+
+
+def cards() -> str:
+    """An overview of all methods, then a card for each."""
+    methods = read_yaml(ROOT / "config/methods.yaml")
+    spaces = read_yaml(ROOT / "config/encoders.yaml")
+    counts = {name: count(entry) for name, entry in methods.items()}
+    lines = ["| method | kind | variant of | parameters |", "| --- | --- | --- | --: |"]
+    for name, entry in methods.items():
+        base = f"`{entry['ablates']}`" if "ablates" in entry else ""
+        lines.append(f"| `{name}` | {'control' if entry.get('control') else 'decoder'} | {base} | {counts[name]} |")
+    for name, entry in methods.items():
+        lines += ["", *card(name, entry, counts[name], spaces)]
+    return "\n".join(lines)
+
+
+def card(name: str, entry: Mapping, parameters: str, spaces: Mapping) -> list[str]:
+    """The lines of one method's card."""
+    module = load_method(entry["module"])
+    fit = getattr(module, "recipe", None) or module.fit
+    rows = {
+        "What": entry.get("note", ""),
+        "How": prose(inspect.getdoc(fit) or ""),
+        "Module": f"`{entry['module']}`: {prose(inspect.getdoc(module) or '')}",
+        "Source": entry.get("source", ""),
+        "As in the source": entry.get("faithful", ""),
+        "Not as in the source": entry.get("differs", ""),
+        "Variant of": f"`{entry['ablates']}`, with which results/tables/ablation.md compares it"
+        if "ablates" in entry
+        else "",
+        "Given": given(entry, module, spaces),
+        "Parameters": parameters,
+        "Grid": grid(entry),
+    }
+    return [f"## `{name}`: {entry['title']}", "", *(f"- {key}: {text}" for key, text in rows.items() if text)]
+
+
+def given(entry: Mapping, module: ModuleType, spaces: Mapping) -> str:
+    """What the method learns from and is told."""
+    said = ["brain responses and images of the training samples of the split"]
+    needs = {"classes": "the classes of the training images", "sessions": "the sessions of the training samples"}
+    said += [needs.get(need, need) for need in entry.get("needs", [])]
+    if "encoders" in entry:
+        titles = [spaces[name]["title"] for name in entry["encoders"] if name in spaces]
+        said.append(f"embeddings of the training images in one of these spaces: {', '.join(titles)}")
+    if getattr(module, "TOLD_THE_CLASS", False) and entry.get("settings", {}).get("oracle", True):
+        said.append("the class of each scored image (an oracle, no decoder)")
+    if getattr(module, "TRANSDUCTIVE", False):
+        said.append("the brain responses of the scored samples, without their images (transductive)")
+    none = "No other data, and nothing is pretrained."
+    if "encoders" in entry:
+        none = "No other data, but for those that the encoder of the space learned from."
+    return "; ".join(said) + ". " + entry.get("given", none)
+
+
+def grid(entry: Mapping) -> str:
+    """The settings that are tried."""
+    return "; ".join(f"`{key}` {', '.join(map(str, values))}" for key, values in entry.get("grid", {}).items())
+
+
+def count(entry: Mapping) -> str:
+    """Fitted numbers at `TRIALS`, `VOXELS`, `SIDE` and `FEATURES`, from the network itself or from a fit to noise."""
+    module = load_method(entry["module"])
+    settings = make_settings(module.Settings, settings_for(entry, "miyawaki", TRIALS + 12), entry["module"])
+    data = noise(getattr(settings, "views", 1) * FEATURES)
+    try:
+        if hasattr(module, "recipe"):
+            from cortexclip.training.stack import parameter_count
+
+            return f"{parameter_count(module.recipe(data, settings).make()):,}"
+        return f"{module.fit(data, settings, 0, lambda text: None).facts()['parameters']:,}"
+    except InputError:
+        return "not counted here (it needs more than a dataset); see results/tables/cost.md"
+
+
+def noise(features: int) -> FitData:
+    """Random samples of the size at which parameters are counted, with so many features an embedding."""
+    rng = np.random.default_rng(0)
+    embedding = rng.normal(size=(TRIALS, features))
+    samples = Samples(
+        brain=rng.normal(size=(TRIALS, VOXELS)).astype(np.float32),
+        images=rng.random((TRIALS, SIDE, SIDE)).astype(np.float32),
+        stimulus=np.array([f"s-{number}" for number in range(TRIALS)]),
+        label=np.arange(TRIALS) % 2,
+        session=np.arange(TRIALS) % 4,
+        embedding=embedding / np.linalg.norm(embedding, axis=1, keepdims=True),
+    )
+    return FitData(samples, samples, samples)
+
+
+def prose(docstring: str) -> str:
+    """The first paragraph of a docstring as Markdown."""
+    return " ".join(re.sub(r"``([^`]*)``|:\w+:`([^`]*)`", r"`\1\2`", docstring.split("\n\n")[0]).split())
