@@ -29,6 +29,8 @@ import scipy.sparse
 import xarray as xr
 from sklearn.datasets import load_digits
 
+from cortexclip.data.images import resized
+
 SPIKE = 1 << 30  # bytes that no case may take beyond what the process has
 SECONDS = 20
 REFUSED_AS_IT_IS = "refused as it is"
@@ -36,15 +38,16 @@ ENTRY = {
     **{key: "x" for key in ("title", "modality", "source", "licence", "citation", "how")},
     **{"reader": "cortexclip.data.arrays", "notes": [], "pixel_order": "row-major", "labels": "class"},
 }
-N_TRAIN, N_TEST, N_VOXELS = 40, 16, 24
+N_TRAIN, N_TEST, N_VOXELS, SIDE = 40, 16, 24, 12
 
 
 def healthy() -> dict[str, np.ndarray]:
     """Upright digits, responses that follow them, and their classes, in the schema of the field."""
     digits, random = load_digits(), np.random.default_rng(0)
     chosen = random.permutation(len(digits.data))[: N_TRAIN + N_TEST]
-    images = np.rint(digits.data[chosen] * 15.9).astype(np.uint8)
-    brain = images @ random.standard_normal((64, N_VOXELS)) / 100 + random.standard_normal((len(images), N_VOXELS))
+    images = resized(digits.images[chosen], SIDE).reshape(len(chosen), -1)
+    images = np.rint(images * 15.9).astype(np.uint8)
+    brain = images @ random.standard_normal((SIDE**2, N_VOXELS)) / 300 + random.standard_normal((len(images), N_VOXELS))
     label = digits.target[chosen].astype(np.uint8)[:, None]
     both = {"fmri": brain, "stim": images, "label": label}
     return {
@@ -412,9 +415,12 @@ CASES = {
     "fewer responses than images": refused(mat(fmriTrn=lambda a: a["fmriTrn"][1:]), "39 rows", "has 40"),
     "other voxels in the parts": refused(mat(fmriTest=lambda a: a["fmriTest"][:, 1:]), "the same voxels in both"),
     "other pixels in the parts": refused(
-        mat(stimTest=lambda a: np.pad(a["stimTest"], ((0, 0), (0, 36)))), "the same pixels"
+        mat(stimTest=lambda a: np.pad(a["stimTest"], ((0, 0), (0, 25)))), "the same pixels"
     ),
-    "oblong images": refused(mat(**parts("stim")(lambda x: x[:, :63])), "63 columns", "square number"),
+    "oblong images": refused(mat(**parts("stim")(lambda x: x[:, :143])), "143 columns", "square number"),
+    "images too small": refused_as_it_is(
+        mat(**parts("stim")(lambda x: x[:, :64])), "images of 8 x 8 pixels", "image_size: 28"
+    ),
     "two scales": refused(mat(stimTest=lambda a: a["stimTest"] / 255), "two scales", "0..255", "0..1"),
     "negative pixels": refused(mat(**parts("stim")(lambda x: x - 3.0)), "-3..", "Rescale"),
     "pixels with fractions": refused(mat(**parts("stim")(lambda x: x * 0.7)), "with fractions"),
@@ -446,7 +452,7 @@ CASES = {
     ),
     "voxels copied": found(mat(**parts("fmri")(lambda x: np.tile(x, (1, 2)))), "24 of 48 voxels are exact copies"),
     "images on their side": found(
-        mat(**parts("stim")(lambda x: x.reshape(-1, 8, 8).transpose(0, 2, 1).reshape(-1, 64))),
+        mat(**parts("stim")(lambda x: x.reshape(-1, SIDE, SIDE).transpose(0, 2, 1).reshape(-1, SIDE**2))),
         "lie on their side",
         entry={"pixel_order": "row-major"},
     ),

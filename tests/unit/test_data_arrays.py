@@ -32,6 +32,11 @@ ENTRY = {
 }
 
 
+@pytest.fixture(autouse=True)
+def toys_are_small(monkeypatch):
+    monkeypatch.setattr(ingest, "SMALLEST_SIDE", 2)
+
+
 def toy_arrays(side=4, n_train=6, n_test=3, n_voxels=10):
     """Arrays of the schema, small and valid, stimuli in 0..1."""
     random = np.random.default_rng(0)
@@ -195,6 +200,15 @@ def test_smaller_images_are_means_over_areas(before, after):
     assert rule(before, after) == (
         "" if before == after else f"resized from {before}x{before} to {after}x{after} by area averaging"
     )
+
+
+def test_images_that_are_too_small_to_be_scored_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(ingest, "SMALLEST_SIDE", 11)
+    np.savez(tmp_path / "toy.npz", **one_set())
+    with pytest.raises(InputError, match="images of 4 x 4 pixels, expected 11 x 11 or more.*image_size: 28"):
+        run_ingest(tmp_path / "toy.npz", tmp_path / "toy.nc", {"parts": "index"})
+    run_ingest(tmp_path / "toy.npz", tmp_path / "toy.nc", {"parts": "index", "image_size": 11})
+    assert dataset.read(tmp_path / "toy.nc").sizes["y"] == 11
 
 
 def test_a_dataset_that_was_ingested_can_be_ingested_again(tmp_path):

@@ -16,20 +16,23 @@ from cortexclip.__main__ import main
 from cortexclip.audit.orientation import check_orientation, orientation
 from cortexclip.data import dataset as datasets
 from cortexclip.data.dataset import stimulus_identity
+from cortexclip.data.images import resized
 from cortexclip.figures.sheet import as_text
 from cortexclip.schema import check
 from cortexclip.stages.inspect import name_of
 
-SIDE, N_VOXELS = 8, 30
+SIDE, N_VOXELS = 12, 30
 
 
 @pytest.fixture(scope="module")
 def trials():
     """60 distinct upright digits, responses that follow them, and their classes."""
     digits = load_digits()
-    images = digits.images[:60] / 16
+    images = resized(digits.images[:60] / 16, SIDE)
     random = np.random.default_rng(0)
-    brain = images.reshape(60, -1) @ random.standard_normal((64, N_VOXELS)) + random.standard_normal((60, N_VOXELS))
+    brain = images.reshape(60, -1) @ random.standard_normal((SIDE * SIDE, N_VOXELS)) / 4 + random.standard_normal(
+        (60, N_VOXELS)
+    )
     return brain, images, digits.target[:60]
 
 
@@ -158,7 +161,7 @@ def test_a_report_says_what_is_in_the_file(tmp_path, capsys, trials):
         "numpy .npz",
         "  X_train     45 x 30         float64",
         "brain_train: X_train",
-        "45 training and 15 test samples, 30 voxels, 8x8 images",
+        "45 training and 15 test samples, 30 voxels, 12x12 images",
         "Guessed, so check it",
         "signal: The test part can be decoded beyond chance: ridge",
         "1-NN",
@@ -211,6 +214,16 @@ def test_a_reader_of_recordings_can_be_inspected_too(tmp_path, capsys, monkeypat
     entry = json.dumps({"reader": "their_reader", "settings": {"voxels": 80}})
     assert main(["inspect", str(tmp_path / "raw.txt"), "--no-pictures", "--entry", entry]) == 0
     assert "100 training and 80 test samples, 80 voxels" in capsys.readouterr().out
+
+
+def test_images_too_small_to_be_scored_are_to_be_enlarged(tmp_path, capsys, trials):
+    brain, images, label = trials
+    save_none(tmp_path / "a.npz", brain, resized(images, 8), label)
+    status, entry, text = inspected(tmp_path / "a.npz", capsys)
+    assert (status, entry["image_size"]) == (0, 28)
+    assert "image_size: 28, since images of 8 x 8 pixels are too small for SSIM" in text
+    read = ingested(tmp_path / "a.npz", entry, tmp_path)
+    np.testing.assert_allclose(read["stimuli"].values, resized(resized(images, 8), 28), atol=1e-6)
 
 
 def test_arrays_that_could_be_anything_are_not_guessed(tmp_path, capsys):

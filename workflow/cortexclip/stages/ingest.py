@@ -13,6 +13,9 @@ from cortexclip.files import sha256
 from cortexclip.loading import load_reader
 from cortexclip.log import logger
 
+SMALLEST_SIDE = 11
+"""Pixels on a side that images need at least: structural similarity has a window of 11 x 11."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the stage."""
@@ -48,8 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
     ingested = reader(path, name, entry)
     if dataset.has_parts(ingested) != (entry.get("parts") != "none"):
         found, remedy = ("a", "leave out") if dataset.has_parts(ingested) else ("no", "set")
+        raise InputError(f"{path}: has {found} train/test split; {remedy} parts: none in the entry of '{name}'.")
+    if (side := ingested.sizes["y"]) < SMALLEST_SIDE:
         raise InputError(
-            f"{path}: has {found} train/test split; {remedy} parts: none in the entry of '{name}'."
+            f"{path}: has images of {side} x {side} pixels, expected {SMALLEST_SIDE} x {SMALLEST_SIDE} or more, which "
+            "structural similarity needs. Set image_size: 28 in the entry to enlarge them."
         )
     dataset.write(ingested, arguments.output)
     logger.info("%s", dataset.summary(ingested))

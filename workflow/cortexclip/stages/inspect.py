@@ -32,6 +32,7 @@ from cortexclip.errors import InputError
 from cortexclip.files import sha256
 from cortexclip.loading import load_reader
 from cortexclip.stages.audit import audit_dataset
+from cortexclip.stages.ingest import SMALLEST_SIDE
 
 READER = named_arrays.__name__
 USABLE, SERIOUS, UNUSABLE = 0, 1, 2
@@ -42,6 +43,8 @@ VERDICTS = {
 }
 MOST_BYTES = 1 << 30
 """Arrays of a file that are looked into, in the order of the file; of the others only the headers are."""
+ENLARGED = 28
+"""Pixels on a side that images too small to be scored are resized to."""
 PICTURES, SHEET_PICTURES = 8, 120
 CONTRADICTING = 0.2
 """Share of samples whose label differs from that of most samples of the same image, from which labels are sessions."""
@@ -179,6 +182,11 @@ def propose(
     if "pixel_order" not in given:
         dataset, words = _ordered(path, facts, entry, dataset, seed)
         said.append(words)
+    side = dataset.sizes["y"]
+    if side < SMALLEST_SIDE and "image_size" not in given:
+        entry["image_size"] = ENLARGED
+        said.append(f"image_size: {ENLARGED}, since images of {side} x {side} pixels are too small for SSIM.")
+        dataset = _made(path, facts, entry)
     label = dataset["label"].values
     if entry["labels"] == "class" and "labels" not in given:
         share = contradictions(label, dataset["stimulus"].values) / len(label)
