@@ -18,9 +18,14 @@ from cortexclip.models.vae import HierarchicalVAE
 
 SHIPPED = Path(__file__).parents[3] / "resources" / "priors"
 """The folder with one folder for each prior."""
-SHA256: dict[str, dict[str, str]] = {"glyphs": {}}
-"""The priors that ship, and the sha256 of their files. Here, so that another prior is other code to whoever uses it."""
 VAE, DIFFUSION, DESCRIPTION = "vae.safetensors", "diffusion.safetensors", "prior.json"
+SHA256 = {
+    "glyphs": {
+        VAE: "1c72bea73d82042246a733ba65e0b39662a046bbb7339176d31ac59c2b4fd076",
+        DIFFUSION: "e25bfb2d6fc66f80edea1042e8c0c6bc968686842a1a6c2e91fda9c9a0591510",
+    }
+}
+"""The priors that ship, and the sha256 of their files. Here, so that another prior is other code to whoever uses it."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,23 @@ class DiffusionPrior:
     unet, condition : see `cortexclip.models.diffusion`
     captions : what the model was told about images, each once
     texts : float32 (n_captions, n_features), their embeddings of unit length by the encoder's text tower
+    subspace : float32 (n_directions, n_features), of length 1 and at right angles: the main directions in which the
+        embeddings of the corpus's images differ from their mean
     """
 
     unet: nn.Module
     condition: EmbeddingCondition
     captions: tuple[str, ...]
     texts: np.ndarray
+    subspace: np.ndarray
+
+    def share(self, embedding: np.ndarray) -> float:
+        """How much of what distinguishes image embeddings (n, n_features) from the corpus's mean lies in the subspace.
+
+        Near 1 for embeddings of the prior's encoder, near n_directions / n_features for those of another.
+        """
+        centred = embedding - self.condition.mean[0].numpy()
+        return float(np.square(centred @ self.subspace.T).sum() / np.square(centred).sum())
 
 
 @functools.cache
@@ -71,7 +87,7 @@ def read_vae(folder: Path, expected: Mapping[str, str]) -> HierarchicalVAE:
 def read_diffusion(folder: Path, expected: Mapping[str, str]) -> DiffusionPrior:
     """The diffusion model in a folder that `write` made, in evaluation mode; parameters and errors as `read_vae`."""
     description, state = _read(folder, DIFFUSION, expected)
-    texts = state.pop("texts", None)
+    tables = {name: state.pop(name) for name in ("texts", "subspace") if name in state}
     model = _filled(
         folder / DIFFUSION,
         state,
@@ -83,26 +99,33 @@ def read_diffusion(folder: Path, expected: Mapping[str, str]) -> DiffusionPrior:
         ),
     )
     captions = tuple(description["captions"])
-    if texts is None or len(texts) != len(captions):
+    if len(tables) < 2 or len(tables["texts"]) != len(captions):
         raise InputError(f"{folder}: {DESCRIPTION} and {DIFFUSION} do not fit together. Restore both files.")
-    return DiffusionPrior(model["unet"], model["condition"], captions, texts.numpy())
+    return DiffusionPrior(
+        model["unet"], model["condition"], captions, **{key: value.numpy() for key, value in tables.items()}
+    )
 
 
 def write(
-    folder: Path, vae: nn.Module, unet: nn.Module, condition: nn.Module, texts: Tensor, description: Mapping
+    folder: Path,
+    vae: nn.Module,
+    unet: nn.Module,
+    condition: nn.Module,
+    tables: Mapping[str, Tensor],
+    description: Mapping,
 ) -> None:
     """Write a prior's three files; matrices are kept in half precision, vectors and statistics in single.
 
     Parameters
     ----------
-    texts : embeddings of the captions (n_captions, n_features)
+    tables : ``texts`` and ``subspace`` of `DiffusionPrior`
     description : how the networks are made (vae, unet, condition), captions, and plain values about the training
     """
     from safetensors.torch import save_file
 
     folder = Path(folder)
     model = nn.ModuleDict({"unet": unet, "condition": condition})
-    for name, state in {VAE: vae.state_dict(), DIFFUSION: {**model.state_dict(), "texts": texts}}.items():
+    for name, state in {VAE: vae.state_dict(), DIFFUSION: {**model.state_dict(), **tables}}.items():
         with atomic_path(folder / name) as temporary:
             save_file({key: _compact(key, value) for key, value in state.items()}, temporary)
     write_json(folder / DESCRIPTION, description)

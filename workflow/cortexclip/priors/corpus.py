@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,12 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 BATCH = 256
 
 
-def draw(settings: dict | None = None, seed: int = 0, folder: str | os.PathLike | None = None) -> xr.Dataset:
+def draw(
+    settings: dict | None = None,
+    seed: int = 0,
+    folder: str | os.PathLike | None = None,
+    faces: Sequence[str] = glyphs.FACES,
+) -> xr.Dataset:
     """Draw the corpus; a function of its arguments with one version of the libraries.
 
     Parameters
@@ -37,6 +43,7 @@ def draw(settings: dict | None = None, seed: int = 0, folder: str | os.PathLike 
     settings : replaces keys of `SETTINGS`
     seed : of shapes, cells and augmentation
     folder : images to add; see `read_folder`
+    faces : of the glyphs
 
     Returns
     -------
@@ -48,7 +55,7 @@ def draw(settings: dict | None = None, seed: int = 0, folder: str | os.PathLike 
     InputError : an unknown setting, a count that is not a whole number above 0, or what `read_folder` raises
     """
     settings = checked_settings(settings)
-    letters = glyphs.render_glyphs(size=2 * SIZE)
+    letters = glyphs.render_glyphs(faces=faces, size=2 * SIZE)
     shapes = glyphs.render_shapes(settings["drawn_shapes"], derive_seed(seed, "corpus", "shapes"))
     is_digit = np.array([text.startswith("the digit") for text in letters.captions])
     kinds = {
@@ -56,7 +63,7 @@ def draw(settings: dict | None = None, seed: int = 0, folder: str | os.PathLike 
         "letters": (letters, np.flatnonzero(~is_digit), 0.8),
         "shapes": (shapes, np.arange(len(shapes)), 0.15),  # captions tell their place and size, which they keep
     }
-    parts = [("drawn", glyphs.render_glyphs(size=SIZE)), ("drawn", shapes)]
+    parts = [("drawn", glyphs.render_glyphs(faces=faces, size=SIZE)), ("drawn", shapes)]
     for kind, (source, rows, geometry) in kinds.items():
         rng = np.random.default_rng(derive_seed(seed, "corpus", kind))
         parts.append(("augmented", _augmented(source, rng.choice(rows, settings[kind]), geometry, rng)))

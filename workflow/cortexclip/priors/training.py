@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from cortexclip.errors import InputError, check_keys
 from cortexclip.models import diffusion
+from cortexclip.models.readout import unit_length
 from cortexclip.models.vae import HierarchicalVAE, negative_elbo
 from cortexclip.priors.corpus import digest
 from cortexclip.seeds import derive_seed
@@ -189,13 +190,20 @@ def embed(
     return torch.from_numpy(pictures), distinct, torch.from_numpy(texts), row
 
 
+def main_directions(embedding: Tensor, n: int = 32) -> Tensor:
+    """The first ``n`` principal directions (n, d) of embeddings (n_images, d), or as many as there are."""
+    centred = embedding - embedding.mean(dim=0)
+    values, vectors = torch.linalg.eigh((centred.T @ centred).double())
+    return vectors[:, values > 1e-9 * values.max()].T.flip(0)[:n].float().contiguous()
+
+
 def train(
     corpus: xr.Dataset,
     encoder,
     settings: dict,
     seed: int,
     progress: Callable[[str, int, float], None] | None = None,
-) -> tuple[HierarchicalVAE, nn.Module, diffusion.EmbeddingCondition, Tensor, dict]:
+) -> tuple[HierarchicalVAE, nn.Module, diffusion.EmbeddingCondition, dict[str, Tensor], dict]:
     """Train the VAE and the diffusion model on a corpus; a function of its arguments on one machine with one thread.
 
     Parameters
@@ -208,7 +216,7 @@ def train(
 
     Returns
     -------
-    VAE, U-Net, condition, embeddings of the captions, and a description in plain values; what `priors.write` takes
+    what `cortexclip.models.priors.write` takes: VAE, U-Net, condition, tables, and a description in plain values
     """
 
     def told(name: str):
@@ -236,7 +244,7 @@ def train(
         "n_parameters": {name: _count(network) for name, network in models.items()},
         "training": {"vae": vae_facts, "diffusion": diffusion_facts},
     }
-    return vae, unet, condition, texts, description
+    return vae, unet, condition, {"texts": texts, "subspace": main_directions(pictures)}, description
 
 
 def _optimise(
@@ -287,7 +295,7 @@ def _grey(images: Tensor) -> Tensor:
 
 
 def _unit(embedding: np.ndarray) -> np.ndarray:
-    return (embedding / np.linalg.norm(embedding, axis=1, keepdims=True)).astype(np.float32)
+    return unit_length(embedding).astype(np.float32)
 
 
 def _count(network: nn.Module) -> int:
