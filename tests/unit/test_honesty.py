@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_methods import METHODS, make_samples, quick_settings, silent
+from test_methods import METHODS, make_samples, quick_settings, silent, suited
 
 from cortexclip.config import read_yaml
 from cortexclip.protocols import make_split
@@ -33,7 +33,7 @@ def spoiled(samples, scored):
 @pytest.mark.parametrize("name", METHODS)
 def test_other_test_data_change_no_fitted_parameter(name, protocol):
     module, settings = quick_settings(name)
-    samples = make_samples(44, n_stimuli=22)
+    samples = suited(name, make_samples(44, n_stimuli=22))
     split = make_split(PROTOCOLS[protocol], PART, samples.stimulus, seed=0)
     scored = split.loc[(split.fold == 0) & (split.role == "score"), "sample"].to_numpy()
     first = module.fit(fit_data(samples, split, 0, optimistic=False), settings, 1, silent).weights()

@@ -16,12 +16,22 @@ from cortexclip.errors import InputError
 from cortexclip.methods import class_mean, clip_encoder, kernel_ridge, knn, permuted, pls, ridge, ridge_snap
 from cortexclip.methods.catalogue import SIZES, load_method, number_of_fits, settings_for
 from cortexclip.methods.interface import FitData, Samples, make_settings
+from cortexclip.models.readout import unit_length
 
 METHODS = read_yaml(Path(__file__).resolve().parents[2] / "config/methods.yaml")
 RIDGE = {"standardise": True, "penalty_low": 1e-2, "penalty_high": 1e7, "penalty_count": 19}
 # What makes a method of the catalogue quick enough for a test; the rest of its settings stay.
 QUICK = {
-    **{"epochs": 2, "patience": 2, "pretraining_epochs": 2, "batch_size": 16, "hidden": [32, 8], "views": 3},
+    **{
+        "epochs": 2,
+        "patience": 2,
+        "pretraining_epochs": 2,
+        "batch_size": 16,
+        "hidden": [32, 8],
+        "views": 3,
+        "steps": 4,
+        "draws": 2,
+    },
     **{"permutations": 2, "components": None, "penalty_count": 7},
 }
 
@@ -53,6 +63,21 @@ def take(samples: Samples, rows) -> Samples:
     return Samples(**{k: None if v is None else v[rows] for k, v in vars(samples).items()})
 
 
+def suited(name: str, samples: Samples) -> Samples:
+    """The samples with embeddings that the method takes: a prior follows those of its own encoder alone."""
+    if not ("prior" in METHODS[name].get("settings", {}) and METHODS[name].get("encoders")):
+        return samples
+    from cortexclip.features import glyphclip
+
+    return replace(samples, embedding=unit_length(glyphclip.load({}).encode(samples.images)))
+
+
+def suited_data(name: str) -> FitData:
+    """`honest_data` for a method."""
+    data = honest_data()
+    return FitData(*(suited(name, part) for part in (data.train, data.select, data.final)))
+
+
 def honest_data(n: int = 40, seed: int = 0) -> FitData:
     samples = make_samples(n, seed)
     return FitData(take(samples, slice(0, n - 8)), take(samples, slice(n - 8, n)), samples)
@@ -74,7 +99,7 @@ def predict(module, decoder, samples: Samples):
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_gives_images_and_records(name):
     module, settings = quick_settings(name)
-    data, scored = honest_data(), make_samples(5, seed=1)
+    data, scored = suited_data(name), make_samples(5, seed=1)
     decoder = module.fit(data, settings, 3, silent)
     predicted = predict(module, decoder, scored)
     assert predicted.images.shape == (5, 28, 28)
@@ -82,7 +107,7 @@ def test_every_method_gives_images_and_records(name):
     assert predicted.images.min() >= 0
     assert predicted.images.max() <= 1
     if METHODS[name].get("encoders"):
-        assert predicted.embedding.shape == (5, 12)
+        assert predicted.embedding.shape == (5, data.final.embedding.shape[1])
         assert predicted.nearest.shape == (5, 28, 28)
     assert decoder.facts()["parameters"] > 0
     assert all(isinstance(value, np.ndarray) for value in decoder.weights().values())
@@ -92,10 +117,10 @@ def test_every_method_gives_images_and_records(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_the_same_seed_gives_the_same_bits(name):
     module, settings = quick_settings(name)
-    first, second = (module.fit(honest_data(), settings, 3, silent).weights() for _ in range(2))
+    first, second = (module.fit(suited_data(name), settings, 3, silent).weights() for _ in range(2))
     assert all(first[key].tobytes() == second[key].tobytes() for key in first)
     if module.STOCHASTIC:
-        other = module.fit(honest_data(), settings, 4, silent).weights()
+        other = module.fit(suited_data(name), settings, 4, silent).weights()
         assert any(first[key].tobytes() != other[key].tobytes() for key in first)
 
 
@@ -103,7 +128,7 @@ def test_the_same_seed_gives_the_same_bits(name):
 def test_selection_samples_train_nothing_where_they_are_the_scored_ones(name):
     """Where the scored samples choose, as published, they still are no training samples of the methods' last fit."""
     module, settings = quick_settings(name)
-    samples = make_samples(40)
+    samples = suited(name, make_samples(40))
     train, scored = take(samples, slice(0, 32)), take(samples, slice(32, 40))
     data = FitData(train, scored, train)
     assert not data.refit

@@ -1,0 +1,154 @@
+"""Brain-Diffuser and its first stage: re-standardising, prompts, what is drawn and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from test_methods import METHODS, honest_data, make_samples, predict, quick_settings, silent, suited, suited_data
+
+from cortexclip.errors import InputError
+from cortexclip.methods import brain_diffuser, vae_ridge
+from cortexclip.methods.interface import FitData
+from cortexclip.models.priors import DIFFUSION, SHA256, SHIPPED, VAE, load_diffusion, load_vae
+
+KNOWN = SimpleNamespace(captions=("the digit one", "the digit six", "a ring"), texts=np.eye(3))
+
+
+def test_the_shipped_prior_is_the_pinned_one_and_small():
+    for name, pins in SHA256.items():
+        assert set(pins) == {VAE, DIFFUSION}
+        load_vae(name)  # compares the sums
+        load_diffusion(name)
+        assert all((SHIPPED / name / file).stat().st_size < 8e6 for file in pins)
+
+
+def test_restandardised_predictions_have_the_statistics_of_the_targets():
+    rng = np.random.default_rng(0)
+    reference, mean, scale = rng.normal(3, 2, (50, 4)), rng.normal(size=4), rng.uniform(1, 2, 4)
+    found = vae_ridge.restandardised(reference, reference, mean, scale)
+    np.testing.assert_allclose(found.mean(axis=0), mean)
+    np.testing.assert_allclose(found.std(axis=0), scale)
+    one = vae_ridge.restandardised(reference[:1], reference, mean, scale)
+    np.testing.assert_allclose(one, found[:1])
+    constant = vae_ridge.restandardised(reference, np.ones((5, 4)), mean, scale)
+    np.testing.assert_allclose(constant, np.tile(mean, (50, 1)))
+
+
+@pytest.mark.parametrize(("how", "reference"), [("none", None), ("training", "loo_prediction"), ("test", "own")])
+def test_a_target_is_restandardised_by_the_stated_predictions(how, reference):
+    samples, settings = make_samples(30), quick_settings("vae_ridge")[1]
+    target = vae_ridge.fit_target(samples, samples.pixels[:, :5], settings)
+    brain = make_samples(7, seed=1).brain
+    expected = target.ridge.predict(brain)
+    if reference:
+        by = expected if reference == "own" else target.ridge.loo_prediction
+        expected = vae_ridge.restandardised(
+            expected, by, samples.pixels[:, :5].mean(axis=0), samples.pixels[:, :5].std(axis=0)
+        )
+    np.testing.assert_allclose(target.predict(brain, how), expected)
+
+
+def test_rough_images_are_the_decoded_latents_of_three_regressions():
+    data, settings = honest_data(), replace(quick_settings("vae_ridge")[1], restandardise="none")
+    brain = make_samples(4, seed=1).brain
+    found = vae_ridge.fit(data, settings, 0, silent).predict(brain).images
+    network = load_vae("glyphs")
+    latents = network.encode(torch.from_numpy(data.final.images)).numpy()
+    parts = [
+        vae_ridge.fit_target(data.final, latents[:, columns], settings).ridge.predict(brain)
+        for columns in (slice(0, 32), slice(32, 228), slice(228, 424))
+    ]
+    expected = network.decode(torch.from_numpy(np.concatenate(parts, axis=1)).float()).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_prompts_follow_the_class_or_the_nearest_caption():
+    samples = replace(make_samples(6), label=np.array([9, 2, 9, 2, 2, 9]), embedding=np.eye(3)[[0, 2, 1, 1, 2, 0]])
+    rows = brain_diffuser.caption_rows(samples, KNOWN, ("the digit six", "the digit one"))
+    assert rows.tolist() == [0, 1, 0, 1, 1, 0]
+    assert brain_diffuser.caption_rows(samples, KNOWN, ()).tolist() == [0, 2, 1, 1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("captions", "words"),
+    [
+        (("the digit sixx", "a ring"), "'the digit sixx' is not in the corpus. Did you mean 'the digit six'"),
+        (("a ring",), r"1 for 2 classes among the training samples \(0, 1\)"),
+    ],
+)
+def test_wrong_prompts_are_named(captions, words):
+    with pytest.raises(InputError, match=words):
+        brain_diffuser.caption_rows(make_samples(20), KNOWN, captions)
+
+
+def other_encoder(n: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(n, 512)) / np.sqrt(512)
+
+
+@pytest.mark.parametrize(
+    ("embedding", "words"),
+    [
+        (lambda n: None, "there are none"),
+        (lambda n: np.ones((n, 12)), "these have 12"),
+        (other_encoder, "of another encoder"),
+    ],
+)
+def test_embeddings_of_another_encoder_are_refused(embedding, words):
+    module, settings = quick_settings("brain_diffuser")
+    samples = replace(make_samples(12), embedding=embedding(12))
+    with pytest.raises(InputError, match=f"learned to follow embeddings of glyphclip.*{words}.*docs/priors.md"):
+        module.fit(FitData(samples, samples, samples), settings, 0, silent)
+
+
+def test_images_of_another_size_are_refused():
+    samples = make_samples(12)
+    samples = replace(samples, images=samples.images[:, :20, :24])
+    with pytest.raises(InputError, match="the stimuli are 20x24, expected 28x28"):
+        vae_ridge.fit(FitData(samples, samples, samples), quick_settings("vae_ridge")[1], 0, silent)
+
+
+def test_the_first_draw_is_scored_and_draws_differ():
+    module, settings = quick_settings("brain_diffuser")
+    decoder = module.fit(suited_data("brain_diffuser"), settings, 3, silent)
+    brain = make_samples(3, seed=1).brain
+    predicted = decoder.predict(brain)
+    assert predicted.draws.shape == (settings.draws, 3, 28, 28)
+    np.testing.assert_array_equal(predicted.images, predicted.draws[0])
+    assert not np.allclose(predicted.draws[0], predicted.draws[1])
+    np.testing.assert_array_equal(decoder.predict(brain).draws, predicted.draws)
+    other = module.fit(suited_data("brain_diffuser"), settings, 4, silent).predict(brain)
+    assert not np.allclose(other.images, predicted.images)
+
+
+@pytest.mark.parametrize("name", ["vae_ridge", "brain_diffuser", "brain_diffuser_transductive"])
+def test_only_the_transductive_variant_looks_at_the_other_scored_samples(name):
+    module, settings = quick_settings(name)
+    decoder = module.fit(suited_data(name), settings, 3, silent)
+    first, others = make_samples(4, seed=1), make_samples(4, seed=2)
+    changed = replace(first, brain=np.concatenate([first.brain[:2], others.brain[2:]]))
+    alone, together = (predict(module, decoder, samples).images[:2] for samples in (first, changed))
+    assert np.allclose(alone, together, atol=1e-4) != getattr(module, "TRANSDUCTIVE", False)
+    assert getattr(module, "TRANSDUCTIVE", False) == (name == "brain_diffuser_transductive")
+
+
+def test_the_guidance_reaches_the_images():
+    module, settings = quick_settings("brain_diffuser")
+    samples = suited("brain_diffuser", make_samples(20))
+    data, brain = FitData(samples, samples, samples), make_samples(3, seed=1).brain
+    images = {
+        (key, value): module.fit(data, replace(settings, **{key: value}), 3, silent).predict(brain).images
+        for key, value in [("mixing", 0.0), ("mixing", 1.0), ("guidance", 1.0), ("strength", 0.5), ("steps", 8)]
+    }
+    reference = module.fit(data, settings, 3, silent).predict(brain).images
+    for change, found in images.items():
+        assert not np.allclose(found, reference), f"{change} changes nothing"
+
+
+def test_the_catalogue_keeps_the_settings_of_the_source():
+    for name in ("brain_diffuser", "brain_diffuser_transductive"):
+        settings = METHODS[name]["settings"]
+        assert [settings[key] for key in ("mixing", "strength", "steps", "guidance")] == [0.4, 0.75, 50, 7.5]
