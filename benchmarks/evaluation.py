@@ -1,23 +1,17 @@
-"""Speed of the evaluation against plain loops over images, resamples and flips, both in one run.
+"""Speed of the evaluation against plain loops and bdpy, all in one run.
 
 Every comparison also checks that both give the same numbers (intervals and p values: within their random error).
-One thread against one thread:
+Without bdpy (`pip install ".[bench]"`) that comparison is left out, and said to be. One thread against one thread:
 
-    OPENBLAS_NUM_THREADS=1 PYTHONPATH=workflow python benchmarks/evaluation.py [--fast]
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=workflow python benchmarks/evaluation.py [--fast] [--write]
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import platform
-import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
-import scipy
-import skimage
+from report import Report, Row, arguments, finish, in_turns, versions
 from skimage.metrics import structural_similarity
 
 from cortexclip.evaluation import metrics
@@ -64,59 +58,68 @@ def permutation_loop(differences: np.ndarray, clusters: np.ndarray, n_resamples:
     return np.array(p_values)
 
 
-def median_seconds(function: Callable[[], object], repeats: int) -> tuple[float, object]:
-    """Median of ``repeats`` timings after one run that warms up."""
-    result, seconds = function(), []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds), result
-
-
-def compare(name: str, ours: Callable, loop: Callable, tolerance: float, repeats: int) -> None:
-    our_seconds, our_result = median_seconds(ours, repeats)
-    loop_seconds, loop_result = median_seconds(loop, repeats)
-    np.testing.assert_allclose(our_result, loop_result, rtol=0, atol=tolerance)
-    print(
-        f"{name:58} {our_seconds * 1e3:10.1f} {loop_seconds * 1e3:10.1f} {loop_seconds / our_seconds:8.1f}", flush=True
-    )
+def compare(
+    what: str, ours: Callable, peer: Callable, peer_name: str, wanted: float | None, tolerance: float, repeats: int
+) -> Row:
+    """Time both in turns and check that they agree."""
+    times, results = in_turns({"ours": ours, "peer": peer}, repeats)
+    np.testing.assert_allclose(results["ours"], results["peer"], rtol=0, atol=tolerance)
+    return Row(what, times["ours"], times["peer"], peer_name, wanted)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fast", action="store_true", help="a tenth of the sizes, 2 repeats")
-    fast = parser.parse_args().fast
-    repeats, share = (2, 10) if fast else (5, 1)
-    print(time.strftime("%Y-%m-%d"), platform.platform(), platform.processor(), f"{os.cpu_count()} cores")
-    versions = f"python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}"
-    print(f"{versions}, scikit-image {skimage.__version__}; medians of {repeats} repeats")
-    print(f"{'':58} {'ms':>10} {'loop ms':>10} {'ratio':>8}")
-    rng = np.random.default_rng(0)
+    options = arguments(__doc__.splitlines()[0], repeats=5)
+    share, repeats = 10 if options.fast else 1, options.repeats
+    rng, rows, notes = np.random.default_rng(0), [], []
 
     pairs = 3000 // share
     predicted, stimuli = rng.random((2, pairs, 28, 28))
-    for name, ours, loop in [
-        ("ssim", metrics.ssim, ssim_loop),
-        ("ssim_uniform7", metrics.ssim_uniform7, ssim_uniform7_loop),
+    for window, ours, loop in [
+        ("Gaussian", metrics.ssim, ssim_loop),
+        ("uniform", metrics.ssim_uniform7, ssim_uniform7_loop),
     ]:
-        compare(
-            f"{name}: {pairs} pairs, 28 x 28 (scikit-image)",
-            lambda ours=ours: ours(predicted, stimuli),
-            lambda loop=loop: loop(predicted, stimuli),
-            1e-12,
-            repeats,
+        rows.append(
+            compare(
+                f"SSIM of {pairs} pairs of 28 x 28, {window} window",
+                lambda ours=ours: ours(predicted, stimuli),
+                lambda loop=loop: loop(predicted, stimuli),
+                "scikit-image in a loop",
+                4,
+                1e-12,
+                repeats,
+            )
         )
 
     count = 200 // share
     predicted, stimuli = rng.random((2, count, 28, 28))
-    compare(
-        f"pairwise_identification: {count} images, {count} stimuli",
-        lambda: metrics.pairwise_identification(predicted, stimuli, np.arange(count)),
-        lambda: identification_loop(predicted, stimuli),
-        1e-12,
-        repeats,
+    identify = f"pairwise identification of {count} images among {count}"
+    rows.append(
+        compare(
+            identify,
+            lambda: metrics.pairwise_identification(predicted, stimuli, np.arange(count)),
+            lambda: identification_loop(predicted, stimuli),
+            "a numpy loop over pairs",
+            20,
+            1e-12,
+            repeats,
+        )
     )
+    try:
+        from bdpy.evals.metrics import pairwise_identification as bdpy_identification
+    except ImportError:
+        notes.append("bdpy was not installed, so identification was not compared with it.")
+    else:
+        rows.append(
+            compare(
+                identify,
+                lambda: metrics.pairwise_identification(predicted, stimuli, np.arange(count)),
+                lambda: bdpy_identification(predicted, stimuli),
+                "bdpy",
+                None,
+                1e-12,
+                repeats,
+            )
+        )
 
     shape, resamples = (100, 10, 10), 2000 // share
     values = rng.normal(size=(shape[0], 1, 1)) + rng.normal(size=shape)
@@ -127,23 +130,34 @@ def main() -> None:
         return [found.low, found.high]
 
     width = np.diff(interval())[0]
-    compare(
-        f"bootstrap_interval: {values.size} values, {resamples} resamples",
-        interval,
-        lambda: bootstrap_loop(values, resamples),
-        (0.5 if fast else 0.1) * width,
-        repeats,
+    rows.append(
+        compare(
+            f"bootstrap interval of {values.size} values, {resamples} resamples",
+            interval,
+            lambda: bootstrap_loop(values, resamples),
+            "a numpy loop",
+            20,
+            (0.5 if options.fast else 0.1) * width,
+            repeats,
+        )
     )
 
     comparisons, trials, flips = 4, 200, 10_000 // share
     differences, clusters = rng.normal(0.05, 1, (comparisons, trials)), np.arange(trials) // 2
-    compare(
-        f"paired_permutation_test: {comparisons} x {trials} trials, {flips} flips",
-        lambda: paired_permutation_test(differences, clusters, n_resamples=flips).p_value,
-        lambda: permutation_loop(differences, clusters, flips),
-        6 * np.sqrt(0.25 / flips),
-        repeats,
+    rows.append(
+        compare(
+            f"paired permutation test, {comparisons} x {trials} trials, {flips} flips",
+            lambda: paired_permutation_test(differences, clusters, n_resamples=flips).p_value,
+            lambda: permutation_loop(differences, clusters, flips),
+            "a numpy loop",
+            20,
+            6 * np.sqrt(0.25 / flips),
+            repeats,
+        )
     )
+    packages = ("numpy", "scipy", "scikit-image", "bdpy")
+    title = "Evaluation and statistics"
+    finish(Report(name="evaluation", title=title, rows=rows, notes=notes, versions=versions(packages)), options)
 
 
 if __name__ == "__main__":
