@@ -11,8 +11,10 @@ import torch
 from test_methods import METHODS, honest_data, make_samples, predict, quick_settings, silent, suited, suited_data
 
 from cortexclip.errors import InputError
+from cortexclip.features import glyphclip
 from cortexclip.methods import brain_diffuser, vae_ridge
 from cortexclip.methods.interface import FitData
+from cortexclip.models.diffusion import draw_noise, generate
 from cortexclip.models.priors import DIFFUSION, SHA256, SHIPPED, VAE, load_diffusion, load_vae
 
 KNOWN = SimpleNamespace(captions=("the digit one", "the digit six", "a ring"), texts=np.eye(3))
@@ -24,6 +26,25 @@ def test_the_shipped_prior_is_the_pinned_one_and_small():
         load_vae(name)  # compares the sums
         load_diffusion(name)
         assert all((SHIPPED / name / file).stat().st_size < 8e6 for file in pins)
+
+
+def test_the_shipped_vae_keeps_handwriting_that_it_never_saw():
+    images = torch.from_numpy(glyphclip.handwritten_digits()[0][:200])
+    network = load_vae("glyphs")
+    error = (network.decode(network.encode(images)) - images).square().mean().item()
+    assert error < 0.15 * images.var(dim=0).mean().item()
+
+
+def test_the_shipped_diffusion_model_draws_the_digits_that_captions_ask_for():
+    prior, n = load_diffusion("glyphs"), 20
+    rows = [prior.captions.index(caption) for caption in glyphclip.DIGIT_CAPTIONS] * 2
+    with torch.inference_mode():
+        text = prior.condition.standardise(torch.from_numpy(prior.texts[rows]), 1)
+        context, empty = prior.condition(text, text, 1.0), prior.condition.nothing(n)
+    drawn = generate(prior.unet, context, empty, draw_noise(n, 0), steps=10).numpy()
+    encoder = glyphclip.load({})
+    found = glyphclip.zero_shot(encoder.encode(drawn), encoder.encode_text(glyphclip.DIGIT_CAPTIONS))
+    assert np.mean(found == np.tile(np.arange(10), 2)) > 0.6
 
 
 def test_restandardised_predictions_have_the_statistics_of_the_targets():
