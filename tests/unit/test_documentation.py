@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -168,7 +169,14 @@ def test_columns_of_the_result_tables_are_documented():
 
 
 def test_messages_that_are_explained_exist():
-    files = ["data/arrays.py", "data/containers.py", "data/variables.py", "stages/ingest.py", "config.py"]
+    files = [
+        "data/arrays.py",
+        "data/containers.py",
+        "data/variables.py",
+        "data/hdf5file.py",
+        "stages/ingest.py",
+        "config.py",
+    ]
     source = "".join((ROOT / "workflow/cortexclip" / file).read_text(encoding="utf-8") for file in files)
     source = re.sub(r'"\s*\n\s*f?"', "", source)
     text = (ROOT / "docs/add-a-dataset.md").read_text(encoding="utf-8")
@@ -221,26 +229,37 @@ def test_the_example_of_a_method_works(tmp_path, monkeypatch):
     assert np.allclose(module.fit(data, constant, 0, print).predict(scored.brain).images, mean_image, atol=1e-6)
 
 
-def test_the_example_of_a_dataset_works(tmp_path, monkeypatch):
-    """The script writes a file, the entry reads it, and the pictures can be looked at."""
+def test_the_example_of_a_dataset_works(tmp_path, monkeypatch, capsys):
+    """The script writes a file, inspect proposes the entry, the entry reads it, and the pictures can be looked at."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MPLBACKEND", "Agg")
-    make, look = blocks("docs/add-a-dataset.md", "python")
+    (make,) = blocks("docs/add-a-dataset.md", "python")
     exec(compile(make, "add-a-dataset.md", "exec"), {})
     settings = yaml.safe_load(blocks("docs/add-a-dataset.md", "yaml")[0])
     check(read_yaml(ROOT / "config/config.yaml") | settings, "config", "the example")
     check(settings["overrides"]["datasets"], "datasets", "the example")
-    entry = json.dumps(settings["overrides"]["datasets"]["bars"])
-    arguments = ["--dataset", "bars", "--entry", entry, "--input", "bars.mat", "--output", "results/data/bars.nc"]
+    entry = settings["overrides"]["datasets"]["bars"]
+    arguments = ["--dataset", "bars", "--entry", json.dumps(entry), "--input", "bars.mat", "--output", "bars.nc"]
     assert main(["ingest", *arguments]) == 0
 
-    data = dataset.read("results/data/bars.nc")
+    data = dataset.read("bars.nc")
     assert data.sizes == {"sample": 32, "voxel": 50, "y": 28, "x": 28}
     assert (data.part.values == "train").sum() == 24
     for image, label in zip(data.stimuli.values, data.label.values, strict=True):
         upright = image.sum(axis=0).max() == 28
         assert label == (1 if upright else 2)
-    exec(compile(look, "add-a-dataset.md", "exec"), {})
+
+    capsys.readouterr()
+    assert main(["inspect", "bars.mat", "--yaml"]) == 1
+    printed = capsys.readouterr().out
+    proposed = yaml.safe_load(printed)["bars"]
+    assert "a mere habit of such files" in printed and "serious:" in printed
+    kept = {key: proposed[key] for key in entry if key not in ("title", "modality", "source", "licence", "citation")}
+    assert kept | {"notes": entry["notes"], "how": entry["how"], "pixel_order": "row-major"} == {
+        key: entry[key] for key in kept
+    }
+    text = (ROOT / "docs/add-a-dataset.md").read_text(encoding="utf-8")
+    (look,) = re.findall(r"^python -m cortexclip (inspect bars\.mat --sheet .*)$", text, flags=re.MULTILINE)
+    assert main(shlex.split(look)) == 1
     assert (tmp_path / "bars.png").stat().st_size > 1000
 
 
