@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: results data test test-fast clean help
+.PHONY: results data test test-fast bench clean help
 
 help:
 	@echo "make results   set up, get the data that can be had, run everything, print the comparison table"
 	@echo "make test      set up and run all tests (make test-fast: the unit tests alone)"
+	@echo "make bench     measure speed and write docs/benchmarks.md (half an hour; keep the machine quiet)"
 	@echo "make data      only get the data and weights that can be had"
 	@echo "make clean     remove what a run made (results/ and Snakemake's records), not the data"
 
@@ -29,6 +30,16 @@ test: $(VENV)/ready
 
 test-fast: $(VENV)/ready
 	python -m pytest tests/unit
+
+# One thread each; the benchmark of the workflow reads what the last `make results` left.
+BENCHMARKS := training ridge clip_features evaluation statistics_scale growth planning workflow
+bench: export OMP_NUM_THREADS = 1
+bench: export OPENBLAS_NUM_THREADS = 1
+bench: export PYTHONPATH = workflow
+bench: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test,bench]"
+	for name in $(BENCHMARKS); do [ ! -e benchmarks/$$name.py ] || python benchmarks/$$name.py --write || exit 1; done
+	python benchmarks/report.py
 
 # Exactly the versions of constraints.txt, checked for an interpreter that is new enough.
 $(VENV)/ready: pyproject.toml constraints.txt

@@ -3,15 +3,13 @@
 By default 5 datasets, 30 methods, 10 folds, 10 seeds and 100 samples in each fold, every sample a stimulus of its own:
 1.5 million rows for each of the 4 metrics. The stage runs in a process of its own. One thread:
 
-    OPENBLAS_NUM_THREADS=1 PYTHONPATH=workflow python benchmarks/statistics_scale.py [--fast]
+    OMP_NUM_THREADS=1 PYTHONPATH=workflow python benchmarks/statistics_scale.py [--fast] [--write]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -21,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from report import Report, Row, Timing, arguments, finish
 
 from cortexclip.stages import statistics
 from cortexclip.tables.statistics import COMPARED
@@ -28,7 +27,7 @@ from cortexclip.tables.statistics import COMPARED
 
 def simulated_plan(datasets: int, methods: int) -> dict:
     names = ["ridge", *(f"method{number}" for number in range(1, methods))]
-    runs = {name: {"method": name, "encoder": "none", "title": f"Simulated {name}"} for name in names}
+    runs = {name: {"method": name, "encoder": "none", "title": f"Simulated {name}", "ablates": None} for name in names}
     sets = [f"simulated{number}" for number in range(datasets)]
     return {
         "datasets": {name: {"title": name.title(), "notes": ["Random numbers."], "simulated": True} for name in sets},
@@ -36,6 +35,7 @@ def simulated_plan(datasets: int, methods: int) -> dict:
         "encoders": {},
         "runs": runs,
         "cells": {name: names for name in sets},
+        "ablations": {name: [] for name in sets},
         "unavailable": {},
     }
 
@@ -69,30 +69,20 @@ def write_simulated_scores(folder: Path, plan: dict, folds: int, seeds: int, sam
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fast", action="store_true", help="2 datasets, 6 methods, 3 seeds")
-    parser.add_argument("--stage", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.stage is not None:  # the process that is measured
-        stage_parser = argparse.ArgumentParser()
-        statistics.add_arguments(stage_parser)
-        statistics.run(stage_parser.parse_args(arguments.stage))
+    if "--stage" in sys.argv:  # the process that is measured
+        parser = argparse.ArgumentParser()
+        statistics.add_arguments(parser)
+        statistics.run(parser.parse_args(sys.argv[sys.argv.index("--stage") + 1 :]))
         return
-
-    datasets, methods, folds, seeds, samples = (2, 6, 10, 3, 100) if arguments.fast else (5, 30, 10, 10, 100)
-    plan = simulated_plan(datasets, methods)
+    options = arguments(__doc__.splitlines()[0], repeats=1)
+    datasets, methods, folds, seeds, samples = (2, 6, 10, 3, 100) if options.fast else (5, 30, 10, 10, 100)
+    plan, seconds = simulated_plan(datasets, methods), []
     with tempfile.TemporaryDirectory(prefix="simulated-scores-") as folder:
-        start = time.perf_counter()
         rows = write_simulated_scores(Path(folder), plan, folds, seeds, samples)
-        print(f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}")
-        print(
-            f"simulated: {datasets} datasets x {methods} methods x {folds} folds x {seeds} seeds x {samples} samples x "
-            f"{len(COMPARED)} metrics = {rows:,} rows, written in {time.perf_counter() - start:.0f} s"
-        )
         Path(folder, "plan.json").write_text(json.dumps(plan), encoding="utf-8")
         for name in plan["datasets"]:
             Path(folder, f"{name}.json").write_text('{"findings": []}', encoding="utf-8")
-        options = [
+        where = [
             "--plan",
             f"{folder}/plan.json",
             "--audits",
@@ -102,12 +92,18 @@ def main() -> None:
             "--output",
             f"{folder}/tables",
         ]
-        start = time.perf_counter()
-        subprocess.run([sys.executable, __file__, "--stage", *options], check=True)
-        seconds = time.perf_counter() - start
+        for _ in range(options.repeats):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, __file__, "--stage", *where], check=True)
+            seconds.append(time.perf_counter() - start)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         pairs = sum(1 for _ in open(f"{folder}/tables/statistics.csv", encoding="utf-8")) - 1
-    print(f"statistics stage: {seconds:.1f} s, peak memory {peak:.0f} MiB, {pairs:,} pairs of methods")
+    what = (
+        f"{datasets} datasets x {methods} methods x {folds} folds x {seeds} seeds x {samples} samples x "
+        f"{len(COMPARED)} metrics: {rows:,} scores, {pairs:,} pairs of methods"
+    )
+    title, notes = "The statistics stage on many scores", [f"Peak resident memory: {peak:.0f} MiB."]
+    finish(Report(name="statistics_scale", title=title, rows=[Row(what, Timing.of(seconds))], notes=notes), options)
 
 
 if __name__ == "__main__":

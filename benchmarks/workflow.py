@@ -1,0 +1,150 @@
+"""Where the time of a finished run went, and what the full configuration would take, from Snakemake's own measurements.
+
+Reads ``results/benchmarks/**/*.tsv`` (one file a job) and the records of the training jobs. A job's time outside
+numerical work is its start: the interpreter and its imports, measured here for every stage. The estimate for
+config/full.yaml takes the measured cost of a training job and multiplies it with folds, seeds and grid points; a run or
+protocol that was not measured is estimated from the same method's other jobs, and said to be.
+
+    PYTHONPATH=workflow python benchmarks/workflow.py [--write]
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from report import ROOT, Report, TextTable, Timing, arguments, finish
+
+from cortexclip.__main__ import STAGES
+from cortexclip.config import load, merge
+from cortexclip.methods.catalogue import points_of
+from cortexclip.schema import read_yaml
+
+FOLDER = ROOT / "results/benchmarks"
+
+
+COLUMNS = {"seconds": "s", "cpu": "cpu_time", "peak": "max_rss"}
+
+
+def measured(folder: Path) -> dict[str, list[dict]]:
+    """Jobs by stage: seconds, CPU seconds and peak MB (NaN where Snakemake could not tell)."""
+    jobs = defaultdict(list)
+    for path in sorted(folder.rglob("*.tsv")):
+        parts = path.relative_to(folder).with_suffix("").parts
+        with open(path, encoding="utf-8", newline="") as stream:
+            for line in csv.DictReader(stream, delimiter="\t"):
+                jobs[parts[0]].append(
+                    {key: _number(line.get(column)) for key, column in COLUMNS.items()} | {"name": "/".join(parts[1:])}
+                )
+    return dict(jobs)
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def start_of(stage: str, repeats: int) -> Timing:
+    """Seconds until a stage knows its options: what a job takes before it does anything."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "cortexclip", stage, "--help"], check=True, stdout=subprocess.DEVNULL)
+        seconds.append(time.perf_counter() - start)
+    return Timing.of(seconds)
+
+
+def stage_rows(jobs: dict[str, list[dict]], repeats: int) -> tuple[list[list[str]], float, float]:
+    """A row for each stage, most expensive first; seconds of all jobs; those of them that are starts."""
+    rows, starts = [], 0.0
+    for stage, found in jobs.items():
+        total = sum(job["seconds"] for job in found)
+        start = min(start_of(stage, repeats).median * len(found), total) if stage in STAGES else 0.0
+        starts += start
+        peak = np.nanmax([job["peak"] for job in found]) if any(job["peak"] > 0 for job in found) else float("nan")
+        rows.append((total, [stage, str(len(found)), f"{total:.1f}", f"{start / total:.0%}", f"{peak:.0f}"]))
+    rows.sort(key=lambda pair: -pair[0])
+    return [row for _, row in rows], sum(total for total, _ in rows), starts
+
+
+def records(folder: Path) -> dict[tuple[str, str, str], float]:
+    """Seconds of a fit by method, dataset and protocol, from run.json."""
+    found = {}
+    for path in folder.rglob("run.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        found[record["method"], record["dataset"], record["protocol"]] = record["seconds"] / len(record["fits"])
+    return found
+
+
+def estimate(costs: dict[tuple[str, str, str], float]) -> tuple[list[list[str]], list[str], list[str], float]:
+    """What config/full.yaml takes for training: hours of one core by method; which methods were taken to cost what
+    their plain method costs; which have no measurement at all; the hours of all together.
+    """
+    settings = merge(read_yaml(ROOT / "config/config.yaml"), read_yaml(ROOT / "config/full.yaml"))
+    full = load(settings, ROOT)
+    hours: dict[str, float] = defaultdict(float)
+    alike, unknown = {}, {}
+    for dataset, runs in full.cells.items():
+        folds = sum(_folds(full.protocols[protocol]) for protocol in full.protocols_of[dataset])
+        for run in (full.runs[name] for name in runs):
+            entry = full.methods[run.method]
+            cost = _cost(costs, run.method, dataset)
+            if cost is None and (cost := _cost(costs, entry.get("ablates", ""), dataset)) is not None:
+                cost *= len(points_of(entry))
+                alike[run.method] = None
+            if cost is None:
+                unknown[run.method] = None
+            else:
+                hours[run.method] += folds * run.fits * cost / 3600
+    rows = [[method, f"{value:.2f}"] for method, value in sorted(hours.items(), key=lambda pair: -pair[1])]
+    return rows, list(alike), list(unknown), sum(hours.values())
+
+
+def _folds(protocol: dict) -> int:
+    return 1 if protocol["over"] == "canonical" else protocol["folds"]
+
+
+def _cost(costs: dict[tuple[str, str, str], float], method: str, dataset: str) -> float | None:
+    """Mean seconds of a fit of a method on a dataset, or on any other if it was not run there; None for nothing."""
+    known = {key: cost for key, cost in costs.items() if key[0] == method}
+    here = [cost for key, cost in known.items() if key[1] == dataset]
+    return float(np.mean(here or list(known.values()))) if known else None
+
+
+def main() -> None:
+    options = arguments(__doc__.splitlines()[0], repeats=3)
+    jobs = measured(FOLDER)
+    if not jobs:
+        raise SystemExit(f"{FOLDER}: nothing measured there. Run the workflow first: make results.")
+    rows, total, starts = stage_rows(jobs, options.repeats)
+    by_method, alike, unknown, hours = estimate(records(ROOT / "results/runs"))
+    stages = TextTable(
+        "A finished run, by stage",
+        ["stage", "jobs", "seconds of all jobs", "of it start", "peak memory (MiB)"],
+        rows,
+        [
+            f"{sum(map(len, jobs.values()))} jobs, {total:.0f} s together; {starts / total:.0%} of it is the start of "
+            "jobs (interpreter and imports), outside numerical work. Snakemake's own time between jobs is not in it."
+        ],
+    )
+    notes = [
+        f"Estimate: {hours:.1f} hours of one core for all training; on two cores half of it. From the measured "
+        "seconds of a fit of the same method, on the same dataset where that was run, times folds, seeds, shuffles and "
+        "grid points of the full configuration; a protocol with a larger training part than those takes longer.",
+        *([f"Taken to cost what their plain method costs, not measured: {', '.join(alike)}."] if alike else []),
+        *([f"Not measured, so not in it: {', '.join(unknown)}."] if unknown else []),
+    ]
+    full = TextTable("Training in config/full.yaml, estimated", ["method", "hours of one core"], by_method, notes)
+    finish(Report(name="workflow", title="The whole workflow", tables=[stages, full]), options)
+
+
+if __name__ == "__main__":
+    main()
