@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cortexclip.audit.signal import check_signal
 from cortexclip.data import mindbigdata
 from cortexclip.data.mindbigdata import HEADSETS, read
 from cortexclip.errors import InputError
@@ -332,6 +333,22 @@ def test_memory_does_not_grow_with_the_signals(tmp_path, monkeypatch):
     values = signal().tolist()
     (small, small_text), (large, large_text) = peak(100), peak(400)
     assert large - small < 0.15 * (large_text - small_text)
+
+
+@pytest.mark.parametrize(("depth", "severity"), [(0.0, "serious"), (1.0, "info")])
+def test_the_audit_tells_epochs_that_know_the_digit_from_epochs_that_do_not(tmp_path, depth, severity):
+    """A control for the verdict on the real extracts: rhythms whose strength depends on the digit are found."""
+    seconds = np.arange(1024) / 512
+
+    def epoch(event):
+        digit = event % 10
+        rhythms = [np.sin(2 * np.pi * f * seconds) * ((digit >> bit) & 1) for bit, f in enumerate((6, 10, 20, 35))]
+        return (signal(seed=event) + depth * 20 / HEADSETS["MW"].microvolts * sum(rhythms)).astype(int)
+
+    made = read_text(tmp_path, "".join(row(event, event % 10, epoch(event)) for event in range(150)))
+    test = made["part"].values == "test"
+    found = check_signal(made["brain"].values, made["stimuli"].values, made["stimulus"].values, test, seed=0)
+    assert found.severity == severity, found.message
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="CORTEXCLIP_DATA names no folder with mindbigdata/")
