@@ -98,6 +98,15 @@ def test_one_flipped_bit_in_any_file_is_found(results, capsys, name):
     assert ("another one now" if name == "plan.json" else f"altered  {name}") in text
 
 
+def test_altered_files_are_removed_at_the_users_wish_alone(results, capsys):
+    (results / "tables/comparison.csv").write_text("better")
+    verify(results, capsys)
+    assert (results / "tables/comparison.csv").exists()
+    assert main(["verify", "--results", str(results), "--remove"]) == 1
+    assert not (results / "tables/comparison.csv").exists()
+    assert all((results / name).exists() for name in OURS if name != "tables/comparison.csv")
+
+
 def test_a_missing_file_is_found(results, capsys):
     (results / "tables/comparison.csv").unlink()
     status, text = verify(results, capsys)

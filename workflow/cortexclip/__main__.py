@@ -77,8 +77,9 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return _fail(name, "the disk is full. Free some space and run again; nothing half-written was left.", 2)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            why = "the disk is full, or a file larger than is allowed here"
+            return _fail(name, f"{why}. Free some space and run again; nothing half-written was left.", 2)
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             return _fail(name, f"{error.filename}: cannot be written or read ({error.strerror}).", 2)
         raise

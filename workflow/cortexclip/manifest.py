@@ -14,6 +14,7 @@ NAME, PLAN = "manifest.json", "plan.json"
 # Files below the results folder, by the stages that make them.
 MADE_BY = {
     PLAN: (),
+    "corpus.nc": ("corpus",),
     "data/*.nc": ("ingest", "simulate"),
     "splits/*/*.parquet": ("split",),
     "audit/*.json": ("audit",),

@@ -51,7 +51,8 @@ def write_predictions(
         },
         attrs=dict(attributes),
     )
-    encoding = {name: {"zlib": True, "complevel": 1} for name in variables}
+    encoding = {name: {"zlib": True, "complevel": 1, "fletcher32": True} for name in variables}
+    encoding |= {name: {"fletcher32": True} for name in ("sample", "fold")}
     with atomic_path(path) as temporary:
         dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
 
@@ -75,23 +76,27 @@ def read_netcdf(path: str | os.PathLike) -> xr.Dataset:
     except FileNotFoundError as error:
         raise InputError(f"{path}: missing. Run the workflow again.") from error
     except Exception as error:  # damaged HDF5 raises OSError, KeyError, RuntimeError and others
-        raise InputError(f"{path}: damaged ({error}). Delete it and run the workflow again.") from error
+        raise InputError(
+            f"{path}: damaged ({' '.join(str(error).split())}). Delete it and run the workflow again."
+        ) from error
 
 
 def read_parquet(path: str | os.PathLike) -> pd.DataFrame:
     """Read one of the project's own tables; InputError if it is missing or damaged."""
     try:
-        return pd.read_parquet(path)
+        return pd.read_parquet(path, page_checksum_verification=True)
     except FileNotFoundError as error:
         raise InputError(f"{path}: missing. Run the workflow again.") from error
     except Exception as error:  # damaged files raise ArrowInvalid, OSError and others
-        raise InputError(f"{path}: damaged ({error}). Delete it and run the workflow again.") from error
+        raise InputError(
+            f"{path}: damaged ({' '.join(str(error).split())}). Delete it and run the workflow again."
+        ) from error
 
 
 def write_parquet(path: str | os.PathLike, table: pd.DataFrame) -> None:
     """Write a table, whole or not at all."""
     with atomic_path(path) as temporary:
-        table.to_parquet(temporary, index=False, compression="zstd")
+        table.to_parquet(temporary, index=False, compression="zstd", write_page_checksum=True)
 
 
 def history_table(rows: Sequence[dict]) -> pd.DataFrame:

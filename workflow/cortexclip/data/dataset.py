@@ -220,7 +220,9 @@ def write(dataset: xr.Dataset, path: str | os.PathLike) -> None:
     plain = dataset.copy()
     for name in plain.variables:
         plain[name].encoding = {}
-    compression = {name: {"zlib": True, "complevel": 4, "shuffle": True} for name in plain.data_vars}
+    compression = {
+        name: {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True} for name in plain.data_vars
+    }
     with atomic_path(path) as temporary:
         plain.to_netcdf(temporary, engine="h5netcdf", encoding=compression)
 

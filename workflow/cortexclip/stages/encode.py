@@ -61,7 +61,7 @@ def write(path: str, embedding: np.ndarray, stimulus: np.ndarray, name: str, pro
         attrs={"encoder": name, "provenance": json.dumps(provenance, sort_keys=True)},
     )
     with atomic_path(path) as temporary:
-        content.to_netcdf(temporary, engine="h5netcdf")
+        content.to_netcdf(temporary, engine="h5netcdf", encoding={"embedding": {"fletcher32": True}})
 
 
 def _encoder(name: str, text: str):

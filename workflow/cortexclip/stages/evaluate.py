@@ -72,5 +72,6 @@ def write_similarity(
         variables["similarity"] = (("seed", "sample", "gallery"), similarity.astype(np.float32))
         variables["scored"] = (("gallery",), np.isin(features.stimulus.values, stimulus).astype(np.int8))
         coords["gallery"] = features.stimulus.values
+    checked = {name: {"fletcher32": True} for name in variables}
     with atomic_path(path) as temporary:
-        xr.Dataset(variables, coords=coords).to_netcdf(temporary, engine="h5netcdf")
+        xr.Dataset(variables, coords=coords).to_netcdf(temporary, engine="h5netcdf", encoding=checked)

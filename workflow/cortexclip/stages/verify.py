@@ -10,6 +10,7 @@ from cortexclip import manifest
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", default="results", help="the results folder (%(default)s)")
+    parser.add_argument("--remove", action="store_true", help="delete altered files, so that the next run makes them")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -18,7 +19,14 @@ def run(arguments: argparse.Namespace) -> int:
     lines = manifest.differences(results, known)
     if lines:
         print("\n".join(lines))
-        print(f"\n{len(lines)} differences from {results / manifest.NAME}; snakemake makes again what is out of date.")
+        altered = [line.split()[1] for line in lines if line.startswith("altered")]
+        if arguments.remove:
+            for name in altered:
+                (results / name).unlink()
+        todo = (
+            "Altered files were removed; run" if arguments.remove else "With --remove, altered files are removed. Run"
+        )
+        print(f"\n{len(lines)} differences from {results / manifest.NAME}. {todo} snakemake to make them again.")
         return 1
     print(f"{len(known['files'])} files are as {results / manifest.NAME} says, and their code has not changed since.")
     return 0

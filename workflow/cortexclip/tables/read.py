@@ -22,7 +22,8 @@ def read_scores(path: str | os.PathLike, metrics: Iterable[str]) -> pd.DataFrame
         If the file is missing, damaged, or not a score table.
     """
     try:
-        return pd.read_parquet(path, columns=COLUMNS, filters=[("metric", "in", sorted(set(metrics)))])
+        wanted = [("metric", "in", sorted(set(metrics)))]
+        return pd.read_parquet(path, columns=COLUMNS, filters=wanted, page_checksum_verification=True)
     except FileNotFoundError as error:
         raise InputError(f"{path}: missing. Run the workflow again.") from error
     except Exception as error:  # damaged files raise ArrowInvalid, OSError and others
