@@ -1,5 +1,6 @@
 # Stage: the address or the folder that an entry names -> a raw file with the right checksum.
 rule fetch_data:
+    localrule: True  # compute nodes often have no network
     output:
         "resources/data/{file}",
     log:
@@ -22,6 +23,7 @@ rule fetch_data:
 
 
 rule fetch_weights:
+    localrule: True
     output:
         "resources/weights/{file}",
     log:

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Tests on a real SLURM: brings a cluster of two nodes up on this machine, runs the tests, takes it down.
+# Needs root and Debian's packages (installed if they are missing), and the Python that has cortexclip[test,slurm].
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+CLUSTER=$(mktemp -d "${TMPDIR:-/tmp}/cortexclip-slurm.XXXXXX")
+export CLUSTER SLURM_CONF=$CLUSTER/etc/slurm.conf
+finish() {
+  tests/slurm/cluster.sh down
+  rm -rf "$CLUSTER"
+}
+trap finish EXIT
+tests/slurm/cluster.sh up
+"${PYTHON:-python}" -m pytest tests/slurm --durations=5 "$@"
