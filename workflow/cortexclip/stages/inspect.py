@@ -49,7 +49,6 @@ PICTURES, SHEET_PICTURES = 8, 120
 CONTRADICTING = 0.2
 """Share of samples whose label differs from that of most samples of the same image, from which labels are sessions."""
 TEXTS = {
-    "title": "FILL IN: how tables and figures call the dataset",
     "modality": "FILL IN: what was measured",
     "source": "FILL IN: where the data come from, down to the version",
     "licence": "FILL IN: terms of use",
@@ -257,7 +256,7 @@ def entry_of(found: Inspection) -> dict:
     keys = ("parts", "arrays", "first_index", "pixel_order", "channels", "image_size", "sample_axis", "labels")
     file = f"{name}/{re.sub(r'[^A-Za-z0-9_.-]', '_', found.path.name)}"
     return {
-        **{"title": TEXTS["title"], "reader": READER},
+        **{"title": printable(found.path.stem), "reader": READER},
         **{key: TEXTS[key] for key in ("modality", "source", "licence", "citation")},
         "notes": [],
         "file": file,

@@ -13,6 +13,7 @@ from cortexclip.figures.overview import Row, draw_mse_by_method
 from cortexclip.figures.style import INK, Look, look_of, save, weightiest
 from cortexclip.files import read_json
 from cortexclip.log import logger
+from cortexclip.plan import without_split
 from cortexclip.schema import check, read_yaml
 from cortexclip.tables import read as results
 from cortexclip.tables.audit import notes_for
@@ -101,6 +102,7 @@ def notes_of(plan: Mapping, audits: Mapping[str, Mapping]) -> list[str]:
     ]
     for name, entry in plan["datasets"].items():
         known = weightiest(notes_for(audits[name], next(iter(plan["protocols"]))), entry["notes"])
+        known += [words] if (words := without_split(plan, name)) else []
         notes += [f"{entry['title']}: {' '.join(known)}"] if known else []
     if plan["unavailable"]:
         notes.append(f"Not available here and left out: {', '.join(plan['unavailable'])}.")
