@@ -70,7 +70,7 @@ def main() -> None:
         for train, test in parts:
             ridge = ShuffledRidge(brain[train], pixels[train], penalties)
             for number, order in enumerate(orders):
-                penalty = ridge.descending[np.argmin(ridge.loo_errors(order))]
+                penalty, _ = ridge.choose(order)
                 found[number, test] = ridge.predict(brain[test], order, penalty)
         return found
 

@@ -14,7 +14,7 @@ from test_methods import honest_data, make_samples, silent
 from cortexclip.methods import permuted
 from cortexclip.methods import ridge as ridge_method
 from cortexclip.models import ridge, standardise
-from cortexclip.models.ridge import ShuffledRidge, fit_ridge, penalty_grid
+from cortexclip.models.ridge import ShuffledRidge, fit_dual, fit_ridge, penalty_grid
 
 SETTINGS = {"standardise": True, "penalty_low": 1e-2, "penalty_high": 1e7, "penalty_count": 19}
 
@@ -41,6 +41,23 @@ def test_standardised_ridge_equals_scikit_learn_however_many_voxels_are_held_at_
     np.testing.assert_allclose(new @ raw.coefficients + raw.intercept, raw.predict(new), atol=1e-9)
 
 
+@pytest.mark.parametrize(("n_samples", "n_features"), [(40, 7), (40, 39), (40, 40), (40, 41)])
+def test_more_samples_than_features_give_what_the_dual_form_gives(n_samples, n_features):
+    rng = np.random.default_rng(4)
+    features, targets = rng.normal(size=(n_samples, n_features)) + 2, rng.normal(size=(n_samples, 6)) + 1
+    targets[:, 0] += features[:, 0]
+    penalties, new = penalty_grid(1e-1, 1e4, 11), rng.normal(size=(5, n_features))
+    found = fit_ridge(features, targets, penalties)
+    centred = features - features.mean(axis=0)
+    dual = fit_dual(centred @ centred.T, targets, penalties)
+    assert found.penalty == dual.penalty
+    np.testing.assert_allclose(found.loo_error, dual.loo_error, rtol=1e-9)
+    np.testing.assert_allclose(found.loo_prediction, dual.loo_prediction, atol=1e-9)
+    np.testing.assert_allclose(found.coefficients, centred.T @ dual.dual, atol=1e-9)
+    expected = (new - features.mean(axis=0)) @ centred.T @ dual.dual + targets.mean(axis=0)
+    np.testing.assert_allclose(found.predict(new), expected, atol=1e-9)
+
+
 @pytest.mark.parametrize(("n_samples", "n_features", "n_targets"), [(20, 50, 60), (20, 50, 3), (40, 8, 5)])
 @pytest.mark.parametrize("block", [1 << 22, 2000])
 def test_shuffled_ridge_equals_ridge_on_shuffled_targets(n_samples, n_features, n_targets, block, monkeypatch):
@@ -52,9 +69,9 @@ def test_shuffled_ridge_equals_ridge_on_shuffled_targets(n_samples, n_features, 
     shuffled = ShuffledRidge(features, targets, penalties, standardise=True)
     for order in [np.arange(n_samples), *(rng.permutation(n_samples) for _ in range(4))]:
         expected = fit_ridge(features, targets[order], penalties, standardise=True)
-        errors = shuffled.loo_errors(order)
-        np.testing.assert_allclose(errors[::-1], expected.loo_error, rtol=1e-8)
-        assert shuffled.descending[np.argmin(errors)] == expected.penalty
+        penalty, errors = shuffled.choose(order)
+        np.testing.assert_allclose(errors, expected.loo_error, rtol=1e-8)
+        assert penalty == expected.penalty
         for brain in new:
             np.testing.assert_allclose(
                 shuffled.predict(brain, order, expected.penalty), expected.predict(brain), atol=1e-10

@@ -32,8 +32,7 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
     samples = data.final
     shuffled = _SHARED.of(samples, settings)
     order = np.random.default_rng(seed).permutation(len(samples))
-    errors = shuffled.loo_errors(order)
-    penalty = float(shuffled.descending[np.argmin(errors)])
+    penalty, errors = shuffled.choose(order)
     return ridge.RidgeDecoder(
         lambda brain: shuffled.predict(brain, order, penalty),
         lambda: shuffled.coefficients(order, penalty),

@@ -25,7 +25,8 @@ class Ridge:
     features : array of shape (n_samples, n_features), of training, not copied.
     scaler : centres the features, and z-scores them if ``standardised``.
     standardised : bool.
-    dual : array of shape (n_samples, n_targets).
+    dual : array of shape (n_samples, n_targets), or None where there are more samples than features.
+    primal : array of shape (n_features, n_targets), or None where there are not.
     mean : array of shape (n_targets,): of the training targets.
     penalty : the penalty used.
     loo_error : array of shape (n_penalties,): leave-one-out mean squared error of each penalty tried.
@@ -35,7 +36,8 @@ class Ridge:
     features: np.ndarray
     scaler: VoxelScaler
     standardised: bool
-    dual: np.ndarray
+    dual: np.ndarray | None
+    primal: np.ndarray | None
     mean: np.ndarray
     penalty: float
     loo_error: np.ndarray
@@ -43,14 +45,18 @@ class Ridge:
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Predict targets, shape (n_samples, n_targets), from features of shape (n_samples, n_features)."""
+        if self.primal is not None:
+            return self.scaler(features) @ self.primal + self.mean
         return products(self.scaler, features, self.features) @ self.dual + self.mean
 
     @functools.cached_property
     def coefficients(self) -> np.ndarray:
         """Weights of the features (of the z-scored ones if ``standardised``), shape (n_features, n_targets).
 
-        They are not needed to predict, and made when they are first asked for.
+        Where features are many they are not needed to predict, and made when they are first asked for.
         """
+        if self.primal is not None:
+            return self.primal
         return weights_of(self.scaler, self.features, self.dual)
 
     @property
@@ -62,7 +68,8 @@ class Ridge:
 def fit_ridge(features: np.ndarray, targets: np.ndarray, penalties: np.ndarray, *, standardise: bool = False) -> Ridge:
     """Fit targets on features with an unpenalised intercept and the penalty of least leave-one-out error.
 
-    Whatever the number of features, only some of them at a time are held as float64.
+    Costs grow with the smaller one of samples and features. However many the features, if they are more than the
+    samples only some of them at a time are held as float64.
 
     Parameters
     ----------
@@ -72,10 +79,14 @@ def fit_ridge(features: np.ndarray, targets: np.ndarray, penalties: np.ndarray, 
     standardise : whether each feature is z-scored with its mean and standard deviation over these samples.
     """
     features, targets = np.asarray(features), np.asarray(targets, np.float64)
-    scaler = centring(features, standardise)
+    scaler, mean = centring(features, standardise), targets.mean(axis=0)
+    if len(features) > features.shape[1]:
+        axes = PrincipalAxes.of(scaler(features))
+        errors, penalty, residuals = _choose(axes, targets - mean, penalties)
+        primal = axes.coefficients(targets - mean, penalty)
+        return Ridge(features, scaler, standardise, None, primal, mean, penalty, errors, targets - residuals)
     fit = fit_dual(products(scaler, features), targets, penalties)
-    mean = targets.mean(axis=0)
-    return Ridge(features, scaler, standardise, fit.dual, mean, fit.penalty, fit.loo_error, fit.loo_prediction)
+    return Ridge(features, scaler, standardise, fit.dual, None, mean, fit.penalty, fit.loo_error, fit.loo_prediction)
 
 
 def centring(features: np.ndarray, standardise: bool) -> VoxelScaler:
@@ -94,6 +105,48 @@ def products(scaler: VoxelScaler, features: np.ndarray, others: np.ndarray | Non
 def weights_of(scaler: VoxelScaler, features: np.ndarray, dual: np.ndarray) -> np.ndarray:
     """Coefficients (n_features, n_targets) of scaled features from dual ones, (n_samples, n_targets)."""
     return np.concatenate([block.T @ dual for (block,) in scaler.blocks(features)])
+
+
+@dataclass(frozen=True)
+class PrincipalAxes:
+    """Centred features on their principal axes, for ridge with more samples than features.
+
+    Attributes
+    ----------
+    values : array of shape (n_features,): eigenvalues of the features' scatter matrix, none below zero.
+    axes : array of shape (n_features, n_features): its eigenvectors.
+    scores : array of shape (n_samples, n_features): the samples on these axes.
+    """
+
+    values: np.ndarray
+    axes: np.ndarray
+    scores: np.ndarray
+
+    @classmethod
+    def of(cls, centred: np.ndarray) -> PrincipalAxes:
+        """Raises ValueError with fewer than two samples."""
+        if len(centred) < 2:
+            raise ValueError(f"ridge needs at least 2 samples, found {len(centred)}")
+        values, axes = np.linalg.eigh(centred.T @ centred)
+        return cls(np.clip(values, 0.0, None), axes, centred @ axes)
+
+    def residuals(self, targets: np.ndarray, rotated: np.ndarray, penalty: float) -> np.ndarray:
+        """Leave-one-out residuals of centred targets (n_samples, n_targets); ``rotated`` is scores.T @ targets."""
+        weights = 1.0 / (self.values + penalty)
+        leverage = self.scores**2 @ weights + 1.0 / len(targets)
+        return (targets - self.scores @ (weights[:, None] * rotated)) / (1.0 - leverage)[:, None]
+
+    def coefficients(self, targets: np.ndarray, penalty: float) -> np.ndarray:
+        """Weights of the centred features, shape (n_features, n_targets)."""
+        return self.axes @ ((self.scores.T @ targets) / (self.values + penalty)[:, None])
+
+
+def _choose(axes: PrincipalAxes, targets: np.ndarray, penalties: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
+    """Leave-one-out errors of the penalties, ascending; the penalty of least error; its residuals."""
+    descending, rotated = np.sort(np.asarray(penalties, np.float64))[::-1], axes.scores.T @ targets
+    errors = np.array([np.mean(axes.residuals(targets, rotated, penalty) ** 2) for penalty in descending])
+    penalty = float(descending[np.argmin(errors)])
+    return errors[::-1].copy(), penalty, axes.residuals(targets, rotated, penalty)
 
 
 @dataclass(frozen=True)
@@ -163,7 +216,8 @@ class ShuffledRidge:
 
     Shuffling the targets changes neither the Gram matrix nor what leave-one-out makes of targets, a linear map for
     each penalty. So the sum of squared leave-one-out residuals of a shuffle is the inner product of the targets'
-    shuffled Gram matrix with a matrix that is made once for each penalty.
+    shuffled Gram matrix with a matrix that is made once for each penalty. With more samples than features the
+    principal axes are shared instead.
 
     Parameters
     ----------
@@ -173,37 +227,54 @@ class ShuffledRidge:
     def __init__(self, features: np.ndarray, targets: np.ndarray, penalties: np.ndarray, *, standardise: bool = False):
         self.features = np.asarray(features)
         self.scaler = centring(self.features, standardise)
-        self.spectrum = Spectrum.of(products(self.scaler, self.features))
         self.mean = np.asarray(targets, np.float64).mean(axis=0)
         self.targets = targets - self.mean
-        self.descending = np.sort(np.asarray(penalties, np.float64))[::-1]
+        self.penalties = np.asarray(penalties, np.float64)
+        self._seen: tuple[np.ndarray, np.ndarray] | None = None
+        n = len(self.features)
+        self._axes = PrincipalAxes.of(self.scaler(self.features)) if n > self.features.shape[1] else None
+        if self._axes is not None:
+            return
+        self.spectrum = Spectrum.of(products(self.scaler, self.features))
         self._alike = self.targets @ self.targets.T
-        n = len(self.targets)
-        self._squares = np.empty((len(self.descending), n * n), np.float64)
-        for part, left_out in self.spectrum.left_out(self.descending):
+        self._descending = np.sort(self.penalties)[::-1]
+        self._squares = np.empty((len(self.penalties), n * n), np.float64)
+        for part, left_out in self.spectrum.left_out(self._descending):
             maps = left_out @ self.spectrum.vectors.T
             self._squares[part] = (maps.transpose(0, 2, 1) @ maps).reshape(len(maps), -1)
-        self._seen: tuple[np.ndarray, np.ndarray] | None = None
 
-    def loo_errors(self, order: np.ndarray) -> np.ndarray:
-        """Leave-one-out mean squared error of each penalty, descending, where sample i has the targets of order[i]."""
-        return self._squares @ self._alike[np.ix_(order, order)].ravel() / self.targets.size
+    def choose(self, order: np.ndarray) -> tuple[float, np.ndarray]:
+        """The penalty where sample i has the targets of order[i], and the leave-one-out mean squared error of each."""
+        if self._axes is not None:
+            errors, penalty, _ = _choose(self._axes, self.targets[order], self.penalties)
+            return penalty, errors
+        errors = self._squares @ self._alike[np.ix_(order, order)].ravel() / self.targets.size
+        return float(self._descending[np.argmin(errors)]), errors[::-1].copy()
 
     def predict(self, features: np.ndarray, order: np.ndarray, penalty: float) -> np.ndarray:
         """Predict targets of features (n_samples, n_features) by the ridge fitted on the shuffle ``order``."""
-        weights = self._rotated(features) / (self.spectrum.values + penalty) @ self.spectrum.vectors.T
+        rotated = self._rotated(features)
+        if self._axes is not None:
+            weights = rotated / (self._axes.values + penalty) @ self._axes.scores.T
+        else:
+            weights = rotated / (self.spectrum.values + penalty) @ self.spectrum.vectors.T
         return weights @ self.targets[order] + self.mean
 
     def coefficients(self, order: np.ndarray, penalty: float) -> np.ndarray:
         """Weights of the scaled features, shape (n_features, n_targets)."""
+        if self._axes is not None:
+            return self._axes.coefficients(self.targets[order], penalty)
         rotated = self.spectrum.vectors.T @ self.targets[order]
         dual = self.spectrum.vectors @ (rotated / (self.spectrum.values + penalty)[:, None])
         return weights_of(self.scaler, self.features, dual)
 
     def _rotated(self, features: np.ndarray) -> np.ndarray:
-        """Inner products of features with the eigenvectors; the last ones are kept, for the next shuffle."""
+        """Features on the axes or, by their inner products, on the eigenvectors; the last ones are kept."""
         if self._seen is None or not np.array_equal(self._seen[0], features):
-            self._seen = features, products(self.scaler, features, self.features) @ self.spectrum.vectors
+            if self._axes is not None:
+                self._seen = features, self.scaler(features) @ self._axes.axes
+            else:
+                self._seen = features, products(self.scaler, features, self.features) @ self.spectrum.vectors
         return self._seen[1]
 
 
