@@ -7,14 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from test_methods import METHODS, honest_data, make_samples, silent
 from test_training import CCCV1_SETTINGS, CLIP_SETTINGS, part
 from torch.nn import functional
 
-from cortexclip.config import applies
+from cortexclip.config import applies, pool_for
 from cortexclip.errors import InputError
 from cortexclip.features import crops
-from cortexclip.methods import cccv1_extended, clip_encoder
+from cortexclip.methods import cccv1, cccv1_extended, cccv1_pooled, clip_encoder
 from cortexclip.methods.catalogue import all_settings, points_of, settings_for
 from cortexclip.methods.interface import FitData, Samples, Task, make_settings
 from cortexclip.methods.network import fit_tasks
@@ -29,7 +30,9 @@ from cortexclip.models.cccv1_extended import (
     pyramid_error,
     reversed_gradient,
 )
+from cortexclip.models.cccv1_pooled import PooledCCCV1
 from cortexclip.models.contrastive import BrainEncoder
+from cortexclip.stages import train
 from cortexclip.training import layers
 from cortexclip.training.noise import Noise, step_keys
 from cortexclip.training.stack import Batch, parameter_count
@@ -459,3 +462,72 @@ def test_crops_are_the_picture_and_its_corners():
 def test_a_corner_is_a_part_of_the_picture(side):
     with pytest.raises(InputError, match="crops settings, side: found"):
         crops.load({"side": side})
+
+
+def test_pooled_datasets_share_all_but_the_input_layer():
+    torch.manual_seed(0)
+    network = PooledCCCV1((7, 4), 784, 0.1, 0.1, 0.1)
+    torch.manual_seed(0)
+    plain = CCCV1(7, 784, 0.1, 0.1, 0.1)
+    assert parameter_count(network) == parameter_count(plain) + 4 * 1024 + 1024
+    x, dataset = torch.randn(1, 6, 7), torch.tensor([[0, 1, 0, 1, 1, 0]])
+    got = network.eval()(x, dataset)
+    torch.testing.assert_close(got[:, dataset[0] == 0], plain.eval()(x[:, dataset[0] == 0]))
+    torch.testing.assert_close(network(x), plain(x))
+    plain.encoder[0] = network.inputs[1]
+    torch.testing.assert_close(got[:, dataset[0] == 1], plain(x[:, dataset[0] == 1, :4]))
+
+
+def test_pooling_learns_every_dataset_and_chooses_by_its_own():
+    data = honest_data()
+    other = replace(make_samples(20, seed=4, n_voxels=9), embedding=None)
+    settings = make_settings(cccv1.Settings, CCCV1_SETTINGS | {"epochs": 3}, "x")
+    alone, pooled = (cccv1_pooled.fit(replace(data, others=others), settings, 0, silent) for others in ((), (other,)))
+    assert pooled.facts()["pooled_samples"] == 20
+    assert alone.facts()["pooled_samples"] == 0
+    assert pooled.predict(data.select.brain).images.shape == (8, 28, 28)
+    plain = cccv1.fit(data, settings, 0, silent)
+    np.testing.assert_allclose(
+        alone.predict(data.select.brain).images, plain.predict(data.select.brain).images, atol=1e-5
+    )
+    assert [row["value"] for row in alone.history()] == pytest.approx(
+        [row["value"] for row in plain.history()], rel=1e-4
+    )
+    start = PooledCCCV1((30, 9), 784, 0.0, 0.0, 0.1)
+    shapes = {name: value[0].numpy().shape for name, value in start.state_dict().items()}
+    assert shapes == {n: w.shape for n, w in pooled.weights().items() if not n.startswith("voxel_")}
+    moved = replace(other, brain=other.brain[::-1])
+    again = cccv1_pooled.fit(replace(data, others=(moved,)), settings, 0, silent)
+    assert any(not np.array_equal(w, again.weights()[n]) for n, w in pooled.weights().items())
+
+
+def test_pooled_samples_show_no_stimulus_of_the_scored_dataset():
+    samples = make_samples(6)
+
+    def other(name: str, n_voxels: int, side: int = 28):
+        own = make_samples(8, seed=3, n_voxels=n_voxels)
+        return xr.Dataset(
+            {
+                "brain": (("sample", "voxel"), own.brain),
+                "stimuli": (("sample", "y", "x"), own.images[:, :side, :side]),
+            },
+            coords={
+                "part": ("sample", ["train"] * 6 + ["test"] * 2),
+                "stimulus": ("sample", np.r_[samples.stimulus[:2], own.stimulus[2:]]),
+                "label": ("sample", own.label),
+                "session": ("sample", own.session),
+            },
+            attrs={"name": name},
+        )
+
+    first, second = train.other_samples([other("a", 5), other("small", 6, side=20), other("b", 7)], samples)
+    assert first.brain.shape == (4, 5)
+    assert second.brain.shape == (4, 7)
+    assert not set(first.stimulus) & set(samples.stimulus)
+
+
+def test_only_measured_datasets_are_pooled():
+    known = {"a": {"file": "a.mat"}, "b": {"file": "b.mat"}, "simulated": {}}
+    assert pool_for("a", known) == ["b"]
+    assert pool_for("simulated", known) == ["a", "b"]
+    assert pool_for("a", {"a": {"file": "a.mat"}, "simulated": {}}) == []

@@ -138,7 +138,12 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
             "config.yaml: no method can run: all of them need an encoder that is not selected or not there."
         )
     cells = {
-        name: [run.name for run in runs.values() if applies(chosen["methods"][run.method], dataset)]
+        name: [
+            run.name
+            for run in runs.values()
+            if applies(chosen["methods"][run.method], dataset)
+            and (not chosen["methods"][run.method].get("pools") or pool_for(name, chosen["datasets"]))
+        ]
         for name, dataset in chosen["datasets"].items()
     }
     if empty := [name for name, found in cells.items() if not found]:
@@ -173,6 +178,11 @@ def applies(method: Mapping, dataset: Mapping) -> bool:
         or dataset.get("settings", {}).get("sessions", 1) > 1,
     }
     return all(has[need] for need in method.get("needs", []))
+
+
+def pool_for(dataset: str, datasets: Mapping[str, Mapping]) -> list[str]:
+    """The other datasets that a method which pools them learns from: measured ones only."""
+    return [name for name, entry in datasets.items() if name != dataset and "file" in entry]
 
 
 def check_method_settings(methods: Mapping[str, dict], seeds: int) -> dict[str, tuple[int, bool]]:

@@ -12,7 +12,17 @@ sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 import slurm_arrays
 from cortexclip import devices
-from cortexclip.config import compact, data_folder, encoder_settings, files_of, judge_of, load, plan, resources_of
+from cortexclip.config import (
+    compact,
+    data_folder,
+    encoder_settings,
+    files_of,
+    judge_of,
+    load,
+    plan,
+    pool_for,
+    resources_of,
+)
 from cortexclip.errors import InputError
 from cortexclip.files import sha256, write_if_changed
 from cortexclip.launch import prepare_environment
@@ -228,6 +238,12 @@ def audited_protocols(wildcards):
 def method_of(wildcards):
     """The entry in methods.yaml of a run."""
     return CONFIG.methods[CONFIG.runs[wildcards.run].method]
+
+
+def pool_of(wildcards):
+    """The other datasets that a run learns from, if its method pools them."""
+    names = pool_for(wildcards.dataset, CONFIG.datasets) if method_of(wildcards).get("pools") else []
+    return expand("results/data/{name}.nc", name=names)
 
 
 def features_of(wildcards):

@@ -4,6 +4,7 @@ rule train:
         dataset="results/data/{dataset}.nc",
         split="results/splits/{protocol}/{dataset}.parquet",
         features=features_of,
+        pool=pool_of,
         audit=ancient("results/audit/{dataset}.json"),  # made first; what it says retrains nothing
     output:
         predictions="results/runs/{protocol}/{dataset}/{run}/predictions.nc",
@@ -28,6 +29,7 @@ rule train:
         method=lambda wildcards: CONFIG.runs[wildcards.run].method,
         encoder=encoder_option,
         features=lambda wildcards, input: f"--features {input.features}" if input.features else "",
+        pool=lambda wildcards, input: f"--pool {input.pool}" if input.pool else "",
         seeds=lambda wildcards: CONFIG.settings["seeds"] if CONFIG.runs[wildcards.run].trained else 1,
         base_seed=CONFIG.settings["base_seed"],
         save_weights=CONFIG.settings["save_weights"],
@@ -35,7 +37,8 @@ rule train:
         code=lambda wildcards: digest("train", method_of(wildcards)["module"]),
     shell:
         "python -m cortexclip train --log {log:q} --threads {threads}"
-        " --gpu-memory {resources.gpu_mem_mb} --dataset {input.dataset:q} --split {input.split:q} {params.features}"
+        " --gpu-memory {resources.gpu_mem_mb} --dataset {input.dataset:q} --split {input.split:q}"
+        " {params.features} {params.pool}"
         " --protocol {wildcards.protocol:q} {params.optimistic}"
         " --method {params.method:q} {params.encoder} --entry {params.entry:q}"
         " --seeds {params.seeds} --base-seed {params.base_seed} --save-weights {params.save_weights}"

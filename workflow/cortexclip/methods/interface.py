@@ -75,6 +75,7 @@ class FitData:
     select: Samples
     final: Samples
     scored_brain: np.ndarray | None = None  # brain data of the scored samples, for transductive methods alone
+    others: tuple[Samples, ...] = ()  # training parts of other datasets, for methods that pool them
 
     @property
     def refit(self) -> bool:

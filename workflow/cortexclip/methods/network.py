@@ -44,6 +44,7 @@ class Recipe:
     finish : from the trained networks to what the decoder is.
     standardise : whether voxels are z-scored on the samples that are trained on.
     extra : further arrays by sample that the losses use, from the samples and the standardised voxels.
+    join : adds to the tensors of the samples that are trained on what else is trained on, after standardisation.
     criterion : compares grid points in place of the last selection loss (lower is better), from the trained network
         and the standardised selection part; ``criterion_name`` says what it is.
     """
@@ -54,6 +55,7 @@ class Recipe:
     finish: Callable[[Fitted], NetworkDecoder]
     standardise: bool
     extra: Callable[[Samples], dict[str, np.ndarray]] | None = None
+    join: Callable[[stack.Part], stack.Part] | None = None
     criterion: Callable[[nn.Module, stack.Part], float] | None = None
     criterion_name: str = "selection loss"
 
@@ -298,7 +300,8 @@ class _Parts:
         key = (fold, name, recipe.standardise)
         if key not in self.made:
             scaler = fit_scaler(samples.brain, recipe.standardise)
-            self.made[key] = scaler, _part(samples, scaler, recipe)
+            part = _part(samples, scaler, recipe)
+            self.made[key] = scaler, part if recipe.join is None else recipe.join(part)
         return self.made[key]
 
     def scaled(self, fold: int, name: str, samples: Samples, scaler: VoxelScaler, recipe: Recipe) -> stack.Part:

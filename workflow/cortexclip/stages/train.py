@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, help="labelled dataset (.nc)")
     parser.add_argument("--split", required=True, help="table of fold, role and sample (.parquet)")
     parser.add_argument("--features", help="embeddings of the stimuli (.nc), for methods that use them")
+    parser.add_argument("--pool", nargs="*", default=[], help="other datasets (.nc), for methods that learn from these")
     parser.add_argument("--protocol", required=True, help="name of the protocol")
     parser.add_argument("--optimistic", action="store_true", help="the protocol chooses on the scored samples")
     parser.add_argument("--method", required=True, help="name of the method")
@@ -71,7 +72,8 @@ def run(arguments: argparse.Namespace) -> None:
     )
     logger.info("%s: %d folds x %d seeds", task, n_folds, n_seeds)
     progress = Progress(task, n_folds * n_seeds)
-    folds = Folds(samples, split, arguments.optimistic, getattr(module, "TRANSDUCTIVE", False))
+    others = other_samples([datasets.read(path) for path in arguments.pool], samples)
+    folds = Folds(samples, split, arguments.optimistic, getattr(module, "TRANSDUCTIVE", False), others)
     tasks = [
         Task(
             fold,
@@ -112,6 +114,7 @@ def run(arguments: argparse.Namespace) -> None:
             "method": arguments.method,
             "module": arguments.entry["module"],
             "encoder": arguments.encoder,
+            **({"pool": [str(path) for path in arguments.pool]} if arguments.pool else {}),
             "settings": dataclasses.asdict(settings[0]),
             **({"grid": [row for fit in fits for row in fit.grid(points)]} if len(points) > 1 else {}),
             "base_seed": arguments.base_seed,
@@ -162,12 +165,20 @@ class Fit:
 class Folds:
     """The samples that each fold's fits may use; those of the last fold are kept for its other seeds."""
 
-    def __init__(self, samples: Samples, split: pd.DataFrame, optimistic: bool, transductive: bool):
+    def __init__(
+        self,
+        samples: Samples,
+        split: pd.DataFrame,
+        optimistic: bool,
+        transductive: bool,
+        others: tuple[Samples, ...] = (),
+    ):
         self.samples, self.split, self.optimistic, self.transductive = samples, split, optimistic, transductive
+        self.others = others
         self.data = functools.lru_cache(maxsize=1)(self._data)
 
     def _data(self, fold: int) -> FitData:
-        data = fit_data(self.samples, self.split, fold, self.optimistic)
+        data = dataclasses.replace(fit_data(self.samples, self.split, fold, self.optimistic), others=self.others)
         if self.transductive:
             data = dataclasses.replace(data, scored_brain=self.scored(fold).brain)
         return data
@@ -224,7 +235,7 @@ def _checkpoints(arguments: argparse.Namespace, settings: list):
     from cortexclip.training.checkpoint import Checkpoints
 
     folder = Path(arguments.checkpoints or Path(arguments.record).parent / "checkpoints")
-    inputs = [path for path in (arguments.dataset, arguments.split, arguments.features) if path]
+    inputs = [path for path in (arguments.dataset, arguments.split, arguments.features, *arguments.pool) if path]
     identity = {
         "code": arguments.code,
         "inputs": [sha256(path) for path in inputs],
@@ -271,6 +282,25 @@ def fit_data(samples: Samples, split: pd.DataFrame, fold: int, optimistic: bool)
     train_samples = _take(samples, train)
     final = train_samples if optimistic else _take(samples, np.sort(np.concatenate([train, select])))
     return FitData(train_samples, _take(samples, select), final)
+
+
+def other_samples(others: list[xr.Dataset], samples: Samples) -> tuple[Samples, ...]:
+    """What a method that pools datasets learns from besides ``samples``: the training parts of ``others``.
+
+    A dataset whose images have another size is left out, and so is every trial that shows a stimulus of ``samples``,
+    so that nothing of a scored sample comes in from elsewhere.
+    """
+    found = []
+    for dataset in others:
+        name, shape = dataset.attrs["name"], dataset.stimuli.shape[1:]
+        if shape != samples.images.shape[1:]:
+            logger.info("pool: '%s' left out, its images have another size (%d x %d)", name, *shape)
+            continue
+        other = _samples(dataset, None)
+        use = (dataset.part.values != "test") & ~np.isin(other.stimulus, samples.stimulus)
+        if use.any():
+            found.append(_take(other, np.flatnonzero(use)))
+    return tuple(found)
 
 
 def _samples(dataset: xr.Dataset, features: xr.Dataset | None) -> Samples:
