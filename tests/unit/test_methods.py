@@ -32,6 +32,7 @@ QUICK = {
         "steps": 4,
         "draws": 2,
     },
+    **{"folds": 2, "copies": 30, "coordinates": 20, "doubt": [1], "shared": [0.1]},
     **{"permutations": 2, "components": None, "penalty_count": 7},
 }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cortexclip.methods.interface import FitData, LinearDecoder, Prediction
+from cortexclip.models.kernels import centre, median_distance, squared_distance
 from cortexclip.models.ridge import fit_dual, penalty_grid
 from cortexclip.models.standardise import fit_scaler
 
@@ -30,31 +31,21 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
     scaler = fit_scaler(data.final.brain, settings.standardise)
     train, pixels = scaler(data.final.brain), data.final.pixels
     grid = penalty_grid(settings.penalty_low, settings.penalty_high, settings.penalty_count)
-    distance = _squared_distance(train, train)
-    median = np.median(np.sqrt(distance[np.triu_indices(len(train), 1)]))
+    distance = squared_distance(train, train)
+    median = median_distance(distance)
     best = None
     for width in sorted(settings.widths, reverse=True):
         kernel = np.exp(-distance / (2.0 * (width * median) ** 2))
-        found = fit_dual(_centre(kernel, kernel), pixels, grid)
+        found = fit_dual(centre(kernel, kernel), pixels, grid)
         if best is None or found.loo_error.min() < best[0].loo_error.min():
             best = found, width, kernel
     dual, width, kernel = best
     mean, shape = pixels.mean(axis=0), data.final.images.shape[1:]
 
     def predict(brain: np.ndarray) -> Prediction:
-        cross = np.exp(-_squared_distance(scaler(brain), train) / (2.0 * (width * median) ** 2))
-        predicted = _centre(cross, kernel) @ dual.dual + mean
+        cross = np.exp(-squared_distance(scaler(brain), train) / (2.0 * (width * median) ** 2))
+        predicted = centre(cross, kernel) @ dual.dual + mean
         return Prediction(np.clip(predicted, 0.0, 1.0).reshape(-1, *shape))
 
     arrays = {"training_voxels": train, "dual": dual.dual, "mean": mean}
     return LinearDecoder(predict, arrays, {"penalty": dual.penalty, "width": float(width)})
-
-
-def _squared_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Squared Euclidean distances, shape (n_a, n_b)."""
-    return np.clip((a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2.0 * a @ b.T, 0.0, None)
-
-
-def _centre(cross: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Kernel values (n, n_train) as if the training samples had mean zero in feature space."""
-    return cross - kernel.mean(axis=0) - cross.mean(axis=1, keepdims=True) + kernel.mean()

@@ -1,0 +1,211 @@
+"""Our own decoder: an encoding model of receptive fields, inverted under several image priors, and their best mixture.
+
+Nothing in it is pretrained and nothing is random. See docs/cortexclip.md for the equations and for what was tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from sklearn.model_selection import KFold
+
+from cortexclip.errors import InputError
+from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Samples
+from cortexclip.models.image_prior import components, deform, posterior_mean, prior_axes
+from cortexclip.models.kernels import fit_kernel
+from cortexclip.models.receptive_fields import Encoding, fit_encoding, gaussian_fields
+from cortexclip.models.ridge import penalty_grid
+from cortexclip.models.stacking import Stack
+
+STOCHASTIC = False
+FOLD_SEED = 0
+"""Shuffles the inner folds; they are the same whatever the seed."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``folds``: inner folds of the training samples that weigh the candidates.
+
+    Encoding: ``field_sizes``, standard deviations of receptive fields as fractions of the image's side;
+    ``field_spacing`` of their centres in pixels; ``shared``, parts of the noise that voxels share; ``doubt``, factors
+    of the noise. Prior: ``smooth`` and ``reach`` (pixels) of its covariance; ``coordinates``, the number of axes kept;
+    ``seen_widths`` and ``deformed_widths`` of the components around the training images and around ``copies`` deformed
+    copies in all, made with ``deformation`` strength. Regressions: voxels weighted by the share of their variance that
+    the encoding explains, to each of ``voxel_powers``; ``kernel_width``, in median distances; penalties as multiples of
+    the mean of the kernel's diagonal.
+    """
+
+    standardise: bool
+    folds: int
+    field_sizes: tuple[float, ...]
+    field_spacing: int
+    shared: tuple[float, ...]
+    doubt: tuple[float, ...]
+    smooth: float
+    reach: float
+    coordinates: int
+    seen_widths: tuple[float, ...]
+    deformed_widths: tuple[float, ...]
+    copies: int
+    deformation: float
+    voxel_powers: tuple[float, ...]
+    kernel_width: float
+    penalty_low: float
+    penalty_high: float
+    penalty_count: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to decode: its family, and a function from brain samples to pixels (n_samples, n_pixels)."""
+
+    family: str
+    pixels: Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """All candidates fitted on the same samples, with the encoding model below them and the mean image."""
+
+    encoding: Encoding
+    mean: np.ndarray
+    each: list[Candidate]
+
+
+def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]) -> LinearDecoder:
+    """Fit all candidates inside inner folds, weigh them by their predictions there, and fit them on all samples.
+
+    The inner folds keep the trials of a stimulus together exactly where the protocol's selection part shares no
+    stimulus with its training part, so that they ask what the protocol asks: images seen before, or not.
+    """
+    samples = data.final
+    grouped = not np.isin(data.select.stimulus, data.train.stimulus).any()
+    fields = gaussian_fields(samples.images.shape[1:], settings.field_sizes, settings.field_spacing)
+    deformed = _Deformed(samples, settings)
+    stack = None
+    folds = list(_folds(samples, settings.folds, grouped))
+    for number, (training, held_out) in enumerate(folds, 1):
+        progress(f"inner fold {number}/{len(folds)}")
+        found = fit_candidates(_take(samples, training), settings, fields, deformed)
+        predicted = np.stack([np.clip(c.pixels(samples.brain[held_out]), 0.0, 1.0) for c in found.each])
+        stack = stack or Stack(len(found.each))
+        stack.add(predicted - found.mean, samples.pixels[held_out] - found.mean)
+    weights = stack.weights()
+    progress("all samples")
+    found = fit_candidates(samples, settings, fields, deformed)
+    return LinearDecoder(
+        partial(_predict, found=found, weights=weights, shape=samples.images.shape[1:]),
+        _arrays(found, weights),
+        {
+            **_shares(found, weights),
+            "inner_folds_by": "stimulus" if grouped else "sample",
+            "inner_mse": stack.error(weights) / samples.pixels.size,
+        },
+    )
+
+
+def fit_candidates(samples: Samples, settings: Settings, fields: np.ndarray, deformed: _Deformed) -> Candidates:
+    """Fit the encoding model and all ways to decode on the same samples; their order depends on the settings alone."""
+    pixels = samples.pixels
+    axes, inverse = prior_axes(samples.images, settings.smooth, settings.reach, settings.coordinates)
+    encoding = fit_encoding(samples.brain, pixels, fields, axes, inverse, settings.standardise)
+    priors = [("gaussian", pixels.mean(axis=0)[None], (1.0,))]
+    priors.append(("seen", pixels[samples.distinct()], settings.seen_widths))
+    priors.append(("deformed", deformed.of(samples), settings.deformed_widths))
+    each = []
+    for shared in settings.shared:
+        evidence = encoding.evidence(shared)
+        for family, centres, widths in priors:
+            mixture = components(evidence, centres)
+            for width in widths:
+                for doubt in settings.doubt:
+                    mean = partial(posterior_mean, centres=mixture, width=width, doubt=doubt)
+                    each.append(Candidate(family, partial(_decode, evidence=evidence, mean=mean)))
+    grid = penalty_grid(settings.penalty_low, settings.penalty_high, settings.penalty_count)
+    brain = encoding.scaler(samples.brain)
+    each.append(_regression("ridge", encoding, np.ones(brain.shape[1]), fit_kernel(brain, pixels, None, grid)))
+    for power in settings.voxel_powers:
+        scale = _voxel_scale(encoding, power)
+        regression = fit_kernel(brain * scale, pixels, settings.kernel_width, grid)
+        each.append(_regression("kernel", encoding, scale, regression))
+    return Candidates(encoding, pixels.mean(axis=0), each)
+
+
+class _Deformed:
+    """Deformed copies of all distinct training images, made once; each inner fold takes those of its own images."""
+
+    def __init__(self, samples: Samples, settings: Settings):
+        distinct = samples.distinct()
+        copies = deform(samples.images[distinct], max(1, round(settings.copies / len(distinct))), settings.deformation)
+        self.by_stimulus = dict(zip(samples.stimulus[distinct], copies, strict=True))
+
+    def of(self, samples: Samples) -> np.ndarray:
+        """Copies of the images of some samples, shape (n_copies, n_pixels)."""
+        copies = np.concatenate([self.by_stimulus[name] for name in samples.stimulus[samples.distinct()]])
+        return copies.reshape(len(copies), -1).astype(np.float64)
+
+
+def _folds(samples: Samples, most: int, grouped: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    group = np.unique(samples.stimulus, return_inverse=True)[1] if grouped else np.arange(len(samples))
+    groups = np.unique(group)
+    if len(groups) < 3:
+        raise InputError(
+            f"cortexclip: {len(groups)} {'distinct images' if grouped else 'samples'} to train on cannot be cut into "
+            "inner folds; expected at least 3. Use another method for so few."
+        )
+    for training, held_out in KFold(min(most, len(groups)), shuffle=True, random_state=FOLD_SEED).split(groups):
+        yield np.flatnonzero(np.isin(group, groups[training])), np.flatnonzero(np.isin(group, groups[held_out]))
+
+
+def _take(samples: Samples, rows: np.ndarray) -> Samples:
+    return Samples(**{key: None if value is None else value[rows] for key, value in vars(samples).items()})
+
+
+def _decode(brain: np.ndarray, evidence, mean) -> np.ndarray:
+    return mean(evidence, evidence.read(brain))
+
+
+def _regression(family: str, encoding: Encoding, scale: np.ndarray, regression) -> Candidate:
+    return Candidate(family, lambda brain: regression(encoding.scaler(brain) * scale))
+
+
+def _voxel_scale(encoding: Encoding, power: float) -> np.ndarray:
+    """Factor of each voxel, shape (n_voxels,), whose square is the explained variance to ``power``, of mean 1."""
+    explained = np.clip(1.0 - encoding.noise, 0.0, None) ** power
+    total = explained.mean()
+    return np.sqrt(explained / total) if total > 0 else np.ones_like(explained)
+
+
+def _predict(brain: np.ndarray, found: Candidates, weights: np.ndarray, shape: tuple[int, int]) -> Prediction:
+    image = np.tile(found.mean, (len(brain), 1))
+    for weight, candidate in zip(weights, found.each, strict=True):
+        if weight > 0:
+            image += weight * (np.clip(candidate.pixels(brain), 0.0, 1.0) - found.mean)
+    return Prediction(np.clip(image, 0.0, 1.0).reshape(-1, *shape))
+
+
+def _arrays(found: Candidates, weights: np.ndarray) -> dict[str, np.ndarray]:
+    encoding = found.encoding
+    return {
+        "stack": weights,
+        "mean": found.mean,
+        "voxel_mean": encoding.scaler.mean,
+        "voxel_scale": encoding.scaler.scale,
+        "fields": encoding.fields,
+        "noise": encoding.noise,
+        "axes": encoding.axes,
+    }
+
+
+def _shares(found: Candidates, weights: np.ndarray) -> dict[str, float]:
+    """Summed weight of each family of candidates."""
+    families = dict.fromkeys(candidate.family for candidate in found.each)
+    return {
+        f"weight_{family}": float(
+            sum(w for w, candidate in zip(weights, found.each, strict=True) if candidate.family == family)
+        )
+        for family in families
+    }

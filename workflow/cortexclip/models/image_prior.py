@@ -1,0 +1,128 @@
+"""A prior over images that is fitted on the training images alone, and the mean image given brain samples.
+
+The prior is a mixture of Gaussians of one covariance around images: the training images, or deformed copies of them
+(moved, turned, sheared and stretched a little). With the linear encoding model of `receptive_fields` the posterior
+mean is in closed form. One component around the mean image is a Gaussian prior (Schoenmakers et al. 2013); a narrow
+component at each training image is recognition; in between are images like, but not equal to, the ones seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import map_coordinates
+from scipy.stats import norm, qmc
+
+from cortexclip.models.receptive_fields import Evidence
+
+DEFORMATION = {"shift": 1.5 / 28, "turn": 0.1, "shear": 0.12, "stretch": 0.12}
+"""Standard deviations of a deformation of strength 1: of the image's side, radians, slope and log factor."""
+
+
+def prior_axes(images: np.ndarray, smooth: float, reach: float, n_coordinates: int) -> tuple[np.ndarray, np.ndarray]:
+    """Principal axes of the prior's covariance, scaled so that coordinates on them have variance 1.
+
+    The covariance is ``(1 - smooth)`` times that of the images plus ``smooth`` times one of the same variances where
+    only near pixels are alike, ``exp(-d^2 / (2 reach^2))``; without it no image outside the span of the training
+    images could be told.
+
+    Parameters
+    ----------
+    images : array of shape (n_images, height, width).
+    smooth : 0 to 1.
+    reach : pixels.
+    n_coordinates : the number of axes, cut to what there is.
+
+    Returns
+    -------
+    axes : array of shape (n_coordinates, n_pixels).
+    inverse : array of shape (n_pixels, n_coordinates); coordinates of a centred image are ``image @ inverse``.
+    """
+    pixels = images.reshape(len(images), -1).astype(np.float64)
+    covariance = np.cov(pixels.T, bias=True)
+    place = np.indices(images.shape[1:]).reshape(2, -1)
+    distance = ((place[:, :, None] - place[:, None, :]) ** 2).sum(axis=0)
+    spread = np.sqrt(np.diag(covariance))
+    near = np.exp(-distance / (2.0 * reach**2)) * np.outer(spread, spread)
+    values, vectors = np.linalg.eigh((1.0 - smooth) * covariance + smooth * near)
+    values, vectors = values[::-1][:n_coordinates], vectors[:, ::-1][:, :n_coordinates]
+    kept = values > 1e-9 * max(values[0], 1e-12)
+    scale = np.sqrt(values[kept])
+    return (vectors[:, kept] * scale).T, vectors[:, kept] / scale
+
+
+def deform(images: np.ndarray, copies: int, strength: float) -> np.ndarray:
+    """Deformed copies of every image by affine maps about its centre, interpolated linearly, black outside.
+
+    The maps are normally distributed with the standard deviations of `DEFORMATION` times ``strength``, taken from a
+    Halton sequence, so that nothing is random.
+
+    Parameters
+    ----------
+    images : array of shape (n_images, height, width).
+    copies : of each image.
+    strength : 0 gives the images themselves.
+
+    Returns
+    -------
+    array of shape (n_images, copies, height, width).
+    """
+    n, height, width = images.shape
+    sequence = qmc.Halton(6, scramble=False).random(n * copies + 1)[1:]  # the first point is 0
+    # Consecutive points go to different images, so that each image has points from the whole sequence.
+    draws = strength * norm.ppf(sequence).reshape(copies, n, 6).swapaxes(0, 1)
+    turn, shear = DEFORMATION["turn"] * draws[..., 0], DEFORMATION["shear"] * draws[..., 1]
+    down, along = np.exp(DEFORMATION["stretch"] * draws[..., 2]), np.exp(DEFORMATION["stretch"] * draws[..., 3])
+    cos, sin = np.cos(turn), np.sin(turn)
+    centre = np.array([(height - 1) / 2, (width - 1) / 2])
+    y, x = np.indices((height, width)).reshape(2, -1) - centre[:, None]
+    deformed = np.empty((n, copies, height * width), np.float32)
+    moved = DEFORMATION["shift"] * np.array([height, width]) * draws[..., 4:] + centre
+    for i in range(n):
+        for j in range(copies):
+            rows = (cos[i, j] - sin[i, j] * shear[i, j]) * down[i, j] * y - sin[i, j] * along[i, j] * x
+            columns = (sin[i, j] + cos[i, j] * shear[i, j]) * down[i, j] * y + cos[i, j] * along[i, j] * x
+            places = np.stack([rows + moved[i, j, 0], columns + moved[i, j, 1]])
+            deformed[i, j] = map_coordinates(images[i], places, order=1, mode="constant")
+    return deformed.reshape(n, copies, height, width)
+
+
+@dataclass(frozen=True)
+class Components:
+    """Centres of a mixture of Gaussians: images (n_components, n_pixels), and their coordinates on the axes."""
+
+    pixels: np.ndarray
+    coordinates: np.ndarray
+
+
+def components(evidence: Evidence, pixels: np.ndarray) -> Components:
+    """Equally likely components around images of shape (n_components, n_pixels)."""
+    return Components(pixels, evidence.coordinates(pixels))
+
+
+def posterior_mean(
+    evidence: Evidence, statistic: np.ndarray, centres: Components, width: float, doubt: float
+) -> np.ndarray:
+    """Mean image given brain samples, under a mixture of Gaussians with the prior's covariance times ``width`` squared.
+
+    Parameters
+    ----------
+    evidence : the inverted encoding model.
+    statistic : array of shape (n_samples, n_coordinates), of `Evidence.read`.
+    centres : the mixture's components.
+    width : of a component; 1 is that of the prior as one Gaussian.
+    doubt : factor of the noise's covariance; above 1 the encoding model is believed less than it fits.
+
+    Returns
+    -------
+    array of shape (n_samples, n_pixels), not clipped.
+    """
+    information, statistic = evidence.information / doubt, statistic / doubt
+    shrink = 1.0 / (1.0 + width**2 * information)
+    place = centres.coordinates
+    logarithm = (statistic * shrink) @ place.T - 0.5 * (place**2) @ (information * shrink)
+    weight = np.exp(logarithm - logarithm.max(axis=1, keepdims=True))
+    weight /= weight.sum(axis=1, keepdims=True)
+    rest = (statistic - (weight @ place) * information) * (width**2 * shrink)
+    return weight @ centres.pixels + rest @ evidence.axes

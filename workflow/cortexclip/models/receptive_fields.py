@@ -1,0 +1,178 @@
+"""An encoding model for voxels that see a part of the image: what each voxel answers to an image, and how surely.
+
+A voxel's response is linear in the image under a Gaussian receptive field (Dumoulin and Wandell 2008). Instead of one
+best field, each voxel has the mean of all fields of a grid, weighted by how well each explains its training responses.
+Few images suffice for it, and it says what a voxel answers to images unlike any of them, which a regression that is
+free in all pixels cannot: its weights never leave the span of the training images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cortexclip.models.standardise import BLOCK, VoxelScaler, fit_scaler
+
+LEAST_NOISE = 1e-3
+"""Least noise variance of a voxel of variance 1, so that no voxel is believed without bounds."""
+
+
+def gaussian_fields(shape: tuple[int, int], sizes: tuple[float, ...], spacing: int) -> np.ndarray:
+    """Receptive fields on a square grid of centres, each of sum 1.
+
+    Parameters
+    ----------
+    shape : height and width of the images, in pixels.
+    sizes : standard deviations, as fractions of the image's longer side.
+    spacing : between centres, in pixels.
+
+    Returns
+    -------
+    array of shape (n_fields, height * width).
+    """
+    rows, columns = (np.arange(side)[None] for side in shape)
+    centres = [np.arange(spacing / 2, side, spacing)[:, None] - 0.5 for side in shape]
+    fields = []
+    for size in sizes:
+        width = size * max(shape)
+        vertical, horizontal = (
+            np.exp(-0.5 * ((place - centre) / width) ** 2)
+            for place, centre in zip((rows, columns), centres, strict=True)
+        )
+        grid = vertical[:, None, :, None] * horizontal[None, :, None, :]
+        fields.append(grid.reshape(-1, shape[0] * shape[1]))
+    fields = np.concatenate(fields)
+    return fields / fields.sum(axis=1, keepdims=True)
+
+
+def mean_fields(responses: np.ndarray, seen: np.ndarray, fields: np.ndarray) -> np.ndarray:
+    """Receptive field of each voxel: the mean of all fields, each with the gain that fits best, by their likelihoods.
+
+    A field's likelihood is that of a regression of the voxel on it with an unknown noise variance,
+    ``(1 - r^2)^(-n/2)``. Only positive gains count.
+
+    Parameters
+    ----------
+    responses : array of shape (n_samples, n_voxels), z-scored over these samples.
+    seen : array of shape (n_samples, n_fields): each image under each field, centred over these samples.
+    fields : array of shape (n_fields, n_coordinates): the fields in any linear coordinates.
+
+    Returns
+    -------
+    array of shape (n_voxels, n_coordinates).
+    """
+    n = len(responses)
+    length = np.maximum(np.sqrt((seen**2).sum(axis=0)), 1e-12)
+    result = np.empty((responses.shape[1], fields.shape[1]))
+    width = max(1, BLOCK // len(fields))
+    for start in range(0, len(result), width):
+        voxels = slice(start, start + width)
+        slope = np.clip((seen / length).T @ responses[:, voxels], 0.0, None)
+        logarithm = -0.5 * n * np.log1p(-np.minimum(slope**2 / n, 1.0 - 1e-9))
+        share = np.exp(logarithm - logarithm.max(axis=0))
+        share /= share.sum(axis=0)
+        result[voxels] = (share * slope / length[:, None]).T @ fields
+    return result
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What brain samples say about an image, in coordinates of which each is told apart from the others.
+
+    An image is ``mean + coordinates @ axes``; a priori coordinates have mean 0 and covariance 1. Given brain samples,
+    the logarithm of the likelihood of coordinates s is ``t @ s - s @ (information * s) / 2`` and a constant, where
+    ``t`` is what `read` gives.
+
+    Attributes
+    ----------
+    scaler : of the voxels.
+    readout : array of shape (n_voxels, n_coordinates).
+    information : array of shape (n_coordinates,), from 0, descending.
+    mean : array of shape (n_pixels,).
+    axes : array of shape (n_coordinates, n_pixels).
+    inverse : array of shape (n_pixels, n_coordinates): of centred images to their coordinates.
+    """
+
+    scaler: VoxelScaler
+    readout: np.ndarray
+    information: np.ndarray
+    mean: np.ndarray
+    axes: np.ndarray
+    inverse: np.ndarray
+
+    def read(self, brain: np.ndarray) -> np.ndarray:
+        """Sufficient statistic, shape (n_samples, n_coordinates), of brain samples (n_samples, n_voxels)."""
+        return self.scaler(brain) @ self.readout
+
+    def coordinates(self, pixels: np.ndarray) -> np.ndarray:
+        """Coordinates, shape (n_images, n_coordinates), of images (n_images, n_pixels)."""
+        return (pixels - self.mean) @ self.inverse
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A fitted encoding model: voxel = coordinates @ fields + noise, over coordinates of covariance 1.
+
+    ``fields`` has shape (n_voxels, n_coordinates); ``noise`` (n_voxels,) is the noise's variance and ``residual``
+    (n_samples, n_voxels) what is left of the training samples. ``axes`` and ``inverse`` are as in `Evidence`.
+    """
+
+    scaler: VoxelScaler
+    fields: np.ndarray
+    noise: np.ndarray
+    residual: np.ndarray
+    mean: np.ndarray
+    axes: np.ndarray
+    inverse: np.ndarray
+
+    def evidence(self, shared: float) -> Evidence:
+        """Invert the model for a noise covariance of which a part is shared between voxels.
+
+        The covariance is ``(1 - shared) * diag(noise) + shared * residual.T @ residual / n_samples``; the inverse is
+        taken in the space of samples (Woodbury).
+
+        Parameters
+        ----------
+        shared : weight of the residuals' own covariance, 0 to below 1.
+        """
+        scale = np.sqrt(self.noise)
+        fields = self.fields / scale[:, None]
+        readout = fields
+        if shared > 0:
+            factor = self.residual / (scale * np.sqrt(len(self.residual)))
+            inner = np.eye(len(factor)) * (1.0 - shared) / shared + factor @ factor.T
+            readout = fields - factor.T @ np.linalg.solve(inner, factor @ fields)
+        readout = readout / (1.0 - shared)
+        information, turn = np.linalg.eigh(fields.T @ readout)
+        information, turn = np.clip(information[::-1], 0.0, None), turn[:, ::-1]
+        return Evidence(
+            self.scaler,
+            readout @ turn / scale[:, None],
+            information,
+            self.mean,
+            turn.T @ self.axes,
+            self.inverse @ turn,
+        )
+
+
+def fit_encoding(
+    brain: np.ndarray, pixels: np.ndarray, fields: np.ndarray, axes: np.ndarray, inverse: np.ndarray, standardise: bool
+) -> Encoding:
+    """Fit every voxel's receptive field and noise.
+
+    Parameters
+    ----------
+    brain : array of shape (n_samples, n_voxels).
+    pixels : array of shape (n_samples, n_pixels).
+    fields : array of shape (n_fields, n_pixels), of `gaussian_fields`.
+    axes, inverse : arrays of shape (n_coordinates, n_pixels) and its transpose, of `prior_axes`.
+    standardise : whether voxels are z-scored; the model supposes voxels of like variance.
+    """
+    scaler = fit_scaler(brain, standardise)
+    responses, mean = scaler(brain), pixels.mean(axis=0)
+    centred = pixels - mean
+    found = mean_fields(responses, centred @ fields.T, fields @ axes.T)
+    residual = responses - (centred @ inverse) @ found.T
+    noise = np.maximum((residual**2).mean(axis=0), LEAST_NOISE)
+    return Encoding(scaler, found, noise, residual, mean, axes, inverse)
