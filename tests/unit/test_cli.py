@@ -52,8 +52,16 @@ def test_a_file_that_cannot_be_read_is_no_traceback(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_drawing_a_table_does_not_import_torch():
-    code = "import sys, cortexclip.stages.tables, cortexclip.stages.figures; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize(
+    "stage",
+    [
+        stage
+        for stage in STAGES
+        if stage not in ("train", "glyphclip", "identify", "evaluate", "encode", "prior", "corpus")
+    ],
+)
+def test_a_stage_that_computes_no_network_does_not_import_torch(stage):
+    code = f"import sys, cortexclip.__main__, cortexclip.stages.{stage}; sys.exit('torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import re
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from cortexclip.provenance import PACKAGE, modules_used
 
@@ -96,6 +98,19 @@ def test_the_environment_holds_what_the_code_imports(rule):
     for name in imported:
         package = IMPORT_NAMES.get(name, name)
         assert CONDA_NAMES.get(package, package) in packages, f"{rule}: imports {name}, its environment lacks it"
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_pins_of_the_environment_fit_each_other(rule):
+    """Every requirement that a package of the environment states is met by the pin of what it requires."""
+    _, packages = environment(rule)
+    from_conda = {conda: name for name, conda in CONDA_NAMES.items()}
+    for package in packages.keys() - {"python"}:
+        for line in importlib.metadata.requires(from_conda.get(package, package)) or []:
+            requirement = Requirement(line)
+            pin = pins().get(requirement.name.lower().replace("_", "-")) or pins().get(requirement.name.lower())
+            if pin and (not requirement.marker or requirement.marker.evaluate({"extra": ""})):
+                assert requirement.specifier.contains(pin, prereleases=True), f"{rule}: {package} needs {requirement}"
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,20 @@ def test_a_lost_result_is_made_again_to_the_same_bytes(finished):
         assert path.read_bytes() == content, path.name
 
 
+def test_another_number_of_cores_and_order_of_jobs_gives_the_same_bytes(finished, project):
+    scores = [f"results/scores/unseen/simulated/{run}.parquet" for run in reversed(RUNS)]
+    for step in (scores[:3], scores[3:], []):
+        done = project.snakemake(*step, "--cores", "4", *SMALL)
+        assert done.returncode == 0, done.stdout[-3000:]
+    results = [checkout.path / "results" for checkout in (finished, project)]
+    for pattern in ("tables/*", "scores/**/*", "identification/**/*", "data/*", "features/**/*", "runs/**/*.nc"):
+        names = [path.relative_to(results[0]) for path in results[0].glob(pattern) if path.is_file()]
+        assert names, pattern
+        for name in names:
+            if name.stem != "cost":  # what training took
+                assert (results[0] / name).read_bytes() == (results[1] / name).read_bytes(), name
+
+
 def test_the_style_of_the_workflow_is_clean(finished):
     done = finished.snakemake("--lint")
     assert "in a good condition" in done.stdout, done.stdout
