@@ -161,6 +161,11 @@ LIMITS = {
     **dict.fromkeys(("resolution_weight", "domain_weight", "warm_up"), (0, None, True)),
     **dict.fromkeys(("attention_group", "attention_tokens", "enhancer_blocks"), (0, None, True)),
     **dict.fromkeys(("attention_size", "attention_heads", "projections", "views"), (1, None, True)),
+    **dict.fromkeys(("steps", "draws", "patch", "size", "depth", "heads", "context_tokens"), (1, None, True)),
+    **dict.fromkeys(("mixing",), (0, 1, True)),
+    **dict.fromkeys(("strength",), (0, 1, False)),
+    **dict.fromkeys(("guidance", "decoder_depth"), (0, None, True)),
+    **dict.fromkeys(("pretraining_lr",), (0, None, False)),
     "folds": (2, None, True),
 }
 
