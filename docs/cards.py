@@ -55,7 +55,11 @@ def card(name: str, entry: Mapping, parameters: str, spaces: Mapping) -> list[st
         "Parameters": parameters,
         "Grid": grid(entry),
     }
-    return [f"## `{name}`: {entry['title']}", "", *(f"- {key}: {text}" for key, text in rows.items() if text)]
+    return [
+        f"## `{name}`: {entry['title']}",
+        "",
+        *(f"- {key}: {' '.join(text.split())}" for key, text in rows.items() if text),
+    ]
 
 
 def given(entry: Mapping, module: ModuleType, spaces: Mapping) -> str:
