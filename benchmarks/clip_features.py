@@ -47,7 +47,9 @@ def variants(name: str, repeats: int, device: str, n_images: int) -> list[list[s
     images = np.random.default_rng(0).random((n_images, 28, 28), dtype=np.float32)
     batch = encoder.preprocess(images).to(device)
     contiguous, last = torch.contiguous_format, torch.channels_last
-    ways = {f"batches of {size}": (size, contiguous, False) for size in BATCHES if size <= n_images}
+    ways = {
+        f"batches of {size}": (size, contiguous, False) for size in sorted({min(size, n_images) for size in BATCHES})
+    }
     size = min(32, n_images)
     ways[f"channels-last, batches of {size}"] = (size, last, False)
     ways[f"bfloat16, batches of {size}"] = (size, contiguous, True)

@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +15,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
+from cortexclip.config import encoder_settings  # noqa: E402
 from cortexclip.errors import InputError  # noqa: E402
+from cortexclip.loading import load_encoder  # noqa: E402
 from cortexclip.methods.catalogue import load_method, settings_for  # noqa: E402
 from cortexclip.methods.interface import FitData, Samples, make_settings  # noqa: E402
 from cortexclip.schema import read_yaml  # noqa: E402
@@ -89,15 +92,27 @@ def count(entry: Mapping) -> str:
     """Fitted numbers at `TRIALS`, `VOXELS`, `SIDE` and `FEATURES`, from the network itself or from a fit to noise."""
     module = load_method(entry["module"])
     settings = make_settings(module.Settings, settings_for(entry, "miyawaki", TRIALS + 12), entry["module"])
-    data = noise(getattr(settings, "views", 1) * FEATURES)
     try:
-        if hasattr(module, "recipe"):
-            from cortexclip.training.stack import parameter_count
+        return f"{_counted(module, settings, noise(getattr(settings, 'views', 1) * FEATURES)):,}"
+    except InputError:  # a method that accepts no embeddings but those of the space that its prior knows
+        return f"{_counted(module, settings, embedded(noise(FEATURES))):,}"
 
-            return f"{parameter_count(module.recipe(data, settings).make()):,}"
-        return f"{module.fit(data, settings, 0, lambda text: None).facts()['parameters']:,}"
-    except InputError:
-        return "not counted here (it needs more than a dataset); see results/tables/cost.md"
+
+def _counted(module: ModuleType, settings: object, data: FitData) -> int:
+    if hasattr(module, "recipe"):
+        from cortexclip.training.stack import parameter_count
+
+        return parameter_count(module.recipe(data, settings).make())
+    return module.fit(data, settings, 0, lambda text: None).facts()["parameters"]
+
+
+def embedded(data: FitData) -> FitData:
+    """The same samples with the embeddings of their images by the encoder that ships with the project."""
+    entry = read_yaml(ROOT / "config/encoders.yaml")["glyphclip"]
+    samples = data.final
+    encoder = load_encoder("glyphclip", encoder_settings(entry, ROOT))
+    samples = replace(samples, embedding=encoder.encode(samples.images).astype(np.float64))
+    return FitData(samples, samples, samples)
 
 
 def noise(features: int) -> FitData:
