@@ -137,7 +137,7 @@ def test_networks_train_on_the_gpu_partition_with_a_gpu_each_and_nothing_else_do
 def test_a_job_cancelled_from_outside_is_retried(run):
     states = {job["JobID"]: job["State"] for job in run.jobs}
     assert states[run.cancelled].startswith("CANCELLED")
-    assert f"SLURM-job '{run.cancelled}' failed" in run.terminal
+    assert "Trying to restart job" in run.terminal  # and the run has ended well, with all tables
 
 
 def test_a_node_that_dies_costs_only_its_jobs(run):
@@ -169,5 +169,5 @@ def test_the_efficiency_of_each_job_is_reported(run):
 
 
 def test_a_second_run_has_nothing_to_do(run):
-    done = run.project.snakemake("--dry-run", *SMALL)
+    done = run.project.snakemake("--dry-run", *SMALL, "little.yaml")
     assert "Nothing to be done" in done.stdout, done.stdout[-2000:]
