@@ -100,6 +100,24 @@ def test_progress_counts_images(tiny, images):
     assert seen == [(3, 8), (6, 8), (8, 8)]
 
 
+def test_batches_are_halved_where_a_gpu_has_no_memory_for_them(tiny, images, monkeypatch):
+    expected, sizes, encode_image = openclip.Encoder(tiny).encode(images), [], tiny.encode_image
+
+    def limited(batch):
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise torch.cuda.OutOfMemoryError
+        return encode_image(batch)
+
+    monkeypatch.setattr(tiny, "encode_image", limited)
+    found = openclip.Encoder(tiny, batch_size=8).encode(images)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert sizes[:3] == [8, 4, 2] and set(sizes[2:]) <= {1, 2}
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        monkeypatch.setattr(tiny, "encode_image", lambda batch: (_ for _ in ()).throw(torch.cuda.OutOfMemoryError))
+        openclip.Encoder(tiny, batch_size=2).encode(images)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize("kind", ["safetensors", "state dict", "torchscript"])
 def test_local_weights(tiny, tiny_name, images, tmp_path, kind):

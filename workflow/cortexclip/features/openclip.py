@@ -50,7 +50,7 @@ def load(settings: dict) -> Encoder:
     quick_gelu : use OpenAI's approximate GELU; by default what the model's name, the tag or the file says (TorchScript
         archives: yes)
     mean, std : three numbers each, in place of the model's own normalisation
-    batch_size : images a forward pass, 32 by default
+    batch_size : images a forward pass, 32 by default; halved as often as a GPU's memory asks for
     device : ``"cpu"`` (default) or ``"cuda"``
     cache_dir : where downloaded weights are kept
 
@@ -156,12 +156,21 @@ class Encoder:
         InputError : images of another shape or range
         """
         images = check_images(images)
-        parts = []
-        for start in range(0, len(images), self.batch_size):
-            batch = self.preprocess(images[start : start + self.batch_size]).to(self.device)
-            parts.append(self.model.encode_image(batch).float().cpu())
+        parts, done, size = [], 0, self.batch_size
+        while done < len(images):
+            try:
+                batch = self.preprocess(images[done : done + size]).to(self.device)
+                parts.append(self.model.encode_image(batch).float().cpu())
+            except torch.cuda.OutOfMemoryError:
+                if size == 1:
+                    raise
+                size //= 2  # for this and all batches to come
+                torch.cuda.empty_cache()
+                logger.info("not enough GPU memory: batches of %d images", size)
+                continue
+            done += len(parts[-1])
             if progress:
-                progress(min(start + self.batch_size, len(images)), len(images))
+                progress(done, len(images))
         return torch.cat(parts).numpy() if parts else np.zeros((0, self._embed_dim()), np.float32)
 
     @torch.inference_mode()
