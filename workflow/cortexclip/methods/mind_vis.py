@@ -4,7 +4,7 @@ Source: Chen, Qing, Xiang, Yue and Zhou 2023, Seeing beyond the brain, CVPR. As 
 quarters of them masked, tokens as the context of cross-attention and added to the embedding of the noise level, the
 encoder tuned together with the conditioning. Smaller: the encoder is pretrained on the training samples at hand (the
 original had some 136,000 samples of the Human Connectome Project), and the diffusion model is this project's prior of
-1.8 million parameters, which stays as it is while the layers that lead into it are trained.
+1.6 million parameters, which stays as it is while the layers that lead into it are trained.
 """
 
 from __future__ import annotations
