@@ -100,8 +100,8 @@ def test_the_masked_loss_is_the_error_of_the_masked_patches():
     torch.testing.assert_close(loss, torch.stack(expected).mean()[None])
 
 
-def test_the_diffusion_loss_is_the_error_of_the_velocity():
-    """Against the equation of Salimans and Ho 2022, v = alpha e - sigma x."""
+def test_the_diffusion_loss_is_the_weighted_error_of_the_velocity():
+    """Against the equations of Salimans and Ho 2022, v = alpha e - sigma x, and Hang et al. 2023, min(snr, 5)/(snr+1)."""
     torch.manual_seed(0)
     unet, scheduler = make_unet((8, 16)).eval().requires_grad_(False), noise_schedule()
     made, samples = network(), batch()
@@ -114,7 +114,9 @@ def test_the_diffusion_loss_is_the_error_of_the_velocity():
         alpha, sigma = kept.sqrt(), (1 - kept).sqrt()
         context = made.context(samples["brain"])[0]
         predicted = unet(alpha * clean + sigma * noise, level, context, class_labels=context.mean(1)).sample
-        expected = (predicted - (alpha * noise - sigma * clean)).square().mean()
+        error = (predicted - (alpha * noise - sigma * clean)).square().flatten(1).mean(1)
+        ratio = (kept / (1 - kept)).flatten()
+        expected = (error * ratio.clamp(max=5) / (ratio + 1)).mean()
     torch.testing.assert_close(loss[0], expected)
 
 

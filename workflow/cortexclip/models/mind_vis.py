@@ -16,7 +16,7 @@ from cortexclip.training.noise import Noise, step_keys
 from cortexclip.training.stack import Batch
 
 MASK_STREAM, LEVEL_STREAM, NOISE_STREAM = 0, 1, 2
-SELECTION_LEVELS = (300, 500, 700, 900)
+SELECTION_LEVELS = (100, 300, 500, 700)
 """Noise levels, of 1000, at which the selection part is judged."""
 
 
@@ -134,8 +134,7 @@ def masked_modelling(mask_fraction: float):
 def conditional_diffusion(unet: nn.Module, scheduler):
     """Loss of the second stage: error of the velocity that the frozen diffusion model predicts with a member's context.
 
-    All noise levels weigh the same, unlike in the training of the prior: what a context can add is at the high ones,
-    where the velocity is all but the image. In evaluation levels and noise are fixed ones.
+    Weighted over noise levels as in the training of the prior. In evaluation levels and noise are fixed ones.
     """
     from cortexclip.models.diffusion import TRAIN_STEPS, denoise, to_network
 
@@ -146,7 +145,9 @@ def conditional_diffusion(unet: nn.Module, scheduler):
         level, noise = level.flatten(), noise.flatten(0, 1)
         predicted = denoise(unet, scheduler.add_noise(clean, noise, level), level, context.flatten(0, 1))
         squared = (predicted - scheduler.get_velocity(clean, noise, level)).square().flatten(1).mean(1)
-        return squared.view(members, n)
+        kept = scheduler.alphas_cumprod.to(level.device)[level]
+        ratio = kept / (1 - kept)
+        return (squared * ratio.clamp(max=5.0) / (ratio + 1)).view(members, n)
 
     def loss(network: MindVis, batch: Batch) -> Tensor:
         members, n = batch["pixels"].shape[:2]
