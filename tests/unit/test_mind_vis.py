@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -26,6 +24,7 @@ SETTINGS = {
     "decoder_depth": 1,
     "mask_fraction": 0.75,
     "context_tokens": 3,
+    "tuned": "conditioning",
     "pretraining_epochs": 2,
     "pretraining_lr": 1e-3,
     "epochs": 2,
@@ -41,7 +40,7 @@ SETTINGS = {
 
 def network(n_voxels: int = 10) -> MindVis:
     torch.manual_seed(0)
-    return MindVis(n_voxels, 4, 8, 2, 2, 1, 3, 128)
+    return MindVis(n_voxels, 4, 8, 2, 2, 1, 3, 128, {})
 
 
 def batch(n_voxels: int = 10, members: int = 1, training: bool = True) -> stack.Batch:
@@ -56,14 +55,14 @@ def batch(n_voxels: int = 10, members: int = 1, training: bool = True) -> stack.
 
 def test_the_encoder_has_the_parameters_of_its_specification():
     """967 voxels in patches of 16 are 61 tokens; a block has 12 d^2 + 13 d parameters."""
-    made = MindVis(967, 16, 128, 4, 4, 1, 16, 128)
+    made = MindVis(967, 16, 128, 4, 4, 1, 16, 128, {})
     assert made.n_tokens == 61
     block, norm = 12 * 128**2 + 13 * 128, 2 * 128
     encoder = (16 * 128 + 128) + 61 * 128 + 4 * block + norm
     decoder = 128 + 61 * 128 + block + norm + (128 * 16 + 16)
     context = (128 * 128 + 128) + (61 * 16 + 16)
     assert stack.parameter_count(made) == encoder + decoder + context
-    assert MindVis(3092, 16, 128, 1, 4, 1, 16, 128).n_tokens == 194
+    assert MindVis(3092, 16, 128, 1, 4, 1, 16, 128, {}).n_tokens == 194
 
 
 def test_shapes_and_patches():
@@ -100,8 +99,8 @@ def test_the_masked_loss_is_the_error_of_the_masked_patches():
     torch.testing.assert_close(loss, torch.stack(expected).mean()[None])
 
 
-def test_the_diffusion_loss_is_the_weighted_error_of_the_velocity():
-    """Against the equations of Salimans and Ho 2022, v = alpha e - sigma x, and Hang et al. 2023, min(snr, 5)/(snr+1)."""
+def test_the_diffusion_loss_is_the_error_of_the_velocity():
+    """Against the equation of Salimans and Ho 2022, v = alpha e - sigma x."""
     torch.manual_seed(0)
     unet, scheduler = make_unet((8, 16)).eval().requires_grad_(False), noise_schedule()
     made, samples = network(), batch()
@@ -114,9 +113,7 @@ def test_the_diffusion_loss_is_the_weighted_error_of_the_velocity():
         alpha, sigma = kept.sqrt(), (1 - kept).sqrt()
         context = made.context(samples["brain"])[0]
         predicted = unet(alpha * clean + sigma * noise, level, context, class_labels=context.mean(1)).sample
-        error = (predicted - (alpha * noise - sigma * clean)).square().flatten(1).mean(1)
-        ratio = (kept / (1 - kept)).flatten()
-        expected = (error * ratio.clamp(max=5) / (ratio + 1)).mean()
+        expected = (predicted - (alpha * noise - sigma * clean)).square().mean()
     torch.testing.assert_close(loss[0], expected)
 
 
@@ -124,11 +121,12 @@ def test_the_diffusion_loss_is_the_weighted_error_of_the_velocity():
 def test_a_member_of_a_stack_is_what_it_is_alone(phase):
     torch.manual_seed(0)
     unet = make_unet((8, 16)).eval().requires_grad_(False).double()
+    tuned = {name: value for name, value in unet.named_parameters() if "attn2" in name}
     loss = masked_modelling(0.75) if phase == "pretraining" else conditional_diffusion(unet, noise_schedule())
     parts = [{k: v[0].double() for k, v in batch(10).data.items()} for _ in range(2)]
     settings = stack.TrainingSettings(3, 3, 3, 1e-2, 0.0)
     members = [
-        stack.Member(lambda: MindVis(10, 4, 8, 1, 2, 1, 3, 128).double(), part, part, settings, seed)
+        stack.Member(lambda: MindVis(10, 4, 8, 1, 2, 1, 3, 128, tuned).double(), part, part, settings, seed)
         for seed, part in enumerate(parts)
     ]
     together = stack.train(members, loss, silent, stack.Options(limit=2))
@@ -158,14 +156,3 @@ def test_sampling_repeats_itself_and_depends_on_the_seed():
     np.testing.assert_array_equal(first.images, first.draws[0])
     assert not np.array_equal(first.draws[0], first.draws[1])
     assert not np.array_equal(first.draws, other.draws)
-
-
-def test_it_overfits_eight_samples():
-    """Every image that is drawn is closer to its own stimulus than to any other."""
-    samples = make_samples(8)
-    made = replace(
-        make_settings(mind_vis.Settings, SETTINGS, "x"), epochs=120, patience=120, batch_size=8, lr=3e-3, steps=10
-    )
-    images = mind_vis.fit(FitData(samples, samples, samples), made, 0, silent).predict(samples.brain).images
-    distance = ((images[:, None] - samples.images[None]) ** 2).mean((2, 3))
-    assert (distance.argmin(1) == np.arange(8)).mean() > 0.8

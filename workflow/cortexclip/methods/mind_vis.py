@@ -2,15 +2,16 @@
 
 Source: Chen, Qing, Xiang, Yue and Zhou 2023, Seeing beyond the brain, CVPR. As there: patches of 16 voxels, three
 quarters of them masked, tokens as the context of cross-attention and added to the embedding of the noise level, the
-encoder tuned together with the conditioning. Smaller: the encoder is pretrained on the training samples at hand (the
-original had some 136,000 samples of the Human Connectome Project), and the diffusion model is this project's prior of
-1.6 million parameters, which stays as it is while the layers that lead into it are trained.
+encoder tuned together with the diffusion model's cross-attention. Smaller: the encoder is pretrained on the training
+samples at hand (the original had some 136,000 samples of the Human Connectome Project), and the diffusion model is this
+project's prior of 1.6 million parameters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -18,13 +19,16 @@ from cortexclip.errors import InputError
 from cortexclip.methods.interface import FitData, Prediction
 
 STOCHASTIC = True
+CONDITIONING = ("attn2", "class_embedding")
+"""What the names of the diffusion model's layers hold that its conditions enter by."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """``prior`` names a folder of resources/priors. The encoder has ``depth`` blocks of ``size`` features; it is
-    pretrained for at most ``pretraining_epochs``. ``steps`` of DDIM draw an image; ``guidance`` 1 is plain. ``draws``
-    are drawn for each sample, of which the first is scored and the others are for figures.
+    pretrained for at most ``pretraining_epochs``. ``tuned`` says which layers of the diffusion model are trained along
+    with it, those that its conditions enter by or all. ``steps`` of DDIM draw an image; ``guidance`` 1 is plain.
+    ``draws`` are drawn for each sample, of which the first is scored and the others are for figures.
     """
 
     prior: str
@@ -36,6 +40,7 @@ class Settings:
     decoder_depth: int
     mask_fraction: float
     context_tokens: int
+    tuned: Literal["conditioning", "all"]
     pretraining_epochs: int
     pretraining_lr: float
     epochs: int
@@ -66,6 +71,11 @@ def build_recipe(data: FitData, settings: Settings, further_brain: np.ndarray | 
         raise InputError(f"prior '{settings.prior}': it draws images of 28 x 28; these have {shape[0]} x {shape[1]}.")
     prior = load_diffusion(settings.prior)
     unet, empty = prior.unet.to(device()), prior.condition.empty.to(device())
+    tuned = {
+        name: value
+        for name, value in unet.named_parameters()
+        if settings.tuned == "all" or any(part in name for part in CONDITIONING)
+    }
     architecture = (
         *(settings.patch, settings.size, settings.depth, settings.heads, settings.decoder_depth),
         *(settings.context_tokens, CONTEXT_WIDTH),
@@ -78,7 +88,7 @@ def build_recipe(data: FitData, settings: Settings, further_brain: np.ndarray | 
 
     def finish(fitted) -> NetworkDecoder:
         def read(network, brain) -> Prediction:
-            draws = drawn(network.context(brain)[0], unet, empty, settings, fitted.seed)
+            draws = drawn(network.context(brain)[0], network.tuned_copy(unet, 0), empty, settings, fitted.seed)
             return Prediction(draws[0], draws=draws)
 
         chosen = {"pretraining_epoch": fitted.epochs[0], "epoch": fitted.epochs[1]}
@@ -86,8 +96,8 @@ def build_recipe(data: FitData, settings: Settings, further_brain: np.ndarray | 
         return NetworkDecoder(fitted.network, fitted.scaler, read, chosen, fitted.rows, arrays)
 
     return Recipe(
-        make=lambda: MindVis(n_voxels, *architecture),
-        kind=("mind_vis", n_voxels, settings.prior, settings.mask_fraction, *architecture),
+        make=lambda: MindVis(n_voxels, *architecture, tuned),
+        kind=("mind_vis", n_voxels, settings.prior, settings.mask_fraction, settings.tuned, *architecture),
         phases=[
             Phase(masked_modelling(settings.mask_fraction), pretraining, "pretraining", further_brain=further_brain),
             Phase(conditional_diffusion(unet, noise_schedule()), training),

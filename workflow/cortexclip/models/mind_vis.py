@@ -7,8 +7,12 @@ of members.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from cortexclip.training.layers import LayerNorm, Linear, MultiHeadAttention
@@ -16,7 +20,7 @@ from cortexclip.training.noise import Noise, step_keys
 from cortexclip.training.stack import Batch
 
 MASK_STREAM, LEVEL_STREAM, NOISE_STREAM = 0, 1, 2
-SELECTION_LEVELS = (100, 300, 500, 700)
+SELECTION_LEVELS = (300, 500, 700, 900)
 """Noise levels, of 1000, at which the selection part is judged."""
 
 
@@ -44,6 +48,7 @@ class MindVis(nn.Module):
     size, depth, heads : of the encoder's tokens and blocks; ``size`` well above ``patch`` is the sparse code.
     decoder_depth : blocks of the decoder that the pretraining needs.
     context_tokens, context_size : of what the diffusion model attends to.
+    tuned : weights of the diffusion model, by name, of which each member tunes a copy of its own.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class MindVis(nn.Module):
         decoder_depth: int,
         context_tokens: int,
         context_size: int,
+        tuned: Mapping[str, Tensor],
     ):
         super().__init__()
         self.patch, self.n_tokens = patch, -(-n_voxels // patch)
@@ -70,6 +76,9 @@ class MindVis(nn.Module):
         )
         self.to_context_size = Linear(size, context_size)
         self.to_context_tokens = Linear(self.n_tokens, context_tokens)
+        self.tuned = nn.ParameterDict(
+            {name.replace(".", "/"): nn.Parameter(value.detach()[None].clone()) for name, value in tuned.items()}
+        )
 
     def patches(self, brain: Tensor) -> Tensor:
         """Patches (members, batch, n_tokens, patch) of voxels (members, batch, n_voxels)."""
@@ -89,6 +98,11 @@ class MindVis(nn.Module):
         masked = self.mask_token[:, None, None].expand(-1, tokens.shape[1], self.n_tokens - n_seen, -1)
         restored = gather(torch.cat([tokens, masked], 2), torch.argsort(order, dim=-1))
         return self.decoder(restored + self.decoder_position[:, None])
+
+    def tuned_copy(self, unet: nn.Module, member: int) -> Callable[..., Any]:
+        """The diffusion model with a member's own weights; called as the model itself."""
+        own = {name.replace("/", "."): value[member] for name, value in self.tuned.items()}
+        return lambda *args, **options: functional_call(unet, own, args, options)
 
     def context(self, brain: Tensor) -> Tensor:
         """What the diffusion model attends to, (members, batch, context_tokens, context_size)."""
@@ -132,9 +146,10 @@ def masked_modelling(mask_fraction: float):
 
 
 def conditional_diffusion(unet: nn.Module, scheduler):
-    """Loss of the second stage: error of the velocity that the frozen diffusion model predicts with a member's context.
+    """Loss of the second stage: error of the velocity that a member's diffusion model predicts with its context.
 
-    Weighted over noise levels as in the training of the prior. In evaluation levels and noise are fixed ones.
+    All noise levels weigh the same, unlike in the training of the prior: what a context can add is at the high ones,
+    where the velocity is all but the image. In evaluation levels and noise are fixed ones.
     """
     from cortexclip.models.diffusion import TRAIN_STEPS, denoise, to_network
 
@@ -143,11 +158,15 @@ def conditional_diffusion(unet: nn.Module, scheduler):
         side = round(batch["pixels"].shape[-1] ** 0.5)
         clean = to_network(batch["pixels"].reshape(members * n, side, side))
         level, noise = level.flatten(), noise.flatten(0, 1)
-        predicted = denoise(unet, scheduler.add_noise(clean, noise, level), level, context.flatten(0, 1))
+        noisy = scheduler.add_noise(clean, noise, level)
+        predicted = torch.cat(
+            [
+                denoise(network.tuned_copy(unet, member), own_noisy, own_level, context[member])
+                for member, (own_noisy, own_level) in enumerate(zip(noisy.split(n), level.split(n), strict=True))
+            ]
+        )
         squared = (predicted - scheduler.get_velocity(clean, noise, level)).square().flatten(1).mean(1)
-        kept = scheduler.alphas_cumprod.to(level.device)[level]
-        ratio = kept / (1 - kept)
-        return (squared * ratio.clamp(max=5.0) / (ratio + 1)).view(members, n)
+        return squared.view(members, n)
 
     def loss(network: MindVis, batch: Batch) -> Tensor:
         members, n = batch["pixels"].shape[:2]

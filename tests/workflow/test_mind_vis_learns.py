@@ -1,0 +1,49 @@
+"""MinD-Vis overfits eight samples; half a minute and more, so not among the unit tests."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cortexclip.data.characters import character_images
+from cortexclip.methods import mind_vis
+from cortexclip.methods.interface import FitData, Samples, make_settings
+
+SETTINGS = {
+    "prior": "glyphs",
+    "standardise": True,
+    "patch": 4,
+    "size": 16,
+    "depth": 1,
+    "heads": 2,
+    "decoder_depth": 1,
+    "mask_fraction": 0.75,
+    "context_tokens": 3,
+    "tuned": "all",
+    "pretraining_epochs": 2,
+    "pretraining_lr": 1e-3,
+    "epochs": 300,
+    "patience": 300,
+    "batch_size": 8,
+    "lr": 2e-3,
+    "weight_decay": 0.0,
+    "steps": 10,
+    "guidance": 1.0,
+    "draws": 1,
+}
+
+
+def test_every_image_that_is_drawn_is_closest_to_its_own_stimulus():
+    """Eight digits, each with voxels of its own."""
+    every = np.arange(8)
+    samples = Samples(
+        brain=np.random.default_rng(0).normal(size=(8, 30)),
+        images=character_images("01234567"),
+        stimulus=every.astype(str),
+        label=every,
+        session=np.zeros(8, int),
+    )
+    made = make_settings(mind_vis.Settings, SETTINGS, "x")
+    decoder = mind_vis.fit(FitData(samples, samples, samples), made, 0, lambda line: None)
+    images = decoder.predict(samples.brain).images
+    distance = ((images[:, None] - samples.images[None]) ** 2).mean((2, 3))
+    assert (distance.argmin(1) == every).mean() > 0.8
