@@ -1,6 +1,5 @@
 # Stage: the address or the folder that an entry names -> a raw file with the right checksum.
 rule fetch_data:
-    localrule: True  # compute nodes often have no network
     output:
         "resources/data/{file}",
     log:
@@ -9,6 +8,7 @@ rule fetch_data:
         "results/benchmarks/fetch/{file}.tsv"
     wildcard_constraints:
         file=pattern(DATA_FILES),
+    localrule: True  # compute nodes often have no network
     conda:
         "../../envs/fetch.yaml"
     threads: 1
@@ -23,7 +23,6 @@ rule fetch_data:
 
 
 rule fetch_weights:
-    localrule: True
     output:
         "resources/weights/{file}",
     log:
@@ -32,6 +31,7 @@ rule fetch_weights:
         "results/benchmarks/fetch/{file}.tsv"
     wildcard_constraints:
         file=pattern(WEIGHT_FILES),
+    localrule: True
     conda:
         "../../envs/fetch.yaml"
     threads: 1
