@@ -32,7 +32,7 @@ test-fast: $(VENV)/ready
 	python -m pytest tests/unit
 
 # One thread each; the benchmark of the workflow reads what the last `make results` left.
-BENCHMARKS := training ridge clip_features evaluation statistics_scale growth planning workflow
+BENCHMARKS := training ridge clip_features evaluation statistics_scale growth planning mindbigdata workflow
 bench: export OMP_NUM_THREADS = 1
 bench: export OPENBLAS_NUM_THREADS = 1
 bench: export PYTHONPATH = workflow

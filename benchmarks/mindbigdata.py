@@ -3,19 +3,18 @@
 Writes a synthetic file in the official format (random values, one seed), reads it in a process of its own and prints
 how long that took, the process's greatest resident memory and what was read.
 
-    PYTHONPATH=workflow python benchmarks/mindbigdata.py [--megabytes 2000] [--headset EP] [--folder /tmp]
+    PYTHONPATH=workflow python benchmarks/mindbigdata.py [--fast] [--write]
 """
 
-import argparse
 import json
 import multiprocessing
-import platform
 import resource
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from report import Report, TextTable, arguments, finish, versions
 
 from cortexclip import log
 from cortexclip.data import mindbigdata
@@ -47,32 +46,39 @@ def write(path: Path, headset: str, megabytes: int) -> None:
             event += 1
 
 
-def measure(path: Path, headset: str) -> None:
-    """Read the file and print what it took; runs in a fresh process."""
+def measure(path: Path, headset: str) -> list[str]:
+    """Read the file; what it took, as a row. Runs in a fresh process, whose greatest memory is the reader's."""
     log.start()
     started = time.perf_counter()
     dataset = mindbigdata.read(path, "synthetic", {"settings": {"headset": headset}})
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    reading = json.loads(dataset.attrs["reading"])
-    print(f"{platform.machine()}, numpy {np.__version__}; {path.stat().st_size / 1e6:.0f} MB, {reading['rows']} rows")
-    print(f"{seconds:.0f} s, greatest resident memory {peak:.0f} MiB; {dataset.sizes['sample']} samples kept")
+    rows = json.loads(dataset.attrs["reading"])["rows"]
+    megabytes = path.stat().st_size / 1e6
+    return [headset, f"{megabytes:.0f}", str(rows), f"{seconds:.0f}", f"{peak:.0f}", str(dataset.sizes["sample"])]
 
 
 def main() -> None:
-    """Write the file, read it, remove it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--megabytes", type=int, default=2000)
-    parser.add_argument("--headset", choices=mindbigdata.HEADSETS, default="EP")
-    parser.add_argument("--folder", help="where the file is written (default: the folder for temporary files)")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        path = Path(folder) / "synthetic.txt"
-        write(path, arguments.headset, arguments.megabytes)
-        process = multiprocessing.get_context("spawn").Process(target=measure, args=(path, arguments.headset))
-        process.start()
-        process.join()
-        raise SystemExit(process.exitcode)
+    """Write a file for each headset, read it, remove it."""
+    options = arguments(__doc__.splitlines()[0], repeats=1)
+    table = []
+    for headset in ("EP", "MW"):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "synthetic.txt"
+            write(path, headset, 50 if options.fast else 2000)
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                table.append(pool.apply(measure, (path, headset)))
+    columns = ["headset", "MB", "rows", "s", "greatest resident memory, MiB", "samples kept"]
+    note = "Wanted for 2000 MB: at most 500 MiB."
+    finish(
+        Report(
+            "mindbigdata",
+            "Reading MindBigData's text format",
+            tables=[TextTable("Synthetic files", columns, table, [note])],
+            versions=versions(),
+        ),
+        options,
+    )
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ ORDER = (
     "growth",
     "workflow",
     "planning",
+    "mindbigdata",
 )
 """The sections of the page; files of other names follow in alphabetical order."""
 
