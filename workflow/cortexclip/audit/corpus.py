@@ -47,7 +47,7 @@ def check_corpus(corpus: np.ndarray, names: np.ndarray, images: np.ndarray, stim
         f"{correlation[closest]:.3f}.",
         "Methods with a prior and encoders learned from the corpus had met these images before any brain was read."
         if count
-        else "The priors learned from no image that is scored; glyphclip learned from further variants of these drawings.",
+        else "The priors learned from no image that is scored; glyphclip learned from more variants of them.",
         {
             "near": count,
             "distinct": total,
