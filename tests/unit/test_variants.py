@@ -51,6 +51,7 @@ EXTENSIONS = {
     "cccv1_contrastive": {"contrastive_weight": 0.01},
     "cccv1_ssl": {"mask_fraction": 0.5},
     "cccv1_adapt": {"domain_weight": 0.01},
+    "cccv1_full": {"attention_group": 8, "clip_weight": 0.1, "consistency_weight": 0.05, "views": 3},
     "all of them": {
         **{"clip_weight": 0.1, "consistency_weight": 0.05, "views": 3, "attention_group": 8, "resolution_weight": 0.5},
         **{"enhancer_blocks": 3, "contrastive_weight": 0.01, "mask_fraction": 0.5, "domain_weight": 0.01},

@@ -1,0 +1,89 @@
+"""What each extension of CCCV1 is worth on folds of the training parts alone, by which ``cccv1_full`` was put together.
+
+Each method is trained on three of four folds of a dataset's canonical training part; the fold left out stops it and
+gives its error, the least pixel error of any epoch. No test sample is used. All methods have the same folds and, as far
+as their layers are the same, the same initial weights and order of samples. Needs the datasets and the embeddings of a
+run (its results/data and results/features); prints a table:
+
+    OMP_NUM_THREADS=1 PYTHONPATH=workflow python benchmarks/extensions.py [--seeds 2] [--methods cccv1,cccv1_clip]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from cortexclip.config import applies, read_yaml
+from cortexclip.methods.catalogue import load_method, settings_for
+from cortexclip.methods.interface import Samples, make_settings
+from cortexclip.models.readout import unit_length
+from cortexclip.seeds import derive_seed
+from cortexclip.stages.train import fit_data
+
+FOLDS = 4
+CONFIG = Path(__file__).resolve().parents[1] / "config"
+
+
+def training_part(results: Path, dataset: str, encoder: str | None) -> tuple[Samples, int]:
+    """The canonical training samples of a dataset, and how many samples there are in all."""
+    data = xr.load_dataset(results / f"data/{dataset}.nc")
+    use = data.part.values == "train"
+    embedding = None
+    if encoder is not None:
+        features = xr.load_dataset(results / f"features/{dataset}/{encoder}.nc")
+        rows = pd.Index(features.stimulus.values).get_indexer(data.stimulus.values[use])
+        embedding = unit_length(features.embedding.values[rows].astype(np.float64))
+    arrays = [data[name].values[use] for name in ("brain", "stimuli", "stimulus", "label", "session")]
+    return Samples(*arrays, embedding), data.sizes["sample"]
+
+
+def errors(results: Path, dataset: str, name: str, entry: dict, seed: int) -> list[float]:
+    """The least selection error on each fold."""
+    encoder = next((space for space in entry.get("encoders", []) if space.startswith("glyphclip")), None)
+    samples, n_samples = training_part(results, dataset, encoder)
+    module = load_method(entry["module"])
+    settings = make_settings(module.Settings, settings_for(entry, dataset, n_samples), name)
+    order = np.random.default_rng(7).permutation(len(samples))
+    found = []
+    for fold in range(FOLDS):
+        left_out = order[np.arange(len(samples)) % FOLDS == fold]
+        role = np.where(np.isin(np.arange(len(samples)), left_out), "select", "train")
+        split = pd.DataFrame({"fold": fold, "role": role, "sample": np.arange(len(samples))})
+        data = fit_data(samples, split, fold, optimistic=True)
+        decoder = module.fit(data, settings, derive_seed(0, dataset, "inner", fold, seed), lambda text: None)
+        losses = [r["value"] for r in decoder.history() if (r["stage"], r["quantity"]) == ("select", "select_loss")]
+        found.append(min(losses))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--datasets", default="vangerven,miyawaki")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--methods", help="default: cccv1 and all variants of it that need one dataset alone")
+    arguments = parser.parse_args()
+    methods, datasets = read_yaml(CONFIG / "methods.yaml"), read_yaml(CONFIG / "datasets.yaml")
+    variants = [n for n, e in methods.items() if e.get("ablates") == "cccv1" and not e.get("pools")]
+    names = arguments.methods.split(",") if arguments.methods else ["cccv1", *variants]
+    print("| dataset | method | mean of the folds | folds better than cccv1 | ratio to cccv1 |\n|---|---|--:|--:|--:|")
+    for dataset in arguments.datasets.split(","):
+        plain: np.ndarray | None = None
+        for name in names:
+            if not applies(methods[name], datasets[dataset]):
+                continue
+            seeds = range(arguments.seeds)
+            got = np.array([errors(arguments.results, dataset, name, methods[name], seed) for seed in seeds])
+            plain = got if name == "cccv1" else plain
+            cells = ["", ""]
+            if plain is not None and name != "cccv1":
+                cells = [f"{(got < plain).sum()} of {got.size}", f"{got.mean() / plain.mean():.3f}"]
+            print(f"| {dataset} | `{name}` | {got.mean():.5f} | {cells[0]} | {cells[1]} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
