@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import weakref
 from dataclasses import replace
 from functools import partial
 
@@ -478,3 +480,24 @@ def test_states_of_other_jobs_and_damaged_ones_are_not_used(tmp_path):
     assert keeper.load("a") is None
     keeper.close()
     assert not tmp_path.exists()
+
+
+def test_what_a_training_held_is_freed_when_it_ends(monkeypatch):
+    """Without waiting for Python's garbage collector, so that the points of a grid do not pile up in memory."""
+    stacks = []
+    init = stack.Stack.__init__
+
+    def remembered(self, *arguments):
+        init(self, *arguments)
+        stacks.append(weakref.ref(self))
+
+    monkeypatch.setattr(stack.Stack, "__init__", remembered)
+    gc.disable()
+    try:
+        (result,) = stack.train(
+            [stack.Member(Small, part(10, 0), part(5, 1), settings(epochs=2), 0)], pixel_mse, silent
+        )
+        assert [reference() for reference in stacks] == [None]
+    finally:
+        gc.enable()
+    assert result.epoch in (1, 2)

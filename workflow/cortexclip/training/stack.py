@@ -302,7 +302,7 @@ class Stack:
         self.bank = Bank([job.train for job in jobs], self.place)
         self.select = None if jobs[0].select is None else Bank([job.select for job in jobs], self.place)
         self.sizes = [batch_sizes(size, self.settings.batch_size) for size in self.bank.sizes]
-        self.stepper = Stepper(self)
+        self.stepper = Stepper(self.options.graphs and self.place.type == "cuda")
 
     def _epoch(self, progress: Callable[[str], None]) -> None:
         self.epoch += 1
@@ -327,7 +327,7 @@ class Stack:
         total = torch.zeros(len(jobs), device=self.place)
         for batch, (row, weight) in enumerate(uploaded):
             self.optimiser.begin(self.settings.rate(first_step + batch, n_batches))
-            total += self.stepper(row, weight, keys[batch]) * counts[:, batch]
+            total += self.stepper(self.step, row, weight, keys[batch]) * counts[:, batch]
         self.network.eval()
         values = total.double() / torch.tensor(self.bank.sizes, device=self.place)
         if self.select is None:
@@ -429,19 +429,18 @@ class Stepper:
     """A training step, captured as a CUDA graph for each shape of batch where there is a GPU.
 
     The first steps of a shape run as they are (which fills the caches that a capture may not fill), the next one is
-    captured and replayed from then on.
+    captured and replayed from then on. It holds no stack, so that a stack that is done is freed at once.
     """
 
     WARM = 3
 
-    def __init__(self, stack: Stack):
-        self.stack = stack
-        self.captured = stack.options.graphs and stack.place.type == "cuda"
+    def __init__(self, captured: bool):
+        self.captured = captured
         self.shapes: dict[tuple, list] = {}
 
-    def __call__(self, rows: Tensor, weight: Tensor | None, keys: Tensor) -> Tensor:
+    def __call__(self, step: Callable[..., Tensor], rows: Tensor, weight: Tensor | None, keys: Tensor) -> Tensor:
         if not self.captured:
-            return self.stack.step(rows, weight, keys)
+            return step(rows, weight, keys)
         shape = (*rows.shape, weight is None)
         seen = self.shapes.setdefault(shape, [0, None, None, None])
         seen[0] += 1
@@ -449,14 +448,14 @@ class Stepper:
             stream = torch.cuda.Stream()
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
-                losses = self.stack.step(rows, weight, keys)
+                losses = step(rows, weight, keys)
             torch.cuda.current_stream().wait_stream(stream)
             return losses
         if seen[1] is None:
             inputs = [rows.clone(), None if weight is None else weight.clone(), keys.clone()]
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph):
-                losses = self.stack.step(*inputs)
+                losses = step(*inputs)
             seen[1:] = [graph, inputs, losses]
         graph, inputs, losses = seen[1:]
         for held, new in zip(inputs, (rows, weight, keys), strict=True):
