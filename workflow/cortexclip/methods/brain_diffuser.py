@@ -9,15 +9,15 @@ model of 1.8 million parameters. Otherwise: penalties by leave-one-out, and prio
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from cortexclip.errors import InputError, nearest
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Samples
-from cortexclip.methods.vae_ridge import RoughImages, arrays_of, chosen_of, fit_target
+from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Samples, Saved
+from cortexclip.methods.vae_ridge import RoughImages, Target, arrays_of, chosen_of, fit_target, kept_of, saved_target
 from cortexclip.models.readout import nearest_images, unit_length
 from cortexclip.seeds import derive_seed
 
@@ -60,6 +60,11 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
     return fit_decoder(data.final, settings, seed, progress, settings.restandardise)
 
 
+def restore(saved: Saved, settings: Settings) -> LinearDecoder:
+    """The decoder of a finished run."""
+    return restore_decoder(saved, settings, settings.restandardise)
+
+
 def fit_decoder(
     samples: Samples, settings: Shared, seed: int, progress: Callable[[str], None], restandardise: str
 ) -> LinearDecoder:
@@ -71,23 +76,56 @@ def fit_decoder(
 
     prior = load_diffusion(settings.prior)
     check_space(samples.embedding, prior, settings.prior)
-    rough = RoughImages(samples, settings)
+    rough = RoughImages.fit(samples, settings)
     texts = prior.texts[caption_rows(samples, prior, settings.captions)]
     guides = {
         "image_embedding": fit_target(samples, samples.embedding, settings),
         "text_embedding": fit_target(samples, texts, settings),
     }
+    targets = {**rough.targets, **guides}
+    arrays = {**arrays_of(targets), "sampling_seed": np.array([seed], np.int64)}
     gallery = samples.distinct()
-    gallery_embedding, gallery_images = samples.embedding[gallery], samples.images[gallery]
+    kept = {
+        **kept_of(targets),
+        "gallery.embedding": samples.embedding[gallery],
+        "gallery.images": samples.images[gallery],
+    }
+    return _decoder(rough, guides, settings, restandardise, arrays, chosen_of(targets), kept, progress)
+
+
+def restore_decoder(saved: Saved, settings: Shared, restandardise: str) -> LinearDecoder:
+    """The decoder of a finished run for one way to re-standardise predictions."""
+    rough = RoughImages.restore(saved, settings)
+    guides = {name: saved_target(saved, name) for name in ("image_embedding", "text_embedding")}
+    kept = kept_of({**rough.targets, **guides}) | {
+        name: saved[name] for name in ("gallery.embedding", "gallery.images")
+    }
+    arrays = {name: saved[name] for name in saved.arrays if name not in kept}
+    return _decoder(rough, guides, settings, restandardise, arrays, saved.chosen, kept, lambda text: None)
+
+
+def _decoder(
+    rough: RoughImages,
+    guides: Mapping[str, Target],
+    settings: Shared,
+    restandardise: str,
+    arrays: dict[str, np.ndarray],
+    chosen: dict,
+    kept: dict[str, np.ndarray],
+    progress: Callable[[str], None],
+) -> LinearDecoder:
+    from cortexclip.models.priors import load_diffusion
+
+    prior, seed = load_diffusion(settings.prior), int(arrays["sampling_seed"][0])
 
     def predict(brain: np.ndarray) -> Prediction:
         image, text = (unit_length(guide.predict(brain, restandardise)) for guide in guides.values())
         draws = _drawn(rough(brain, restandardise), image, text, prior, settings, seed, progress)
-        return Prediction(draws[0], image, nearest_images(image, gallery_embedding, gallery_images), draws)
+        return Prediction(
+            draws[0], image, nearest_images(image, kept["gallery.embedding"], kept["gallery.images"]), draws
+        )
 
-    targets = {**rough.targets, **guides}
-    arrays = {**arrays_of(targets), "sampling_seed": np.array([seed], np.int64)}
-    return LinearDecoder(predict, arrays, chosen_of(targets))
+    return LinearDecoder(predict, arrays, chosen, kept)
 
 
 def check_space(embedding: np.ndarray | None, prior, name: str) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cortexclip.methods.brain_diffuser import Shared as Settings
-from cortexclip.methods.brain_diffuser import fit_decoder
-from cortexclip.methods.interface import FitData, LinearDecoder
+from cortexclip.methods.brain_diffuser import fit_decoder, restore_decoder
+from cortexclip.methods.interface import FitData, LinearDecoder, Saved
 
 STOCHASTIC = True
 TRANSDUCTIVE = True
@@ -21,3 +21,8 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
     The fit itself uses training samples alone.
     """
     return fit_decoder(data.final, settings, seed, progress, "test")
+
+
+def restore(saved: Saved, settings: Settings) -> LinearDecoder:
+    """The decoder of a finished run; what is predicted together is re-standardised together."""
+    return restore_decoder(saved, settings, "test")

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from cortexclip.errors import InputError
-from cortexclip.methods.interface import FitData, Prediction, Samples
+from cortexclip.methods.interface import FitData, Prediction, Samples, Saved
 from cortexclip.models.readout import nearest_images
 
 STOCHASTIC = True
@@ -60,13 +60,12 @@ def recipe(data: FitData, settings: Settings):
     The epoch is chosen by the pixel error alone, the scored quantity, so that variants choose alike; that of the
     pretraining by the error of hidden voxels.
     """
-    from cortexclip.methods.network import NetworkDecoder, Phase, Recipe, predict_array
-    from cortexclip.models.cccv1_extended import ExtendedCCCV1, masked_voxel_loss
+    from cortexclip.methods.network import NetworkDecoder, Phase, Recipe
+    from cortexclip.models.cccv1_extended import masked_voxel_loss
     from cortexclip.training.stack import TrainingSettings
 
     n_voxels, shape = data.final.brain.shape[1], data.final.images.shape[1:]
-    aligned = settings.clip_weight > 0 or settings.contrastive_weight > 0
-    n_features = data.final.embedding.shape[1] if aligned else 0
+    n_features = data.final.embedding.shape[1] if _aligned(settings) else 0
     sessions = _sessions(data) if settings.domain_weight else np.zeros(0, int)
     training = TrainingSettings(
         settings.epochs, settings.patience, settings.batch_size, settings.lr, settings.weight_decay
@@ -79,39 +78,71 @@ def recipe(data: FitData, settings: Settings):
         parts = ("attention.", "encoder.", "voxels.")
         phases.insert(0, Phase(hiding, pretraining, "pretraining", lambda name: name.startswith(parts)))
 
-    def make():
-        try:
-            return ExtendedCCCV1(n_voxels, shape, n_features, len(sessions), settings)
-        except ValueError as error:
-            raise InputError(f"cccv1_extended: settings: {error}.") from error
-
     def finish(fitted) -> NetworkDecoder:
         chosen = {"epoch": fitted.epochs[-1]}
         if settings.mask_fraction:
             chosen["pretraining_epoch"] = fitted.epochs[0]
-        return NetworkDecoder(fitted.network, fitted.scaler, read, chosen, fitted.rows)
-
-    gallery = data.final.distinct()
-
-    def read(network, brain) -> Prediction:
-        if not aligned:
-            return Prediction(predict_array(network(brain)).reshape(-1, *shape))
-        enhanced = network.enhancer(network.embed(brain))
-        embedding = predict_array(network.alignment(enhanced))
-        nearest = nearest_images(embedding, data.final.embedding[gallery], data.final.images[gallery])
-        return Prediction(predict_array(network.decoder(enhanced)).reshape(-1, *shape), embedding, nearest)
+        gallery = {}
+        if n_features:
+            rows = data.final.distinct()
+            gallery = {"gallery.embedding": data.final.embedding[rows], "gallery.images": data.final.images[rows]}
+        return NetworkDecoder(fitted.network, fitted.scaler, _reader(shape, gallery), chosen, fitted.rows, gallery)
 
     def session_of(samples: Samples) -> dict[str, np.ndarray]:
         return {"session": np.searchsorted(sessions, samples.session)}
 
     return Recipe(
-        make=make,
+        make=lambda: _network(n_voxels, shape, n_features, len(sessions), settings),
         kind=("cccv1_extended", n_voxels, shape, n_features, len(sessions), _without_rates(settings)),
         phases=phases,
         finish=finish,
         standardise=settings.standardise,
         extra=session_of if settings.domain_weight else None,
     )
+
+
+def restore(saved: Saved, settings: Settings):
+    """The decoder of a finished run."""
+    from cortexclip.methods.network import restore_network
+
+    names = ("gallery.embedding", "gallery.images") if _aligned(settings) else ()
+    gallery = {name: saved[name] for name in names}
+    n_features = gallery["gallery.embedding"].shape[1] if gallery else 0
+    n_sessions = len(saved["domain.2.bias"]) if settings.domain_weight else 0
+    n_voxels = len(saved["voxel_mean"])
+    return restore_network(
+        saved,
+        lambda: _network(n_voxels, saved.shape, n_features, n_sessions, settings),
+        _reader(saved.shape, gallery),
+        names,
+    )
+
+
+def _aligned(settings: Settings) -> bool:
+    return settings.clip_weight > 0 or settings.contrastive_weight > 0
+
+
+def _network(n_voxels: int, shape: tuple[int, int], n_features: int, n_sessions: int, settings: Settings):
+    from cortexclip.models.cccv1_extended import ExtendedCCCV1
+
+    try:
+        return ExtendedCCCV1(n_voxels, shape, n_features, n_sessions, settings)
+    except ValueError as error:
+        raise InputError(f"cccv1_extended: settings: {error}.") from error
+
+
+def _reader(shape: tuple[int, int], gallery: dict[str, np.ndarray]) -> Callable[..., Prediction]:
+    from cortexclip.methods.network import predict_array
+
+    def read(network, brain) -> Prediction:
+        if not gallery:
+            return Prediction(predict_array(network(brain)).reshape(-1, *shape))
+        enhanced = network.enhancer(network.embed(brain))
+        embedding = predict_array(network.alignment(enhanced))
+        nearest = nearest_images(embedding, gallery["gallery.embedding"], gallery["gallery.images"])
+        return Prediction(predict_array(network.decoder(enhanced)).reshape(-1, *shape), embedding, nearest)
+
+    return read
 
 
 def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]):

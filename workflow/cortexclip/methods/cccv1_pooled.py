@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cortexclip.methods.cccv1 import Settings as Settings
-from cortexclip.methods.interface import FitData, Prediction
+from cortexclip.methods.cccv1 import image_reader
+from cortexclip.methods.interface import FitData, Saved
 from cortexclip.models.standardise import fit_scaler
 
 STOCHASTIC = True
@@ -19,8 +20,8 @@ def recipe(data: FitData, settings: Settings):
     import torch
     from torch.nn import functional
 
-    from cortexclip.methods.network import NetworkDecoder, Phase, Recipe, predict_array, to_tensor
-    from cortexclip.models.cccv1_pooled import PooledCCCV1, pooled_mse
+    from cortexclip.methods.network import NetworkDecoder, Phase, Recipe, to_tensor
+    from cortexclip.models.cccv1_pooled import pooled_mse
     from cortexclip.training.stack import TrainingSettings
 
     shape = data.final.images.shape[1:]
@@ -39,21 +40,34 @@ def recipe(data: FitData, settings: Settings):
         number = [torch.full((len(brain),), i, device=brain.device) for i, brain in enumerate(brains)]
         return {"brain": torch.cat(filled), "pixels": torch.cat(pixels), "dataset": torch.cat(number)}
 
-    def read(network, brain) -> Prediction:
-        return Prediction(predict_array(network(brain)).reshape(-1, *shape))
-
     def finish(fitted) -> NetworkDecoder:
         chosen = {"epoch": fitted.epochs[-1], "pooled_samples": sum(len(samples) for samples in data.others)}
-        return NetworkDecoder(fitted.network, fitted.scaler, read, chosen, fitted.rows)
+        return NetworkDecoder(fitted.network, fitted.scaler, image_reader(shape), chosen, fitted.rows)
 
     return Recipe(
-        make=lambda: PooledCCCV1(n_voxels, shape[0] * shape[1], *architecture),
+        make=lambda: _network(n_voxels, shape, settings),
         kind=("cccv1_pooled", *n_voxels, shape, *architecture),
         phases=[Phase(pooled_mse, training)],
         finish=finish,
         standardise=settings.standardise,
         join=join,
     )
+
+
+def restore(saved: Saved, settings: Settings):
+    """The decoder of a finished run, with the input layers of all datasets it learned from."""
+    from cortexclip.methods.network import restore_network
+
+    inputs = sum(name.startswith("inputs.") and name.endswith(".weight") for name in saved.arrays)
+    n_voxels = [saved[f"inputs.{number}.weight"].shape[0] for number in range(inputs)]
+    return restore_network(saved, lambda: _network(n_voxels, saved.shape, settings), image_reader(saved.shape))
+
+
+def _network(n_voxels: Sequence[int], shape: tuple[int, int], settings: Settings):
+    from cortexclip.models.cccv1_pooled import PooledCCCV1
+
+    rates = (settings.dropout_encoder, settings.dropout_decoder)
+    return PooledCCCV1(n_voxels, shape[0] * shape[1], *rates, settings.clip_residual_weight)
 
 
 def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]):

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cortexclip.errors import InputError
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction
-from cortexclip.models.ridge import fit_ridge, penalty_grid
+from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Saved, scaling
+from cortexclip.models.ridge import Linear, Ridge, fit_ridge, penalty_grid
 
 STOCHASTIC = False
 TOLD_THE_CLASS = True  # predict is given the class of each scored image; used by the oracle alone
@@ -38,14 +38,28 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
     means = np.stack([samples.images[index == i].astype(np.float64).mean(axis=0) for i in range(len(classes))])
     grid = penalty_grid(settings.penalty_low, settings.penalty_high, settings.penalty_count)
     ridge = fit_ridge(samples.brain, np.eye(len(classes))[index], grid, standardise=settings.standardise)
+    arrays = {"means": means, "coefficients": ridge.coefficients, "intercept": ridge.intercept}
+    overall = samples.images.astype(np.float64).mean(axis=0)
+    kept = {"classes": classes, "overall": overall, **scaling(ridge.scaler), "class_share": ridge.mean}
+    return _decoder(settings, ridge, arrays, {"classes": len(classes), "penalty": ridge.penalty}, kept)
+
+
+def restore(saved: Saved, settings: Settings) -> LinearDecoder:
+    """The decoder of a finished run."""
+    arrays = {name: saved[name] for name in ("means", "coefficients", "intercept")}
+    kept = {name: saved[name] for name in ("classes", "overall", "voxel_mean", "voxel_scale", "class_share")}
+    ridge = Linear(saved.scaler, arrays["coefficients"], kept["class_share"])
+    return _decoder(settings, ridge, arrays, saved.chosen, kept)
+
+
+def _decoder(settings: Settings, ridge: Ridge | Linear, arrays: dict, chosen: dict, kept: dict) -> LinearDecoder:
+    means, classes, overall = arrays["means"], kept["classes"], kept["overall"]
 
     def predict(brain: np.ndarray, label: np.ndarray) -> Prediction:
         if not settings.oracle:
             return Prediction(means[np.argmax(ridge.predict(brain), axis=1)])
         known = np.isin(label, classes)
-        overall = samples.images.astype(np.float64).mean(axis=0)
         position = np.searchsorted(classes, np.where(known, label, classes[0]))
         return Prediction(np.where(known[:, None, None], means[position], overall))
 
-    arrays = {"means": means, "coefficients": ridge.coefficients, "intercept": ridge.intercept}
-    return LinearDecoder(predict, arrays, {"classes": len(classes), "penalty": ridge.penalty})
+    return LinearDecoder(predict, arrays, chosen, kept)

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from cortexclip.errors import InputError
-from cortexclip.methods.interface import FitData, Prediction, Samples
+from cortexclip.methods.interface import FitData, Prediction, Samples, Saved
 from cortexclip.models.readout import nearest_images, unit_length
-from cortexclip.models.ridge import fit_ridge, penalty_grid
+from cortexclip.models.ridge import Linear, Ridge, fit_ridge, penalty_grid, unscaled
 
 STOCHASTIC = True
 
@@ -58,16 +58,9 @@ def recipe(data: FitData, settings: Settings):
     training stimulus of nearest embedding.
     """
     from cortexclip.methods.network import NetworkDecoder, Phase, Recipe, predict_array, voxels
-    from cortexclip.models.contrastive import BrainEncoder
     from cortexclip.training.stack import TrainingSettings
 
     n_voxels, n_features = data.final.brain.shape[1], data.final.embedding.shape[1]
-    variant = {
-        "residual": settings.residual,
-        "attention": (settings.attention_tokens, settings.attention_heads),
-        "projections": settings.projections,
-        "checkpointing": settings.checkpointing,
-    }
     training = TrainingSettings(
         settings.epochs,
         settings.patience,
@@ -77,20 +70,6 @@ def recipe(data: FitData, settings: Settings):
         settings.warm_up,
         settings.schedule,
     )
-
-    def make() -> BrainEncoder:
-        try:
-            return BrainEncoder(
-                n_voxels,
-                n_features,
-                settings.hidden,
-                settings.dropout,
-                settings.temperature,
-                settings.learn_temperature,
-                **variant,
-            )
-        except ValueError as error:
-            raise InputError(f"clip_encoder: settings: {error}.") from error
 
     def finish(fitted) -> NetworkDecoder:
         selected = predict_array(fitted.selected(voxels(data.select.brain, fitted.selected_scaler)))
@@ -105,18 +84,18 @@ def recipe(data: FitData, settings: Settings):
             unit_length(gallery_embedding), gallery_images.reshape(len(gallery), -1), np.array([penalty])
         )
 
-        def read(network, brain) -> Prediction:
-            embedding = predict_array(network(brain))
-            images = np.clip(readout.predict(embedding), 0.0, 1.0).reshape(-1, *samples.images.shape[1:])
-            return Prediction(images, embedding, nearest_images(embedding, gallery_embedding, gallery_images))
-
-        arrays = {"readout.coefficients": readout.coefficients, "readout.intercept": readout.intercept}
+        arrays = {
+            "readout.coefficients": readout.coefficients,
+            "readout.intercept": readout.intercept,
+            "gallery.embedding": gallery_embedding,
+            "gallery.images": gallery_images,
+        }
         chosen = {"epoch": fitted.epochs[-1], "readout_penalty": penalty}
-        return NetworkDecoder(fitted.network, fitted.scaler, read, chosen, fitted.rows, arrays)
+        return NetworkDecoder(fitted.network, fitted.scaler, _reader(readout, arrays), chosen, fitted.rows, arrays)
 
-    architecture = (n_voxels, n_features, settings.hidden, settings.dropout, *variant.values())
+    architecture = (n_voxels, n_features, settings.hidden, settings.dropout, *_variant(settings).values())
     return Recipe(
-        make=make,
+        make=lambda: _network(n_voxels, n_features, settings),
         kind=("clip_encoder", *architecture, settings.learn_temperature, settings.duplicates),
         phases=[Phase(contrastive_loss(settings.duplicates), training)],
         finish=finish,
@@ -124,6 +103,49 @@ def recipe(data: FitData, settings: Settings):
         criterion=identification_error,
         criterion_name="identification error",
     )
+
+
+def restore(saved: Saved, settings: Settings):
+    """The decoder of a finished run."""
+    from cortexclip.methods.network import restore_network
+
+    names = ("readout.coefficients", "readout.intercept", "gallery.embedding", "gallery.images")
+    arrays = {name: saved[name] for name in names}
+    readout = unscaled(arrays["readout.coefficients"], arrays["readout.intercept"])
+    n_voxels, n_features = len(saved["voxel_mean"]), arrays["gallery.embedding"].shape[1]
+    return restore_network(saved, lambda: _network(n_voxels, n_features, settings), _reader(readout, arrays), names)
+
+
+def _variant(settings: Settings) -> dict:
+    return {
+        "residual": settings.residual,
+        "attention": (settings.attention_tokens, settings.attention_heads),
+        "projections": settings.projections,
+        "checkpointing": settings.checkpointing,
+    }
+
+
+def _network(n_voxels: int, n_features: int, settings: Settings):
+    from cortexclip.models.contrastive import BrainEncoder
+
+    temperature = (settings.temperature, settings.learn_temperature)
+    try:
+        return BrainEncoder(n_voxels, n_features, settings.hidden, settings.dropout, *temperature, **_variant(settings))
+    except ValueError as error:
+        raise InputError(f"clip_encoder: settings: {error}.") from error
+
+
+def _reader(readout: Ridge | Linear, arrays: dict[str, np.ndarray]) -> Callable[..., Prediction]:
+    from cortexclip.methods.network import predict_array
+
+    gallery_embedding, gallery_images = arrays["gallery.embedding"], arrays["gallery.images"]
+
+    def read(network, brain) -> Prediction:
+        embedding = predict_array(network(brain))
+        images = np.clip(readout.predict(embedding), 0.0, 1.0).reshape(-1, *gallery_images.shape[1:])
+        return Prediction(images, embedding, nearest_images(embedding, gallery_embedding, gallery_images))
+
+    return read
 
 
 def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]):

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.model_selection import KFold
 
 from cortexclip.errors import InputError
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Samples
+from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Samples, Saved
 from cortexclip.models.image_prior import components, deform, posterior_mean, prior_axes
 from cortexclip.models.kernels import fit_kernel
 from cortexclip.models.receptive_fields import Encoding, fit_encoding, gaussian_fields
@@ -96,15 +96,37 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
     weights = stack.weights()
     progress("all samples")
     found = fit_candidates(samples, settings, fields, deformed)
-    return LinearDecoder(
-        partial(_predict, found=found, weights=weights, shape=samples.images.shape[1:]),
-        _arrays(found, weights),
-        {
-            **_shares(found, weights),
-            "inner_folds_by": "stimulus" if grouped else "sample",
-            "inner_mse": stack.error(weights) / samples.pixels.size,
-        },
-    )
+    chosen = {
+        **_shares(found, weights),
+        "inner_folds_by": "stimulus" if grouped else "sample",
+        "inner_mse": stack.error(weights) / samples.pixels.size,
+    }
+    return _decoder(found, weights, samples, chosen)
+
+
+def restore(saved: Saved, settings: Settings) -> LinearDecoder:
+    """The decoder of a finished run: its weights of the candidates, and these fitted again on its training samples.
+
+    The candidates follow from the samples and the settings alone; together they would be many times as large.
+    """
+    stimulus, images = saved["samples.stimulus"], saved["samples.images"].astype(np.float32)
+    none = np.full(len(stimulus), -1)
+    samples = Samples(saved["samples.brain"].astype(np.float32), images[stimulus], stimulus, none, none)
+    fields = gaussian_fields(saved.shape, settings.field_sizes, settings.field_spacing)
+    found = fit_candidates(samples, settings, fields, _Deformed(samples, settings))
+    return _decoder(found, saved["stack"], samples, saved.chosen)
+
+
+def _decoder(found: Candidates, weights: np.ndarray, samples: Samples, chosen: dict) -> LinearDecoder:
+    distinct = samples.distinct()
+    place = {name: number for number, name in enumerate(samples.stimulus[distinct])}
+    kept = {
+        "samples.brain": samples.brain,
+        "samples.images": samples.images[distinct],
+        "samples.stimulus": np.array([place[name] for name in samples.stimulus], np.int64),
+    }
+    predict = partial(_predict, found=found, weights=weights, shape=samples.images.shape[1:])
+    return LinearDecoder(predict, _arrays(found, weights), chosen, kept)
 
 
 def fit_candidates(samples: Samples, settings: Settings, fields: np.ndarray, deformed: _Deformed) -> Candidates:

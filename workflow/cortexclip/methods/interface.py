@@ -12,6 +12,8 @@ and, where it needs them,
 - ``TOLD_THE_CLASS = True``: ``predict`` is given the class of each scored sample too, for an oracle control;
 - ``TRANSDUCTIVE = True``: the fit is given the brain data of the scored samples (never their images), and every table
   says so;
+- ``restore(saved, settings) -> Decoder``: the decoder of a finished run from its files, see `Saved`; without it the
+  method can be trained and scored, but not loaded;
 - ``recipe(data, settings) -> Recipe`` instead of a ``fit`` of its own, for a network: folds, seeds and grid points are
   then trained in stacks (methods/network.py), and ``fit = fit_with(recipe)``.
 """
@@ -26,6 +28,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cortexclip.errors import InputError, check_keys
+from cortexclip.models.standardise import VoxelScaler
 
 
 @dataclass(frozen=True)
@@ -127,23 +130,76 @@ class Decoder(typing.Protocol):
 
 @dataclass(frozen=True)
 class LinearDecoder:
-    """A decoder made of named arrays and a function, for methods without iterations."""
+    """A decoder made of named arrays and a function, for methods without iterations.
+
+    ``kept`` are arrays that are saved with the others but are no parameters: what was standardised with, galleries.
+    """
 
     function: typing.Callable[..., Prediction]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     chosen: dict[str, float | int | str] = field(default_factory=dict)
+    kept: dict[str, np.ndarray] = field(default_factory=dict)
 
     def predict(self, brain: np.ndarray, *told: np.ndarray) -> Prediction:
         return self.function(brain, *told)
 
     def weights(self) -> dict[str, np.ndarray]:
-        return self.arrays
+        return {**self.kept, **self.arrays}
 
     def facts(self) -> dict[str, float | int | str]:
         return {**self.chosen, "parameters": int(sum(a.size for a in self.arrays.values()))}
 
     def history(self) -> list[dict]:
         return []
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What the files of a run keep of one fit: all that ``restore`` makes the decoder from.
+
+    Attributes
+    ----------
+    arrays : by name, as ``weights`` gave them; those of float64 were rounded to float32.
+    facts : as ``facts`` gave them.
+    shape : height and width of the images.
+    where : how messages call the run.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    facts: Mapping[str, float | int | str]
+    shape: tuple[int, int]
+    where: str
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """An array, floating point as float64; raises InputError if it was not saved."""
+        if name not in self.arrays:
+            raise InputError(
+                f"{self.where}: weights.safetensors has no array '{name}', which an earlier version did not save. "
+                "Train it again."
+            )
+        array = self.arrays[name]
+        return array.astype(np.float64) if np.issubdtype(array.dtype, np.floating) else array
+
+    def fact(self, name: str) -> float | int | str:
+        """A fact of the fit; raises InputError if run.json has none of this name."""
+        if name not in self.facts:
+            raise InputError(f"{self.where}: run.json does not say '{name}' of the fit. Train it again.")
+        return self.facts[name]
+
+    @property
+    def chosen(self) -> dict[str, float | int | str]:
+        """The facts but for the number of parameters, which decoders count themselves."""
+        return {key: value for key, value in self.facts.items() if key != "parameters"}
+
+    @property
+    def scaler(self) -> VoxelScaler:
+        """What the voxels were standardised with, saved as ``voxel_mean`` and ``voxel_scale``."""
+        return VoxelScaler(self["voxel_mean"], self["voxel_scale"])
+
+
+def scaling(scaler: VoxelScaler) -> dict[str, np.ndarray]:
+    """The arrays of a scaler under the names that `Saved.scaler` reads."""
+    return {"voxel_mean": scaler.mean, "voxel_scale": scaler.scale}
 
 
 # Limits of settings that mean the same in every method: lowest, highest, and whether the lowest itself is allowed.

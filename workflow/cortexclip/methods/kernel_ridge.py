@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction
+from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Saved, scaling
 from cortexclip.models.kernels import centre, median_distance, squared_distance
 from cortexclip.models.ridge import fit_dual, penalty_grid
-from cortexclip.models.standardise import fit_scaler
+from cortexclip.models.standardise import VoxelScaler, fit_scaler
 
 STOCHASTIC = False
 
@@ -40,12 +40,25 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
         if best is None or found.loo_error.min() < best[0].loo_error.min():
             best = found, width, kernel
     dual, width, kernel = best
-    mean, shape = pixels.mean(axis=0), data.final.images.shape[1:]
+    arrays = {"training_voxels": train, "dual": dual.dual, "mean": pixels.mean(axis=0)}
+    chosen = {"penalty": dual.penalty, "width": float(width)}
+    return _decoder(scaler, arrays, kernel, width * median, chosen, data.final.images.shape[1:])
 
+
+def restore(saved: Saved, settings: Settings) -> LinearDecoder:
+    """The decoder of a finished run; its kernel is made again from the training voxels."""
+    arrays = {name: saved[name] for name in ("training_voxels", "dual", "mean")}
+    distance = squared_distance(arrays["training_voxels"], arrays["training_voxels"])
+    width = saved.fact("width") * median_distance(distance)
+    return _decoder(saved.scaler, arrays, np.exp(-distance / (2.0 * width**2)), width, saved.chosen, saved.shape)
+
+
+def _decoder(
+    scaler: VoxelScaler, arrays: dict, kernel: np.ndarray, width: float, chosen: dict, shape: tuple[int, int]
+) -> LinearDecoder:
     def predict(brain: np.ndarray) -> Prediction:
-        cross = np.exp(-squared_distance(scaler(brain), train) / (2.0 * (width * median) ** 2))
-        predicted = centre(cross, kernel) @ dual.dual + mean
+        cross = np.exp(-squared_distance(scaler(brain), arrays["training_voxels"]) / (2.0 * width**2))
+        predicted = centre(cross, kernel) @ arrays["dual"] + arrays["mean"]
         return Prediction(np.clip(predicted, 0.0, 1.0).reshape(-1, *shape))
 
-    arrays = {"training_voxels": train, "dual": dual.dual, "mean": mean}
-    return LinearDecoder(predict, arrays, {"penalty": dual.penalty, "width": float(width)})
+    return LinearDecoder(predict, arrays, chosen, scaling(scaler))

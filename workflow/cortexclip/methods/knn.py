@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction
-from cortexclip.models.standardise import fit_scaler
+from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Saved, scaling
+from cortexclip.models.standardise import VoxelScaler, fit_scaler
 
 STOCHASTIC = False
 
@@ -34,13 +34,22 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
     usable = sorted({min(k, len(pixels) - 1) for k in settings.neighbours})
     errors = [np.mean((pixels[order[:, :k]].mean(axis=1) - pixels) ** 2) for k in usable]
     k = usable[int(np.argmin(errors))]
-    shape = data.final.images.shape[1:]
+    return _decoder(scaler, patterns, pixels, k, data.final.images.shape[1:])
 
+
+def restore(saved: Saved, settings: Settings) -> LinearDecoder:
+    """The decoder of a finished run."""
+    return _decoder(saved.scaler, saved["patterns"], saved["pixels"], saved.fact("neighbours"), saved.shape)
+
+
+def _decoder(
+    scaler: VoxelScaler, patterns: np.ndarray, pixels: np.ndarray, k: int, shape: tuple[int, int]
+) -> LinearDecoder:
     def predict(brain: np.ndarray) -> Prediction:
         nearest = np.argsort(-(_unit_rows(scaler(brain)) @ patterns.T), axis=1, kind="stable")[:, :k]
         return Prediction(pixels[nearest].mean(axis=1).reshape(-1, *shape))
 
-    return LinearDecoder(predict, {"patterns": patterns, "pixels": pixels}, {"neighbours": k})
+    return LinearDecoder(predict, {"patterns": patterns, "pixels": pixels}, {"neighbours": k}, scaling(scaler))
 
 
 def _unit_rows(patterns: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction
+from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Saved
 
 STOCHASTIC = False
 
@@ -19,5 +19,13 @@ class Settings:
 
 def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]) -> LinearDecoder:
     """Mean over the training trials (a repeated stimulus counts each time)."""
-    mean = data.final.images.astype(np.float64).mean(axis=0)
+    return _decoder(data.final.images.astype(np.float64).mean(axis=0))
+
+
+def restore(saved: Saved, settings: Settings) -> LinearDecoder:
+    """The decoder of a finished run."""
+    return _decoder(saved["mean"])
+
+
+def _decoder(mean: np.ndarray) -> LinearDecoder:
     return LinearDecoder(lambda brain: Prediction(np.repeat(mean[None], len(brain), axis=0)), {"mean": mean})

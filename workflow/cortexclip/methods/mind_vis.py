@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from cortexclip.errors import InputError
-from cortexclip.methods.interface import FitData, Prediction
+from cortexclip.methods.interface import FitData, Prediction, Saved
 
 STOCHASTIC = True
 CONDITIONING = ("attn2", "class_embedding")
@@ -61,25 +61,15 @@ def recipe(data: FitData, settings: Settings):
 def build_recipe(data: FitData, settings: Settings, further_brain: np.ndarray | None):
     """The recipe; ``further_brain`` (n_samples, n_voxels) joins the training samples in the pretraining alone."""
     from cortexclip.methods.network import NetworkDecoder, Phase, Recipe
-    from cortexclip.models.diffusion import CONTEXT_WIDTH, noise_schedule
-    from cortexclip.models.mind_vis import MindVis, conditional_diffusion, masked_modelling
-    from cortexclip.models.priors import load_diffusion
-    from cortexclip.training.stack import TrainingSettings, device
+    from cortexclip.models.diffusion import noise_schedule
+    from cortexclip.models.mind_vis import conditional_diffusion, masked_modelling
+    from cortexclip.training.stack import TrainingSettings
 
     n_voxels, shape = data.final.brain.shape[1], data.final.images.shape[1:]
     if shape != (28, 28):
         raise InputError(f"prior '{settings.prior}': it draws images of 28 x 28; these have {shape[0]} x {shape[1]}.")
-    prior = load_diffusion(settings.prior)
-    unet, empty = prior.unet.to(device()), prior.condition.empty.to(device())
-    tuned = {
-        name: value
-        for name, value in unet.named_parameters()
-        if settings.tuned == "all" or any(part in name for part in CONDITIONING)
-    }
-    architecture = (
-        *(settings.patch, settings.size, settings.depth, settings.heads, settings.decoder_depth),
-        *(settings.context_tokens, CONTEXT_WIDTH),
-    )
+    unet, empty = _prior(settings)
+    architecture = _architecture(settings)
     shared = (settings.patience, settings.batch_size)
     pretraining = TrainingSettings(
         settings.pretraining_epochs, *shared, settings.pretraining_lr, settings.weight_decay, warm_up=2
@@ -87,16 +77,13 @@ def build_recipe(data: FitData, settings: Settings, further_brain: np.ndarray | 
     training = TrainingSettings(settings.epochs, *shared, settings.lr, settings.weight_decay, warm_up=1)
 
     def finish(fitted) -> NetworkDecoder:
-        def read(network, brain) -> Prediction:
-            draws = drawn(network.context(brain)[0], network.tuned_copy(unet, 0), empty, settings, fitted.seed)
-            return Prediction(draws[0], draws=draws)
-
         chosen = {"pretraining_epoch": fitted.epochs[0], "epoch": fitted.epochs[1]}
         arrays = {"sampling_seed": np.array([fitted.seed], np.int64)}
+        read = _reader(settings, fitted.seed, unet, empty)
         return NetworkDecoder(fitted.network, fitted.scaler, read, chosen, fitted.rows, arrays)
 
     return Recipe(
-        make=lambda: MindVis(n_voxels, *architecture, tuned),
+        make=lambda: _network(n_voxels, settings, unet),
         kind=("mind_vis", n_voxels, settings.prior, settings.mask_fraction, settings.tuned, *architecture),
         phases=[
             Phase(masked_modelling(settings.mask_fraction), pretraining, "pretraining", further_brain=further_brain),
@@ -105,6 +92,51 @@ def build_recipe(data: FitData, settings: Settings, further_brain: np.ndarray | 
         finish=finish,
         standardise=settings.standardise,
     )
+
+
+def restore(saved: Saved, settings: Settings):
+    """The decoder of a finished run."""
+    from cortexclip.methods.network import restore_network
+
+    unet, empty = _prior(settings)
+    n_voxels, seed = len(saved["voxel_mean"]), int(saved["sampling_seed"][0])
+    read = _reader(settings, seed, unet, empty)
+    return restore_network(saved, lambda: _network(n_voxels, settings, unet), read, ("sampling_seed",))
+
+
+def _prior(settings: Settings):
+    """The prior's diffusion model and its embedding of nothing, on the device."""
+    from cortexclip.models.priors import load_diffusion
+    from cortexclip.training.stack import device
+
+    prior = load_diffusion(settings.prior)
+    return prior.unet.to(device()), prior.condition.empty.to(device())
+
+
+def _architecture(settings: Settings) -> tuple[int, ...]:
+    from cortexclip.models.diffusion import CONTEXT_WIDTH
+
+    tokens = (settings.patch, settings.size, settings.depth, settings.heads, settings.decoder_depth)
+    return *tokens, settings.context_tokens, CONTEXT_WIDTH
+
+
+def _network(n_voxels: int, settings: Settings, unet):
+    from cortexclip.models.mind_vis import MindVis
+
+    tuned = {
+        name: value
+        for name, value in unet.named_parameters()
+        if settings.tuned == "all" or any(part in name for part in CONDITIONING)
+    }
+    return MindVis(n_voxels, *_architecture(settings), tuned)
+
+
+def _reader(settings: Settings, seed: int, unet, empty) -> Callable[..., Prediction]:
+    def read(network, brain) -> Prediction:
+        draws = drawn(network.context(brain)[0], network.tuned_copy(unet, 0), empty, settings, seed)
+        return Prediction(draws[0], draws=draws)
+
+    return read
 
 
 def drawn(context, unet, empty, settings: Settings, seed: int) -> np.ndarray:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cortexclip.methods.interface import FitData
-from cortexclip.methods.mind_vis import Settings, build_recipe
+from cortexclip.methods.mind_vis import Settings, build_recipe, restore
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "restore"]
 
 STOCHASTIC = True
 TRANSDUCTIVE = True

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cortexclip.methods.interface import FitData, Prediction, Samples, Task
+from cortexclip.errors import InputError
+from cortexclip.methods.interface import FitData, Prediction, Samples, Saved, Task, scaling
 from cortexclip.models.standardise import VoxelScaler, fit_scaler
 from cortexclip.training import stack
 from cortexclip.training.stack import ALONE, Batch, Options, TrainingSettings
@@ -96,10 +97,10 @@ class NetworkDecoder:
 
     def weights(self) -> dict[str, np.ndarray]:
         state = {name: value[0].cpu().numpy() for name, value in self.network.state_dict().items()}
-        return {**state, "voxel_mean": self.scaler.mean, "voxel_scale": self.scaler.scale, **self.arrays}
+        return {**state, **scaling(self.scaler), **self.arrays}
 
     def facts(self) -> dict[str, float | int | str]:
-        return {**self.chosen, "parameters": stack.parameter_count(self.network)}
+        return {"parameters": stack.parameter_count(self.network), **self.chosen}
 
     def history(self) -> list[dict]:
         return self.rows
@@ -135,6 +136,31 @@ def fit_one(
     """Fit on one fold with one seed."""
     task = Task(0, 0, seed, lambda: data)
     return next(decoder for _, decoder in fit_tasks(recipe, [task], [settings], progress))
+
+
+def restore_network(
+    saved: Saved,
+    make: Callable[[], nn.Module],
+    read: Callable[[nn.Module, Tensor], Prediction],
+    arrays: Sequence[str] = (),
+) -> NetworkDecoder:
+    """The decoder of a finished run: the network that ``make`` builds, with the weights that were saved.
+
+    ``arrays`` names what was saved beside network and scaling. Raises InputError for weights of another network.
+    """
+    with torch.random.fork_rng(devices=[]):  # initial weights are drawn and thrown away
+        network = make()
+    others = {"voxel_mean", "voxel_scale", *arrays}
+    state = {name: torch.tensor(array)[None] for name, array in saved.arrays.items() if name not in others}
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise InputError(
+            f"{saved.where}: weights.safetensors does not hold the network that the settings describe "
+            f"({' '.join(str(error).split())[:200]}). Train it again."
+        ) from error
+    network = network.to(stack.device()).eval()
+    return NetworkDecoder(network, saved.scaler, read, dict(saved.facts), [], {name: saved[name] for name in arrays})
 
 
 def voxels(brain: np.ndarray, scaler: VoxelScaler) -> Tensor:

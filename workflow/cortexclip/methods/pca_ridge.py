@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction
-from cortexclip.models.ridge import fit_ridge, penalty_grid
-from cortexclip.models.standardise import fit_scaler
+from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Saved, scaling
+from cortexclip.models.ridge import Linear, Ridge, fit_ridge, penalty_grid, unscaled
+from cortexclip.models.standardise import VoxelScaler, fit_scaler
 
 STOCHASTIC = False
 
@@ -35,11 +35,24 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
     numbers = sorted({min(k, len(voxels) - 1, len(axes)) for k in settings.components})
     fitted = {k: fit_ridge((voxels - mean) @ axes[:k].T, data.final.pixels, grid) for k in numbers}
     k = min(numbers, key=lambda number: fitted[number].loo_error.min())
-    ridge, shape = fitted[k], data.final.images.shape[1:]
+    ridge = fitted[k]
+    arrays = {"axes": axes[:k], "coefficients": ridge.coefficients, "intercept": ridge.intercept}
+    chosen = {"components": k, "penalty": ridge.penalty}
+    return _decoder(scaler, mean, ridge, arrays, chosen, data.final.images.shape[1:])
 
+
+def restore(saved: Saved, settings: Settings) -> LinearDecoder:
+    """The decoder of a finished run."""
+    arrays = {name: saved[name] for name in ("axes", "coefficients", "intercept")}
+    ridge = unscaled(arrays["coefficients"], arrays["intercept"])
+    return _decoder(saved.scaler, saved["component_mean"], ridge, arrays, saved.chosen, saved.shape)
+
+
+def _decoder(
+    scaler: VoxelScaler, mean: np.ndarray, ridge: Ridge | Linear, arrays: dict, chosen: dict, shape: tuple[int, int]
+) -> LinearDecoder:
     def predict(brain: np.ndarray) -> Prediction:
-        predicted = ridge.predict((scaler(brain) - mean) @ axes[:k].T)
+        predicted = ridge.predict((scaler(brain) - mean) @ arrays["axes"].T)
         return Prediction(np.clip(predicted, 0.0, 1.0).reshape(-1, *shape))
 
-    arrays = {"axes": axes[:k], "coefficients": ridge.coefficients, "intercept": ridge.intercept}
-    return LinearDecoder(predict, arrays, {"components": k, "penalty": ridge.penalty})
+    return LinearDecoder(predict, arrays, chosen, {**scaling(scaler), "component_mean": mean})

@@ -43,6 +43,9 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
     )
 
 
+restore = ridge.restore
+
+
 class _Shared:
     """What the shuffles of one fold have in common, kept until another fold's samples come."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Samples
-from cortexclip.models.standardise import fit_scaler
+from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Saved, scaling
+from cortexclip.models.standardise import VoxelScaler, fit_scaler
 
 STOCHASTIC = False
 
@@ -39,18 +40,24 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
             predicted = path(scaler(samples.brain[held_out]), min(k + 1, len(train) - 1))
             errors[k] += np.sum((np.clip(predicted, 0.0, 1.0) - target) ** 2)
     k = int(np.argmin(errors)) + 1
-    return _decoder(samples, settings, k)
-
-
-def _decoder(samples: Samples, settings: Settings, k: int) -> LinearDecoder:
     scaler = fit_scaler(samples.brain, settings.standardise)
-    path, shape = _path(scaler(samples.brain), samples.pixels, k), samples.images.shape[1:]
+    path = _path(scaler(samples.brain), samples.pixels, k)
+    return _decoder(scaler, path, {"components": k}, samples.images.shape[1:])
+
+
+def restore(saved: Saved, settings: Settings) -> LinearDecoder:
+    """The decoder of a finished run."""
+    path = _Path(**{field.name: saved[field.name] for field in dataclasses.fields(_Path)})
+    return _decoder(saved.scaler, path, saved.chosen, saved.shape)
+
+
+def _decoder(scaler: VoxelScaler, path: _Path, chosen: dict, shape: tuple[int, int]) -> LinearDecoder:
+    k = path.rotations.shape[1]
 
     def predict(brain: np.ndarray) -> Prediction:
         return Prediction(np.clip(path(scaler(brain), k), 0.0, 1.0).reshape(-1, *shape))
 
-    arrays = {"voxel_mean": scaler.mean, "voxel_scale": scaler.scale, **vars(path)}
-    return LinearDecoder(predict, arrays, {"components": k})
+    return LinearDecoder(predict, {**scaling(scaler), **vars(path)}, chosen)
 
 
 @dataclass(frozen=True)

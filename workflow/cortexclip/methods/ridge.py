@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cortexclip.methods.interface import FitData, Prediction
-from cortexclip.models.ridge import fit_ridge, penalty_grid
+from cortexclip.methods.interface import FitData, Prediction, Saved, scaling
+from cortexclip.models.ridge import Linear, fit_ridge, penalty_grid
 from cortexclip.models.standardise import VoxelScaler
 
 STOCHASTIC = False
@@ -45,8 +45,7 @@ class RidgeDecoder:
 
     def weights(self) -> dict[str, np.ndarray]:
         return {
-            "voxel_mean": self.scaler.mean,
-            "voxel_scale": self.scaler.scale,
+            **scaling(self.scaler),
             "coefficients": self.coefficients(),
             "intercept": self.intercept,
         }
@@ -71,6 +70,13 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
         samples.images.shape[1:],
         {"penalty": ridge.penalty, "loo_mse": float(ridge.loo_error.min())},
     )
+
+
+def restore(saved: Saved, settings: Settings) -> RidgeDecoder:
+    """The decoder of a finished run."""
+    scaler, coefficients, intercept = saved.scaler, saved["coefficients"], saved["intercept"]
+    predict = Linear(scaler, coefficients, intercept).predict
+    return RidgeDecoder(predict, lambda: coefficients, intercept, scaler, saved.shape, saved.chosen)
 
 
 def penalties(settings: Settings) -> np.ndarray:

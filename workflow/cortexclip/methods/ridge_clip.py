@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction
+from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Saved, scaling
 from cortexclip.models.readout import nearest_images
-from cortexclip.models.ridge import fit_ridge, penalty_grid
+from cortexclip.models.ridge import Linear, Ridge, fit_ridge, penalty_grid, unscaled
 
 STOCHASTIC = False
 
@@ -45,21 +45,35 @@ def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], 
         samples.pixels,
         penalty_grid(settings.readout_penalty_low, settings.readout_penalty_high, count),
     )
-    shape = samples.images.shape[1:]
+    arrays = {
+        **scaling(encoder.scaler),
+        "encoder.coefficients": encoder.coefficients,
+        "encoder.intercept": encoder.mean,
+        "readout.coefficients": readout.coefficients,
+        "readout.intercept": readout.intercept,
+    }
     gallery = samples.distinct()
-    gallery_embedding, gallery_images = samples.embedding[gallery], samples.images[gallery]
+    kept = {"gallery.embedding": samples.embedding[gallery], "gallery.images": samples.images[gallery]}
+    chosen = {"penalty": encoder.penalty, "readout_penalty": readout.penalty}
+    return _decoder(encoder, readout, arrays, chosen, kept)
+
+
+def restore(saved: Saved, settings: Settings) -> LinearDecoder:
+    """The decoder of a finished run."""
+    kept = {name: saved[name] for name in ("gallery.embedding", "gallery.images")}
+    arrays = {name: saved[name] for name in saved.arrays if name not in kept}
+    encoder = Linear(saved.scaler, saved["encoder.coefficients"], saved["encoder.intercept"])
+    readout = unscaled(saved["readout.coefficients"], saved["readout.intercept"])
+    return _decoder(encoder, readout, arrays, saved.chosen, kept)
+
+
+def _decoder(encoder: Ridge | Linear, readout: Ridge | Linear, arrays: dict, chosen: dict, kept: dict) -> LinearDecoder:
+    gallery_embedding, gallery_images = kept["gallery.embedding"], kept["gallery.images"]
+    shape = gallery_images.shape[1:]
 
     def predict(brain: np.ndarray) -> Prediction:
         embedding = encoder.predict(brain)
         images = np.clip(readout.predict(embedding), 0.0, 1.0).reshape(-1, *shape)
         return Prediction(images, embedding, nearest_images(embedding, gallery_embedding, gallery_images))
 
-    arrays = {
-        "voxel_mean": encoder.scaler.mean,
-        "voxel_scale": encoder.scaler.scale,
-        "encoder.coefficients": encoder.coefficients,
-        "encoder.intercept": encoder.mean,
-        "readout.coefficients": readout.coefficients,
-        "readout.intercept": readout.intercept,
-    }
-    return LinearDecoder(predict, arrays, {"penalty": encoder.penalty, "readout_penalty": readout.penalty})
+    return LinearDecoder(predict, arrays, chosen, kept)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from cortexclip.methods import ridge
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction
+from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Saved
 
 STOCHASTIC = False
 Settings = ridge.Settings
@@ -16,7 +16,15 @@ Settings = ridge.Settings
 def fit(data: FitData, settings: ridge.Settings, seed: int, progress: Callable[[str], None]) -> LinearDecoder:
     """The distinct training image of least squared distance to the ridge prediction (the first of equals)."""
     base = ridge.fit(data, settings, seed, progress)
-    gallery = data.final.images[data.final.distinct()].astype(np.float64)
+    return _decoder(base, data.final.images[data.final.distinct()].astype(np.float64))
+
+
+def restore(saved: Saved, settings: ridge.Settings) -> LinearDecoder:
+    """The decoder of a finished run."""
+    return _decoder(ridge.restore(saved, settings), saved["gallery"])
+
+
+def _decoder(base: ridge.RidgeDecoder, gallery: np.ndarray) -> LinearDecoder:
     flat = gallery.reshape(len(gallery), -1)
 
     def predict(brain: np.ndarray) -> Prediction:

@@ -65,6 +65,28 @@ class Ridge:
         return self.mean if self.standardised else self.mean - self.scaler.mean @ self.coefficients
 
 
+@dataclass(frozen=True)
+class Linear:
+    """A linear map of scaled features, such as a ridge regression that was saved.
+
+    ``coefficients`` has shape (n_features, n_targets), ``intercept`` (n_targets,).
+    """
+
+    scaler: VoxelScaler
+    coefficients: np.ndarray
+    intercept: np.ndarray
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Targets, shape (n_samples, n_targets), of features of shape (n_samples, n_features)."""
+        return self.scaler(features) @ self.coefficients + self.intercept
+
+
+def unscaled(coefficients: np.ndarray, intercept: np.ndarray) -> Linear:
+    """A linear map of features as they are."""
+    n_features = len(coefficients)
+    return Linear(VoxelScaler(np.zeros(n_features), np.ones(n_features)), coefficients, intercept)
+
+
 def fit_ridge(features: np.ndarray, targets: np.ndarray, penalties: np.ndarray, *, standardise: bool = False) -> Ridge:
     """Fit targets on features with an unpenalised intercept and the penalty of least leave-one-out error.
 
