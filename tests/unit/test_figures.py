@@ -148,7 +148,7 @@ def test_equal_input_gives_equal_bytes_whatever_the_callers_settings(name, tmp_p
         with matplotlib.rc_context(settings):
             style.save(DRAWN[name](), tmp_path / "figure")
         files = sorted(tmp_path.iterdir())
-        assert [file.name for file in files] == ["figure.pdf", "figure.png"]
+        assert [file.name for file in files] == [f"figure.{suffix}" for suffix in ("csv", "pdf", "png", "txt")]
         digests.append([hashlib.sha256(file.read_bytes()).hexdigest() for file in files])
     assert digests[0] == digests[1]
 
@@ -306,7 +306,7 @@ def test_overview_marks_published_values_and_the_control():
     (axes,) = figure.axes
     stars = [line for line in axes.lines if line.get_marker() == "*" and np.isfinite(line.get_xdata()).all()]
     assert [float(line.get_xdata()[0]) for line in stars] == [0.045]
-    assert sum(list(line.get_xdata()) == [0.06, 0.06] for line in axes.lines) == 2
+    assert sum(list(line.get_xdata()) == [0.06, 0.06] for line in axes.lines) == 3  # two protocols, one published value
 
 
 def test_overview_without_scores_says_so():
@@ -406,8 +406,8 @@ def test_stage_writes_every_figure_it_is_asked_for(results, tmp_path):
     folder, plan = results
     names = ("training_curves", "similarity")
     draw(folder, plan, tmp_path, ",".join([*names, "reference"]))
-    expected = {f"{name}.published.toy.{suffix}" for name in names for suffix in ("png", "pdf")}
-    expected |= {f"reference/published/toy.{suffix}" for suffix in ("png", "pdf")}
+    expected = {f"{name}.published.toy.{suffix}" for name in names for suffix in ("png", "pdf", "txt", "csv")}
+    expected |= {f"reference/published/toy.{suffix}" for suffix in ("png", "pdf", "txt", "csv")}
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")} == expected
 
 
@@ -501,7 +501,9 @@ def test_overview_stage_writes_its_figure(results, tmp_path):
     options = ["--plan", f"{folder}/plan.json", "--audits", f"{folder}/audits", "--table", str(comparison(tmp_path))]
     published = ROOT / "config/published.yaml"
     call(overview_stage, [*options, "--published", str(published), "--output", str(tmp_path / "figures")])
-    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"mse_by_method.png", "mse_by_method.pdf"}
+    written = {path.suffix: path for path in (tmp_path / "figures").glob("mse_by_method.*")}
+    assert set(written) == {".png", ".pdf", ".txt", ".csv"}
+    assert "seed" in written[".txt"].read_text()
 
 
 def test_overview_stage_refuses_another_table(tmp_path):

@@ -152,7 +152,7 @@ def test_equal_input_gives_equal_bytes_whatever_the_callers_settings(name, tmp_p
         with matplotlib.rc_context(settings):
             style.save(DRAWN[name](methods=3), tmp_path / "figure")
         digests.append([hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(tmp_path.iterdir())])
-    assert digests[0] == digests[1] and len(digests[0]) == 2
+    assert digests[0] == digests[1] and len(digests[0]) == 4
 
 
 def test_only_what_the_tests_tell_apart_is_filled():
@@ -384,7 +384,7 @@ def test_stage_writes_every_figure(results, tmp_path):
     call(stage, [*options, "--output", f"{tmp_path}/figures"])
     names = ["differences.holdout.toy", "ablation.holdout.toy", *(f"{name}.toy" for name in stage.FIGURES)]
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
-        f"{n}.{suffix}" for n in names for suffix in ("png", "pdf")
+        f"{n}.{suffix}" for n in names for suffix in ("png", "pdf", "txt", "csv")
     }
 
 
@@ -402,6 +402,7 @@ def test_every_figure_names_what_it_is_of_and_what_has_to_be_known(drawn):
 def test_a_caveat_that_several_protocols_share_is_said_once(material):
     notes = material.about(["published", "holdout", "unseen"]).notes
     assert notes == (
+        "One seed of each method.",
         "As published: Chosen on the scored.",
         "Unseen stimuli: means weigh each image once.",
         "All test samples repeat. Scores measure recognition.",
@@ -529,7 +530,9 @@ def test_rank_stage_draws_or_says_why_not(results, tmp_path):
     plan = ranked(results, tmp_path)
     options = ["--plan", f"{tmp_path}/plan.json", "--ranks", f"{tmp_path}/ranks.csv", "--audits", str(tmp_path)]
     call(rank_stage, [*options, "--output", f"{tmp_path}/figures"])
-    expected = {f"critical_difference.{protocol}.{suffix}" for protocol in PROTOCOLS for suffix in ("png", "pdf")}
+    expected = {
+        f"critical_difference.{protocol}.{suffix}" for protocol in PROTOCOLS for suffix in ("png", "pdf", "txt", "csv")
+    }
     assert {path.name for path in (tmp_path / "figures").iterdir()} == expected
 
     table = read_table(tmp_path / "ranks.csv", RANKS)

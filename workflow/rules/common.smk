@@ -43,7 +43,7 @@ JUDGE = judge_of(config)
 ROOT = os.path.relpath(workflow.basedir)
 PUBLISHED = f"{ROOT}/config/published.yaml"
 PLAN = "results/plan.json"
-SUFFIXES = ["png", "pdf"]
+SUFFIXES = ["png", "pdf", "txt", "csv"]  # to look at, for a paper, its caption, its numbers
 FIGURES = ["reconstructions"]
 if any(run.trained for run in CONFIG.runs.values()):
     FIGURES.append("training_curves")

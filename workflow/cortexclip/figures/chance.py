@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -99,6 +99,7 @@ def draw_permutation_null(
     page = Page()
     page.header("What shuffled pairs reach by chance", about)
     styles = variants(looks)
+    page.drawn(_null_data(nulls, protocols, metrics, looks, shuffled))
     page.legend(
         [(shuffled, {"marker": "s", "markersize": 5, **_legend(SHUFFLED)})]
         + [
@@ -146,6 +147,23 @@ def draw_permutation_null(
     page.y += len(protocols) * (height + dots(2)) - dots(2) + room_below()
     page.caption(*remarks, *about.notes)
     return page.finish()
+
+
+def _null_data(
+    nulls: Mapping[str, Mapping[str, Null]],
+    protocols: Mapping[str, str],
+    metrics: Mapping[str, tuple[str, str]],
+    looks: Mapping[str, Look],
+    shuffled: str,
+) -> Iterator[dict]:
+    """A row for each shuffle, numbered, and for each of the other methods."""
+    for protocol, title in protocols.items():
+        for metric, (label, _) in metrics.items():
+            cell, where = nulls[protocol][metric], {"protocol": title, "metric": label}
+            for number, mean in enumerate(cell.means):
+                yield {"method": shuffled, "detail": "", **where, "shuffle": number + 1, "mean": mean}
+            for run, value in cell.observed.items():
+                yield {**looks[run].columns(), **where, "shuffle": None, "mean": value}
 
 
 def _legend(style: Mapping) -> dict:
@@ -204,6 +222,7 @@ def draw_identification_curves(
     page = Page()
     page.header("Identification among n images", about)
     styles = variants(looks)
+    page.drawn(_curve_data(curves, protocols, looks))
     entries = [(looks[run].label, line | marker) for run, (line, marker) in styles.items()]
     entries.append(("Chance: 1 / n", CHANCE))
     if any(cell.band for cell in curves.values()):
@@ -243,6 +262,22 @@ def draw_identification_curves(
     page.skip(-3)
     page.caption(*remarks, *about.notes)
     return page.finish()
+
+
+def _curve_data(
+    curves: Mapping[str, Curves], protocols: Mapping[str, str], looks: Mapping[str, Look]
+) -> Iterator[dict]:
+    """A row for each method and number of images, with what 95 % of the shuffles reach among so many."""
+    for protocol, title in protocols.items():
+        cell = curves[protocol]
+        low, high = cell.band or (np.full(len(cell.ways), np.nan),) * 2
+        for run, shares in cell.shares.items():
+            for at, images in enumerate(cell.ways):
+                bounds = {"shuffles_low": low[at], "shuffles_high": high[at]}
+                yield {
+                    **{**looks[run].columns(), "protocol": title, "images": images},
+                    **{"identified": shares[at], "chance": 1 / images, **bounds},
+                }
 
 
 def _curves(axes: Axes, cell: Curves, styles: Mapping[str, tuple[dict, dict]]) -> None:

@@ -108,6 +108,16 @@ def draw_columns(page: Page, rows: Rows, looks: Sequence[Look | None], columns: 
     width = (page.width - page.margin - left - (len(columns) - 1) * between) // len(columns) - tests
     defined = [any(cell is not None and math.isfinite(cell.estimate) for cell in column.cells) for column in columns]
     absent = [column.undefined for column, known in zip(columns, defined, strict=True) if not known]
+    page.drawn(
+        {
+            **look.columns(),
+            **{"metric": column.label, "difference": cell.estimate, "ci_low": cell.low, "ci_high": cell.high},
+            **{"p_holm": cell.p, "verdict": cell.verdict, "of": column.axis},
+        }
+        for column in columns
+        for look, cell in zip(looks, column.cells, strict=True)
+        if look is not None and cell is not None
+    )
     rows = rows.at_least(room_to_say(absent, width + tests))
     top = page.y + 2 * line_height(NORMAL) + dots(1)
     rows.write(page, top)

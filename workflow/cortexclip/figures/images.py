@@ -63,7 +63,11 @@ def first_trials(stimulus: np.ndarray, limit: int) -> np.ndarray:
 
 @styled
 def draw_reconstructions(
-    stimuli: np.ndarray, reconstructions: Sequence[Reconstruction], n_stimuli: int, about: Subject
+    stimuli: np.ndarray,
+    reconstructions: Sequence[Reconstruction],
+    n_stimuli: int,
+    about: Subject,
+    samples: Sequence[int] | None = None,
 ) -> Figure:
     """Seen images on top and, below each, its reconstruction by every run.
 
@@ -72,9 +76,15 @@ def draw_reconstructions(
     stimuli : array of shape (n_images, y, x), in 0..1
     reconstructions : one row each
     n_stimuli : distinct stimuli that were scored, of which ``stimuli`` are the first
+    samples : position in the dataset of each image, for the figure's data
     """
     page = Page()
     page.header("Reconstructions", about)
+    page.drawn(
+        {**row.look.columns(), "image": number + 1, "sample": sample, "mse": value}
+        for row in reconstructions
+        for number, (sample, value) in enumerate(zip(_samples(samples, len(stimuli)), row.mse, strict=True))
+    )
     labels = [label_lines(row.look) for row in reconstructions]
     seen = [("Seen image", NORMAL, INK)]
     left = page.margin + label_width([seen, *labels]) + dots(5.5)
@@ -125,7 +135,12 @@ def draw_reconstructions(
 
 @styled
 def draw_retrieved(
-    stimuli: np.ndarray, gallery: np.ndarray, true: np.ndarray, retrievals: Sequence[Retrieval], about: Subject
+    stimuli: np.ndarray,
+    gallery: np.ndarray,
+    true: np.ndarray,
+    retrievals: Sequence[Retrieval],
+    about: Subject,
+    samples: Sequence[int] | None = None,
 ) -> Figure:
     """Seen images and the stimuli that each run's predicted embeddings retrieve, with the right one framed.
 
@@ -134,9 +149,19 @@ def draw_retrieved(
     stimuli : array of shape (n_images, y, x), in 0..1
     gallery : array of shape (n_gallery, y, x), in 0..1
     true : int array of shape (n_images,): position of each seen image in the gallery
+    samples : position in the dataset of each seen image, for the figure's data
     """
     page = Page()
     page.header("Retrieved stimuli", about)
+    page.drawn(
+        {
+            **{**retrieval.look.columns(), "image": row + 1, "sample": sample, "place": place + 1},
+            **{"stimulus": item if item >= 0 else None, "right": bool(item == true[row]), "rank": retrieval.rank[row]},
+        }
+        for retrieval in retrievals
+        for row, sample in enumerate(_samples(samples, len(stimuli)))
+        for place, item in enumerate(retrieval.order[row])
+    )
     retrieved = retrievals[0].order.shape[1]
     gap, between, rank_room = dots(1.3), dots(7), dots(7)
     abreast = panels_abreast(len(retrievals))
@@ -189,6 +214,10 @@ def draw_retrieved(
         *about.notes,
     )
     return page.finish()
+
+
+def _samples(samples: Sequence[int] | None, n: int) -> Sequence[int | None]:
+    return [None] * n if samples is None else samples
 
 
 def label_lines(look: Look, width: float = dots(LABEL_MM)) -> list[tuple[str, float, str]]:

@@ -82,6 +82,20 @@ def draw_mse_by_method(
     """
     page = Page()
     page.header("Mean squared error by method")
+    page.drawn(
+        {
+            **row.look.columns(),
+            **{"dataset": dataset, "protocol": protocol},
+            **dict(
+                zip(("mean", "ci_low", "ci_high"), row.cells.get((dataset, protocol), (math.nan,) * 3), strict=True)
+            ),
+            "mean_image": reference.get((dataset, protocol), math.nan),
+            "published": row.published.get(dataset, math.nan) if protocol == beside else math.nan,
+        }
+        for row in rows
+        for dataset in datasets
+        for protocol in protocols
+    )
     markers = protocol_markers(list(protocols))
     legend = [
         (title, {"color": INK, "marker": markers[name], "markersize": 4, "linestyle": "-", "linewidth": 0.9})
@@ -96,7 +110,11 @@ def draw_mse_by_method(
 
     labels = [label_lines(row.look, dots(46)) for row in rows]
     lane = dots(2.3)
-    heights = [max(len(protocols) * lane + dots(1), len(lines) * line_height(SMALL) + dots(1.5)) for lines in labels]
+    lanes = [_lanes(row, list(protocols), beside) for row in rows]
+    heights = [
+        max(len(places) * lane + dots(1), len(lines) * line_height(SMALL) + dots(1.5))
+        for places, lines in zip(lanes, labels, strict=True)
+    ]
     left = page.margin + label_width(labels) + dots(3)
     names, between = list(datasets), dots(4)
     abreast = panels_abreast(len(names), ABREAST)
@@ -139,9 +157,16 @@ def _panel(
     for number, (row, height) in enumerate(zip(rows, heights, strict=True)):
         if number % 2 == 0:
             axes.axhspan(top, top + height, color="#f3f3f3", linewidth=0, zorder=0)
-        for place, protocol in enumerate(protocols):
-            step = height / len(protocols)
+        places = _lanes(row, protocols, beside)
+        step = height / len(places)
+        for place, protocol in enumerate(places):
             y = top + (place + 0.5) * step
+            if protocol is None:
+                control = reference.get((dataset, beside), math.nan)
+                axes.plot([control] * 2, [y - step / 2, y + step / 2], **REFERENCE, zorder=1)
+                axes.plot([row.published.get(dataset, math.nan)], [y], **PUBLISHED_VALUE, zorder=4)
+                means.append(row.published.get(dataset, math.nan))
+                continue
             control = reference.get((dataset, protocol), math.nan)
             axes.plot([control] * 2, [y - step / 2, y + step / 2], **REFERENCE, zorder=1)
             mean, low, high = row.cells.get((dataset, protocol), (math.nan,) * 3)
@@ -155,10 +180,8 @@ def _panel(
                 markeredgewidth=0.4,
                 zorder=3,
             )
-            published = row.published.get(dataset, math.nan) if protocol == beside else math.nan
-            axes.plot([published], [y], **PUBLISHED_VALUE, zorder=4)
             drawn += [low, high]
-            means += [mean, control, published]
+            means += [mean, control]
         top += height
     means = [value for value in means if math.isfinite(value)]
     drawn = [value for value in [*drawn, *means] if math.isfinite(value)] or [0.0, 1.0]
@@ -179,6 +202,17 @@ def _panel(
         axes.text(0.5, 0.5, "no scores", transform=axes.transAxes, ha="center", va="center", color=MUTED)
     sns.despine(ax=axes)
     return "MSE, square-root scale" if root else "MSE"
+
+
+def _lanes(row: Row, protocols: Sequence[str], beside: str) -> list[str | None]:
+    """What stands below each other within a row: its protocols, and None for the published value after its own."""
+    if not row.published:
+        return list(protocols)
+    if not row.cells:
+        return [None]
+    places: list[str | None] = list(protocols)
+    places.insert(places.index(beside) + 1 if beside in places else len(places), None)
+    return places
 
 
 def root_ticks(high: float) -> list[float]:

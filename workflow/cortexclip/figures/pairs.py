@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from matplotlib.axes import Axes
@@ -62,6 +62,7 @@ def draw_pairs(
     page.header(title, about)
     nowhere = {name: pairs[0].undefined[name] for name in metrics if all(name in pair.undefined for pair in pairs)}
     metrics = {name: label for name, label in metrics.items() if name not in nowhere}
+    page.drawn(_data(pairs, metrics))
     for number, pair in enumerate(pairs):
         page.skip(3 if number else 0)
         _block(page, pair, metrics)
@@ -73,6 +74,16 @@ def draw_pairs(
         *about.notes,
     )
     return page.finish()
+
+
+def _data(pairs: Sequence[Pair], metrics: Mapping[str, tuple[str, str]]) -> Iterator[dict]:
+    """A row for each protocol, method and metric that is drawn."""
+    for pair in pairs:
+        for metric, (label, _) in metrics.items():
+            for look, cell in zip(pair.looks, pair.cells.get(metric, ()), strict=False):
+                for side, (mean, low, high) in zip(pair.sides, cell, strict=True):
+                    values = {"mean": mean, "ci_low": low, "ci_high": high}
+                    yield {**look.columns(), "metric": label, "protocol": side.title, **values, "of": pair.trials}
 
 
 def _block(page: Page, pair: Pair, metrics: Mapping[str, tuple[str, str]]) -> None:

@@ -57,6 +57,14 @@ def draw_critical_difference(rankings: Sequence[Ranking], about: Subject, remark
 def _diagram(page: Page, ranking: Ranking) -> None:
     page.paragraph(ranking.label, NORMAL)
     page.paragraph(ranking.friedman, SMALL, MUTED)
+    page.drawn(
+        {
+            **look.columns(),
+            **{"metric": ranking.label, "average_rank": rank},
+            **{"critical_difference": ranking.critical_difference, "friedman": ranking.friedman},
+        }
+        for look, rank in zip(ranking.looks, ranking.ranks, strict=True)
+    )
     page.skip(1)
     order = np.argsort(ranking.ranks, kind="stable")
     names = {m: wrap(f"{ranking.looks[m].label} {ranking.ranks[m]:.2f}", SMALL, dots(NAMES_MM)) for m in order}

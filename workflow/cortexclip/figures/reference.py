@@ -36,7 +36,11 @@ HEADING = dots(42)
 
 @styled
 def draw_reference(
-    stimuli: np.ndarray, columns: Sequence[tuple[Look, np.ndarray]], about: Subject, most: int = MOST_IMAGES
+    stimuli: np.ndarray,
+    columns: Sequence[tuple[Look, np.ndarray]],
+    about: Subject,
+    most: int = MOST_IMAGES,
+    samples: Sequence[int] | None = None,
 ) -> Figure:
     """Stimuli in rows, methods in columns.
 
@@ -48,10 +52,19 @@ def draw_reference(
     stimuli : array of shape (n_stimuli, y, x), in 0..1
     columns : of each method its look and images of shape (n_stimuli, y, x)
     most : images that are drawn at most, in the first rows
+    samples : position in the dataset of each stimulus, for the figure's data
     """
     page = Page()
     page.header("All reconstructions", about)
     shown = min(len(stimuli), max(1, most // (1 + len(columns))))
+    page.drawn(
+        {
+            **{**look.columns(), "image": row + 1, "sample": None if samples is None else samples[row]},
+            "mse": np.mean((reconstructed[row].astype(float) - stimuli[row]) ** 2),
+        }
+        for look, reconstructed in columns
+        for row in range(shown)
+    )
     methods = [Strip(_heading(look), reconstructed[:shown]) for look, reconstructed in columns]
     seen = Strip([("Seen image", INK)], stimuli[:shown])
     narrowest = max(stimuli.shape[2], *(strip.heading_width for strip in [seen, *methods])) + GAP

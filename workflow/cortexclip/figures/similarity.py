@@ -63,6 +63,14 @@ def draw_similarity(similarities: Sequence[Similarity], about: Subject, order: s
     """
     page = Page()
     page.header("Similarity of predicted and true embeddings", about)
+    page.drawn(
+        {
+            **{**similarity.look.columns(), "trial": trial + 1, "true_stimulus": similarity.true[row] + 1},
+            **{f"stimulus_{number + 1}": value for number, value in enumerate(similarity.values[0][row])},
+        }
+        for similarity in similarities
+        for trial, row in enumerate(np.argsort(similarity.true, kind="stable"))
+    )
     n_trials, n_stimuli = similarities[0].values.shape[1:]
     abreast = panels_abreast(len(similarities))
     left, between = dots(9), dots(4)
@@ -168,6 +176,11 @@ def draw_similarity_distribution(similarities: Sequence[Similarity], about: Subj
         page.block(page.margin + dots(4), page.y + (height - len(lines) * line_height(NORMAL)) // 2, lines)
         mark(page, similarity.look, page.y + height / 2)
         axes = page.axes(left, page.y, width, height)
+        page.drawn(
+            {**similarity.look.columns(), "pairs": kind, "bin_low": low, "bin_high": high, "count": count}
+            for kind, values in (("matching", matching), ("not matching", other))
+            for low, high, count in zip(bins[:-1], bins[1:], np.histogram(values, bins)[0], strict=True)
+        )
         for values, sign, style in (
             (matching, 1, {"facecolor": similarity.look.colour, "edgecolor": INK}),
             (other, -1, {"facecolor": "#d9d9d9", "edgecolor": MUTED}),

@@ -2,6 +2,9 @@
 
 A page is laid out from top to bottom in dots of the written PNG, so that images can be drawn at whole multiples of
 their pixels and no text can leave the page: lines are broken by their measured width, and the page grows downwards.
+
+A figure is written four times: as PNG with title and caption, to be looked at; as PDF without them, to be placed in a
+paper; the caption as text; and the numbers that are drawn as CSV.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import functools
 import os
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import matplotlib
@@ -17,7 +20,9 @@ import matplotlib
 matplotlib.use("Agg")
 
 import numpy as np
+import pandas as pd
 import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
@@ -25,12 +30,13 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.transforms import Bbox
 
 from cortexclip.evaluation.score import NEAREST
-from cortexclip.files import atomic_path
+from cortexclip.files import atomic_path, write_text
+from cortexclip.tables.write import write_csv
 
 DPI = 200
-SUFFIXES = ("png", "pdf")
 WIDTH_MM = 183  # two columns of a journal; one is 89
 SMALL, NORMAL, LARGE = 6.5, 7.0, 8.5  # points; journals ask for at least 6 to 7
 INK, MUTED, FAINT = "#1a1a1a", "#555555", "#b0b0b0"
@@ -113,6 +119,10 @@ class Look:
         detail = ", ".join(filter(None, [self.detail, note]))
         return replace(self, detail=detail, title=self.title if title is None else title)
 
+    def columns(self) -> dict[str, str]:
+        """What names the run in the data of a figure."""
+        return {"method": self.title, "detail": self.detail}
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -165,12 +175,18 @@ def subject(plan: Mapping, dataset: str, protocol: str, caveats: Sequence[str]) 
     """Titles, and what has to be known: of the protocol, and of the audit's and the dataset's notes the weightiest."""
     about, kind = plan["datasets"][dataset], plan["protocols"][protocol]
     notes = [f"Optimistic protocol: {kind['note']}"] if kind["optimistic"] else []
-    return Subject(about["title"], kind["title"], kind["optimistic"], (*notes, *weightiest(caveats, about["notes"])))
+    notes += [seeds_of(plan), *weightiest(caveats, about["notes"])]
+    return Subject(about["title"], kind["title"], kind["optimistic"], tuple(notes))
 
 
 def weightiest(caveats: Sequence[str], notes: Sequence[str]) -> list[str]:
     """The first finding of an audit (they come gravest first) and the first note of a dataset."""
     return [*caveats[:1], *notes[:1]]
+
+
+def seeds_of(plan: Mapping) -> str:
+    """The sentence of a caption on how often methods are trained."""
+    return f"{plan['seeds']} seeds of each method that has any." if plan["seeds"] > 1 else "One seed of each method."
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -184,13 +200,42 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return wrapped
 
 
-def save(figure: Figure, stem: str | os.PathLike) -> None:
-    """Write a figure as ``stem``.png and ``stem``.pdf; equal figures give equal bytes."""
-    metadata = {"png": {"Software": None}, "pdf": {"Creator": "cortexclip", "Producer": None, "CreationDate": None}}
+class PageFigure(Figure):
+    """A finished `Page` with what is written beside it.
+
+    Attributes
+    ----------
+    title, about, caption : str
+        What stands above and below what is drawn; "" for none.
+    data : DataFrame of what is drawn
+    words : the artists of title and caption
+    body : Bbox of the rest, in inches
+    """
+
+    title: str = ""
+    about: str = ""
+    caption: str = ""
+    data: pd.DataFrame
+    words: list[Artist]
+    body: Bbox
+
+
+def save(figure: PageFigure, stem: str | os.PathLike) -> None:
+    """Write a figure as ``stem`` with .png, .pdf, .txt and .csv; equal figures give equal bytes."""
     with matplotlib.rc_context(STYLE):
-        for suffix in SUFFIXES:
-            with atomic_path(f"{stem}.{suffix}") as temporary:
-                figure.savefig(temporary, format=suffix, dpi=DPI, metadata=metadata[suffix])
+        with atomic_path(f"{stem}.png") as temporary:
+            figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+        shown = [artist for artist in figure.words if artist.get_visible()]
+        for artist in shown:
+            artist.set_visible(False)
+        with atomic_path(f"{stem}.pdf") as temporary:
+            metadata = {"Creator": "cortexclip", "Producer": None, "CreationDate": None}
+            figure.savefig(temporary, format="pdf", dpi=DPI, bbox_inches=figure.body, metadata=metadata)
+        for artist in shown:
+            artist.set_visible(True)
+    lines = [f"{figure.title}.", f"{figure.about}." if figure.about else "", figure.caption]
+    write_text(f"{stem}.txt", "\n".join(filter(None, lines)) + "\n")
+    write_csv(f"{stem}.csv", figure.data)
 
 
 def clean(text: str) -> str:
@@ -251,12 +296,16 @@ class Page:
     width: int = dots(WIDTH_MM)
     margin: int = dots(3)
     y: int = dots(3)
-    figure: Figure = field(default_factory=Figure)
+    figure: PageFigure = field(default_factory=PageFigure)
     _placed: list[Callable[[int], None]] = field(default_factory=list)
+    _rows: list[Mapping[str, object]] = field(default_factory=list)
+    _top: int = 0
+    _bottom: int | None = None
 
     def __post_init__(self) -> None:
         FigureCanvasAgg(self.figure)
         self.figure.set_facecolor("white")
+        self.figure.words = []
 
     @property
     def inner(self) -> int:
@@ -333,34 +382,50 @@ class Page:
             x += needed + blank
         self.y += height
 
+    def drawn(self, rows: Iterable[Mapping[str, object]]) -> None:
+        """Add rows, column to value, to the numbers that are written beside the figure."""
+        self._rows += rows
+
     def header(self, title: str, about: Subject | None = None) -> None:
         """Add the title line and, below it, dataset and protocol, as far as they are named."""
+        before = len(self.figure.texts)
         self.paragraph(title, LARGE)
+        self.figure.title = clean(title)
+        self.figure.words += self.figure.texts[before:]
+        self._top = self.y - self.margin
         if about is not None:
             optimistic = " (optimistic)" if about.optimistic else ""
             protocol = f"protocol: {about.protocol}{optimistic}" if about.protocol else ""
-            self.paragraph("; ".join(filter(None, [about.dataset, protocol])), NORMAL, MUTED)
+            self.figure.about = clean("; ".join(filter(None, [about.dataset, protocol])))
+            self.paragraph(self.figure.about, NORMAL, MUTED)
         self.skip(1.5)
 
     def caption(self, *sentences: str) -> None:
         """Add the sentences that stand below a figure."""
+        before, self._bottom = len(self.figure.texts), self.y
+        self.figure.caption = clean(" ".join(filter(None, sentences)))
         self.skip(1.5)
-        self.paragraph(" ".join(filter(None, sentences)), SMALL, MUTED)
+        self.paragraph(self.figure.caption, SMALL, MUTED)
+        self.figure.words += self.figure.texts[before:]
 
-    def finish(self) -> Figure:
+    def finish(self) -> PageFigure:
         """Set the height of the page and put everything in its place."""
         height = self.y + self.margin
         self.figure.set_size_inches(self.width / DPI, height / DPI)
         for place in self._placed:
             place(height)
+        bottom = height if self._bottom is None else self._bottom + self.margin
+        self.figure.body = Bbox([[0, (height - bottom) / DPI], [self.width / DPI, (height - self._top) / DPI]])
+        self.figure.data = pd.DataFrame(self._rows)
         return self.figure
 
 
 @styled
-def draw_words(title: str, about: Subject, reason: str) -> Figure:
+def draw_words(title: str, about: Subject, reason: str) -> PageFigure:
     """A page that says in words why there is nothing to draw."""
     page = Page()
     page.header(title, about)
+    page.drawn([{"nothing_drawn": reason}])
     page.skip(4)
     page.paragraph(reason, NORMAL)
     page.skip(4)

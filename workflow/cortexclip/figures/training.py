@@ -31,6 +31,8 @@ QUANTITIES = {
     ("refit", "train_loss"): {"color": MUTED, "linestyle": (0, (1, 1.2))},
 }
 
+DRAWN = ("fold", "seed", "stage", "epoch", "quantity", "value")
+
 
 @styled
 def draw_training_curves(history: pd.DataFrame, runs: Mapping[str, Look], about: Subject) -> Figure:
@@ -45,6 +47,11 @@ def draw_training_curves(history: pd.DataFrame, runs: Mapping[str, Look], about:
     page = Page()
     page.header("Training curves", about)
     shown = [name for name in runs if (history.run == name).any()]
+    page.drawn(
+        {**runs[row["run"]].columns(), **{key: row[key] for key in DRAWN}}
+        for row in history[history.run.isin(shown)].to_dict("records")
+        if (row["stage"], row["quantity"]) in QUANTITIES
+    )
     select = "Test loss, on which the epoch is chosen" if about.optimistic else "Selection loss"
     neutral = {"color": INK, "markerfacecolor": "white", "markeredgecolor": INK}
     entries = [

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from cortexclip.evaluation.metrics import METRICS
 from cortexclip.figures.ranks import Ranking, draw_critical_difference
-from cortexclip.figures.style import Subject, draw_words, look_of, save, weightiest
+from cortexclip.figures.style import Subject, draw_words, look_of, save, seeds_of, weightiest
 from cortexclip.files import read_json
 from cortexclip.log import logger
 from cortexclip.tables.audit import notes_for
@@ -41,6 +41,7 @@ def critical_difference(table: pd.DataFrame, protocol: str, plan: Mapping, audit
     kind, datasets = plan["protocols"][protocol], plan["datasets"]
     titles = [about["title"] for about in datasets.values()]
     notes = [f"Optimistic protocol: {kind['note']}"] if kind["optimistic"] else []
+    notes.append(seeds_of(plan))
     for name, about in datasets.items():
         known = weightiest(notes_for(audits[name], protocol), about["notes"])
         notes += [f"{about['title']}: {' '.join(known)}"] if known else []

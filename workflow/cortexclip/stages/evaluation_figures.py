@@ -29,6 +29,7 @@ from cortexclip.figures.style import (
     looks,
     protocol_markers,
     save,
+    seeds_of,
     subject,
 )
 from cortexclip.files import read_json
@@ -177,7 +178,7 @@ class Material:
                     others[kind["title"]] = None
         for caveat, others in said.values():
             notes += [caveat, *([f"Likewise under {', '.join(others)}."] if others else [])]
-        return Subject(entry["title"], notes=(*notes, *entry["notes"][:1]))
+        return Subject(entry["title"], notes=(seeds_of(self.plan), *notes, *entry["notes"][:1]))
 
 
 def _capital(text: str) -> str:
@@ -354,6 +355,16 @@ def _amount(material: Material, samples: np.ndarray) -> str:
     return f"{len(samples)} trials of {len(np.unique(material.stimulus(samples)))} images"
 
 
+def _amounts(material: Material) -> str:
+    """How many trials of how many images are scored, by protocol where they differ."""
+    by_amount: dict[str, list[str]] = {}
+    for protocol, title in material.protocols.items():
+        by_amount.setdefault(_amount(material, material.scored(protocol)), []).append(title)
+    if len(by_amount) == 1:
+        return next(iter(by_amount))
+    return "; ".join(f"{', '.join(titles)}: {amount}" for amount, titles in by_amount.items())
+
+
 def _weights(material: Material, *protocols: str) -> str:
     return "; each image is weighed once" if material.by_stimulus(*protocols) else ""
 
@@ -413,7 +424,8 @@ def permutation_null(material: Material) -> Figure:
     }
     drawn = [len(null.means) for row in nulls.values() for null in row.values() if not null.undefined]
     remarks = [
-        "Histogram: mean over all that is scored, for each shuffle. Marks below it: the other methods, unshuffled."
+        f"Histogram: mean over all that is scored ({_amounts(material)}), for each shuffle. Marks below it: the other "
+        "methods, unshuffled."
     ]
     if drawn and material.reference in shown:
         name, n = shown[material.reference].label, max(drawn)

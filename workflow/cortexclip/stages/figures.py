@@ -133,7 +133,7 @@ def reconstructions(material: Material) -> Figure:
                 images = predicted[variable].sel(sample=samples).values[0]
                 row = Reconstruction(readout, images, material.first_seed(run, name, "mse", samples))
                 rows += with_draws(row, predicted, samples) if variable == "image" else [row]
-    return draw_reconstructions(material.dataset.stimuli.values[samples], rows, n_stimuli, material.about)
+    return draw_reconstructions(material.dataset.stimuli.values[samples], rows, n_stimuli, material.about, samples)
 
 
 def with_draws(scored: Reconstruction, predicted: xr.Dataset, samples: np.ndarray) -> list[Reconstruction]:
@@ -171,7 +171,8 @@ def reference(material: Material) -> Figure:
         for variable, readout in (("image", look), ("nearest", look.nearest())):
             if variable in predicted:
                 columns.append((readout, predicted[variable].values[0][shown]))
-    return draw_reference(material.dataset.stimuli.values[samples[shown]], columns, material.about)
+    drawn = samples[shown]
+    return draw_reference(material.dataset.stimuli.values[drawn], columns, material.about, samples=drawn)
 
 
 def retrieved(material: Material) -> Figure:
@@ -190,7 +191,7 @@ def retrieved(material: Material) -> Figure:
     true = np.array([position[stimulus] for stimulus in file.shown.values[rows]])
     first = {stimulus: number for number, stimulus in reversed(list(enumerate(material.dataset.stimulus.values)))}
     images = material.dataset.stimuli.values[[first[stimulus] for stimulus in gallery]]
-    return draw_retrieved(images[true], images, true, found, material.about)
+    return draw_retrieved(images[true], images, true, found, material.about, samples)
 
 
 def similarity(material: Material) -> Figure:

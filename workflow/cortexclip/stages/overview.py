@@ -10,7 +10,7 @@ import pandas as pd
 
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.figures.overview import Row, draw_mse_by_method
-from cortexclip.figures.style import INK, Look, look_of, save, weightiest
+from cortexclip.figures.style import INK, Look, look_of, save, seeds_of, weightiest
 from cortexclip.files import read_json
 from cortexclip.log import logger
 from cortexclip.plan import without_split
@@ -18,7 +18,7 @@ from cortexclip.schema import check, read_yaml
 from cortexclip.tables import read as results
 from cortexclip.tables.audit import notes_for
 
-COLUMNS = ["dataset", "protocol", "method", "encoder", "metric", "mean", "ci_low", "ci_high"]
+COLUMNS = ["dataset", "protocol", "method", "encoder", "metric", "mean", "ci_low", "ci_high", "n_samples"]
 CONTROL = "mean_image"
 BESIDE = "published"
 
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
         {(row.dataset, row.protocol): row.mean for row in table[table.method == CONTROL].itertuples()},
         beside=BESIDE,
         sources=sources,
-        notes=notes_of(plan, audits),
+        notes=[scored_of(table, plan), seeds_of(plan), *notes_of(plan, audits)],
     )
     save(figure, Path(arguments.output) / "mse_by_method")
     logger.info("overview: mse_by_method of %d cells", len(table))
@@ -91,6 +91,19 @@ def rows_of(table: pd.DataFrame, numbers: Mapping[str, Mapping[str, float]], pla
         if name not in used:
             rows.append(Row(Look(name, "published only, not run here", INK, "*"), published=values))
     return rows
+
+
+def scored_of(table: pd.DataFrame, plan: Mapping) -> str:
+    """How many samples are scored, by dataset, and by protocol where it matters."""
+    said = []
+    for name, entry in plan["datasets"].items():
+        rows = table[table.dataset == name].drop_duplicates("protocol")
+        numbers = {plan["protocols"][row.protocol]["title"]: row.n_samples for row in rows.itertuples(index=False)}
+        if len(set(numbers.values())) == 1:
+            said.append(f"{entry['title']} {next(iter(numbers.values()))}")
+        elif numbers:
+            said.append(f"{entry['title']} " + ", ".join(f"{n} ({title})" for title, n in numbers.items()))
+    return f"Scored: {'; '.join(said)}." if said else ""
 
 
 def notes_of(plan: Mapping, audits: Mapping[str, Mapping]) -> list[str]:
