@@ -14,6 +14,10 @@ class InputError(Exception):
     """
 
 
+class InputValueError(InputError, ValueError):
+    """Bad input to a function called from Python, where scikit-learn and its users expect a ValueError."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence that names the known name closest to a mistyped one, or all known names."""
     known = list(known)

@@ -42,7 +42,7 @@ def make_split(protocol: Mapping, part: np.ndarray, stimulus: np.ndarray, seed: 
             train, select = training, scored
         else:
             generator = np.random.default_rng([seed, fold])
-            train, select = _inner(training, stimulus, protocol["inner_fraction"], protocol["inner_by"], generator)
+            train, select = inner_parts(training, stimulus, protocol["inner_fraction"], protocol["inner_by"], generator)
         for role, samples in zip(ROLES, (train, select, scored), strict=True):
             if len(samples) < (2 if role == "train" else 1):
                 raise InputError(
@@ -67,10 +67,14 @@ def _outer(protocol: Mapping, part: np.ndarray, stimulus: np.ndarray) -> list[tu
     return [(pool[np.isin(group, groups[a])], pool[np.isin(group, groups[b])]) for a, b in folds]
 
 
-def _inner(
+def inner_parts(
     training: np.ndarray, stimulus: np.ndarray, fraction: float, by: str, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cut the part that chooses, about ``fraction`` of the samples or of the stimuli, at least one of them."""
+    """Cut the part that chooses, about ``fraction`` of the samples or of the stimuli, at least one of them.
+
+    ``training`` has the positions of the samples that may be learned from, ``stimulus`` the identity of every sample's
+    image; returns the positions that train and those that choose.
+    """
     if by == "sample":
         chosen = generator.permutation(training)[: max(1, round(fraction * len(training)))]
         return np.setdiff1d(training, chosen), chosen

@@ -20,13 +20,14 @@ import xarray as xr
 from cortexclip import provenance
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
-from cortexclip.files import atomic_path, sha256, write_json
+from cortexclip.files import sha256, write_json
 from cortexclip.log import Progress, logger
 from cortexclip.methods.catalogue import all_settings, load_method, number_of_fits, points_of
 from cortexclip.methods.interface import FitData, Prediction, Samples, Task
 from cortexclip.models.readout import unit_length
 from cortexclip.runs import history_table, read_netcdf, read_parquet, write_parquet, write_predictions
 from cortexclip.seeds import derive_seed
+from cortexclip.weights import of_fit, training_statistics, write_weights
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,14 +96,12 @@ def run(arguments: argparse.Namespace) -> None:
     rows = [{"fold": fit.task.fold, "seed": fit.task.seed_index, **row} for fit in fits for row in fit.history]
     _write_predictions(arguments, split, {key: fit.prediction for key, fit in done.items()}, n_folds, n_seeds)
     write_parquet(arguments.history, history_table(rows))
-    _write_weights(
-        arguments.weights,
-        {
-            f"fold{fit.task.fold}/seed{fit.task.seed_index}/{key}": value
-            for fit in fits
-            for key, value in fit.weights.items()
-        },
-    )
+    weights = {}
+    for fit in fits:
+        weights |= of_fit(fit.task.fold, fit.task.seed_index, fit.weights)
+    for fold in sorted({fit.task.fold for fit in fits if fit.weights}):
+        weights |= training_statistics(fold, folds.data(fold).final.brain)
+    write_weights(arguments.weights, weights)
     seconds = time.perf_counter() - clock
     write_json(
         arguments.record,
@@ -116,6 +115,8 @@ def run(arguments: argparse.Namespace) -> None:
             "encoder": arguments.encoder,
             **({"pool": [str(path) for path in arguments.pool]} if arguments.pool else {}),
             "settings": dataclasses.asdict(settings[0]),
+            "image_shape": list(samples.images.shape[1:]),
+            "voxels": samples.brain.shape[1],
             **({"grid": [row for fit in fits for row in fit.grid(points)]} if len(points) > 1 else {}),
             "base_seed": arguments.base_seed,
             "code": arguments.code,
@@ -374,14 +375,3 @@ def _write_predictions(arguments, split, predictions, n_folds: int, n_seeds: int
             "encoder": arguments.encoder or "",
         },
     )
-
-
-def _write_weights(path: str, weights: dict[str, np.ndarray]) -> None:
-    from safetensors.numpy import save_file
-
-    single = {
-        key: np.ascontiguousarray(value, dtype=np.float32 if value.dtype == np.float64 else value.dtype)
-        for key, value in weights.items()
-    }
-    with atomic_path(path) as temporary:
-        save_file(single, temporary)

@@ -1,0 +1,27 @@
+"""Where the project's own files are: its catalogues, schemas and shipped weights."""
+
+from __future__ import annotations
+
+import sysconfig
+from pathlib import Path
+
+from cortexclip.errors import InputError
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def root() -> Path:
+    """The folder with ``config``, ``resources`` and ``workflow/schemas``.
+
+    That is the checkout that this package lies in, as when it is installed with ``--editable``, or else the folder
+    ``share/cortexclip`` that an ordinary installation puts beside the packages. Raises InputError if there is neither.
+    """
+    installed = (PACKAGE.parent, Path(sysconfig.get_path("data")))
+    places = [PACKAGE.parents[1], *(folder / "share" / "cortexclip" for folder in installed)]
+    for place in places:
+        if (place / "config" / "methods.yaml").is_file():
+            return place
+    raise InputError(
+        f"config/methods.yaml: not found in {', '.join(map(str, places))}. Install cortexclip from its checkout: "
+        "pip install --constraint constraints.txt --editable ."
+    )
