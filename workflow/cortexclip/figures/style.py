@@ -30,7 +30,6 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.transforms import Bbox
 
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.files import atomic_path, write_text
@@ -209,7 +208,7 @@ class PageFigure(Figure):
         What stands above and below what is drawn; "" for none.
     data : DataFrame of what is drawn
     words : the artists of title and caption
-    body : Bbox of the rest, in inches
+    arrange : puts everything in its place, with these words or without
     """
 
     title: str = ""
@@ -217,7 +216,7 @@ class PageFigure(Figure):
     caption: str = ""
     data: pd.DataFrame
     words: list[Artist]
-    body: Bbox
+    arrange: Callable[[bool], None]
 
 
 def save(figure: PageFigure, stem: str | os.PathLike) -> None:
@@ -225,14 +224,11 @@ def save(figure: PageFigure, stem: str | os.PathLike) -> None:
     with matplotlib.rc_context(STYLE):
         with atomic_path(f"{stem}.png") as temporary:
             figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
-        shown = [artist for artist in figure.words if artist.get_visible()]
-        for artist in shown:
-            artist.set_visible(False)
+        figure.arrange(False)
         with atomic_path(f"{stem}.pdf") as temporary:
             metadata = {"Creator": "cortexclip", "Producer": None, "CreationDate": None}
-            figure.savefig(temporary, format="pdf", dpi=DPI, bbox_inches=figure.body, metadata=metadata)
-        for artist in shown:
-            artist.set_visible(True)
+            figure.savefig(temporary, format="pdf", dpi=DPI, metadata=metadata)
+        figure.arrange(True)
     lines = [f"{figure.title}.", f"{figure.about}." if figure.about else "", figure.caption]
     write_text(f"{stem}.txt", "\n".join(filter(None, lines)) + "\n")
     write_csv(f"{stem}.csv", figure.data)
@@ -297,7 +293,7 @@ class Page:
     margin: int = dots(3)
     y: int = dots(3)
     figure: PageFigure = field(default_factory=PageFigure)
-    _placed: list[Callable[[int], None]] = field(default_factory=list)
+    _placed: list[Callable[[int, int], None]] = field(default_factory=list)  # given height, and what is cut above
     _rows: list[Mapping[str, object]] = field(default_factory=list)
     _top: int = 0
     _bottom: int | None = None
@@ -323,7 +319,7 @@ class Page:
         artist = self.figure.text(
             0, 0, clean(text), size=size, ha=ha, va=va, transform=self.figure.dpi_scale_trans, **style
         )
-        self._placed.append(lambda height: artist.set_position((x / DPI, (height - y) / DPI)))
+        self._placed.append(lambda height, cut: artist.set_position((x / DPI, (height + cut - y) / DPI)))
 
     def block(self, x: float, y: float, lines: Sequence[tuple[str, float, str]], **style) -> None:
         """Put lines (text, size, colour) below each other from y on, which is the top of the first."""
@@ -341,8 +337,9 @@ class Page:
         """Axes at a place from the upper left corner of the page."""
         axes = self.figure.add_axes((0, 0, 1, 1), **options)
 
-        def place(total: int) -> None:
-            axes.set_position((left / self.width, 1 - (top + height) / total, width / self.width, height / total))
+        def place(total: int, cut: int) -> None:
+            bottom = 1 - (top - cut + height) / total
+            axes.set_position((left / self.width, bottom, width / self.width, height / total))
 
         self._placed.append(place)
         return axes
@@ -359,7 +356,7 @@ class Page:
         artist = Line2D([], [], transform=self.figure.dpi_scale_trans, **style)
         self.figure.add_artist(artist)
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-        self._placed.append(lambda height: artist.set_data(x / DPI, (height - y) / DPI))
+        self._placed.append(lambda height, cut: artist.set_data(x / DPI, (height + cut - y) / DPI))
 
     def legend(self, entries: Sequence[tuple[str, dict]]) -> None:
         """Add a strip of keys over the whole width: label and line style of each, as many rows as it takes."""
@@ -410,14 +407,20 @@ class Page:
 
     def finish(self) -> PageFigure:
         """Set the height of the page and put everything in its place."""
-        height = self.y + self.margin
+        self.figure.data = pd.DataFrame(self._rows)
+        self.figure.arrange = self._arrange
+        self._arrange(True)
+        return self.figure
+
+    def _arrange(self, with_words: bool) -> None:
+        cut = 0 if with_words else self._top
+        bottom = self.y if with_words or self._bottom is None else self._bottom
+        height = bottom + self.margin - cut
+        for artist in self.figure.words:
+            artist.set_visible(with_words)
         self.figure.set_size_inches(self.width / DPI, height / DPI)
         for place in self._placed:
-            place(height)
-        bottom = height if self._bottom is None else self._bottom + self.margin
-        self.figure.body = Bbox([[0, (height - bottom) / DPI], [self.width / DPI, (height - self._top) / DPI]])
-        self.figure.data = pd.DataFrame(self._rows)
-        return self.figure
+            place(height, cut)
 
 
 @styled
