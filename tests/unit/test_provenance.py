@@ -71,3 +71,9 @@ def test_a_method_uses_its_own_network_and_no_other():
     stage = provenance.modules_used("cortexclip.stages.train")
     assert not any(name.startswith("cortexclip/figures") for name in stage)
     assert "cortexclip/methods/ridge.py" not in stage
+
+
+def test_whether_a_method_needs_torch_is_seen_in_its_source():
+    assert provenance.uses("torch", "cortexclip.methods.cccv1")
+    assert provenance.uses("torch", "cortexclip.methods.brain_diffuser")  # inside a function
+    assert not provenance.uses("torch", "cortexclip.methods.ridge")

@@ -21,7 +21,7 @@ from cortexclip.methods.network import fit_tasks
 from cortexclip.models.cccv1 import CCCV1, pixel_mse
 from cortexclip.models.cccv1_extended import ExtendedCCCV1, masked_voxel_loss
 from cortexclip.models.contrastive import BrainEncoder
-from cortexclip.training import layers, noise, stack
+from cortexclip.training import layers, noise, products, stack
 from cortexclip.training.checkpoint import Checkpoints
 from cortexclip.training.optimiser import StackedAdamW
 
@@ -395,6 +395,39 @@ def test_noise_depends_on_seed_step_and_stream_alone():
         for step, stream, member in itertools.product(range(3), range(10), range(2))
     }
     assert len(seen) == 60
+
+
+def test_dropout_drawn_ahead_is_that_of_each_step(monkeypatch):
+    monkeypatch.setattr(noise.Ahead, "VALUES", 100)  # two steps of 2 x 24 values at once
+    keys = torch.tensor(noise.step_keys(np.array([5, 6]), np.arange(5), 10))
+    ahead = noise.Ahead(keys)
+    for step in range(5):
+        for stream, rate in ((8, 0.3), (9, 0.3), (8, 0.5)):
+            drawn = ahead.step(step).dropout(stream, (2, 4, 6), rate)
+            assert torch.equal(drawn, noise.Noise(keys[step]).dropout(stream, (2, 4, 6), rate))
+        assert set(drawn.unique().tolist()) == {0.0, 2.0}
+
+
+@pytest.mark.parametrize(("rows", "n_in", "n_out"), [(12, 300, 400), (3, 5, 4), (200, 100, 80)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_products_on_a_cpu_are_those_of_an_affine_map(rows, n_in, n_out, bias):
+    """Against autograd in double precision, for sizes on both sides of where oneDNN takes over."""
+    torch.manual_seed(0)
+    x, weight = torch.randn(1, rows, n_in), torch.randn(1, n_in, n_out)
+    wanted = torch.randn(1, rows, n_out)
+    given = [x, weight, *([torch.randn(1, n_out)] if bias else [])]
+    values = []
+    for dtype, function in (
+        (torch.float32, products.Affine.apply),
+        (torch.float64, lambda x, w, b: x @ w if b is None else x @ w + b[:, None]),
+    ):
+        inputs = [value.to(dtype).clone().requires_grad_() for value in given]
+        y = function(*inputs, *([] if bias else [None]))
+        ((y - wanted.to(dtype)) ** 2).sum().backward()
+        values.append([y.detach(), *(value.grad for value in inputs)])
+    for ours, exact in zip(*values, strict=True):
+        assert ours.shape == exact.shape
+        assert (ours - exact).abs().max() < 1e-5 * exact.abs().max()
 
 
 def test_noise_is_uniform_normal_and_uncorrelated():

@@ -38,6 +38,11 @@ def modules_used(module: str) -> set[str]:
     return _closure(module)
 
 
+def uses(package: str, module: str) -> bool:
+    """Whether a module, or a cortexclip module that it imports, imports ``package`` anywhere in its source."""
+    return any(package in _packages(file) for file in _closure(module))
+
+
 def versions(*packages: str) -> dict[str, str]:
     """Installed versions of packages; of all that are installed if none is named."""
     if not packages:
@@ -108,6 +113,18 @@ def _file_of(module: str) -> str | None:
         if candidate.is_file():
             return candidate.relative_to(PACKAGE.parent).as_posix()
     return None
+
+
+@functools.cache
+def _packages(file: str) -> frozenset[str]:
+    """First names of all that a file imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(_content(file))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found.add(node.module.partition(".")[0])
+    return frozenset(found)
 
 
 @functools.cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 
 import numpy as np
@@ -14,6 +15,7 @@ from cortexclip.errors import InputError
 from cortexclip.files import atomic_path
 from cortexclip.loading import load_encoder
 from cortexclip.log import Progress, logger
+from cortexclip.precision import configure
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     name = arguments.encoder
     encoder = _encoder(name, arguments.settings)
+    if "torch" in sys.modules:
+        configure(arguments.threads)
     stimulus, images = distinct_stimuli(dataset.read(arguments.dataset))
     progress = Progress(f"encode {name}", total=len(images))
     embedding = encoder.encode(images, progress=lambda done, total: progress.step("stimuli", done - progress.done))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.score import NEAREST, combine_scores, score_predictions
 from cortexclip.loading import load_encoder
 from cortexclip.log import Progress, logger
+from cortexclip.precision import configure
 from cortexclip.runs import read_netcdf, write_parquet
 
 
@@ -31,6 +33,8 @@ def run(arguments: argparse.Namespace) -> None:
     dataset, features = datasets.read(arguments.dataset), read_netcdf(arguments.features)
     name = dataset.attrs["name"]
     encoder = load_encoder(features.attrs["encoder"], arguments.settings)
+    if "torch" in sys.modules:
+        configure(arguments.threads)
     progress = Progress(f"identify {name}", len(arguments.names))
     tables = []
     for run_name in arguments.names:

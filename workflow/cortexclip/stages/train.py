@@ -25,6 +25,7 @@ from cortexclip.log import Progress, logger
 from cortexclip.methods.catalogue import all_settings, load_method, number_of_fits, points_of
 from cortexclip.methods.interface import FitData, Prediction, Samples, Task
 from cortexclip.models.readout import unit_length
+from cortexclip.precision import configure
 from cortexclip.runs import history_table, read_netcdf, read_parquet, write_parquet, write_predictions
 from cortexclip.seeds import derive_seed
 from cortexclip.weights import of_fit, training_statistics, write_weights
@@ -63,6 +64,8 @@ def run(arguments: argparse.Namespace) -> None:
     split = read_parquet(arguments.split)
     features = read_netcdf(arguments.features) if arguments.features else None
     module = load_method(arguments.entry["module"])
+    if provenance.uses("torch", arguments.entry["module"]):
+        configure(arguments.threads)
     points = points_of(arguments.entry)
     settings = all_settings(arguments.entry, name, dataset.sizes["sample"], f"method '{arguments.method}' on '{name}'")
     samples = _samples(dataset, features)
@@ -122,8 +125,11 @@ def run(arguments: argparse.Namespace) -> None:
             "code": arguments.code,
             "fits": [fit.record() for fit in fits],
             "started": started.isoformat(timespec="seconds"),
+            "ended": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "seconds": seconds,
-            "versions": provenance.versions("numpy", "scipy", "torch"),
+            "command": provenance.command(),
+            "git": provenance.git_state(),
+            "versions": provenance.versions(),
             "machine": provenance.machine(),
         },
     )
@@ -208,7 +214,7 @@ def _fits(module, tasks, settings, checkpoints, folds, told, progress, arguments
             scored = folds.scored(task.fold)
             prediction = decoder.predict(scored.brain, *([scored.label] if told else []))
             keep = arguments.save_weights == "all" or (arguments.save_weights == "first" and task.seed_index == 0)
-            weights = decoder.weights() if keep else {}
+            weights = _single(decoder.weights()) if keep else {}
             seconds, clock = time.perf_counter() - clock, time.perf_counter()
             fit = Fit(task, prediction, decoder.history(), decoder.facts(), weights, seconds)
             if hasattr(module, "recipe"):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cortexclip.training.noise import LOSS_STREAMS, Noise
+from cortexclip.training.products import Affine, suits
 
 
 class Context:
@@ -48,18 +49,14 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(single.bias.detach()[None].clone()) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = x.flatten(1, -2)
-        if len(self.weight) == 1:
-            weight = self.weight.squeeze(0)
-            if self.bias is None:
-                y = (rows.squeeze(0) @ weight)[None]
-            else:
-                y = torch.addmm(self.bias.squeeze(0), rows.squeeze(0), weight)[None]
+        rows = x if x.dim() == 3 else x.flatten(1, -2)
+        if len(self.weight) == 1 and suits(rows, self.weight):
+            y = Affine.apply(rows, self.weight, self.bias)
         elif self.bias is None:
             y = torch.bmm(rows, self.weight)
         else:
             y = torch.baddbmm(self.bias[:, None], rows, self.weight)
-        return y.unflatten(1, x.shape[1:-1])
+        return y if x.dim() == 3 else y.unflatten(1, x.shape[1:-1])
 
 
 class LayerNorm(nn.Module):
@@ -131,7 +128,7 @@ class Dropout(Contextual):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x
-        return x * (self.context.noise.keep(self.stream, x.shape, self.rate) * (1.0 / (1.0 - self.rate)))
+        return x * self.context.noise.dropout(self.stream, x.shape, self.rate)
 
 
 class Conv2d(nn.Module):

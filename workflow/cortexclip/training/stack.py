@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from cortexclip.training import layers
-from cortexclip.training.noise import Noise, sample_order, step_keys
+from cortexclip.training.noise import Ahead, Noise, sample_order, step_keys
 from cortexclip.training.optimiser import StackedAdamW
 
 Part = Mapping[str, Tensor]  # named arrays of a part of a split, all with the sample as first axis
@@ -322,12 +322,17 @@ class Stack:
             for r, w in zip(rows, weights, strict=True)
         ]
         keys = torch.as_tensor(keys, device=self.place)
+        ahead = Ahead(keys) if self.place.type == "cpu" else None
         counts = torch.tensor(self.sizes, dtype=torch.float32, device=self.place)
         self.network.train()
         total = torch.zeros(len(jobs), device=self.place)
         for batch, (row, weight) in enumerate(uploaded):
             self.optimiser.begin(self.settings.rate(first_step + batch, n_batches))
-            total += self.stepper(self.step, row, weight, keys[batch]) * counts[:, batch]
+            if ahead is None:
+                losses = self.stepper(self.step, row, weight, keys[batch])
+            else:
+                losses = self.step(row, weight, ahead.step(batch))
+            total += losses * counts[:, batch]
         self.network.eval()
         values = total.double() / torch.tensor(self.bank.sizes, device=self.place)
         if self.select is None:
@@ -415,9 +420,8 @@ class Stack:
         """The context in which losses are computed."""
         return torch.autocast(self.place.type, torch.bfloat16, enabled=self.options.precision == "bfloat16")
 
-    def step(self, rows: Tensor, weight: Tensor | None, keys: Tensor) -> Tensor:
+    def step(self, rows: Tensor, weight: Tensor | None, noise: Noise) -> Tensor:
         """One optimiser step of all members; returns their losses."""
-        noise = Noise(keys)
         self.context.noise, self.context.weight = noise, weight
         with self.autocast():
             losses = self.loss(self.network, Batch(self.bank.take(rows), weight, noise))
@@ -440,7 +444,7 @@ class Stepper:
 
     def __call__(self, step: Callable[..., Tensor], rows: Tensor, weight: Tensor | None, keys: Tensor) -> Tensor:
         if not self.captured:
-            return step(rows, weight, keys)
+            return step(rows, weight, Noise(keys))
         shape = (*rows.shape, weight is None)
         seen = self.shapes.setdefault(shape, [0, None, None, None])
         seen[0] += 1
@@ -448,14 +452,14 @@ class Stepper:
             stream = torch.cuda.Stream()
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
-                losses = step(rows, weight, keys)
+                losses = step(rows, weight, Noise(keys))
             torch.cuda.current_stream().wait_stream(stream)
             return losses
         if seen[1] is None:
             inputs = [rows.clone(), None if weight is None else weight.clone(), keys.clone()]
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph):
-                losses = step(*inputs)
+                losses = step(inputs[0], inputs[1], Noise(inputs[2]))
             seen[1:] = [graph, inputs, losses]
         graph, inputs, losses = seen[1:]
         for held, new in zip(inputs, (rows, weight, keys), strict=True):
