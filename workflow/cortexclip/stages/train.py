@@ -28,7 +28,7 @@ from cortexclip.models.readout import unit_length
 from cortexclip.precision import configure
 from cortexclip.runs import history_table, read_netcdf, read_parquet, write_parquet, write_predictions
 from cortexclip.seeds import derive_seed
-from cortexclip.weights import of_fit, training_statistics, write_weights
+from cortexclip.weights import of_fit, single, training_statistics, write_weights
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -214,7 +214,7 @@ def _fits(module, tasks, settings, checkpoints, folds, told, progress, arguments
             scored = folds.scored(task.fold)
             prediction = decoder.predict(scored.brain, *([scored.label] if told else []))
             keep = arguments.save_weights == "all" or (arguments.save_weights == "first" and task.seed_index == 0)
-            weights = _single(decoder.weights()) if keep else {}
+            weights = {name: single(array) for name, array in decoder.weights().items()} if keep else {}
             seconds, clock = time.perf_counter() - clock, time.perf_counter()
             fit = Fit(task, prediction, decoder.history(), decoder.facts(), weights, seconds)
             if hasattr(module, "recipe"):
