@@ -26,7 +26,7 @@ def write_weights(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> 
 
 def single(array: np.ndarray) -> np.ndarray:
     """An array as it is saved: float32 in place of float64, contiguous."""
-    return np.ascontiguousarray(array, dtype=np.float32 if array.dtype == np.float64 else array.dtype)
+    return np.asarray(array, dtype=np.float32 if array.dtype == np.float64 else array.dtype, order="C")
 
 
 def of_fit(fold: int, seed_index: int, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

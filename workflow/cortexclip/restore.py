@@ -1,0 +1,136 @@
+"""Trained decoders from the folder of a run, and into one: ``run.json`` and ``weights.safetensors``, no pickles."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from cortexclip import provenance
+from cortexclip.errors import InputError
+from cortexclip.files import read_json, write_json
+from cortexclip.methods.catalogue import load_method
+from cortexclip.methods.interface import Decoder, Saved, make_settings
+from cortexclip.models.standardise import VoxelScaler
+from cortexclip.weights import of_fit, read_weights, single, write_weights
+
+RECORD, WEIGHTS = "run.json", "weights.safetensors"
+TASK = ("fold", "seed_index", "seed", "seconds")
+"""Keys of a fit in run.json that are not the decoder's own facts."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A decoder and what must be known to use it or to save it.
+
+    Attributes
+    ----------
+    decoder : the method's decoder.
+    module : the method's module.
+    settings : the module's Settings.
+    shape : height and width of the images.
+    statistics : mean and deviation of each voxel over the samples that it learned from.
+    """
+
+    decoder: Decoder
+    module: ModuleType
+    settings: object
+    shape: tuple[int, int]
+    statistics: VoxelScaler
+
+
+def load_run(folder: str | os.PathLike, fold: int = 0, seed_index: int = 0) -> tuple[Fitted, dict]:
+    """The decoder of one fold and seed of a run, and the content of its run.json.
+
+    Raises InputError if the folder is no run, keeps no weights of this fit, or was made by an earlier version; or if
+    the method cannot restore decoders.
+    """
+    folder = Path(folder)
+    if not (folder / RECORD).is_file():
+        raise InputError(
+            f"{folder}: has no {RECORD}; expected the folder of a run, such as results/runs/holdout/vangerven/ridge."
+        )
+    record, where = _record(folder / RECORD), str(folder)
+    facts = next((fit for fit in record["fits"] if (fit["fold"], fit["seed_index"]) == (fold, seed_index)), None)
+    if facts is None:
+        kept = sorted({fit["fold"] for fit in record["fits"]}), sorted({fit["seed_index"] for fit in record["fits"]})
+        raise InputError(
+            f"{where}: has no fit of fold {fold} and seed {seed_index}; found the folds {_listed(kept[0])} and the "
+            f"seeds {_listed(kept[1])}."
+        )
+    module = load_method(record["module"])
+    settings = make_settings(module.Settings, _settings(record, fold, seed_index), where)
+    arrays, statistics = read_weights(folder / WEIGHTS, fold, seed_index)
+    shape = tuple(record["image_shape"])
+    own = {key: value for key, value in facts.items() if key not in TASK}
+    return Fitted(restored(module, settings, arrays, own, shape, where), module, settings, shape, statistics), record
+
+
+def restored(
+    module: ModuleType, settings: object, arrays: Mapping[str, np.ndarray], facts: Mapping, shape, where: str
+) -> Decoder:
+    """A method's decoder from its saved arrays and facts; raises InputError for a method without ``restore``."""
+    if not hasattr(module, "restore"):
+        raise InputError(
+            f"{where}: the method's module {module.__name__} has no function restore(saved, settings), so its decoders "
+            "can be neither loaded nor saved; docs/add-a-method.md says what to add."
+        )
+    return module.restore(Saved(arrays, facts, shape, where), settings)
+
+
+def save_run(folder: str | os.PathLike, fitted: Fitted, record: Mapping[str, object], seed: int) -> None:
+    """Write a decoder into a folder as the only fit of a run, fold 0 and seed 0; ``record`` says what else it is."""
+    if not hasattr(fitted.module, "restore"):
+        restored(fitted.module, None, {}, {}, fitted.shape, str(folder))
+    folder = Path(folder)
+    statistics = {
+        f"fold0/training/{name}": getattr(fitted.statistics, name[6:]) for name in ("voxel_mean", "voxel_scale")
+    }
+    write_weights(folder / WEIGHTS, of_fit(0, 0, fitted.decoder.weights()) | statistics)
+    content = {
+        **record,
+        "module": fitted.module.__name__,
+        "settings": asdict(fitted.settings),
+        "image_shape": list(fitted.shape),
+        "voxels": len(fitted.statistics.mean),
+        "fits": [{"fold": 0, "seed_index": 0, "seed": seed, **facts_of(fitted.decoder)}],
+        "versions": provenance.versions("numpy", "scipy", "torch"),
+        "machine": provenance.machine(),
+    }
+    write_json(folder / RECORD, content)
+
+
+def facts_of(decoder: Decoder) -> dict:
+    """A decoder's facts but for the table of its grid, which belongs to the run."""
+    return {key: value for key, value in decoder.facts().items() if key != "grid"}
+
+
+def saved_arrays(decoder: Decoder) -> dict[str, np.ndarray]:
+    """A decoder's arrays as a file would hold them."""
+    return {name: single(array) for name, array in decoder.weights().items()}
+
+
+def _record(path: Path) -> dict:
+    record = read_json(path)
+    if not isinstance(record, dict) or not isinstance(record.get("fits"), list) or "module" not in record:
+        raise InputError(f"{path}: is no record of a training. Expected the run.json of a run.")
+    for key in ("settings", "image_shape", "voxels"):
+        if key not in record:
+            raise InputError(f"{path}: does not say '{key}', which an earlier version did not write. Train it again.")
+    return record
+
+
+def _settings(record: Mapping, fold: int, seed_index: int) -> dict:
+    """The settings of a fit: those of the run, with the grid point that was chosen."""
+    for row in record.get("grid", []):
+        if row["chosen"] and (row["fold"], row["seed_index"]) == (fold, seed_index):
+            return {**record["settings"], **row["point"]}
+    return record["settings"]
+
+
+def _listed(numbers: list[int]) -> str:
+    return f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else ", ".join(map(str, numbers)) or "none"
