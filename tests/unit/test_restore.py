@@ -21,7 +21,6 @@ from cortexclip.protocols import make_split
 from cortexclip.restore import load_run
 from cortexclip.runs import read_netcdf, write_parquet
 from cortexclip.stages import encode
-from cortexclip.weights import single
 
 FOLDS = {"over": "all", "folds": 2, "group_by": "sample", "shuffle_seed": 1, "title": "two folds"}
 INNER = {"select": "inner", "inner_fraction": 0.2, "inner_by": "sample"}
@@ -103,11 +102,6 @@ def test_a_loaded_decoder_predicts_what_the_run_predicted(world, tmp_path, name)
     record = json.loads((folder / "run.json").read_text())
     facts = {key: value for key, value in record["fits"][0].items() if key not in ("fold", "seed_index", "seconds")}
     assert decoder.decoder_.facts().items() <= facts.items()
-    # saved again it is the same, array by array
-    decoder.save(tmp_path / "again")
-    again = Decoder.load(tmp_path / "again").decoder_.weights()
-    for key, array in decoder.decoder_.weights().items():
-        assert np.array_equal(single(again[key]), single(array)) or name == "cortexclip", key
 
 
 @pytest.mark.parametrize("name", ["ridge", "cccv1", "clip_encoder_grid"])

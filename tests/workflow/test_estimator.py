@@ -1,0 +1,98 @@
+"""`cortexclip.Decoder` over every method of the catalogue, and scikit-learn's checks on methods of each kind."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from cortexclip import Decoder
+from cortexclip.config import read_yaml
+from cortexclip.data.simulated import parse_settings, simulate
+
+METHODS = read_yaml(ROOT / "config/methods.yaml")
+# What makes a method quick enough for a test; the rest of its settings stay.
+QUICK = {
+    **{
+        "epochs": 2,
+        "patience": 2,
+        "pretraining_epochs": 2,
+        "batch_size": 64,
+        "hidden": [32, 8],
+        "steps": 4,
+        "draws": 2,
+    },
+    **{"folds": 2, "copies": 30, "coordinates": 20, "doubt": [1], "shared": [0.1], "penalty_count": 7},
+}
+ONE_ROW = "the check's 5 targets are no square image, and images given as rows are square unless image_shape says more"
+ROUNDING = "networks compute in single precision; alone a sample differs from one among others by more than 1e-7"
+
+
+def quick(name: str) -> Decoder:
+    known = {**METHODS[name].get("settings", {}), **METHODS[name].get("by_size", {}).get("small", {})}
+    settings = {key: value for key, value in QUICK.items() if key in known}
+    if "grid" in METHODS[name]:
+        settings |= {"hidden": [8], "batch_size": 8, "lr": 1e-3}
+    return Decoder(name, settings=settings)
+
+
+def expected_failures(decoder: Decoder) -> dict[str, str]:
+    network = "epochs" in (decoder.settings or {})
+    return {
+        "check_regressor_multioutput": ONE_ROW,
+        **({"check_methods_subset_invariance": ROUNDING} if network else {}),
+    }
+
+
+# The checks give targets of any range, hence image_range=None. Ridge is checked in tests/unit/test_estimator.py.
+@parametrize_with_checks(
+    [quick(name).set_params(image_range=None) for name in ("mean_image", "knn", "cccv1")],
+    expected_failed_checks=expected_failures,
+)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Training samples and new ones of a simulated subject, and another subject to pool with."""
+    sizes = {"train_stimuli": 24, "test_stimuli": 6, "test_repeats": 1, "sessions": 3, "voxels": 40}
+    own, other = (simulate(parse_settings({**sizes, "subject": subject}), 0) for subject in (1, 2))
+    train = own.part.values == "train"
+    return own.isel(sample=train), own.isel(sample=~train), other
+
+
+def needed(name: str, train, new, other) -> dict:
+    """What a method wants to be told beyond responses and images."""
+    entry, told = METHODS[name], {}
+    needs = entry.get("needs", [])
+    told |= {"label": train.label.values} if "classes" in needs else {}
+    told |= {"session": train.session.values} if "sessions" in needs else {}
+    told |= {"unlabelled": new.brain.values} if name.endswith("_transductive") else {}
+    told |= {"others": [(other.brain.values, other.stimuli.values)]} if entry.get("pools") else {}
+    return told
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_is_an_estimator(data, tmp_path, name):
+    train, new, other = data
+    brain, images = train.brain.values, train.stimuli.values
+    decoder = quick(name).fit(brain, images, **needed(name, *data))
+    told = [new.label.values] if name == "class_mean_oracle" else []
+    predicted = decoder.predict(new.brain.values, *told)
+    assert predicted.shape == new.stimuli.shape and predicted.min() >= 0 and predicted.max() <= 1
+    error = np.mean((predicted - new.stimuli.values) ** 2)
+    assert decoder.score(new.brain.values, new.stimuli.values, *told) == pytest.approx(-error)
+    if METHODS[name].get("encoders"):
+        similarity, index = decoder.retrieve(new.brain.values, images, k=3)
+        assert decoder.embed(new.brain.values).shape[0] == len(new.sample)
+        assert index.shape == (6, 3) and (np.diff(similarity) <= 0).all()
+
+    decoder.save(tmp_path)
+    for other in (Decoder.load(tmp_path), pickle.loads(pickle.dumps(decoder))):
+        np.testing.assert_allclose(other.predict(new.brain.values, *told), predicted, atol=2e-5)
+        facts = {key: value for key, value in decoder.decoder_.facts().items() if key != "grid"}
+        assert other.decoder_.facts() == facts
