@@ -24,6 +24,8 @@ from cortexclip.runs import history_table, read_netcdf, write_parquet, write_pre
 from cortexclip.stages import evaluate
 from cortexclip.stages import figures as stage
 from cortexclip.stages import overview as overview_stage
+from cortexclip.tables.main import LEADERS_READ
+from cortexclip.tables.render import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -103,7 +105,17 @@ def draw_mse_by_method(title="Method", rows=3, sets=3, protocols=("published", "
     )
 
 
+def draw_main_page(title="Method", columns=6):
+    rows = [[f"{title} {number}", *["0.0600 [0.0534, 0.0674]", "–"] * (columns // 2)] for number in range(3)]
+    heads = [f"{title} {number}" for number in range(columns)]
+    table = Table(title, [title, *heads], rows, notes=[title], strong=frozenset({(1, 1)}))
+    cells = {("set", "published"): (0.05, 0.04, 0.06)}
+    found = [overview.Row(look(0, title), cells)]
+    return overview.draw_main_page([table], found, {"set": title}, {"published": title}, {}, notes=[title])
+
+
 DRAWN = {
+    "main page": draw_main_page,
     "training_curves": draw_training_curves,
     "reconstructions": draw_reconstructions,
     "reference": draw_reference,
@@ -499,8 +511,16 @@ def test_overview_stage_places_published_values_and_says_what_is_missing(results
 def test_overview_stage_writes_its_figure(results, tmp_path):
     folder = results[0]
     options = ["--plan", f"{folder}/plan.json", "--audits", f"{folder}/audits", "--table", str(comparison(tmp_path))]
-    published = ROOT / "config/published.yaml"
-    call(overview_stage, [*options, "--published", str(published), "--output", str(tmp_path / "figures")])
+    leaders = [
+        ("toy", "published", "mse", method, encoder, number == 0, True) for number, (method, encoder) in enumerate(ROWS)
+    ]
+    pd.DataFrame(leaders, columns=LEADERS_READ).to_csv(tmp_path / "leaders.csv", index=False)
+    options += ["--leaders", f"{tmp_path}/leaders.csv", "--published", str(ROOT / "config/published.yaml")]
+    call(overview_stage, [*options, "--output", str(tmp_path / "figures"), "--tables", str(tmp_path / "tables")])
+    assert {path.name for path in (tmp_path / "tables").iterdir()} == {"main.md", "main.tex", "main.pdf", "paper.tex"}
+    assert "No figure is bold" in (tmp_path / "tables/main.md").read_text()
+    assert "{../figures/mse_by_method.pdf}" in (tmp_path / "tables/paper.tex").read_text()
+    assert b"/Count 1" in (tmp_path / "tables/main.pdf").read_bytes()
     written = {path.suffix: path for path in (tmp_path / "figures").glob("mse_by_method.*")}
     assert set(written) == {".png", ".pdf", ".txt", ".csv"}
     assert "seed" in written[".txt"].read_text()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +14,8 @@ from cortexclip.evaluation.score import score_predictions
 from cortexclip.evaluation.statistics import summarise
 from cortexclip.summary import short_table
 from cortexclip.tables.comparison import COMPARISON, comparison, comparison_tables, retrieval, retrieval_tables
-from cortexclip.tables.render import Table, latex, latex_text, markdown
+from cortexclip.tables.main import main_tables
+from cortexclip.tables.render import LATEX_PACKAGES, Table, latex, latex_text, markdown
 
 PLAN = {
     "datasets": {"toy": {"title": "Toy_data", "notes": ["A note."], "simulated": True}},
@@ -140,6 +144,58 @@ def test_numbers_are_right_and_words_left():
     table = Table(title="t", columns=["m", "v", "w"], rows=[["a", "0.1 [0.0, 0.2]", "x"], ["b", "–", "y"]])
     assert "|:--|--:|:--|" in markdown(table)
     assert r"\begin{tabular}{lrl}" in latex(table)
+
+
+def test_in_latex_an_interval_stands_below_its_mean_and_a_minus_is_a_minus():
+    rows = [["a-b", "-0.10 [-0.20, 0.05]", "–"], ["c", "0.30 [0.20, 0.40]", "–"]]
+    source = latex(Table("t", ["m", "v", "nothing"], rows, strong=frozenset({(1, 1)})))
+    assert r"{$-$0.10}\\{\scriptsize [$-$0.20, 0.05]}" in source
+    assert r"\textbf{0.30}" in source and "a-b" in source and "nothing" not in source
+
+
+def test_a_table_too_wide_for_a_page_lies_on_its_side():
+    wide = Table("t", ["m", *"abcdefghij"], [["x", *["0.1000 [0.0500, 0.1500]"] * 10]])
+    assert r"\begin{sidewaystable}" in latex(wide) and r"\begin{table}" in latex(Table("t", ["a"], [["1"]]))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("p < 0.05", "p $<$ 0.05"), ("Möller 漢字 α", "Möller ?? ?"), ("ﬁne\x07", "fine "), ("½ ², é", "? $^2$, é")],
+)
+def test_characters_that_latex_does_not_know_are_replaced(text, expected):
+    assert latex_text(text) == expected
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_with_hostile_names_compiles(tmp_path):
+    hostile = 'a|b_c $x$ & 50% \\input{/etc/passwd} <script> # { [x] "q" ~^ \u6f22 \u03b1 \U0001f9e0 M\u00f6ller \\'
+    rows = [[hostile, "-0.1 [-0.2, 0.0]", hostile], ["[b]", "–", "* \\\\ ]"]]
+    table = Table(hostile, [hostile, "v", "["], rows, notes=[hostile], strong=frozenset({(0, 0), (0, 1)}))
+    wide = Table(hostile, ["m", *"abcdefghijkl"], [["x", *["0.1000 [0.0500, 0.1500]"] * 12]])
+    packages = ",".join(LATEX_PACKAGES)
+    (tmp_path / "t.tex").write_text(
+        f"\\documentclass{{article}}\\usepackage{{{packages}}}\\begin{{document}}\\listoftables\n"
+        f"{latex(table)}\n{latex(wide)}\n\\end{{document}}\n",
+        encoding="utf-8",
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "t.tex"]
+    for _ in range(2):  # the second reads the list of tables that the first wrote
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=60)
+        assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+
+
+def test_the_main_table_is_bold_only_where_the_test_tells_the_leader_from_all_others(summary):
+    table = comparison(summary, PLAN).query("metric == 'mse'")
+    rows = table[["dataset", "protocol", "metric", "method", "encoder", "mean"]]
+    leads = rows["mean"] == rows["mean"].min()
+    for tied, bold in ((leads, 1), (True, 0)):
+        (main,) = main_tables(table, rows.assign(leader=leads, tied=tied), PLAN, ["A note."])
+        assert len(main.strong) == bold and main.notes[-1] == "A note."
+        assert ("No figure is bold" in " ".join(main.notes)) == (not bold)
+        for i, j in main.strong:
+            assert main.rows[i][j].startswith(f"{rows['mean'].min():.4f} [")
+    assert [row[0] for row in main.rows][-1].startswith("Net, nearest training image (")
 
 
 def test_the_short_table_says_what_was_not_run(summary, tmp_path):

@@ -22,7 +22,7 @@ MADE_BY = {
     "runs/*/*/*/*": ("train",),
     "scores/*/*/*": ("evaluate",),
     "identification/*/*/*.parquet": ("identify",),
-    "tables/*": ("tables", "statistics", "claims", "records"),
+    "tables/*": ("tables", "statistics", "claims", "records", "overview"),
     "figures/reference/*/*": ("figures",),
     "figures/*": ("figures", "overview", "evaluation_figures", "critical_difference"),
 }

@@ -34,7 +34,10 @@ rule overview:
         plan=PLAN,
         audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
         table="results/tables/comparison.csv",
+        leaders="results/tables/leaders.csv",
     output:
+        expand("results/tables/main.{suffix}", suffix=["md", "tex", "pdf"]),
+        "results/tables/paper.tex",
         expand("results/figures/mse_by_method.{suffix}", suffix=SUFFIXES),
     log:
         "results/logs/overview.log",
@@ -53,7 +56,7 @@ rule overview:
         code=digest("overview"),
     shell:
         "python -m cortexclip overview --log {log:q} --threads {threads} --plan {input.plan:q} --table {input.table:q} --audits results/audit"
-        " --published {params.published:q} --output results/figures"
+        " --leaders {input.leaders:q} --published {params.published:q} --output results/figures --tables results/tables"
 
 
 rule evaluation_figures:

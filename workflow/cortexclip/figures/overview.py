@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from cortexclip.figures.images import label_lines, label_width
@@ -20,6 +19,7 @@ from cortexclip.figures.style import (
     SMALL,
     Look,
     Page,
+    PageFigure,
     dots,
     line_height,
     panels_abreast,
@@ -28,6 +28,7 @@ from cortexclip.figures.style import (
     styled,
     wrap,
 )
+from cortexclip.tables.render import INTERVAL, Table
 
 Cell = tuple[str, str]
 """A dataset and a protocol, by name."""
@@ -38,6 +39,10 @@ ROOT_FROM = 5
 
 A logarithm would do for the means, but the intervals of methods that retrieve the very image reach zero.
 """
+HOW_TO_READ = (
+    "Mean over scored samples and seeds with its 95 % bootstrap interval over stimuli and seeds; lower is better. "
+    "Scales differ between panels, and those that are not of the square root need not start at 0."
+)
 PUBLISHED_VALUE = {
     "color": INK,
     "marker": "*",
@@ -68,7 +73,7 @@ def draw_mse_by_method(
     beside: str = "",
     sources: Sequence[str] = (),
     notes: Sequence[str] = (),
-) -> Figure:
+) -> PageFigure:
     """Mean squared error by method (rows) and dataset (panels), a marker and an interval for each protocol.
 
     Parameters
@@ -82,6 +87,74 @@ def draw_mse_by_method(
     """
     page = Page()
     page.header("Mean squared error by method")
+    _forest(page, rows, datasets, protocols, reference, beside, sources)
+    page.caption(HOW_TO_READ, *notes)
+    return page.finish()
+
+
+@styled
+def draw_main_page(
+    tables: Sequence[Table],
+    rows: Sequence[Row],
+    datasets: Mapping[str, str],
+    protocols: Mapping[str, str],
+    reference: Mapping[Cell, float],
+    *,
+    beside: str = "",
+    sources: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> PageFigure:
+    """The main tables and, below them, the figure of `draw_mse_by_method` on one page; parameters as there."""
+    page = Page()
+    page.header("Mean squared error by method")
+    for table in tables:
+        _write_table(page, table)
+        page.skip(3)
+    _forest(page, rows, datasets, protocols, reference, beside, sources)
+    page.caption(*dict.fromkeys(note for table in tables for note in table.notes), HOW_TO_READ, *notes)
+    return page.finish()
+
+
+def _write_table(page: Page, table: Table) -> None:
+    """Add a table whose first column holds names and the others a mean with its interval below it."""
+    names = dots(45)
+    width = (page.inner - names) // (len(table.columns) - 1)
+    edges = [page.margin + names + number * width for number in range(1, len(table.columns))]
+    heads = [wrap(column, SMALL, width - dots(2)) for column in table.columns[1:]]
+
+    def rule(thickness: float) -> None:
+        page.line([page.margin, page.margin + page.inner], [page.y] * 2, color=INK, linewidth=thickness)
+        page.skip(0.8)
+
+    rule(0.8)
+    for edge, lines in zip(edges, heads, strict=True):
+        page.block(edge, page.y, [(line, SMALL, INK) for line in lines], ha="right")
+    page.y += max(map(len, heads)) * line_height(SMALL) + dots(0.5)
+    rule(0.5)
+    for i, row in enumerate(table.rows):
+        name = wrap(row[0], SMALL, names - dots(2))
+        page.block(page.margin, page.y, [(line, SMALL, INK) for line in name])
+        for j, (edge, cell) in enumerate(zip(edges, row[1:], strict=True), start=1):
+            found = INTERVAL.fullmatch(cell)
+            mean, interval = found.groups() if found else (cell, "")
+            weight = "bold" if (i, j) in table.strong else "normal"
+            page.text(edge, page.y, mean, SMALL, ha="right", weight=weight)
+            if interval:
+                page.text(edge, page.y + line_height(SMALL), interval, SMALL, ha="right", color=MUTED)
+        page.y += max(2, len(name)) * line_height(SMALL) + dots(0.4)
+    rule(0.8)
+
+
+def _forest(
+    page: Page,
+    rows: Sequence[Row],
+    datasets: Mapping[str, str],
+    protocols: Mapping[str, str],
+    reference: Mapping[Cell, float],
+    beside: str,
+    sources: Sequence[str],
+) -> None:
+    """Add keys and panels."""
     page.drawn(
         {
             **row.look.columns(),
@@ -134,12 +207,6 @@ def draw_mse_by_method(
             page.text(x + width / 2, y + dots(4.2), label, NORMAL, ha="center")
         page.y = y + dots(4.2) + line_height(NORMAL) + dots(2)
     page.skip(-2)
-    page.caption(
-        "Mean over scored samples and seeds with its 95 % bootstrap interval over stimuli and seeds; lower is better. "
-        "Scales differ between panels, and those that are not of the square root need not start at 0.",
-        *notes,
-    )
-    return page.finish()
 
 
 def _panel(

@@ -221,14 +221,11 @@ class PageFigure(Figure):
 
 def save(figure: PageFigure, stem: str | os.PathLike) -> None:
     """Write a figure as ``stem`` with .png, .pdf, .txt and .csv; equal figures give equal bytes."""
-    with matplotlib.rc_context(STYLE):
-        with atomic_path(f"{stem}.png") as temporary:
-            figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
-        figure.arrange(False)
-        with atomic_path(f"{stem}.pdf") as temporary:
-            metadata = {"Creator": "cortexclip", "Producer": None, "CreationDate": None}
-            figure.savefig(temporary, format="pdf", dpi=DPI, metadata=metadata)
-        figure.arrange(True)
+    with matplotlib.rc_context(STYLE), atomic_path(f"{stem}.png") as temporary:
+        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+    figure.arrange(False)
+    save_pdf(figure, f"{stem}.pdf")
+    figure.arrange(True)
     lines = [f"{figure.title}.", f"{figure.about}." if figure.about else "", figure.caption]
     write_text(f"{stem}.txt", "\n".join(filter(None, lines)) + "\n")
     write_csv(f"{stem}.csv", figure.data)
@@ -280,6 +277,13 @@ def _renderer() -> RendererAgg:
 @functools.cache
 def _font(size: float) -> FontProperties:
     return FontProperties(family="DejaVu Sans", size=size)
+
+
+def save_pdf(figure: Figure, path: str | os.PathLike) -> None:
+    """Write a figure as PDF as it is; equal figures give equal bytes."""
+    metadata = {"Creator": "cortexclip", "Producer": None, "CreationDate": None}
+    with matplotlib.rc_context(STYLE), atomic_path(path) as temporary:
+        figure.savefig(temporary, format="pdf", dpi=DPI, metadata=metadata)
 
 
 @dataclass

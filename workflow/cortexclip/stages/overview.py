@@ -1,22 +1,26 @@
-"""Stage: the comparison table and the published numbers -> the figure over all datasets."""
+"""Stage: comparison, leaders and published numbers -> the main table and figure, and a LaTeX document of all tables."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from cortexclip.evaluation.score import NEAREST
-from cortexclip.figures.overview import Row, draw_mse_by_method
-from cortexclip.figures.style import INK, Look, look_of, save, seeds_of, weightiest
-from cortexclip.files import read_json
+from cortexclip.figures.overview import Row, draw_main_page, draw_mse_by_method
+from cortexclip.figures.style import INK, Look, look_of, save, save_pdf, seeds_of, weightiest
+from cortexclip.files import read_json, write_text
 from cortexclip.log import logger
 from cortexclip.plan import without_split
 from cortexclip.schema import check, read_yaml
 from cortexclip.tables import read as results
 from cortexclip.tables.audit import notes_for
+from cortexclip.tables.main import LEADERS_READ, latex_document, main_tables
+from cortexclip.tables.render import latex_text
+from cortexclip.tables.write import write_readable
 
 COLUMNS = ["dataset", "protocol", "method", "encoder", "metric", "mean", "ci_low", "ci_high", "n_samples"]
 CONTROL = "mean_image"
@@ -26,9 +30,11 @@ BESIDE = "published"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", required=True, type=read_json, help="what is compared (plan.json)")
     parser.add_argument("--table", required=True, help="the comparison table (.csv)")
+    parser.add_argument("--leaders", required=True, help="which methods lead (leaders.csv)")
     parser.add_argument("--audits", required=True, help="folder of the audits")
     parser.add_argument("--published", required=True, help="published.yaml")
     parser.add_argument("--output", required=True, help="folder of the figures")
+    parser.add_argument("--tables", required=True, help="folder of the tables")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -38,19 +44,28 @@ def run(arguments: argparse.Namespace) -> None:
     check(published, "published", arguments.published)
     table = read_table(arguments.table)
     numbers, sources = published_errors(published, plan)
-    figure = draw_mse_by_method(
-        rows_of(table, numbers, plan),
-        {name: entry["title"] for name, entry in plan["datasets"].items()},
-        {
+    shown = {
+        "rows": rows_of(table, numbers, plan),
+        "datasets": {name: entry["title"] for name, entry in plan["datasets"].items()},
+        "protocols": {
             name: entry["title"] + (" (optimistic)" if entry["optimistic"] else "")
             for name, entry in plan["protocols"].items()
         },
-        {(row.dataset, row.protocol): row.mean for row in table[table.method == CONTROL].itertuples()},
-        beside=BESIDE,
-        sources=sources,
-        notes=[scored_of(table, plan), seeds_of(plan), *notes_of(plan, audits)],
-    )
+        "reference": {(row.dataset, row.protocol): row.mean for row in table[table.method == CONTROL].itertuples()},
+        "beside": BESIDE,
+        "sources": sources,
+    }
+    notes = [scored_of(table, plan), seeds_of(plan), *notes_of(plan, audits)]
+    figure = draw_mse_by_method(**shown, notes=notes)
     save(figure, Path(arguments.output) / "mse_by_method")
+    folder = Path(arguments.tables)
+    tables = main_tables(table, results.read_table(arguments.leaders, LEADERS_READ), plan, notes)
+    write_readable(folder, "main", "Main table", tables, plan)
+    save_pdf(draw_main_page(tables, **shown), folder / "main.pdf")
+    caption = latex_text(f"{figure.title}. {figure.caption}")
+    write_text(
+        folder / "paper.tex", latex_document(os.path.relpath(arguments.output, folder) + "/mse_by_method", caption)
+    )
     logger.info("overview: mse_by_method of %d cells", len(table))
 
 

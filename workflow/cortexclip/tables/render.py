@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import html
 import re
+import textwrap
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 NOT_MEASURED = "–"
 _NUMBER = re.compile(r"[-+\d.,eE%–\[\] ]*")
+INTERVAL = re.compile(r"(\S+) (\[[^\[\]]+\])")
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -20,13 +23,36 @@ _LATEX = {
     "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "|": r"$|$",
+    '"': "''",
     "–": "--",
+    "—": "---",
+    "−": "$-$",
     "±": r"$\pm$",
     "×": r"$\times$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "µ": r"$\mu$",
+    "°": r"$^\circ$",
     "²": r"$^2$",
     "†": r"$^\dagger$",
     "*": r"$^*$",
+    "‘": "`",
+    "’": "'",
+    "“": "``",
+    "”": "''",
+    "…": r"\ldots{}",
 }
+# Of a paper's table, in characters: words longer than this are broken into lines, and headings of numbers too.
+_WORDS, _HEADING = 26, 15
+_WORDS_CM = (7.0, 5.5, 4.5, 3.6)
+_CHARACTER_CM, _SMALL_CM, _BETWEEN_CM = 0.135, 0.11, 0.21  # footnotesize, scriptsize, two column gaps of 3 pt
+_TEXT_CM = 16.5
+PAGE_CM = 19.5
+"""Width up to which a table stands upright; it is scaled down to the text where that is narrower."""
+LATEX_PACKAGES = ("array", "booktabs", "graphicx", "rotating")
 
 
 @dataclass(frozen=True)
@@ -55,37 +81,110 @@ def markdown(table: Table, level: int = 2) -> str:
 
 
 def latex(table: Table) -> str:
-    """The table as a floating LaTeX table (packages booktabs and graphicx), its notes below it."""
-    head = " & ".join(map(latex_text, table.columns)) + r" \\"
+    """The table as a floating LaTeX table (`LATEX_PACKAGES`), its notes in the caption.
+
+    An interval stands below its mean. A table wider than a page lies on its side; it is scaled down to the text block
+    where it is larger. Columns in which nothing was measured are left out.
+    """
+    kept = [
+        j
+        for j in range(len(table.columns))
+        if not table.rows or any(row[j] != NOT_MEASURED for row in table.rows) or j == 0
+    ]
+    sides = [_sides(table)[j] for j in kept]
+    longest = [max([len(row[j]) for row in table.rows], default=0) for j in kept]
+    words_cm = next((cm for cm in _WORDS_CM if _width_cm(table, kept, sides, cm) <= _TEXT_CM), _WORDS_CM[-1])
+    columns = [
+        rf">{{\raggedright\arraybackslash}}p{{{words_cm}cm}}" if side == "l" and length > _WORDS else side
+        for side, length in zip(sides, longest, strict=True)
+    ]
+    heads = [
+        _stacked(textwrap.wrap(table.columns[j], _HEADING) or [""], side) for j, side in zip(kept, sides, strict=True)
+    ]
     body = []
     for i, row in enumerate(table.rows):
-        cells = [latex_text(cell) for cell in row]
-        cells = [rf"\textbf{{{cell}}}" if (i, j) in table.strong else cell for j, cell in enumerate(cells)]
-        body.append(" & ".join(cells) + r" \\")
+        cells = [_latex_cell(row[j], side, (i, j) in table.strong) for j, side in zip(kept, sides, strict=True)]
+        body.append(" & ".join(cells) + r" \\[1.5pt]")
     notes = " ".join(latex_text(note) for note in table.notes)
+    float_name = "table" if _width_cm(table, kept, sides, words_cm) <= PAGE_CM else "sidewaystable"
     return "\n".join(
         [
-            r"\begin{table}[htbp]",
-            r"\centering",
-            rf"\caption{{{latex_text(table.title)}. {notes}}}".replace(". }", ".}"),
+            rf"\begin{{{float_name}}}[{'htbp' if float_name == 'table' else 'p'}]",
+            r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
+            rf"\caption[{{{latex_text(table.title)}}}]{{\footnotesize {latex_text(table.title)}. {notes}}}".replace(
+                ". }", ".}"
+            ),
             rf"\label{{tab:{re.sub(r'[^a-z0-9]+', '-', (table.label or table.title).lower()).strip('-')}}}",
             r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-            rf"\begin{{tabular}}{{{''.join(_sides(table))}}}",
+            r"\resizebox*{!}{\ifdim\totalheight>0.72\textheight 0.72\textheight\else\totalheight\fi}{%",
+            rf"\begin{{tabular}}{{{''.join(columns)}}}",
             r"\toprule",
-            head,
+            " & ".join(heads) + r" \\",
             r"\midrule",
             *body,
             r"\bottomrule",
-            r"\end{tabular}}",
-            r"\end{table}",
+            r"\end{tabular}}}",
+            rf"\end{{{float_name}}}",
             "",
         ]
     )
 
 
 def latex_text(text: str) -> str:
-    """Text with every character that LaTeX would interpret made harmless."""
-    return "".join(_LATEX.get(character, character) for character in str(text))
+    """Text with every character that LaTeX would interpret, or does not know, made harmless."""
+    return "".join(_latex_character(character) for character in str(text))
+
+
+def _latex_character(character: str) -> str:
+    if character in _LATEX or character.isascii():
+        return _LATEX.get(character, character if character.isprintable() else " ")
+    plain = unicodedata.normalize("NFKD", character)
+    if plain.isascii() and plain.isprintable():
+        return "".join(_LATEX.get(part, part) for part in plain)
+    accented = plain[0].isalpha() and plain[0].isascii() and ord(character) < 0x180
+    return character if accented else "?"
+
+
+def _latex_cell(text: str, side: str, strong: bool) -> str:
+    """A cell: numbers with a minus sign, and an interval below its mean."""
+
+    def shown(part: str) -> str:
+        escaped = latex_text(part)
+        escaped = re.sub(r"(?<![\w.])-(?=[\d.])", "$-$", escaped) if side == "r" else escaped
+        return rf"\textbf{{{escaped}}}" if strong else escaped
+
+    if side == "r" and (found := INTERVAL.fullmatch(text)):
+        return _stacked_text([shown(found[1]), rf"\scriptsize {shown(found[2])}"], "r", "t")
+    return shown(text)
+
+
+def _stacked(lines: Sequence[str], side: str) -> str:
+    return _stacked_text([latex_text(line) for line in lines], side, "b")
+
+
+def _stacked_text(lines: Sequence[str], side: str, place: str) -> str:
+    if len(lines) == 1:
+        return lines[0]
+    return (
+        rf"\begin{{tabular}}[{place}]{{@{{}}{side}@{{}}}}"
+        + r"\\".join(f"{{{line}}}" for line in lines)
+        + r"\end{tabular}"
+    )
+
+
+def _width_cm(table: Table, kept: Sequence[int], sides: Sequence[str], words_cm: float) -> float:
+    """About how wide the table would be, if nothing scaled it."""
+    width = 0.0
+    for j, side in zip(kept, sides, strict=True):
+        cells = [row[j] for row in table.rows]
+        heading = max((len(line) for line in textwrap.wrap(table.columns[j], _HEADING)), default=0) * _CHARACTER_CM
+        if side == "l":
+            own = min(words_cm, max(map(len, cells), default=0) * _CHARACTER_CM)
+        else:
+            parts = [found.groups() if (found := INTERVAL.fullmatch(cell)) else (cell, "") for cell in cells]
+            own = max((max(len(m) * _CHARACTER_CM, len(i) * _SMALL_CM) for m, i in parts), default=0)
+        width += max(own, heading) + _BETWEEN_CM
+    return width
 
 
 def _sides(table: Table) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from cortexclip.files import atomic_path, write_text
-from cortexclip.tables.render import Table, latex, markdown
+from cortexclip.tables.render import LATEX_PACKAGES, Table, latex, markdown
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
@@ -36,7 +36,7 @@ def write_readable(
     write_text(folder / f"{name}.md", "\n".join(text) + "\n" + "\n".join(markdown(table) for table in tables))
     remarks = [f"% Not available: {' '.join(line.split())}" for line in absent]
     head = [
-        "% Made by cortexclip. Needs the packages booktabs and graphicx.",
+        f"% Made by cortexclip. Needs the packages {', '.join(LATEX_PACKAGES)}.",
         *remarks,
         *([] if tables else [f"% {nothing}"]),
         "",

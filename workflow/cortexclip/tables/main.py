@@ -1,0 +1,119 @@
+"""The main table: the error of every method on every dataset and protocol, and the LaTeX document of all tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from cortexclip.tables.comparison import interval, title_of
+from cortexclip.tables.render import LATEX_PACKAGES, NOT_MEASURED, Table
+
+METRIC = "mse"
+LEADERS_READ = ["dataset", "protocol", "metric", "method", "encoder", "leader", "tied"]
+"""The columns of leaders.csv that are used here."""
+MOST_COLUMNS = 6
+"""Columns of numbers up to which all datasets share one table; else each has its own."""
+LATEX_TABLES = ("main", "comparison", "retrieval", "statistics", "ablation", "claims", "audit", "cost", "grid")
+
+
+def main_tables(comparison: pd.DataFrame, leaders: pd.DataFrame, plan: Mapping, notes: Sequence[str]) -> list[Table]:
+    """Mean squared error with its interval: methods in rows, datasets and protocols in columns.
+
+    Parameters
+    ----------
+    comparison : rows of comparison.csv that hold MSE
+    leaders : leaders.csv
+    plan : what is compared, see :func:`cortexclip.config.plan`
+    notes : sentences below the tables
+    """
+    found = {(row.dataset, row.protocol) for row in comparison.itertuples(index=False)}
+    columns = [(d, p) for d in plan["datasets"] for p in plan["protocols"] if (d, p) in found]
+    groups = [columns]
+    if len(columns) > MOST_COLUMNS:
+        groups = [[column for column in columns if column[0] == dataset] for dataset in plan["datasets"]]
+    return [_table(comparison, leaders, plan, notes, group, len(groups) > 1) for group in groups if group]
+
+
+def _table(
+    comparison: pd.DataFrame,
+    leaders: pd.DataFrame,
+    plan: Mapping,
+    notes: Sequence[str],
+    columns: Sequence[tuple[str, str]],
+    of_one_dataset: bool,
+) -> Table:
+    cells = {(r.method, r.encoder, r.dataset, r.protocol): r for r in comparison.itertuples(index=False)}
+    best = leading(leaders)
+    rows, strong = [], set()
+    for method, encoder in dict.fromkeys(zip(comparison.method, comparison.encoder, strict=True)):
+        values = [cells.get((method, encoder, *column)) for column in columns]
+        if not any(row is not None for row in values):
+            continue
+        strong |= {
+            (len(rows), j + 1) for j, column in enumerate(columns) if best.get((*column, METRIC)) == (method, encoder)
+        }
+        space = "" if encoder == "none" else f" ({plan['encoders'].get(encoder, encoder)})"
+        rows.append([f"{title_of(method, encoder, plan)}{space}", *(interval(METRIC, row) for row in values)])
+    said = (
+        "Bold: told from every other method by the corrected test."
+        if strong
+        else "No figure is bold: in no column can the test tell one method from all others."
+    )
+    title = "Mean squared error by method"
+    if of_one_dataset:
+        title = f"{title}: {plan['datasets'][columns[0][0]]['title']}"
+    return Table(
+        title=title,
+        label="main" if not of_one_dataset else f"main-{columns[0][0]}",
+        columns=["Method", *(_heading(plan, column, of_one_dataset) for column in columns)],
+        rows=rows,
+        notes=["Mean [95 % bootstrap interval over stimuli and seeds]; lower is better.", said, *notes],
+        strong=frozenset(strong),
+    )
+
+
+def leading(leaders: pd.DataFrame) -> dict[tuple[str, str, str], tuple[str, str]]:
+    """The method and encoder that lead a dataset, protocol and metric, where the test ties no other with them."""
+    found = {}
+    for key, rows in leaders.groupby(["dataset", "protocol", "metric"], sort=False):
+        first = rows[rows.leader]
+        if len(first) == 1 and not (rows.tied & ~rows.leader).any() and len(rows) > 1:
+            found[key] = (first.iloc[0].method, first.iloc[0].encoder)
+    return found
+
+
+def _heading(plan: Mapping, column: tuple[str, str], of_one_dataset: bool) -> str:
+    dataset, protocol = column
+    kind = plan["protocols"][protocol]
+    title = kind["title"] + (" (optimistic)" if kind["optimistic"] else "")
+    return title if of_one_dataset else f"{dataset}, {title}"
+
+
+def latex_document(figure: str = "../figures/mse_by_method", caption: str = NOT_MEASURED) -> str:
+    """A LaTeX document beside the tables that shows the main table, a figure and then every table that is there.
+
+    Parameters
+    ----------
+    figure : path of a PDF without its suffix
+    caption : of the figure, as LaTeX
+    """
+    return "\n".join(
+        [
+            "% Made by cortexclip. Run: pdflatex paper.tex, in this folder.",
+            r"\documentclass[a4paper]{article}",
+            r"\usepackage[margin=2cm]{geometry}",
+            rf"\usepackage{{{','.join(LATEX_PACKAGES)}}}",
+            r"\extrafloats{400}",
+            r"\begin{document}",
+            r"\input{main}",
+            r"\begin{figure}[p]",
+            r"\centering",
+            rf"\includegraphics[width=\linewidth,height=0.7\textheight,keepaspectratio]{{{figure}.pdf}}",
+            rf"\caption{{\footnotesize {caption}}}",
+            r"\end{figure}",
+            *(rf"\clearpage\IfFileExists{{{name}.tex}}{{\input{{{name}}}}}{{}}" for name in LATEX_TABLES[1:]),
+            r"\end{document}",
+            "",
+        ]
+    )
