@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import time
 
 import pandas as pd
@@ -134,18 +138,61 @@ def test_a_lost_result_is_made_again_to_the_same_bytes(finished):
         assert path.read_bytes() == content, path.name
 
 
-def test_another_number_of_cores_and_order_of_jobs_gives_the_same_bytes(finished, project):
-    scores = [f"results/scores/unseen/simulated/{run}.parquet" for run in reversed(RUNS)]
-    for step in (scores[:3], scores[3:], []):
-        done = project.snakemake(*step, "--cores", "4", *SMALL)
-        assert done.returncode == 0, done.stdout[-3000:]
-    results = [checkout.path / "results" for checkout in (finished, project)]
+def assert_same_bytes(first, second):
+    results = [checkout.path / "results" for checkout in (first, second)]
     for pattern in ("tables/*", "scores/**/*", "identification/**/*", "data/*", "features/**/*", "runs/**/*.nc"):
         names = [path.relative_to(results[0]) for path in results[0].glob(pattern) if path.is_file()]
         assert names, pattern
         for name in names:
             if name.stem != "cost":  # what training took
                 assert (results[0] / name).read_bytes() == (results[1] / name).read_bytes(), name
+
+
+def test_a_run_killed_again_and_again_on_other_cores_in_another_order_ends_with_the_same_bytes(finished, project):
+    scores = [f"results/scores/unseen/simulated/{run}.parquet" for run in reversed(RUNS)]
+    killed = 0
+    for wanted in (1, 5, 10, 14):  # training jobs that have ended; the kill comes somewhere in those that follow
+        process = subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *(scores if wanted < 10 else []), "--cores", "3", *SMALL],
+            cwd=project.path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        while process.poll() is None and len(list((project.path / "results").glob("runs/*/*/*/run.json"))) < wanted:
+            time.sleep(0.1)
+        time.sleep(random.Random(wanted).uniform(0, 2))
+        if process.poll() is None:
+            killed += 1
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert project.snakemake("--unlock", *SMALL).returncode == 0
+    assert killed >= 3
+    done = project.snakemake("--cores", "3", *SMALL)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert_same_bytes(finished, project)
+    assert project.python("-m", "cortexclip", "verify").returncode == 0
+
+
+def test_what_is_damaged_is_found_removed_and_made_again(finished):
+    results = finished.path / "results"
+    files = ["data/simulated.nc", "splits/holdout/simulated.parquet", "audit/simulated.json", "tables/comparison.csv"]
+    files += ["features/simulated/glyphclip.nc", "figures/mse_by_method.png", "scores/unseen/simulated/ridge.parquet"]
+    files += [f"runs/holdout/simulated/ridge/{name}" for name in ("predictions.nc", "weights.safetensors", "run.json")]
+    before = {name: (results / name).read_bytes() for name in files}
+    for name, content in before.items():
+        damaged = bytearray(content)
+        damaged[len(content) // 2] ^= 0xFF
+        (results / name).write_bytes(bytes(damaged))
+    found = finished.python("-m", "cortexclip", "verify", "--remove")
+    assert found.returncode == 1
+    assert {line.split()[1] for line in found.stdout.splitlines() if line.startswith("altered")} == set(files)
+    done = finished.snakemake(*SMALL)
+    assert done.returncode == 0, done.stdout[-3000:]
+    for name, content in before.items():
+        if not name.endswith("run.json"):  # which says when it was made
+            assert (results / name).read_bytes() == content, name
+    assert finished.python("-m", "cortexclip", "verify").returncode == 0
 
 
 def test_the_style_of_the_workflow_is_clean(finished):
