@@ -20,6 +20,7 @@ STAGES = {
     "audit": "check data and splits before any training",
     "encode": "embed the distinct stimuli with an image encoder",
     "train": "fit a method on every fold and seed of a split",
+    "predict": "decode a new data file with a trained run",
     "evaluate": "score predictions",
     "identify": "score reconstructions in the space of an image encoder",
     "tables": "make the comparison, retrieval and audit tables",

@@ -178,10 +178,10 @@ def to_dataset(
     """
     for role, array in arrays.items():
         if array.dtype.kind in "iufb":
-            _check_finite(array, f"{where}: {layout.name(role)}")
+            check_finite(array, f"{where}: {layout.name(role)}")
     brain, images = {}, {}
     for part in SETS[layout.parts]:
-        brain[part] = _responses(arrays[f"brain{part}"], layout, f"{where}: {layout.name(f'brain{part}')}")
+        brain[part] = responses(arrays[f"brain{part}"], layout, f"{where}: {layout.name(f'brain{part}')}")
         stimuli = _samples_first(arrays[f"stimuli{part}"], layout)
         _check_not_swapped(brain[part], stimuli, part, layout, where)
         _check_pairs(brain[part], stimuli, part, layout, where)
@@ -213,7 +213,7 @@ def _samples_first(array: np.ndarray, layout: Layout) -> np.ndarray:
     return np.moveaxis(array, -1, 0) if layout.sample_axis == "last" and array.ndim > 1 else array
 
 
-def _responses(array: np.ndarray, layout: Layout, where: str) -> np.ndarray:
+def responses(array: np.ndarray, layout: Layout, where: str) -> np.ndarray:
     """Brain responses with one row for each sample, shape (n, n_voxels)."""
     if array.dtype == np.bool_:
         raise InputError(f"{where} is a logical array, expected measured numbers.")
@@ -312,7 +312,7 @@ def _part_of(arrays: Mapping[str, np.ndarray], n_samples: int, layout: Layout, w
     return np.where(np.isin(np.arange(n_samples), places), "test", "train")
 
 
-def _check_finite(array: np.ndarray, where: str) -> None:
+def check_finite(array: np.ndarray, where: str) -> None:
     bad = array.size - int(np.count_nonzero(np.isfinite(array)))
     if bad:
         row = int(np.argwhere(~np.isfinite(array))[0][0])
