@@ -21,6 +21,7 @@ include: "workflow/rules/statistics.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/records.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 
 
 RESULTS = [
@@ -33,6 +34,7 @@ RESULTS = [
     expand(rules.evaluation_figures.output, dataset=CONFIG.datasets),
     of_each_cell("results/figures/{figure}.{protocol}.{dataset}.{suffix}", figure=FIGURES, suffix=SUFFIXES),
     of_each_cell("results/figures/reference/{protocol}/{dataset}.{suffix}", suffix=SUFFIXES),
+    rules.report.output,
 ]
 
 

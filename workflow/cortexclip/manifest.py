@@ -25,6 +25,7 @@ MADE_BY = {
     "tables/*": ("tables", "statistics", "claims", "records", "overview"),
     "figures/reference/*/*": ("figures",),
     "figures/*": ("figures", "overview", "evaluation_figures", "critical_difference"),
+    "report/*": ("report",),
 }
 
 

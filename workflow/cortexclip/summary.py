@@ -24,7 +24,10 @@ def opening(configuration: Configuration) -> str:
 
 def closing(configuration: Configuration) -> str:
     """Where everything is, and what was left out."""
-    lines = ["Tables in results/tables/, figures in results/figures/. In short: python -m cortexclip show"]
+    lines = [
+        "Everything in one page: results/report/index.html. Tables in results/tables/, figures in results/figures/. "
+        "In short: python -m cortexclip show"
+    ]
     return "\n".join([*lines, *_missing(configuration.unavailable)])
 
 

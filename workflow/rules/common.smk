@@ -128,6 +128,15 @@ def of_each_cell(path, **parts):
     ]
 
 
+def of_each_job(path):
+    """Files of all runs of all datasets in each of the protocols that apply to them."""
+    return [
+        file
+        for dataset, protocols in CONFIG.protocols_of.items()
+        for file in expand(path, dataset=dataset, protocol=protocols, run=CONFIG.cells[dataset])
+    ]
+
+
 def splits_of(wildcards):
     """The splits of a dataset by all protocols that apply to it."""
     return expand(

@@ -18,4 +18,4 @@ def run(arguments: argparse.Namespace) -> None:
     if not Path(arguments.table).is_file():
         raise InputError(f"{arguments.table}: not there. Run snakemake --cores all first.")
     print(short_table(Path(arguments.table), arguments.metric))
-    print("\nTables   results/tables/\nFigures  results/figures/")
+    print("\nPage     results/report/index.html\nTables   results/tables/\nFigures  results/figures/")

@@ -1,0 +1,635 @@
+// The views but the gallery, and what starts the page.
+const standing = once(() => {
+  const cells = new Map();
+  for (const row of tables.leaders()) {
+    const key = `${row.dataset}/${row.protocol}/${row.metric}`;
+    if (!cells.has(key)) cells.set(key, []);
+    cells.get(key).push(row);
+  }
+  const powerless = new Set(core.powerless.map((key) => key.join("/")));
+  const found = new Map();
+  for (const [key, rows] of cells) {
+    const tied = rows.filter((row) => row.tied === true && row.leader !== true).length;
+    for (const row of rows) {
+      let text = "told from the leader";
+      let kind = "behind";
+      if (row.leader) [text, kind] = tied ? [`leads, tied with ${tied}`, "tied"] : ["best", "best"];
+      else if (row.tied) [text, kind] = ["tied with the leader", "tied"];
+      if (powerless.has(key) && kind !== "behind") [text, kind] = [row.leader ? "leads; too few stimuli to tell" : "too few stimuli to tell", "open"];
+      found.set(`${key}/${row.id}`, [text, kind]);
+    }
+  }
+  return found;
+});
+const standingOf = (row) => {
+  if (methods.get(row.id)?.oracle) return ["oracle, no candidate", "none"];
+  return standing().get(`${row.dataset}/${row.protocol}/${row.metric}/${row.id}`) ?? ["not tested", "none"];
+};
+const LEGEND = [
+  ["best", "best", "told from every other method"],
+  ["tied", "tied", "not told from the leader, which does not mean equal"],
+  ["behind", "told from the leader", "the tests say that it is worse"],
+];
+const RANK = { best: 0, tied: 1, open: 2, behind: 3, none: 4 };
+const standingChip = (row) => {
+  const [text, kind] = standingOf(row);
+  return chip(text, kind);
+};
+
+// Published values of the methods that were run, from the claims, and of those that were not.
+const claimOf = once(() => {
+  const run = new Map();
+  const only = new Map();
+  for (const claim of tables.claims()) {
+    const plain = claim.method.replace(/ \([^()]*\)$/, "");
+    const id = core.methods.find((method) => method.published && (method.published === claim.method || (method.published === plain && claim.method === `${plain} (${method.encoder})`)))?.id;
+    const key = `${claim.dataset}/${claim.protocol}/${claim.metric}`;
+    const place = id ? run : only;
+    const full = `${key}/${id ?? claim.method}`;
+    if (!place.has(full)) place.set(full, { ...claim, id, key });
+  }
+  return { run, only: [...only.values()] };
+});
+const publishedOf = (row) => claimOf().run.get(`${row.dataset}/${row.protocol}/${row.metric}/${row.id}`)?.published ?? null;
+const comparedMetrics = once(() => [...new Set(tables.comparison().map((row) => row.metric))]);
+const testedMetrics = once(() => [...new Set(tables.leaders().map((row) => row.metric))]);
+const metricOptions = (names) => names.map((name) => [name, metricOf(name).label + (metricOf(name).unit ? `, ${metricOf(name).unit}` : "")]);
+const methodName = (id) => {
+  const method = methods.get(id);
+  return element("span", { class: "method", title: method?.note || null }, element("i", { class: "swatch", style: { backgroundColor: method?.colour ?? "transparent" } }), method?.title ?? id);
+};
+const cellTitle = (dataset, protocol) => `${datasetTitle(dataset)}, ${protocolTitle(protocol)}`;
+const cellsOf = (rows) => {
+  const cells = new Map();
+  for (const row of rows) {
+    const key = `${row.dataset}/${row.protocol}`;
+    if (!cells.has(key)) cells.set(key, []);
+    cells.get(key).push(row);
+  }
+  return [...cells.values()];
+};
+const matches = (state, row) => (state.dataset === ALL || row.dataset === state.dataset) && (state.protocol === ALL || row.protocol === state.protocol);
+const cellControls = (view) => [
+  chooser(view, "dataset", "Dataset", () => withAll("all datasets", datasetOptions())),
+  chooser(view, "protocol", "Protocol", () => withAll("all protocols", core.protocols.map((protocol) => [protocol.name, protocolTitle(protocol.name)]))),
+];
+const oneCell = (view) => [
+  chooser(view, "dataset", "Dataset", datasetOptions, moveTo(view)),
+  chooser(view, "protocol", "Protocol", () => protocolOptions(stateOf(view).dataset)),
+];
+const simulatedNote = (names) => {
+  const simulated = names.filter((name) => datasets.get(name)?.simulated);
+  return simulated.length ? ["Simulated responses say nothing about brains; they show that the pipeline works."] : [];
+};
+
+define(
+  "overview",
+  () => ({ metric: comparedMetrics()[0] }),
+  (body) => {
+    const controls = [chooser("overview", "metric", "Metric", () => metricOptions(testedMetrics().length ? testedMetrics() : comparedMetrics()))];
+    const leading = element("div", {});
+    const charts = element("div", { class: "charts" });
+    const key = element("div", {});
+    const notes = element("div", {});
+    body.append(element("div", { class: "controls" }, controls), leading, element("h3", {}, "All methods"), key, charts, notes);
+    const render = ({ metric }) => {
+      const rows = tables.comparison().filter((row) => row.metric === metric);
+      const leaders = tables.leaders().filter((row) => row.metric === metric && row.leader);
+      leaders.sort((a, b) => orderOf.dataset.get(a.dataset) - orderOf.dataset.get(b.dataset) || orderOf.protocol.get(a.protocol) - orderOf.protocol.get(b.protocol));
+      const full = (row) => rows.find((each) => each.id === row.id && each.dataset === row.dataset && each.protocol === row.protocol);
+      drawTable(leading, {
+        caption: `Which method leads by ${metricOf(metric).label} (${better(metric)}), and whether the tests can tell it from the others`,
+        columns: [
+          { key: "dataset", title: "Dataset", cell: (row) => datasetTitle(row.dataset) },
+          { key: "protocol", title: "Protocol", cell: (row) => protocolTitle(row.protocol) },
+          { key: "method", title: "Leading method", cell: (row) => methodName(row.id) },
+          { key: "value", title: `${metricOf(metric).label} [95 % interval]`, kind: "number", cell: (row) => (full(row) ? withInterval(metric, full(row).mean, full(row).ci_low, full(row).ci_high) : NONE) },
+          { key: "standing", title: "By the tests", cell: standingChip },
+        ],
+        groups: [{ rows: leaders }],
+        nothing: "No method could be ranked by this metric.",
+      });
+      const published = claimOf();
+      charts.replaceChildren();
+      const places = [];
+      for (const dataset of core.datasets) {
+        const mine = rows.filter((row) => row.dataset === dataset.name);
+        if (!mine.length) continue;
+        const place = element("div", { class: "chart" });
+        charts.append(place);
+        places.push(() => {
+          const beside = [...published.run.values()].filter((claim) => claim.dataset === dataset.name && claim.metric === metric && mine.some((row) => row.id === claim.id && row.protocol === claim.protocol));
+          drawMeans(place, mine, beside.map((claim) => ({ id: claim.id, value: claim.published })), metric, dataset.title);
+        });
+      }
+      for (const fill of places) fill(); // all places have to be there before any is measured
+      const present = [...protocols.keys()].filter((name) => rows.some((row) => row.protocol === name));
+      key.replaceChildren(protocolKey(present, [...published.run.values()].some((claim) => claim.metric === metric)));
+      notes.replaceChildren(
+        list([
+          "Dots are means, lines 95 % intervals over stimuli and seeds. Best is said only where tests of all pairs, corrected together, tell every other method from the leader; tied methods are not shown to be equal.",
+          ...core.protocols.filter((protocol) => protocol.optimistic).map((protocol) => `${protocol.title}: ${protocol.note}`),
+          ...core.datasets.flatMap((dataset) => dataset.notes.map((note) => `${dataset.title}: ${note}`)),
+          ...Object.entries(core.unavailable).map(([name, why]) => `Not available here and left out: ${name}. ${why}`),
+        ]),
+      );
+    };
+    return { controls, render };
+  },
+);
+
+define(
+  "comparison",
+  () => ({ dataset: firstDataset, protocol: ALL, metric: comparedMetrics()[0], encoder: ALL, find: "", sort: "" }),
+  (body) => {
+    const encoders = () => [...new Set(core.methods.map((method) => method.encoder))];
+    const controls = [
+      ...cellControls("comparison"),
+      chooser("comparison", "metric", "Metric", () => metricOptions(comparedMetrics())),
+      chooser("comparison", "encoder", "Embedding space", () => withAll("all", encoders().map((name) => [name, name === "none" ? "none" : encoderTitle(name)]))),
+      searcher("comparison", "find", "Method"),
+    ];
+    const table = element("div", {});
+    const notes = element("div", {});
+    body.append(element("div", { class: "controls" }, controls), table, notes);
+    const render = (state) => {
+      const { metric } = state;
+      const about = metricOf(metric);
+      const wanted = (text) => text.toLowerCase().includes(state.find.trim().toLowerCase());
+      const rows = tables.comparison().filter((row) => row.metric === metric && matches(state, row) && (state.encoder === ALL || methods.get(row.id).encoder === state.encoder) && wanted(titleOf(row.id)));
+      const only = state.encoder === ALL || state.encoder === "none" ? claimOf().only.filter((claim) => claim.metric === metric && matches(state, claim) && datasets.has(claim.dataset) && heldCells().has(`${claim.dataset}/${claim.protocol}`) && wanted(claim.method)) : [];
+      const extra = only.map((claim) => ({ dataset: claim.dataset, protocol: claim.protocol, metric, id: claim.method, mean: null, ci_low: null, ci_high: null, published: claim.published, only: true }));
+      const all = [...rows, ...extra];
+      const publishedOf_ = (row) => (row.only ? row.published : publishedOf(row));
+      const scale = scaleOf(all.flatMap((row) => [row.mean, row.ci_low, row.ci_high, publishedOf_(row)]));
+      const order = (cells) => [...cells].sort((a, b) => orderOf.dataset.get(a[0].dataset) - orderOf.dataset.get(b[0].dataset) || orderOf.protocol.get(a[0].protocol) - orderOf.protocol.get(b[0].protocol));
+      const groups = order(cellsOf(all)).map((cell) => {
+        const first = cell.find((row) => !row.only);
+        const average = protocols.get(cell[0].protocol)?.average === "stimulus" ? "stimuli" : "trials";
+        const chance = first?.chance ?? about.chance;
+        const said = [first ? `${first.n_samples} scored ${average}` : "", chance !== null && chance !== undefined ? `chance ${significant(chance, 2)}` : "", first?.gallery_size ? `gallery of ${significant(first.gallery_size, 3)} stimuli` : ""];
+        return { title: cellTitle(cell[0].dataset, cell[0].protocol), note: said.filter(Boolean).join(", "), rows: cell, classOf: (row) => `standing-${standingOf(row)[1]}` };
+      });
+      const hasPublished = all.some((row) => publishedOf_(row) !== null);
+      const sign = about.higher ? -1 : 1;
+      for (const group of groups) group.rows.sort((a, b) => byValue(a.mean, b.mean, sign < 0));
+      const columns = [
+        { key: "method", title: "Method", value: (row) => (row.only ? `~${row.id}` : orderOf.method.get(row.id)), cell: (row) => (row.only ? element("span", { class: "method" }, `${row.id} `, element("span", { class: "note" }, "published, not run here")) : methodName(row.id)) },
+        { key: "value", title: `${about.label} [95 % interval]`, kind: "number", value: (row) => row.mean, cell: (row) => withInterval(metric, row.mean, row.ci_low, row.ci_high) },
+        ...(hasPublished ? [{ key: "published", title: "Published", kind: "number", value: publishedOf_, cell: (row) => (publishedOf_(row) === null ? NONE : significant(publishedOf_(row), 3)) }] : []),
+        { key: "plot", title: "Mean, interval and published value", kind: "plot", head: axisHead(`${about.label}${about.unit ? `, ${about.unit}` : ""} (${better(metric)})`, scale), cell: (row) => whisker(scale, { value: row.mean, low: row.ci_low, high: row.ci_high, diamond: publishedOf_(row), strong: ["best", "tied"].includes(standingOf(row)[1]) }) },
+        { key: "standing", title: "By the tests", value: (row) => (row.only ? null : RANK[standingOf(row)[1]]), cell: (row) => (row.only ? NONE : standingChip(row)) },
+        { key: "seeds", title: "Seeds", kind: "number", value: (row) => row.n_seeds ?? null, cell: (row) => (row.only ? NONE : String(row.n_seeds)) },
+      ];
+      drawTable(table, { caption: `${about.label} of every method (${better(metric)})`, columns, groups, sort: state.sort, onsort: (sort) => change("comparison", { sort }) });
+      const shown = [...new Set(all.map((row) => row.dataset))];
+      notes.replaceChildren(
+        element("ul", { class: "key" }, hasPublished ? element("li", {}, svgDiamond(), "published value") : null, LEGEND.filter(([kind]) => rows.some((row) => standingOf(row)[1] === kind)).map(([kind, text, words]) => element("li", {}, chip(text, kind), words))),
+        list([
+          "Mean [95 % bootstrap interval over stimuli and seeds]. Tests: paired permutation of all pairs, corrected together by Holm at 0.05; oracles are told something about the scored image and are no candidates.",
+          ...(hasPublished ? ["Published values are of the source's own procedure; where several were published, the first is shown and all are among the published claims."] : []),
+          ...simulatedNote(shown),
+          ...(shown.length === 1 && state.protocol !== ALL ? core.caveats[shown[0]]?.[state.protocol] ?? [] : []),
+          ...shown.flatMap((name) => datasets.get(name).notes.map((note) => (shown.length === 1 ? note : `${datasetTitle(name)}: ${note}`))),
+        ]),
+      );
+    };
+    return { controls, render };
+  },
+);
+
+define(
+  "tests",
+  () => ({ dataset: firstDataset, protocol: firstProtocol(firstDataset), metric: testedMetrics()[0] ?? "", reference: core.reference, sort: "difference.down" }),
+  (body) => {
+    const controls = [
+      ...oneCell("tests"),
+      chooser("tests", "metric", "Metric", () => metricOptions(testedMetrics())),
+      chooser("tests", "reference", "Compared with", () => {
+        const { dataset, protocol } = stateOf("tests");
+        const present = new Set(tables.comparison().filter((row) => row.dataset === dataset && row.protocol === protocol).map((row) => row.id));
+        const names = [...methods.keys()].filter((id) => present.has(id) && (!statistics().onlyReference || id === core.reference));
+        return names.map((id) => [id, titleOf(id)]);
+      }),
+    ];
+    const [differences, differenceNotes, pairs, ranks] = [1, 2, 3, 4].map(() => element("div", {}));
+    body.append(element("div", { class: "controls" }, controls), differences, differenceNotes, element("h3", {}, "Every pair"), pairs, element("h3", {}, "Ranks over datasets"), ranks);
+    const render = (state) => {
+      const { metric, reference } = state;
+      const label = metricOf(metric).label;
+      const here = statistics().rows.filter((row) => row.dataset === state.dataset && row.protocol === state.protocol && row.metric === metric);
+      const turned = here
+        .filter((row) => row.reference === reference || row.id === reference)
+        .map((row) => {
+          if (row.reference === reference) return row;
+          const turn = (value) => (value === null ? null : -value);
+          const said = row.conclusion.replace(/^(better|worse)/, (word) => (word === "better" ? "worse" : "better")).replace(row.reference, reference);
+          return { ...row, id: row.reference, reference, difference: turn(row.difference), ci_low: turn(row.ci_high), ci_high: turn(row.ci_low), effect_size: turn(row.effect_size), conclusion: said };
+        });
+      const folds = turned.some((row) => row.p_corrected_t !== null);
+      const scale = scaleOf(turned.flatMap((row) => [row.difference, row.ci_low, row.ci_high]), 0);
+      const plain = (row) => row.conclusion.replace(` from ${reference}`, "").replace(` than ${reference}`, "").replace(` with ${reference}`, "");
+      const kind = (row) => ({ better: "best", worse: "behind", open: "tied" })[verdictOf(row.conclusion)];
+      drawTable(differences, {
+        caption: `${label}: difference from ${titleOf(reference)}, ${cellTitle(state.dataset, state.protocol)}`,
+        columns: [
+          { key: "method", title: "Method", value: (row) => orderOf.method.get(row.id), cell: (row) => methodName(row.id) },
+          { key: "difference", title: "Difference [95 % interval]", kind: "number", value: (row) => row.difference, cell: (row) => withInterval(metric, row.difference, row.ci_low, row.ci_high, true) },
+          { key: "plot", title: "Difference", kind: "plot", head: axisHead("← worse | better →", scale), cell: (row) => whisker(scale, { value: row.difference, low: row.ci_low, high: row.ci_high, lines: [0], strong: verdictOf(row.conclusion) !== "open" }) },
+          { key: "effect", title: "d", kind: "number", value: (row) => row.effect_size, cell: (row) => fixed(row.effect_size, 2, true) },
+          { key: "p", title: "p (Holm)", kind: "number", value: (row) => row.p_holm, cell: (row) => pText(row.p_holm) },
+          ...(folds ? [{ key: "folds", title: "p (folds)", kind: "number", value: (row) => row.p_corrected_t, cell: (row) => pText(row.p_corrected_t) }] : []),
+          { key: "conclusion", title: "Conclusion", value: (row) => plain(row), cell: (row) => chip(plain(row), kind(row)) },
+        ],
+        groups: [{ rows: turned }],
+        sort: state.sort,
+        onsort: (sort) => change("tests", { sort }),
+        nothing: here.length ? `${titleOf(reference)} has no score here that others could be compared with.` : "No pair of methods was tested here.",
+      });
+      const family = turned.find((row) => row.p_holm !== null);
+      differenceNotes.replaceChildren(
+        list([
+          `Positive: better than ${titleOf(reference)}${family ? `, on ${family.n_samples} samples of ${family.n_stimuli} stimuli` : ""}. d: Cohen's d over stimuli, corrected for few (Hedges).`,
+          `p: paired permutation test that flips the sign of all differences of a stimulus together; Holm${family ? ` over ${family.n_comparisons} comparisons` : ""}.${folds ? " Folds: Nadeau and Bengio's t-test over folds, not corrected for comparisons." : ""}`,
+          ...(reference === core.reference ? [] : ["Pairs without the reference that was chosen beforehand are corrected together with all pairs."]),
+          ...(statistics().onlyReference ? ["There are too many pairs for this page; all are in results/tables/statistics.csv."] : []),
+          ...(protocols.get(state.protocol).optimistic ? [protocols.get(state.protocol).note] : []),
+          ...(core.caveats[state.dataset]?.[state.protocol] ?? []),
+        ]),
+      );
+      const ids = [...methods.keys()].filter((id) => here.some((row) => row.id === id || row.reference === id));
+      const means = new Map(tables.comparison().filter((row) => row.dataset === state.dataset && row.protocol === state.protocol && row.metric === metric).map((row) => [row.id, row.mean]));
+      const sign = metricOf(metric).higher ? -1 : 1;
+      ids.sort((a, b) => sign * ((means.get(a) ?? Infinity) - (means.get(b) ?? Infinity)));
+      if (ids.length) drawPairs(pairs, here, ids, `Is the method of the row told from that of the column? ${label}, ${cellTitle(state.dataset, state.protocol)}`, `+ better, − worse, · no difference shown, empty: not compared. Methods by their mean, the leading first; numbers of the columns are those of the rows. Pairs with ${titleOf(core.reference)}, chosen beforehand, are corrected among themselves, the others with all pairs.`);
+      else nothing(pairs, "No pair of methods was tested here.");
+      const ranked = tables.ranks().filter((row) => row.protocol === state.protocol && row.metric === metric);
+      if (ranked.length) {
+        drawRanks(ranks, ranked, `Average ranks by ${label}, ${protocolTitle(state.protocol)}`);
+        const { n_datasets: count, friedman_p: p, critical_difference: distance } = ranked[0];
+        ranks.append(list([`Over ${count} datasets; Friedman's p ${pText(p)}. Within the shaded critical difference (Nemenyi, 0.05: ${distance.toFixed(1)}) of the first, methods are not told from it. With few datasets it is large.`, ...simulatedNote(core.datasets.map((dataset) => dataset.name))]));
+      } else nothing(ranks, "Ranks need at least three datasets and three methods with a mean on each; there are fewer here.");
+    };
+    return { controls, render };
+  },
+);
+
+define(
+  "ablation",
+  () => ({ dataset: ALL, protocol: ALL, metric: "mse", sort: "" }),
+  (body) => {
+    if (!tables.ablation().length) {
+      body.append(paragraph("No method of this configuration is a variant of another one in it, and none runs in more than one embedding space, so there is no part whose worth could be told.", "nothing"), list(core.absent));
+      return { render: () => {} };
+    }
+    const controls = [...cellControls("ablation"), chooser("ablation", "metric", "Metric", () => metricOptions([...new Set(tables.ablation().map((row) => row.metric))]))];
+    const table = element("div", {});
+    body.append(paragraph("Each variant against the method that it varies, and each embedding space against a plain one.", "lead"), element("div", { class: "controls" }, controls), table, list(["Positive: the part that the row names is worth something. Tests as in the view of tests, corrected within a dataset, protocol and metric.", ...core.absent]));
+    const render = (state) => {
+      const rows = tables.ablation().filter((row) => row.metric === state.metric && matches(state, row));
+      const scale = scaleOf(rows.flatMap((row) => [row.difference, row.ci_low, row.ci_high]), 0);
+      drawTable(table, {
+        caption: `${metricOf(state.metric).label}: what each part is worth`,
+        columns: [
+          { key: "method", title: "Method", value: (row) => orderOf.method.get(row.id), cell: (row) => methodName(row.id) },
+          { key: "reference", title: "Against", value: (row) => titleOf(row.reference), cell: (row) => titleOf(row.reference) },
+          { key: "difference", title: "Difference [95 % interval]", kind: "number", value: (row) => row.difference, cell: (row) => withInterval(state.metric, row.difference, row.ci_low, row.ci_high, true) },
+          { key: "plot", title: "Difference", kind: "plot", head: axisHead("← worse | better →", scale), cell: (row) => whisker(scale, { value: row.difference, low: row.ci_low, high: row.ci_high, lines: [0], strong: verdictOf(row.conclusion) !== "open" }) },
+          { key: "p", title: "p (Holm)", kind: "number", value: (row) => row.p_holm, cell: (row) => pText(row.p_holm) },
+          { key: "conclusion", title: "Conclusion", value: (row) => row.conclusion, cell: (row) => chip(row.conclusion.replace(` from ${row.reference}`, "").replace(` than ${row.reference}`, ""), { better: "best", worse: "behind", open: "tied" }[verdictOf(row.conclusion)]) },
+        ],
+        groups: cellsOf(rows).map((cell) => ({ title: cellTitle(cell[0].dataset, cell[0].protocol), rows: cell })),
+        sort: state.sort,
+        onsort: (sort) => change("ablation", { sort }),
+      });
+    };
+    return { controls, render };
+  },
+);
+
+const OUTCOMES = [
+  ["reproduced", "best"],
+  ["not reproduced", "behind"],
+  ["cannot be tested here", "none"],
+];
+const outcomeOf = (claim) => OUTCOMES.find(([words]) => claim.verdict.startsWith(words)) ?? ["other", "none"];
+define(
+  "claims",
+  () => ({ dataset: ALL, method: ALL, outcome: ALL, sort: "" }),
+  (body) => {
+    const claims = tables.claims();
+    if (!claims.length) {
+      body.append(paragraph("No number has been published for what this configuration compares.", "nothing"));
+      return { render: () => {} };
+    }
+    const names = (key) => [...new Set(claims.map((claim) => claim[key]))].sort();
+    const controls = [
+      chooser("claims", "dataset", "Dataset", () => withAll("all datasets", names("dataset").map((name) => [name, datasetTitle(name)]))),
+      chooser("claims", "method", "Method", () => withAll("all methods", names("method").map((name) => [name, name]))),
+      chooser("claims", "outcome", "Verdict", () => withAll("all verdicts", OUTCOMES.filter(([words]) => claims.some((claim) => outcomeOf(claim)[0] === words)).map(([words]) => [words, words]))),
+    ];
+    const [summary, table] = [element("p", { class: "lead" }), element("div", {})];
+    body.append(summary, element("div", { class: "controls" }, controls), table, list(["Reproduced: the published value lies inside our 95 % interval in the protocol that repeats the source's procedure; our figure then does not contradict it.", "Honest: our figure under a protocol that chooses nothing on the scored samples. Best control: the leading control there, a method that any decoder has to beat.", ...new Set(claims.map((claim) => `${claim.source}: ${core.sources[claim.source] ?? "source"}.`))]));
+    const count = (words) => claims.filter((claim) => outcomeOf(claim)[0] === words).length;
+    summary.textContent = `Of ${plural(claims.length, "published number")}, ${count("reproduced")} reproduced, ${count("not reproduced")} not reproduced, ${count("cannot be tested here")} cannot be tested here.`;
+    const render = (state) => {
+      const kept = claims.filter((claim) => (state.dataset === ALL || claim.dataset === state.dataset) && (state.method === ALL || claim.method === state.method) && (state.outcome === ALL || outcomeOf(claim)[0] === state.outcome));
+      const order = (name) => orderOf.dataset.get(name) ?? 99;
+      const verdict = (claim) => OUTCOMES.indexOf(outcomeOf(claim));
+      const sorted = [...kept].sort((a, b) => order(a.dataset) - order(b.dataset) || verdict(a) - verdict(b));
+      const groups = new Map();
+      for (const claim of sorted) groups.set(claim.dataset, [...(groups.get(claim.dataset) ?? []), claim]);
+      const digits = (claim) => Math.max(metricOf(claim.metric).decimals, 0);
+      drawTable(table, {
+        caption: "Published numbers and what became of them",
+        columns: [
+          { key: "method", title: "Method", value: (claim) => claim.method, cell: (claim) => claim.method },
+          { key: "metric", title: "Metric", value: (claim) => metricOf(claim.metric).label, cell: (claim) => metricOf(claim.metric).label },
+          { key: "published", title: "Published", kind: "number", value: (claim) => claim.published, cell: (claim) => significant(claim.published, 4) },
+          { key: "remeasured", title: "Re-measured [95 % interval]", kind: "number", value: (claim) => claim.remeasured, cell: (claim) => withInterval(claim.metric, claim.remeasured, claim.ci_low, claim.ci_high) },
+          { key: "honest", title: "Honest", kind: "number", value: (claim) => claim.honest, cell: (claim) => fixed(claim.honest, digits(claim)) },
+          { key: "control", title: "Best control", kind: "number", value: (claim) => claim.best_control_value, cell: (claim) => (claim.best_control_value === null ? NONE : element("span", { title: titleOf(claim.best_control) }, fixed(claim.best_control_value, digits(claim)))) },
+          {
+            key: "verdict",
+            title: "Verdict",
+            kind: "text",
+            value: (claim) => claim.verdict,
+            cell: (claim) => {
+              const [words, kind] = outcomeOf(claim);
+              const rest = claim.verdict.slice(words.length).replace(/^[:;]\s*/, "");
+              return [chip(words, kind), rest ? element("div", {}, rest) : null];
+            },
+          },
+          { key: "source", title: "Source, and protocol here", value: (claim) => claim.source, cell: (claim) => element("span", { class: "note" }, claim.source, element("br"), protocolTitle(claim.protocol)) },
+        ],
+        groups: [...groups].map(([name, rows]) => ({ title: datasetTitle(name), rows })),
+        sort: state.sort,
+        onsort: (sort) => change("claims", { sort }),
+      });
+    };
+    return { controls, render };
+  },
+);
+
+const SEVERITY = { serious: "behind", notable: "open", info: "none" };
+define(
+  "audit",
+  () => ({ dataset: ALL, severity: "grave", scope: ALL }),
+  (body) => {
+    const findings = tables.audit();
+    if (!findings.length) {
+      body.append(paragraph("The audit of this run has no findings.", "nothing"));
+      return { render: () => {} };
+    }
+    const severities = [...new Set(["serious", "notable", "info", ...findings.map((row) => row.severity)])].filter((word) => findings.some((row) => row.severity === word));
+    const scopeTitle = (scope) => (scope === "dataset" ? "data" : protocolTitle(scope));
+    const controls = [
+      chooser("audit", "dataset", "Dataset", () => withAll("all datasets", datasetOptions())),
+      chooser("audit", "scope", "About", () => withAll("data and protocols", [...new Set(findings.map((row) => row.scope))].map((scope) => [scope, scopeTitle(scope)]))),
+      chooser("audit", "severity", "Severity", () => [["grave", "serious and notable"], [ALL, "all"], ...severities.map((word) => [word, word])]),
+    ];
+    const table = element("div", {});
+    body.append(paragraph("What one has to know of each dataset and split before reading any score; found before any training.", "lead"), element("div", { class: "controls" }, controls), table);
+    const rank = (row) => severities.indexOf(row.severity);
+    const render = (state) => {
+      const kept = findings.filter((row) => (state.dataset === ALL || row.dataset === state.dataset) && (state.severity === ALL || (state.severity === "grave" ? row.severity !== "info" : row.severity === state.severity)) && (state.scope === ALL || row.scope === state.scope));
+      drawTable(table, {
+        caption: "Findings of the audit, the gravest first",
+        columns: [
+          { key: "check", title: "Check", cell: (row) => row.check.replaceAll("_", " ") },
+          { key: "scope", title: "About", cell: (row) => scopeTitle(row.scope) },
+          { key: "severity", title: "Severity", cell: (row) => chip(row.severity, SEVERITY[row.severity] ?? "none") },
+          { key: "message", title: "Finding and what it means", kind: "text", cell: (row) => [element("span", {}, row.message), " ", element("span", { class: "note" }, row.meaning)] },
+        ],
+        groups: core.datasets.map((dataset) => ({ title: dataset.title, rows: kept.filter((row) => row.dataset === dataset.name).sort((a, b) => rank(a) - rank(b)) })),
+      });
+    };
+    return { controls, render };
+  },
+);
+
+const recordOf = (dataset, protocol, run) => records().find((entry) => entry.dataset === dataset && entry.protocol === protocol && entry.run === run);
+const runTitle = (name) => core.methods.find((method) => method.run === name && !method.nearest)?.title ?? name;
+define(
+  "training",
+  () => ({ dataset: firstDataset, protocol: firstProtocol(firstDataset), run: "", stage: "", scale: "linear", metric: comparedMetrics()[0], sort: "" }),
+  (body) => {
+    const trained = (state) => records().filter((entry) => entry.dataset === state.dataset && entry.protocol === state.protocol && entry.curves.length);
+    const curvesOf = (state) => recordOf(state.dataset, state.protocol, state.run)?.curves ?? [];
+    const words = (name) => ({ select: "choosing (with a selection part)", refit: "final fit" })[name] ?? name.replaceAll("_", " ");
+    const stages = (state) => [...new Set(curvesOf(state).map((curve) => curve.stage))];
+    const controls = [
+      ...oneCell("training"),
+      chooser("training", "run", "Method", () => trained(stateOf("training")).map((entry) => [entry.run, runTitle(entry.run)])),
+      chooser("training", "stage", "Stage", () => stages(stateOf("training")).sort().reverse().map((name) => [name, words(name)])),
+      chooser("training", "scale", "Scale", () => [
+        ["linear", "linear"],
+        ["log", "logarithmic"],
+      ]),
+      chooser("training", "metric", "Error for cost", () => metricOptions(comparedMetrics())),
+    ];
+    const [curves, cost, costTable, grid] = [1, 2, 3, 4].map(() => element("div", {}));
+    body.append(element("div", { class: "controls" }, controls), element("h3", {}, "Training curves"), curves, element("h3", {}, "Cost"), cost, costTable, element("h3", {}, "Grids of settings"), grid);
+    const render = (state) => {
+      const mine = curvesOf(state).filter((curve) => curve.stage === state.stage);
+      const many = new Set(mine.map((curve) => `${curve.fold}/${curve.seed}`)).size;
+      if (mine.length) {
+        drawCurves(curves, mine, state.scale === "log", `${runTitle(state.run)}: ${words(state.stage)}, ${cellTitle(state.dataset, state.protocol)}`);
+        curves.append(paragraph(`${many === 1 ? "One fit" : `A line for each of ${many} pairs of fold and seed`}${many >= 30 ? ", of more than 30 the first" : ""}; of long histories evenly spaced epochs are drawn.`, "note"));
+      } else nothing(curves, "No method of this dataset and protocol is trained in epochs, so there are no curves.");
+      const rows = tables.cost().filter((row) => row.dataset === state.dataset && row.protocol === state.protocol);
+      const scores = new Map(tables.comparison().filter((row) => row.dataset === state.dataset && row.protocol === state.protocol && row.metric === state.metric).map((row) => [row.id, row]));
+      const joined = rows.map((row) => ({ ...row, mean: scores.get(row.id)?.mean ?? null, ci_low: scores.get(row.id)?.ci_low ?? null, ci_high: scores.get(row.id)?.ci_high ?? null }));
+      if (joined.some((row) => row.mean !== null)) drawCost(cost, joined, state.metric, `What training cost, ${cellTitle(state.dataset, state.protocol)}`);
+      else nothing(cost, "No method here has this score.");
+      drawTable(costTable, {
+        caption: "Training jobs, as measured on the machine of this run",
+        columns: [
+          { key: "method", title: "Method", value: (row) => orderOf.method.get(row.id), cell: (row) => methodName(row.id) },
+          { key: "fits", title: "Fits", kind: "number", value: (row) => row.fits, cell: (row) => String(row.fits) },
+          { key: "seconds", title: "Time", kind: "number", value: (row) => row.seconds, cell: (row) => duration(row.seconds) },
+          { key: "each", title: "Time per fit", kind: "number", value: (row) => row.seconds_per_fit, cell: (row) => duration(row.seconds_per_fit) },
+          { key: "memory", title: "Peak memory", kind: "number", value: (row) => row.peak_mb, cell: (row) => (row.peak_mb === null ? NONE : `${Math.round(row.peak_mb)} MB`) },
+          { key: "parameters", title: "Parameters", kind: "number", value: (row) => row.parameters, cell: (row) => (row.parameters ?? NONE).toLocaleString("en") },
+          { key: "device", title: "Device", value: (row) => row.device, cell: (row) => row.device ?? NONE },
+        ],
+        groups: [{ rows }],
+        sort: state.sort,
+        onsort: (sort) => change("training", { sort }),
+        nothing: "No training job of this dataset and protocol is on record.",
+      });
+      const points = rowsOf(core.grid).filter((row) => row.dataset === state.dataset && row.protocol === state.protocol);
+      drawTable(grid, {
+        caption: "Grid points that were tried",
+        columns: [
+          { key: "method", title: "Method", cell: (row) => methodName(row.id) },
+          { key: "fold", title: "Fold", kind: "number", cell: (row) => (row.fold === null ? NONE : String(row.fold + 1)) },
+          { key: "seed", title: "Seed", kind: "number", cell: (row) => (row.seed === null ? NONE : String(row.seed + 1)) },
+          { key: "point", title: "Settings", kind: "text", cell: (row) => String(row.point) },
+          { key: "value", title: "Value", kind: "number", cell: (row) => significant(row.value, 4) },
+          { key: "criterion", title: "Criterion", cell: (row) => row.criterion },
+          { key: "chosen", title: "Chosen", cell: (row) => (String(row.chosen) === "true" || row.chosen === 1 ? chip("chosen", "best") : "") },
+        ],
+        groups: [{ rows: points }],
+        nothing: core.n_grid ? "No method of this dataset and protocol has a grid." : "No method of this configuration has a grid of settings to choose from.",
+      });
+    };
+    return { controls, render };
+  },
+);
+
+const definitions = (entries) => element("dl", {}, entries.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+const words = (value) => {
+  if (value === null || value === undefined) return NONE;
+  if (Array.isArray(value)) return value.length ? value.map(words).join(", ") : "none";
+  if (typeof value === "object") return Object.entries(value).map(([key, each]) => `${key}: ${words(each)}`).join("; ");
+  return typeof value === "number" ? significant(value, 6) : String(value);
+};
+const fitCell = (key, value) => {
+  if (value === null || value === undefined) return NONE;
+  if (key === "fold" || key === "seed_index") return String(value + 1);
+  if (key === "seconds") return duration(value);
+  return key === "seed" ? String(value) : typeof value === "number" ? significant(value, 4) : words(value);
+};
+const shortTable = (caption, head, rows) =>
+  element("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": caption }, element("table", {}, element("caption", {}, caption), element("thead", {}, element("tr", {}, head.map((title) => element("th", { scope: "col" }, title)))), element("tbody", {}, rows.map((row) => element("tr", {}, row.map((cell, at) => element(at ? "td" : "th", { scope: at ? null : "row" }, cell)))))));
+define(
+  "runs",
+  () => ({ dataset: firstDataset, protocol: firstProtocol(firstDataset), run: (core.methods.find((method) => !method.control) ?? core.methods[0]).run }),
+  (body) => {
+    const controls = [...oneCell("runs"), chooser("runs", "run", "Method", () => records().filter((entry) => entry.dataset === stateOf("runs").dataset && entry.protocol === stateOf("runs").protocol).map((entry) => [entry.run, runTitle(entry.run)]))];
+    const place = element("div", { class: "cards" });
+    body.append(element("div", { class: "controls" }, controls), place);
+    const card = (title, ...content) => element("div", { class: "card" }, element("h3", {}, title), content);
+    const render = (state) => {
+      const entry = recordOf(state.dataset, state.protocol, state.run);
+      if (!entry) return nothing(place, "There is no record of such a run.");
+      const { record } = entry;
+      const dataset = datasets.get(state.dataset);
+      const protocol = protocols.get(state.protocol);
+      const readouts = core.methods.filter((method) => method.run === state.run);
+      const scores = tables.comparison().filter((row) => row.dataset === state.dataset && row.protocol === state.protocol && readouts.some((method) => method.id === row.id));
+      const cost = tables.cost().find((row) => row.dataset === state.dataset && row.protocol === state.protocol && row.id === readouts[0]?.id);
+      const metrics = [...new Set(scores.map((row) => row.metric))];
+      const cell = (id, metric) => {
+        const row = scores.find((each) => each.id === id && each.metric === metric);
+        return row ? withInterval(metric, row.mean, row.ci_low, row.ci_high) : NONE;
+      };
+      const found = new Set(record.fits.flatMap((fit) => Object.keys(fit)));
+      const fitKeys = [...new Set(["fold", "seed_index", ...found])].filter((key) => found.has(key) && key !== "parameters");
+      place.replaceChildren(
+        card(
+          runTitle(state.run),
+          readouts[0]?.note ? paragraph(readouts[0].note) : null,
+          definitions([
+            ["Embedding space", readouts[0]?.encoder === "none" ? "none" : encoderTitle(readouts[0]?.encoder)],
+            ["Module", record.module],
+            ["Protocol", `${protocolTitle(state.protocol)}. ${protocol.note}`],
+            ["Fits", `${record.n_fits}`],
+            ["Time", duration(record.seconds)],
+            ["Peak memory", cost?.peak_mb ? `${Math.round(cost.peak_mb)} MB` : NONE],
+            ["Parameters", cost?.parameters ? cost.parameters.toLocaleString("en") : NONE],
+            ["Started", record.started],
+          ]),
+        ),
+        card("Settings", Object.keys(record.settings ?? {}).length ? definitions(Object.entries(record.settings).map(([key, value]) => [key, words(value)])) : paragraph("This method has no settings.", "nothing")),
+        card("Scores", shortTable("All metrics, mean [95 % interval]", ["Metric", ...readouts.map((method) => (method.nearest ? "nearest training image" : "reconstruction"))], metrics.map((metric) => [metricOf(metric).label, ...readouts.map((method) => cell(method.id, metric))]))),
+        card("Fits", shortTable(`What each fit chose${record.n_fits > record.fits.length ? `; the first ${record.fits.length} of ${record.n_fits}` : ""}`, fitKeys.map((key) => ({ seed: "derived seed", seed_index: "seed" })[key] ?? key.replaceAll("_", " ")), record.fits.map((fit) => fitKeys.map((key) => fitCell(key, fit[key]))))),
+        card(
+          "Provenance",
+          definitions([
+            ["Code", record.code],
+            ["Base seed", words(record.base_seed)],
+            ["Data, sha256", record.dataset_sha256 || "none (simulated)"],
+            ...Object.entries(record.files).map(([name, sum]) => [`${name.startsWith("runs") ? "Predictions" : "Scores"}, sha256`, sum]),
+            ["Versions", words(record.versions)],
+            ["Machine", words(record.machine)],
+          ]),
+          paragraph("The same checksums are in results/manifest.json, with the configuration, the commit and all versions; cortexclip verify compares them with the files.", "note"),
+        ),
+        card("Data", paragraph(dataset.title), definitions([["Modality", dataset.modality], ["Size", `${dataset.samples} samples, ${dataset.voxels} voxels, ${dataset.stimuli} distinct stimuli`], ["Images", dataset.images], ["Source", dataset.source], ["Licence", dataset.licence], ["Citation", dataset.citation]]), list([...dataset.notes, ...(core.caveats[state.dataset]?.[state.protocol] ?? [])])),
+      );
+    };
+    return { controls, render };
+  },
+);
+
+// Start: show what the address asks for, and follow it.
+let current = null;
+const show = (name, focus) => {
+  current = name;
+  for (const section of document.querySelectorAll(".view")) section.hidden = section.id !== `view-${name}`;
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.dataset.view === name) {
+      link.setAttribute("aria-current", "page");
+      link.parentElement.parentElement.scrollLeft = link.offsetLeft - 40;
+    } else link.removeAttribute("aria-current");
+  }
+  views[name].show();
+  if (focus) {
+    scrollTo(0, 0);
+    document.getElementById("main").focus({ preventScroll: true });
+  }
+};
+const follow = (focus) => {
+  const asked = fromLink(location.hash);
+  if (asked && location.hash.includes("?")) states[asked.name] = asked.state;
+  show(asked?.name ?? Object.keys(views).find((name) => name === "overview"), focus);
+};
+addEventListener("hashchange", () => follow(true));
+for (const link of document.querySelectorAll("nav a")) {
+  link.addEventListener("click", (event) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    history.pushState(null, "", linkOf(link.dataset.view));
+    show(link.dataset.view, true);
+  });
+}
+addEventListener("popstate", () => follow(false));
+
+const THEMES = [
+  ["", "as the system"],
+  ["light", "light"],
+  ["dark", "dark"],
+];
+const themeButton = document.getElementById("theme");
+let theme = 0;
+themeButton.addEventListener("click", () => {
+  theme = (theme + 1) % THEMES.length;
+  if (THEMES[theme][0]) document.documentElement.dataset.theme = THEMES[theme][0];
+  else delete document.documentElement.dataset.theme;
+  themeButton.textContent = `Theme: ${THEMES[theme][1]}`;
+  views[current].refresh();
+});
+const copyButton = document.getElementById("copy-link");
+copyButton.addEventListener("click", async () => {
+  history.replaceState(null, "", linkOf(current));
+  try {
+    await navigator.clipboard.writeText(location.href);
+    say("Link copied.");
+    copyButton.textContent = "Link copied";
+  } catch {
+    say("The link is in the address bar.");
+    copyButton.textContent = "Link is in the address bar";
+  }
+  setTimeout(() => (copyButton.textContent = "Copy link to this view"), 2500);
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => views[current].refresh());
+let resizing;
+addEventListener("resize", () => {
+  clearTimeout(resizing);
+  resizing = setTimeout(() => views[current].refresh(), 150);
+});
+// Print shows every view.
+addEventListener("beforeprint", () => {
+  printing = true;
+  for (const section of document.querySelectorAll(".view")) section.hidden = false;
+  for (const name of Object.keys(views)) views[name].show();
+});
+addEventListener("afterprint", () => {
+  printing = false;
+  show(current);
+});
+follow(false);
+(window.requestIdleCallback ?? setTimeout)(prepareGallery);
+document.documentElement.dataset.ready = "true";

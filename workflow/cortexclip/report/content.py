@@ -1,0 +1,207 @@
+"""What the explorer says, as plain lists and mappings for JSON: tables, tests, costs and training curves.
+
+Tables are written column by column, and names that repeat as numbers into lists of names, since there may be many
+rows. Everything is the content of result tables; nothing is computed here but how it is put.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from cortexclip.evaluation.metrics import METRICS
+from cortexclip.evaluation.score import NEAREST
+from cortexclip.figures.style import looks
+from cortexclip.plan import without_split
+from cortexclip.tables.audit import notes_for
+from cortexclip.tables.comparison import column_label, judged_name
+from cortexclip.tables.statistics import ORACLE, full_title, run_name
+
+SYMBOLS = {
+    **{"s": "square", "D": "diamond", "d": "diamond", "P": "cross", "X": "star", "*": "star", "h": "hexagon"},
+    **{"H": "hexagon", "^": "triangle", "v": "triangle", "<": "triangle", ">": "triangle"},
+}
+"""Marks of the figures by the names that the page's charts have for them; the others are circles."""
+
+MOST_PAIRS, MOST_GRID_POINTS = 30_000, 5_000
+MOST_CURVES, MOST_POINTS = 30, 80
+MOST_FITS = 10
+
+
+def methods_of(plan: Mapping, tables: Iterable[pd.DataFrame]) -> list[dict]:
+    """Every method and readout of the tables in the order of the plan, and how it is called and drawn."""
+    present = set().union(*(zip(table.method, table.encoder, strict=True) for table in tables))
+    drawn = looks(plan)
+    found = []
+    for name, run in plan["runs"].items():
+        for method in (run["method"], run["method"] + NEAREST):
+            if (method, run["encoder"]) not in present:
+                continue
+            found.append(
+                {
+                    "id": run_name(method, run["encoder"]),
+                    "run": name,
+                    "title": full_title(method, run["encoder"], plan),
+                    "short": short_title(run, method.endswith(NEAREST)),
+                    "family": run["title"],
+                    "encoder": run["encoder"],
+                    "control": bool(run.get("control")),
+                    "oracle": run["method"].endswith(ORACLE),
+                    "nearest": method.endswith(NEAREST),
+                    "note": run.get("note", ""),
+                    "published": run["published"] if method == run["method"] else None,
+                    "colour": drawn[name].colour,
+                    "symbol": SYMBOLS.get(drawn[name].marker, "circle"),
+                }
+            )
+    return found
+
+
+def short_title(run: Mapping, nearest: bool) -> str:
+    """Title of a method for the axis of a chart: its embedding space by its name in the configuration."""
+    space = "" if run["encoder"] == "none" else f" ({run['encoder']})"
+    return f"{run['title']}{space}{', nearest' if nearest else ''}"
+
+
+def metrics_of(plan: Mapping) -> dict[str, dict]:
+    """Every metric by its name in the tables for scripts: label, unit, direction, digits and fixed chance level."""
+    return {
+        judged_name(metric.name, plan): {
+            "label": column_label(metric.name, plan) if plan["judge"] or metric.name != "clip_identification" else "",
+            "unit": metric.unit,
+            "higher": metric.higher_is_better,
+            "decimals": metric.decimals,
+            "chance": metric.chance,
+        }
+        for metric in METRICS.values()
+    }
+
+
+def datasets_of(plan: Mapping, attributes: Mapping[str, Mapping]) -> list[dict]:
+    """Title, notes and provenance of every dataset; ``attributes`` are those of the dataset files, with their sizes."""
+    kept = ("source", "licence", "citation", "sha256", "modality", "images", "samples", "stimuli", "voxels")
+    return [
+        {
+            "name": name,
+            "title": about["title"],
+            "notes": [*about["notes"], *filter(None, [without_split(plan, name)])],
+            "simulated": bool(about["simulated"]),
+            **{key: _plain(attributes[name].get(key)) for key in kept},
+        }
+        for name, about in plan["datasets"].items()
+    ]
+
+
+def caveats_of(plan: Mapping, audits: Mapping[str, Mapping]) -> dict[str, dict[str, list[str]]]:
+    """The audit's sentences that must stand beside results, by dataset and protocol."""
+    return {name: {protocol: notes_for(audits[name], protocol) for protocol in plan["protocols"]} for name in audits}
+
+
+def columns(table: pd.DataFrame, names: Sequence[str]) -> dict:
+    """Columns of a table by name: numbers as they are (None for none), words as ``{"words": [...], "at": [...]}``."""
+    return {name: _column(table[name]) for name in names}
+
+
+def with_chance(comparison: pd.DataFrame, retrieval: pd.DataFrame) -> pd.DataFrame:
+    """The comparison table with ``chance`` and ``gallery_size`` of the retrieval table, where it has them."""
+    keys = ["dataset", "protocol", "method", "encoder", "metric"]
+    return comparison.merge(retrieval[[*keys, "chance", "gallery_size"]], on=keys, how="left")
+
+
+def with_identity(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the column ``id``: the method and its embedding space as one name."""
+    names = [run_name(m, e) for m, e in zip(table.method, table.encoder.fillna("none"), strict=True)]
+    return table.assign(id=pd.Series(names, index=table.index, dtype=object))
+
+
+def powerless_cells(statistics: pd.DataFrame, leaders: pd.DataFrame, alpha: float = 0.05) -> list[list[str]]:
+    """(dataset, protocol, metric) in which no test could tell any two methods apart, given so few stimuli.
+
+    The smallest p of a sign-flip test with n stimuli is 2 ** (1 - n); corrected for all pairs it has to be below alpha.
+    """
+    found = []
+    stimuli = statistics.groupby(["dataset", "protocol", "metric"], sort=False).n_stimuli.max()
+    for key, rows in leaders.groupby(["dataset", "protocol", "metric"], sort=False):
+        pairs = len(rows) * (len(rows) - 1) // 2
+        if key in stimuli.index and 2.0 ** (1 - float(stimuli[key])) * pairs >= alpha:
+            found.append(list(key))
+    return found
+
+
+def fewer_pairs(statistics: pd.DataFrame, reference: str) -> tuple[pd.DataFrame, bool]:
+    """The tested pairs, or those with the reference if there are more than `MOST_PAIRS`; and whether any are gone."""
+    if len(statistics) <= MOST_PAIRS:
+        return statistics, False
+    return statistics[statistics.reference == reference], True
+
+
+def curves_of(history: pd.DataFrame) -> list[dict]:
+    """Training curves of a run: one for each fold, seed, stage and quantity.
+
+    At most `MOST_CURVES` pairs of fold and seed, and of each curve at most `MOST_POINTS` points, evenly spaced, the
+    first and the last among them.
+    """
+    found, fits = [], set()
+    for (fold, seed, stage, quantity), rows in history.groupby(["fold", "seed", "stage", "quantity"], sort=True):
+        if len(fits | {(fold, seed)}) > MOST_CURVES:
+            continue
+        fits.add((fold, seed))
+        rows = rows.sort_values("epoch", kind="stable")
+        at = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_POINTS)).round().astype(int))
+        found.append(
+            {
+                "fold": int(fold),
+                "seed": int(seed),
+                "stage": str(stage),
+                "quantity": str(quantity),
+                "epoch": [int(value) for value in rows.epoch.to_numpy()[at]],
+                "value": [short(value) for value in rows.value.to_numpy()[at]],
+            }
+        )
+    return found
+
+
+def record_of(record: Mapping, files: Mapping[str, str]) -> dict:
+    """What the page says of a run: its run.json with the first `MOST_FITS` fits, and the checksums of its files."""
+    kept = (
+        *("module", "settings", "base_seed", "optimistic", "started", "seconds", "code", "dataset_sha256"),
+        *("versions", "machine", "pooled"),
+    )
+    fits = list(record["fits"])
+    return {
+        **{key: _plain(record[key]) for key in kept if key in record},
+        "fits": [{key: _plain(value) for key, value in fit.items()} for fit in fits[:MOST_FITS]],
+        "n_fits": len(fits),
+        "files": dict(files),
+    }
+
+
+def short(value: float, digits: int = 4) -> float | None:
+    """A number of ``digits`` significant digits; None for one that is not finite."""
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
+
+
+def _column(values: pd.Series) -> object:
+    if pd.api.types.is_bool_dtype(values) or pd.api.types.is_numeric_dtype(values):
+        return [_plain(value) for value in values.tolist()]
+    words: dict[str, int] = {}
+    at = [-1 if pd.isna(value) else words.setdefault(str(value), len(words)) for value in values]
+    return {"words": list(words), "at": at}
+
+
+def _plain(value: object) -> object:
+    """A value as JSON knows it: numbers of at most six digits, None for what is not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return short(float(value), 6)
+    return None if value is None else str(value)

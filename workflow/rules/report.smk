@@ -1,0 +1,42 @@
+# Stage: tables, scores, predictions and records of all runs -> the explorer, one page that opens anywhere.
+ASSETS = sorted(str(path) for path in Path(f"{workflow.basedir}/workflow/cortexclip/report/assets").iterdir())
+
+
+rule report:
+    input:
+        plan=PLAN,
+        datasets=expand("results/data/{dataset}.nc", dataset=CONFIG.datasets),
+        audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
+        tables=expand(
+            "results/tables/{table}.csv",
+            table=[
+                *("comparison", "retrieval", "claims", "statistics", "leaders"),
+                *("ranks", "ablation", "cost", "grid", "audit"),
+            ],
+        ),
+        runs=of_each_job("results/runs/{protocol}/{dataset}/{run}/predictions.nc"),
+        histories=of_each_job("results/runs/{protocol}/{dataset}/{run}/history.parquet"),
+        records=of_each_job("results/runs/{protocol}/{dataset}/{run}/run.json"),
+        scores=of_each_job("results/scores/{protocol}/{dataset}/{run}.parquet"),
+        similarities=of_each_job("results/scores/{protocol}/{dataset}/{run}.similarity.nc"),
+    output:
+        "results/report/index.html",
+    log:
+        "results/logs/report.log",
+    benchmark:
+        "results/benchmarks/report.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=60,
+        gpu=0,
+    params:
+        published=PUBLISHED,
+        published_sha256=sha256(PUBLISHED),
+        assets_sha256=[sha256(path) for path in ASSETS],
+        code=digest("report"),
+    shell:
+        "python -m cortexclip report --log {log:q} --threads {threads} --plan {input.plan:q} --results results"
+        " --published {params.published:q} --output {output:q}"
