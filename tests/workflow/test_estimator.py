@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import ROOT
+from PIL import Image
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from cortexclip import Decoder
 from cortexclip.config import read_yaml
+from cortexclip.data import dataset as datasets
 from cortexclip.data.simulated import parse_settings, simulate
+from cortexclip.runs import read_netcdf
 
 METHODS = read_yaml(ROOT / "config/methods.yaml")
 # What makes a method quick enough for a test; the rest of its settings stay.
@@ -96,3 +105,46 @@ def test_every_method_is_an_estimator(data, tmp_path, name):
         np.testing.assert_allclose(other.predict(new.brain.values, *told), predicted, atol=2e-5)
         facts = {key: value for key, value in decoder.decoder_.facts().items() if key != "grid"}
         assert other.decoder_.facts() == facts
+
+
+def test_runs_of_the_workflow_are_loaded_and_decode_new_files(finished, tmp_path):
+    """All runs of the small configuration: what is loaded predicts what was scored, in Python and by the stage."""
+    results = finished.path / "results"
+    data = datasets.read(results / "data/simulated.nc")
+    runs = sorted((results / "runs/holdout/simulated").iterdir())
+    assert len(runs) > 4
+    for run in runs:
+        said = read_netcdf(run / "predictions.nc")
+        found = Decoder.load(run).predict(data.brain.values[said.sample.values])
+        np.testing.assert_allclose(found, said.image.values[0], atol=1e-5, err_msg=run.name)
+
+    run = "results/runs/holdout/simulated/ridge_clip.glyphclip"
+    command = ["-m", "cortexclip", "predict", run, "results/data/simulated.nc"]
+    done = finished.python(*command, "--part", "test", "--output", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stdout
+    columns = ["method", "metric", "value"]
+    expected = pd.read_parquet(results / "scores/holdout/simulated/ridge_clip.glyphclip.parquet")[columns]
+    scores = pd.read_csv(tmp_path / "out/scores.csv")
+    for metric in ("mse", "ssim", "top1_test", "rank_test", "embedding_identification"):
+        ours, theirs = (table.query("metric == @metric")["value"].to_numpy() for table in (scores, expected))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6, err_msg=metric)
+
+
+@pytest.mark.parametrize("where", ["simulated", "real"])
+def test_the_example_runs_and_draws(tmp_path, where):
+    environment = {key: value for key, value in os.environ.items() if key != "CORTEXCLIP_DATA"}
+    if where == "real":
+        folder = os.environ.get("CORTEXCLIP_DATA")
+        if not folder or not (Path(folder) / "vangerven/digit69_28x28.mat").is_file():
+            pytest.skip("CORTEXCLIP_DATA names no folder with vangerven/digit69_28x28.mat")
+        environment["CORTEXCLIP_DATA"] = folder
+    environment["PYTHONPATH"] = str(ROOT / "workflow")
+    command = [sys.executable, str(ROOT / "examples/decoder.py")]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    errors = dict(re.findall(r"^(\w+): mean squared error (\S+)$", done.stdout, flags=re.MULTILINE))
+    assert float(errors["ridge"]) < float(errors["mean_image"])
+    found, chance = map(int, re.search(r"found first: (\d+)%, by chance (\d+)%", done.stdout).groups())
+    assert found > chance
+    pixels = np.asarray(Image.open(tmp_path / "decoder.png").convert("L"))
+    assert pixels.shape == (840, 1080) and pixels.std() > 20

@@ -49,6 +49,8 @@ class Decoder(RegressorMixin, BaseEstimator):
     image_shape_ : height and width of the images.
     image_range_ : black and white.
     n_features_in_ : number of voxels.
+    history_ : losses by epoch, a list of mappings with stage, epoch, quantity and value; empty where nothing is
+        iterated, and for a decoder that was loaded.
     """
 
     def __init__(
@@ -112,7 +114,7 @@ class Decoder(RegressorMixin, BaseEstimator):
             seed = derive_seed(self.seed, "estimator", self.method)
             decoder, settings = _fit(module, data, points, seed)
         self.encoder_, self.image_shape_ = encoder, images.shape[1:]
-        self.settings_, self.decoder_ = settings, decoder
+        self.settings_, self.decoder_, self.history_ = settings, decoder, decoder.history()
         self._fitted = restore.Fitted(decoder, module, settings, images.shape[1:], fit_scaler(X))
         return self
 
@@ -210,6 +212,7 @@ class Decoder(RegressorMixin, BaseEstimator):
         self.image_range_, self.encoder_, self.image_shape_ = self.image_range, self.encoder, fitted.shape
         self.n_features_in_, self._layout = record["voxels"], fitted.shape
         self.settings_, self.decoder_, self._fitted = fitted.settings, fitted.decoder, fitted
+        self.history_ = []
         return self
 
     def __sklearn_tags__(self):
