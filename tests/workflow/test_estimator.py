@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -148,3 +149,20 @@ def test_the_example_runs_and_draws(tmp_path, where):
     assert found > chance
     pixels = np.asarray(Image.open(tmp_path / "decoder.png").convert("L"))
     assert pixels.shape == (840, 1080) and pixels.std() > 20
+
+
+def test_the_documentation_runs(finished, tmp_path):
+    """Every Python block of docs/estimator.md, in their order, and then its command, where the workflow has run."""
+    text = (ROOT / "docs/estimator.md").read_text(encoding="utf-8")
+    python, shell = (re.findall(rf"^```{kind}\n(.*?)^```", text, re.DOTALL | re.MULTILINE) for kind in ("python", ""))
+    assert len(python) == 3 and len(shell) == 1
+    (tmp_path / "run.py").write_text("".join(python))
+    link = tmp_path / "results"
+    link.symlink_to(finished.path / "results")
+    environment = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(finished.path / "workflow")}}
+    for command in ([sys.executable, "run.py"], [sys.executable, *shlex.split(shell[0])[1:]]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **environment)
+        assert done.returncode == 0, done.stderr
+    made = {path.name for path in (tmp_path / "decoded").iterdir()}
+    assert made == {"sheet.png", "images.npz", "scores.csv", "summary.json"}
+    assert (tmp_path / "my_decoder/run.json").is_file()
