@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -166,3 +167,31 @@ def test_the_documentation_runs(finished, tmp_path):
     made = {path.name for path in (tmp_path / "decoded").iterdir()}
     assert made == {"sheet.png", "images.npz", "scores.csv", "summary.json"}
     assert (tmp_path / "my_decoder/run.json").is_file()
+
+
+def test_an_installation_that_is_not_editable_has_what_it_needs(tmp_path):
+    pytest.importorskip("setuptools")
+    source, site = tmp_path / "source", tmp_path / "site"
+    source.mkdir()
+    for part in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / part, source / part)
+    for part in ("config", "workflow", "resources/glyphclip", "resources/priors"):
+        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(ROOT / part, source / part, ignore=ignored)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "--target", str(site), str(source)], check=True, cwd=tmp_path)
+    code = (
+        "import numpy as np, cortexclip\n"
+        "from cortexclip import Decoder, project\n"
+        "rng = np.random.default_rng(0)\n"
+        "brain, images = rng.normal(size=(12, 9)), rng.uniform(size=(12, 28, 28))\n"
+        "assert Decoder('ridge_clip').fit(brain, images).embed(brain).shape == (12, 512)\n"
+        "assert Decoder('vae_ridge').fit(brain, images).predict(brain).shape == images.shape\n"
+        "print(cortexclip.__file__, project.root())\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(site / "cortexclip/__init__.py"), str(site / "share/cortexclip")]

@@ -9,8 +9,9 @@ import jsonschema
 import yaml
 
 from cortexclip.errors import InputError, nearest
+from cortexclip.project import root
 
-SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
+SCHEMAS = root() / "workflow" / "schemas"
 
 
 def read_yaml(path: str | os.PathLike) -> dict:

@@ -20,9 +20,10 @@ from cortexclip.errors import InputError
 from cortexclip.features import check_settings, glyphs, openclip
 from cortexclip.features._torchvision import import_open_clip
 from cortexclip.files import atomic_path, read_json, sha256, write_json
+from cortexclip.project import root
 from cortexclip.seeds import derive_seed
 
-SHIPPED = Path(__file__).parents[3] / "resources" / "glyphclip"
+SHIPPED = root() / "resources" / "glyphclip"
 """The folder with the weights that come with the project."""
 EMBED_DIM = 512
 CONTEXT_LENGTH = 12

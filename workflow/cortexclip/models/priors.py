@@ -15,8 +15,9 @@ from cortexclip.errors import InputError, nearest
 from cortexclip.files import atomic_path, read_json, sha256, write_json
 from cortexclip.models.diffusion import EmbeddingCondition, make_unet
 from cortexclip.models.vae import HierarchicalVAE
+from cortexclip.project import root
 
-SHIPPED = Path(__file__).parents[3] / "resources" / "priors"
+SHIPPED = root() / "resources" / "priors"
 """The folder with one folder for each prior."""
 VAE, DIFFUSION, DESCRIPTION = "vae.safetensors", "diffusion.safetensors", "prior.json"
 SHA256 = {
