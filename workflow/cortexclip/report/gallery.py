@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,10 +19,10 @@ SHOWN = ("mse", "pixcorr", "ssim", "pairwise_identification", "rank_test")
 """Scores that stand below an image, as far as the run has them."""
 MOST_IMAGES, MOST_SEEDS, MOST_DRAWS = 100, 5, 4
 RETRIEVED = 5
-BUDGET = 7_000_000
-"""Characters that all pictures together may take, so that a default page stays below 10 MB."""
-TYPICAL = 350
-"""Characters of one image, measured on reconstructions of 28 x 28 pixels."""
+FEWEST_IMAGES = 6
+"""So many images of each run are shown whatever the budget."""
+BUDGET = 12_000_000
+"""Characters that the pictures of all seeds and draws together may take; the default configuration needs 2 million."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,19 @@ class Run:
     similarity: Callable[[], xr.Dataset]
 
 
+@dataclass(frozen=True)
+class Source:
+    """The runs of one dataset and protocol."""
+
+    dataset: xr.Dataset
+    protocol: str
+    runs: Sequence[Run]
+
+    @property
+    def name(self) -> str:
+        return self.dataset.attrs["name"]
+
+
 @dataclass
 class Cell:
     """The gallery of one dataset and protocol while it is filled.
@@ -44,12 +57,10 @@ class Cell:
     Attributes
     ----------
     pool : stimuli of the dataset that are shown anywhere, as themselves, as nearest or as retrieved images
-    runs : one for each method and readout
+    packed : what is shown of each run, and of its second readout, by name
     """
 
-    dataset: xr.Dataset
-    protocol: str
-    runs: Sequence[Run]
+    source: Source
     pool: Pool
     samples: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     folds: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
@@ -58,84 +69,99 @@ class Cell:
     packed: dict[str, dict] = field(default_factory=dict)
 
 
-def images_each(cells: int) -> int:
-    """How many images of each dataset, protocol and run are shown, so that the first seed of all of them fits."""
-    return int(np.clip(BUDGET // (TYPICAL * max(cells, 1)), 4, MOST_IMAGES))
-
-
 def choose(fold: np.ndarray, sample: np.ndarray, most: int) -> np.ndarray:
     """Positions of at most ``most`` scored samples: all, or evenly spaced ones in the order of fold and sample."""
     order = np.lexsort((sample, fold))
     return order[np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).round().astype(int))]
 
 
-def pack(cells: Sequence[Cell], most: int, budget: int = BUDGET) -> tuple[dict, list[str]]:
-    """Fill the cells in rounds: every run's first seed, draws where there are any, then seed after seed.
+def pack(sources: Sequence[Source], budget: int = BUDGET) -> tuple[dict, dict, list[str]]:
+    """Fill the galleries in rounds: every run's first seed, then draws where there are any, then seed after seed.
 
-    A round that does not fit into ``budget`` is left out, and so are those after it.
+    If the first seeds alone do not fit into ``budget``, half as many images of each are shown, and so on. A later
+    round that does not fit is left out, and so are those after it.
 
     Returns
     -------
-    Galleries by "dataset/protocol", and a sentence for everything that was left out.
+    Galleries by "dataset/protocol", the stimuli of each dataset as a sheet, and a sentence for what was left out.
     """
-    used, left = 0, []
-    for number in range(MOST_SEEDS):
-        for cell in cells:
-            for run in cell.runs:
-                used += _add(cell, run, number, most)
-        if used > budget and number + 1 < MOST_SEEDS:
-            left.append(f"Of the seeds of each method the first {number + 1} are shown, to keep this page small.")
+    most = MOST_IMAGES
+    while True:
+        pools = {source.name: Pool() for source in sources}
+        cells = [Cell(source, pools[source.name]) for source in sources]
+        used = _round(cells, most, budget if most > FEWEST_IMAGES else None, 0)
+        if used is not None:
             break
-    seeds = [n for cell in cells for entry in cell.packed.values() if (n := entry["n_seeds"]) > MOST_SEEDS]
-    if seeds and not left:
-        left.append(f"Of methods with more than {MOST_SEEDS} seeds or shuffles the first {MOST_SEEDS} are shown.")
+        most //= 2
+    rounds = [("draws", None), *((f"seed {number + 1}", number) for number in range(1, MOST_SEEDS))]
+    left = []
+    for what, number in rounds:
+        more = _round(cells, most, budget - used, number)
+        if more is None:
+            left.append(f"To keep this page small, {what} and what would come after are left out.")
+            break
+        used += more
+    if any(entry["n_seeds"] > MOST_SEEDS for cell in cells for entry in cell.packed.values()):
+        left.append(f"Of methods with more than {MOST_SEEDS} seeds or shuffles {MOST_SEEDS} are shown at most.")
     if any(len(cell.samples) < cell.n_scored for cell in cells):
         left.append(f"Of more than {most} scored trials {most} are shown, evenly spaced over folds.")
-    return {f"{cell.dataset.attrs['name']}/{cell.protocol}": _gallery(cell) for cell in cells}, left
+    packed = {f"{cell.source.name}/{cell.source.protocol}": _gallery(cell) for cell in cells}
+    return packed, {name: pool.sheet() for name, pool in pools.items()}, left
 
 
-def _add(cell: Cell, run: Run, number: int, most: int) -> int:
-    """Add one seed of a run to its cell, and with the first its draws; the characters that this takes."""
-    if number and number >= cell.packed[run.name]["n_seeds"]:
-        return 0
+def _round(cells: Sequence[Cell], most: int, budget: int | None, number: int | None) -> int | None:
+    """Add one seed of every run (or, without a number, its draws); its characters, or None if they do not fit."""
+    used, additions = 0, []
+    for cell in cells:
+        for run in cell.source.runs:
+            if number and number >= cell.packed[run.name]["n_seeds"]:
+                continue
+            if number is None and not cell.packed[run.name]["n_draws"]:
+                continue
+            for name, key, addition in _additions(cell, run, number, most):
+                used += len(addition.get("sheet", {"data": ""})["data"])
+                additions.append((cell.packed[name], key, addition))
+            if budget is not None and used > budget:
+                return None
+    for entry, key, addition in additions:
+        if key == "seed":
+            entry["seeds"].append(addition)
+        else:
+            entry["seeds"][0]["draws"] = addition
+    return used
+
+
+def _additions(cell: Cell, run: Run, number: int | None, most: int) -> Iterator[tuple[str, str, dict]]:
+    """What a round adds of a run: (name, "seed" or "draws", what), for its image and for its second readout."""
     predictions = run.predictions()
     position = _place(cell, predictions, most)
+    if number is None:
+        draws = predictions.draws.values[:MOST_DRAWS][:, position]
+        sheet, places = _sheet(draws.reshape(-1, *draws.shape[2:]))
+        tiles = [places[at : at + len(position)] for at in range(0, len(places), len(position))]
+        yield run.name, "draws", {"sheet": sheet, "tiles": tiles, "scored": scored_draw(predictions)}
+        return
     if not number:
-        entries = {run.name: "image", run.name + NEAREST: "nearest"}
-        for name, variable in entries.items():
-            if variable in predictions:
-                method = run.method + (NEAREST if variable == "nearest" else "")
-                cell.packed[name] = {
-                    "id": run_name(method, run.encoder),
-                    "n_seeds": predictions.sizes["seed"],
-                    "seeds": [],
-                }
+        _announce(cell, run, predictions)
     scores = _scores(run, cell.samples, number)
-    used = 0
     sheet, tiles = _sheet(predictions.image.values[number][position])
     entry = {"sheet": sheet, "tiles": tiles, "scores": scores.get(run.method, {})}
-    used += len(sheet["data"])
-    retrieved = _retrieved(cell, run, number)
-    if retrieved:
+    if retrieved := _retrieved(cell, run, number):
         entry["retrieved"] = retrieved
-    if not number and "draws" in predictions:
-        draws = predictions.draws.values[:MOST_DRAWS][:, position]
-        drawn, places = _sheet(draws.reshape(-1, *draws.shape[2:]))
-        entry["draws"] = {
-            "sheet": drawn,
-            "tiles": [places[at : at + len(position)] for at in range(0, len(places), len(position))],
-            "of": predictions.sizes["draw"],
-            "scored": scored_draw(predictions),
-        }
-        used += len(drawn["data"])
-    cell.packed[run.name]["seeds"].append(entry)
+    yield run.name, "seed", entry
     if "nearest" in predictions:
-        near = {
-            "tiles": cell.pool.add(predictions.nearest.values[number][position]),
-            "scores": scores.get(run.method + NEAREST, {}),
-        }
-        cell.packed[run.name + NEAREST]["seeds"].append(near)
-    return used
+        tiles = cell.pool.add(predictions.nearest.values[number][position])
+        yield run.name + NEAREST, "seed", {"tiles": tiles, "scores": scores.get(run.method + NEAREST, {})}
+
+
+def _announce(cell: Cell, run: Run, predictions: xr.Dataset) -> None:
+    """Make room for a run and, if it has one, its second readout."""
+    sizes = {"n_seeds": predictions.sizes["seed"], "seeds": []}
+    draws = predictions.sizes["draw"] if "draws" in predictions else 0
+    cell.packed[run.name] = {"id": run_name(run.method, run.encoder), **sizes, "n_draws": draws}
+    if "nearest" in predictions:
+        near = {"id": run_name(run.method + NEAREST, run.encoder), **sizes, "seeds": [], "n_draws": 0}
+        cell.packed[run.name + NEAREST] = near
 
 
 def _place(cell: Cell, predictions: xr.Dataset, most: int) -> np.ndarray:
@@ -144,7 +170,7 @@ def _place(cell: Cell, predictions: xr.Dataset, most: int) -> np.ndarray:
     if not cell.n_scored:
         at = choose(predictions.fold.values, sample, most)
         cell.samples, cell.folds, cell.n_scored = sample[at], predictions.fold.values[at], len(sample)
-        cell.shown = cell.pool.add(cell.dataset.stimuli.values[cell.samples])
+        cell.shown = cell.pool.add(cell.source.dataset.stimuli.values[cell.samples])
     order = np.argsort(sample)
     return order[np.searchsorted(sample, cell.samples, sorter=order)]
 
@@ -177,14 +203,14 @@ def _retrieved(cell: Cell, run: Run, number: int) -> list[list[int]]:
     order = np.argsort(file.sample.values)
     at = order[np.searchsorted(file.sample.values, cell.samples, sorter=order)]
     best = np.argsort(-file.similarity.values[number][at], axis=1, kind="stable")[:, :RETRIEVED]
-    first = {str(name): place for place, name in reversed(list(enumerate(cell.dataset.stimulus.values)))}
+    first = {str(name): place for place, name in reversed(list(enumerate(cell.source.dataset.stimulus.values)))}
     gallery = [first[str(name)] for name in file.gallery.values]
     wanted = [[gallery[place] for place in row] for row in best]
-    return [cell.pool.add(cell.dataset.stimuli.values[row]) for row in wanted]
+    return [cell.pool.add(cell.source.dataset.stimuli.values[row]) for row in wanted]
 
 
 def _gallery(cell: Cell) -> dict:
-    labels = cell.dataset.label.values[cell.samples]
+    labels = cell.source.dataset.label.values[cell.samples]
     return {
         "samples": [int(value) for value in cell.samples],
         "folds": [int(value) for value in cell.folds],

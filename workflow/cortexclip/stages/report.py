@@ -18,7 +18,6 @@ from cortexclip.log import logger
 from cortexclip.plan import protocols_of
 from cortexclip.report import content, gallery
 from cortexclip.report.page import page
-from cortexclip.report.sheets import Pool
 from cortexclip.runs import read_netcdf, read_parquet
 from cortexclip.schema import check, read_yaml
 from cortexclip.tables.ablation import ABLATION, absent_references
@@ -197,18 +196,17 @@ def records(material: Material) -> list[dict]:
 
 def galleries(material: Material) -> dict[str, object]:
     """The gallery of every dataset and protocol, the stimuli of every dataset, and what of it is left out."""
-    pools = {name: Pool() for name in material.datasets}
-    cells = [
-        gallery.Cell(dataset, protocol, runs_of(material, name, protocol), pools[name])
+    sources = [
+        gallery.Source(dataset, protocol, runs_of(material, name, protocol))
         for name, dataset in material.datasets.items()
         for protocol in protocols_of(material.plan, name)
     ]
-    packed, left_out = gallery.pack(cells, gallery.images_each(len(material.cells)))
+    packed, stimuli, left_out = gallery.pack(sources)
     return {
         "gallery": {
             "left_out": left_out,
             "shown": [{"metric": metric, **_about(metric)} for metric in gallery.SHOWN],
-            "stimuli": {name: pool.sheet() for name, pool in pools.items()},
+            "stimuli": stimuli,
         },
         **{f"gallery/{name}": entry for name, entry in packed.items()},
     }

@@ -633,3 +633,4 @@ addEventListener("afterprint", () => {
 follow(false);
 (window.requestIdleCallback ?? setTimeout)(prepareGallery);
 document.documentElement.dataset.ready = "true";
+performance.mark("ready");

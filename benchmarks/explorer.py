@@ -1,0 +1,268 @@
+"""How long the explorer takes to be made, to open and to flip, with 5 datasets, 20 methods and 100 images of each.
+
+The results are simulated: blurred stimuli, and noisy copies of them as reconstructions, scored as the workflow does.
+The page is opened in headless Chromium (apt: chromium, chromium-driver), driven by selenium. Three minutes on one core,
+most of them for the results.
+
+    OMP_NUM_THREADS=1 PYTHONPATH=workflow python benchmarks/explorer.py [--fast] [--write]
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from report import ROOT, Report, Row, Timing, arguments, finish, versions
+from scipy.ndimage import gaussian_filter
+
+from cortexclip import __main__ as cortexclip
+from cortexclip.data import dataset as datasets
+from cortexclip.evaluation.score import score_predictions
+from cortexclip.files import write_json
+from cortexclip.runs import history_table, write_parquet, write_predictions
+from cortexclip.stages.evaluate import write_similarity
+
+PUBLISHED = str(ROOT / "config/published.yaml")
+PROTOCOLS = {
+    "holdout": {"title": "holdout", "optimistic": False, "note": "An inner part of the training samples chooses."},
+}
+FEATURES = 16
+OPENING_WANTED, FLIP_WANTED = 2.0, 0.1
+FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--hide-scrollbars"),
+)
+
+
+def simulated_plan(n_datasets: int, n_methods: int, title: str = "Simulated") -> dict:
+    """A plan whose every second method predicts embeddings."""
+    runs = {}
+    for number in range(n_methods):
+        method, encoder = f"method{number}", "space" if number % 2 else "none"
+        runs[method if encoder == "none" else f"{method}.{encoder}"] = {
+            **{"method": method, "encoder": encoder, "fits": 3 if number % 2 else 1, "title": f"{title} {number}"},
+            **{"published": None, "ablates": None, "control": number == 0, "note": f"{title}: a note."},
+        }
+    names = [f"simulated{number}" for number in range(n_datasets)]
+    about = {"notes": ["Random images."], "simulated": True}
+    return {
+        "datasets": {name: {"title": f"{title}, {name}", **about} for name in names},
+        "protocols": {name: {**entry, "average": "sample", "folds": None} for name, entry in PROTOCOLS.items()},
+        "encoders": {"space": f"{title} space"},
+        "runs": runs,
+        "cells": {name: list(runs) for name in names},
+        "ablations": {name: [] for name in names},
+        "not_applicable": {},
+        "unavailable": {},
+        "seeds": 3,
+        "judge": None,
+    }
+
+
+def write_results(results: Path, plan: Mapping, images: int, text: str = "Simulated") -> None:
+    """A results folder of a plan, with ``images`` scored samples for each dataset, as far as the report reads it."""
+    rng = np.random.default_rng(0)
+    write_json(results / "plan.json", plan)
+    for name in plan["datasets"]:
+        stimuli = np.clip(4 * gaussian_filter(rng.normal(size=(images + 10, 28, 28)), (0, 3, 3)), 0, 1)
+        part = np.where(np.arange(len(stimuli)) < 10, "train", "test")
+        attributes = {"name": name, "title": text, "source": text, "citation": text, "simulated": True}
+        dataset = datasets.labelled(rng.normal(size=(len(stimuli), 20)), stimuli, part, attributes)
+        datasets.write(dataset, results / f"data/{name}.nc")
+        finding = {"scope": "dataset", "check": "sample_size", "severity": "notable", "numbers": {}}
+        findings = [{**finding, "message": text, "meaning": text}]
+        write_json(results / f"audit/{name}.json", {"dataset": name, "findings": findings})
+        for protocol in plan["protocols"]:
+            sample = np.arange(10, len(stimuli))
+            write_split(results / f"splits/{protocol}/{name}.parquet", sample)
+            for place, (run, about) in enumerate(plan["runs"].items()):
+                write_run(results, dataset, protocol, run, about, sample, 0.1 + 0.02 * place, rng)
+
+
+def write_split(path: Path, sample: np.ndarray) -> None:
+    rows = {"fold": np.zeros(len(sample), np.int32), "role": "score", "sample": sample.astype(np.int32)}
+    write_parquet(path, pd.DataFrame(rows))
+
+
+def write_run(results: Path, dataset, protocol, run, about, sample, noise, rng) -> None:
+    """Predictions, history, record and scores of one run: the stimuli with noise; every second run has embeddings."""
+    name, seeds = dataset.attrs["name"], about["fits"]
+    stimuli, ids = dataset.stimuli.values[sample], dataset.stimulus.values[sample]
+    fold = np.zeros(len(sample), np.int32)
+    shape = (seeds, *stimuli.shape)
+    images = np.clip(stimuli * 0.8 + noise * 2 * gaussian_filter(rng.normal(size=shape), (0, 0, 1, 1)), 0, 1)
+    extra, features = {}, None
+    if about["encoder"] != "none":
+        features = xr.Dataset(
+            {"embedding": (("stimulus", "feature"), rng.normal(size=(dataset.sizes["sample"], FEATURES)))},
+            coords={"stimulus": dataset.stimulus.values},
+        )
+        embedding = features.embedding.values[sample] + rng.normal(size=(seeds, len(sample), FEATURES))
+        nearest = dataset.stimuli.values[rng.integers(0, 10, (seeds, len(sample)))]
+        extra = {"embedding": embedding, "nearest": nearest}
+    draws = None if about["encoder"] == "none" else np.repeat(images[:1], 2, axis=0)
+    attributes = {"protocol": protocol, "method": about["method"], "encoder": about["encoder"]}
+    folder = results / "runs" / protocol / name / run
+    write_predictions(folder / "predictions.nc", images, sample, fold, draws=draws, **extra, attributes=attributes)
+    rows = [
+        {"fold": 0, "seed": seed, "stage": "refit", "epoch": epoch, "quantity": "train_loss", "value": 1 / epoch}
+        for seed in range(seeds)
+        for epoch in range(1, 60)
+    ]
+    write_parquet(folder / "history.parquet", history_table(rows if extra else []))
+    fits = [{"fold": 0, "seed_index": s, "seed": s, "seconds": 1.0, "parameters": 10} for s in range(seeds)]
+    record = {
+        **{"dataset": name, "dataset_sha256": "", "module": "simulated", "settings": {"noise": noise}, "fits": fits},
+        **{"base_seed": 0, "code": "none", "seconds": 3.0, "started": "2026-01-01T00:00:00+00:00", "optimistic": False},
+        **{"machine": {"processor": "none"}, "versions": {}},
+    }
+    write_json(folder / "run.json", record)
+    gallery = {}
+    if features is not None:
+        gallery = {"gallery_embeddings": features.embedding.values, "gallery_ids": features.stimulus.values}
+    scores = score_predictions(
+        **{"dataset": name, "protocol": protocol, "method": about["method"], "encoder": about["encoder"]},
+        **{"folds": fold, "samples": sample, "stimuli": stimuli, "stimulus_ids": ids, "images": images},
+        **{"nearest_images": extra.get("nearest"), "embeddings": extra.get("embedding"), **gallery},
+    )
+    path = results / "scores" / protocol / name
+    write_parquet(path / f"{run}.parquet", scores)
+    write_similarity(path / f"{run}.similarity.nc", extra.get("embedding"), sample, ids, fold, features)
+
+
+def make_tables(results: Path) -> None:
+    """The tables of a results folder, as the workflow makes them, with few resamples."""
+    plan, tables = str(results / "plan.json"), str(results / "tables")
+    scores, audits = ["--scores", str(results / "scores")], ["--audits", str(results / "audit")]
+    splits = ["--splits", str(results / "splits"), "--identification", str(results / "identification")]
+    few, published = ["--resamples", "100"], ["--published", PUBLISHED]
+    stage("tables", "--plan", plan, *scores, *audits, *splits, *published, *few, "--output", tables)
+    stage("statistics", "--plan", plan, *scores, *audits, *few, "--reference", "method0", "--output", tables)
+    stage("claims", "--plan", plan, *scores, *audits, *published, *few, "--output", tables)
+    measured = ["--runs", str(results / "runs"), "--benchmarks", str(results / "benchmarks")]
+    stage("records", "--plan", plan, *measured, "--output", tables)
+
+
+def make_page(results: Path, page: Path) -> None:
+    """The explorer of a results folder."""
+    plan = str(results / "plan.json")
+    options = ["--published", PUBLISHED, "--reference", "method0", "--output", str(page)]
+    stage("report", "--plan", plan, "--results", str(results), *options)
+
+
+def stage(*words: str) -> None:
+    if cortexclip.main(list(words)):
+        raise SystemExit(f"{words[0]} failed")
+
+
+@contextmanager
+def browser(width: int = 1280, height: int = 900) -> Iterator:
+    """Headless Chromium with a new, empty profile; SystemExit if it is not installed."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not binary or not driver:
+        raise SystemExit("chromium or chromedriver is not installed (apt-get install chromium chromium-driver).")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        options = webdriver.ChromeOptions()
+        options.binary_location = binary
+        for flag in (*FLAGS, f"--window-size={width},{height}", f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        found = webdriver.Chrome(options=options, service=Service(driver))
+        try:
+            found.set_script_timeout(60)
+            yield found
+        finally:
+            found.quit()
+
+
+PAINTED = """
+const done = arguments[arguments.length - 1];
+const start = performance.now();
+const board = document.querySelector(".board");
+const look = () => board.hasAttribute("data-painted")
+  ? requestAnimationFrame(() => setTimeout(() => done(performance.now() - start), 0)) : setTimeout(look, 1);
+{action}
+look();
+"""
+NEXT = 'document.querySelector("[data-flip=next]").click();'
+CHOOSE = (
+    'const select = document.querySelector("#view-gallery select[data-key={key}]"); select.selectedIndex = {index};'
+    'select.dispatchEvent(new Event("change"));'
+)
+
+
+def opening(page: Path, repeats: int) -> dict[str, Timing]:
+    """Seconds from the start of the navigation until the page is ready, and until the gallery is drawn."""
+    found: dict[str, list[float]] = {"overview": [], "gallery": []}
+    for _ in range(repeats):
+        for view, seconds in found.items():
+            with browser() as chromium:
+                chromium.get(f"{page.as_uri()}#{view}")
+                if view == "gallery":
+                    chromium.execute_async_script(PAINTED.replace("{action}", ""))
+                    seconds.append(chromium.execute_script("return performance.now()") / 1e3)
+                else:
+                    paint = "performance.getEntriesByType('paint').map((entry) => entry.startTime)"
+                    ready = "performance.getEntriesByName('ready')[0].startTime"
+                    seconds.append(chromium.execute_script(f"return Math.max({ready}, ...{paint})") / 1e3)
+    return {view: Timing.of(seconds) for view, seconds in found.items()}
+
+
+def flipping(page: Path, repeats: int) -> dict[str, Timing]:
+    """Seconds from a click until all images of the gallery are drawn."""
+    found: dict[str, list[float]] = {"next images": [], "another seed": [], "another dataset": []}
+    with browser() as chromium:
+        chromium.get(f"{page.as_uri()}#gallery")
+        chromium.execute_async_script(PAINTED.replace("{action}", ""))
+        for repeat in range(repeats):
+            for what, action in {
+                "next images": NEXT,
+                "another seed": CHOOSE.format(key="seed", index=1 - repeat % 2),
+                "another dataset": CHOOSE.format(key="dataset", index=(repeat + 1) % 5),
+            }.items():
+                milliseconds = chromium.execute_async_script(PAINTED.replace("{action}", action))
+                found[what].append(milliseconds / 1e3)
+    return {what: Timing.of(seconds) for what, seconds in found.items()}
+
+
+def main() -> None:
+    options = arguments(__doc__.splitlines()[0], repeats=5)
+    n_datasets, n_methods, images = (2, 4, 12) if options.fast else (5, 20, 100)
+    with tempfile.TemporaryDirectory() as folder:
+        results, page = Path(folder) / "results", Path(folder) / "index.html"
+        write_results(results, simulated_plan(n_datasets, n_methods), images)
+        make_tables(results)
+        start = time.perf_counter()
+        make_page(results, page)
+        made = time.perf_counter() - start
+        size = page.stat().st_size / 1e6
+        opened, flipped = opening(page, options.repeats), flipping(page, options.repeats)
+    what = f"{n_datasets} datasets, {n_methods} methods, {images} images"
+    rows = [
+        Row(f"making the page of {what}", Timing.of([made])),
+        Row("size of the page", Timing.of([size]), unit="MB"),
+        Row("opening the page until it is painted", opened["overview"], note=f"wanted below {OPENING_WANTED:g} s"),
+        Row("opening it at the gallery until all images are drawn", opened["gallery"]),
+        *(
+            Row(f"gallery, {name}: from click to drawn", timing, note=f"wanted below {FLIP_WANTED:g} s")
+            for name, timing in flipped.items()
+        ),
+    ]
+    packages = versions(("numpy", "pillow", "selenium"))
+    with browser() as chromium:
+        packages["chromium"] = chromium.capabilities["browserVersion"]
+    finish(Report("explorer", "The explorer in headless Chromium", rows, versions=packages), options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
