@@ -134,6 +134,21 @@ def test_another_scale_can_be_fitted_and_a_doubtful_one_is_remarked(runs, tmp_pa
     assert "Check that they were prepared as the training data were" in capsys.readouterr().err
 
 
+def test_voxels_outside_a_mask_do_not_hide_another_scale():
+    from cortexclip.errors import InputError
+    from cortexclip.models.standardise import fit_scaler
+    from cortexclip.stages.predict import check_scale
+
+    rng = np.random.default_rng(0)
+    train, new = rng.normal(5, 3, (50, 20)), rng.normal(5, 3, (20, 20))
+    train[:, 8:], new[:, 8:] = 0, 0  # more outside than inside
+    assert check_scale(new, fit_scaler(train), "new") == []
+    assert len(check_scale(3 * new - 10, fit_scaler(train), "new")) == 1
+    for other in (100 * new, new / 100, new + 100):
+        with pytest.raises(InputError, match="another scale"):
+            check_scale(np.where(np.arange(20) < 8, other, 0), fit_scaler(train), "new")
+
+
 BOTH = "{arrays: {brain: bold, stimuli: images}, parts: none, pixel_order: row-major}"
 
 
@@ -145,6 +160,7 @@ BOTH = "{arrays: {brain: bold, stimuli: images}, parts: none, pixel_order: row-m
         ("ridge", {"bold": np.ones((30, 12))}, [], "12 voxels.*say sample_axis: last in --entry"),
         ("ridge", {"bold": 1000 + NEW.brain}, [], "standard deviations of the training data.*--rescale do it"),
         ("ridge", {"bold": NEW.brain / 1000}, [], "vary 0.00.* times as much. They are on another scale"),
+        ("ridge", {"bold": np.ones((12, 30))}, [], "no voxel varies over its 12 samples"),
         ("ridge", {"bold": NEW.brain[:4]}, ["--rescale"], "--rescale: .* has 4 samples, expected 10 or more"),
         (
             "ridge",

@@ -173,12 +173,19 @@ def check_scale(brain: np.ndarray, training: VoxelScaler, where: str) -> list[st
     """A remark if voxels differ from those of training in place or spread, none if they do not.
 
     Compared are the median distance of a value from its voxel's mean in training, in deviations (0.67 for normally
-    distributed values), and, from three samples on, the median ratio of a voxel's deviation to that in training.
+    distributed values), and, from three samples on, the median ratio of a voxel's deviation to that in training. Voxels
+    that do not vary in the new samples, such as those outside a mask, count for nothing then.
 
     Raises InputError if they are so far from those of training that the decoder would only extrapolate.
     """
-    distance = float(np.median(np.abs(training(brain))))
-    spread = float(np.median(brain.std(axis=0, ddof=1, dtype=np.float64) / training.scale)) if len(brain) > 2 else 1.0
+    distances, spread = np.abs(training(brain)), 1.0
+    if len(brain) > 2:
+        ratio = brain.std(axis=0, ddof=1, dtype=np.float64) / training.scale
+        varying = ratio > 0
+        if not varying.any():
+            raise InputError(f"{where}: no voxel varies over its {len(brain)} samples, expected brain responses.")
+        distances, spread = distances[:, varying], float(np.median(ratio[varying]))
+    distance = float(np.median(distances))
     found = (
         f"{where}: voxels lie {distance:.3g} standard deviations of the training data from its means (median; 0.7 is "
         f"usual) and vary {spread:.3g} times as much"
