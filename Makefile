@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: results data test test-fast bench clean help
+.PHONY: results data test test-fast docs bench clean help
 
 help:
 	@echo "make results   set up, get the data that can be had, run everything, print the comparison table"
 	@echo "make test      set up and run all tests (make test-fast: the unit tests alone)"
+	@echo "make docs      the documentation as static pages below site/, without warnings"
 	@echo "make bench     measure speed and write docs/benchmarks.md (half an hour; keep the machine quiet)"
 	@echo "make data      only get the data and weights that can be had"
 	@echo "make clean     remove what a run made (results/ and Snakemake's records), not the data"
@@ -31,6 +32,10 @@ test: $(VENV)/ready
 test-fast: $(VENV)/ready
 	python -m pytest tests/unit
 
+docs: $(VENV)/ready
+	sphinx-build -W --keep-going -q -c docs . site
+	@echo "site/index.html"
+
 # One thread each; the benchmark of the workflow reads what the last `make results` left.
 BENCHMARKS := training ridge clip_features evaluation statistics_scale growth planning mindbigdata workflow
 bench: export OMP_NUM_THREADS = 1
@@ -46,7 +51,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" \
 	  || { echo "cortexclip needs Python 3.11 or newer; name one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test,docs]"
 	@touch $@
 
 clean:

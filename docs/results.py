@@ -1,9 +1,10 @@
-"""Writes the result table of README.md from results/tables/comparison.csv: ``python docs/results.py``."""
+"""Writes the result table and figure of README.md from results/: ``python docs/results.py``."""
 
 from __future__ import annotations
 
 import csv
 import re
+import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,6 +40,7 @@ def _cell(row: dict[str, str] | None) -> str:
 def main() -> None:
     with open(ROOT / "results/tables/comparison.csv", encoding="utf-8", newline="") as stream:
         table = result_table(list(csv.DictReader(stream)))
+    shutil.copy(ROOT / "results/figures/mse_by_method.png", ROOT / "docs/images/mse_by_method.png")
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     readme.write_text(BLOCK.sub(lambda found: found[1] + table + found[2], text), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import re
@@ -18,12 +19,15 @@ from cortexclip.__main__ import STAGES, main
 from cortexclip.config import check_method_settings
 from cortexclip.data import dataset
 from cortexclip.data.entries import DATASET_KEYS
+from cortexclip.errors import InputError
+from cortexclip.evaluation import metrics
+from cortexclip.evaluation.score import score_predictions
 from cortexclip.methods.catalogue import load_method
 from cortexclip.methods.interface import FitData, Samples, make_settings
 from cortexclip.schema import check, read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-LEFT_OUT = {"results", "resources", "build", "node_modules"}
+LEFT_OUT = {"results", "resources", "build", "node_modules", "site"}
 DOCUMENTS = sorted(
     path
     for path in ROOT.rglob("*.md")
@@ -263,6 +267,88 @@ def test_the_example_of_a_dataset_works(tmp_path, monkeypatch, capsys):
     (look,) = re.findall(r"^python -m cortexclip (inspect bars\.mat --sheet .*)$", text, flags=re.MULTILINE)
     assert main(shlex.split(look)) == 1
     assert (tmp_path / "bars.png").stat().st_size > 1000
+
+
+def test_the_example_of_a_metric_works(monkeypatch):
+    """It agrees with a loop, is an entry as its entry says, and is scored with the others."""
+    function, entry = blocks("docs/add-a-metric.md", "python")
+    names: dict = {}
+    exec(compile(function, "add-a-metric.md", "exec"), names)
+    metric = eval(entry, {"Metric": metrics.Metric, "_pixels": metrics._pixels, **names})
+    assert metric.name == names["brightness_error"].__name__ and metric.name not in metrics.METRICS
+    monkeypatch.setitem(metrics.METRICS, metric.name, metric)
+
+    random = np.random.default_rng(0)
+    stimuli, images = random.uniform(size=(4, 12, 12)), random.uniform(size=(2, 4, 12, 12))
+    identities = np.array(list("abcd"))
+    scores = score_predictions(
+        dataset="d",
+        protocol="p",
+        method="m",
+        encoder="none",
+        folds=np.zeros(4, int),
+        samples=np.arange(4),
+        stimuli=stimuli,
+        stimulus_ids=identities,
+        images=images,
+    )
+    found = scores[scores.metric == metric.name].sort_values(["seed", "sample"]).value.to_numpy().reshape(2, 4)
+    for seed in range(2):
+        for sample in range(4):
+            expected = (sum(images[seed, sample].ravel()) / 144 - sum(stimuli[sample].ravel()) / 144) ** 2
+            assert found[seed, sample] == pytest.approx(expected)
+    assert metric.low <= found.min() and found.max() <= metric.high
+
+
+def test_the_example_of_an_encoder_works(tmp_path, monkeypatch):
+    """It refuses unknown settings, and averages over squares."""
+    (tmp_path / "blocks_of_the_example.py").write_text(blocks("docs/add-an-encoder.md", "python")[0], encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = yaml.safe_load(blocks("docs/add-an-encoder.md", "yaml")[0])
+    check(entry, "encoders", "the example")
+    module = importlib.import_module("blocks_of_the_example")
+    settings = entry["blocks"]["settings"]
+    with pytest.raises(InputError, match="gird"):
+        module.load({"gird": 7})
+    encoder = module.load(settings)
+    images = np.random.default_rng(0).uniform(size=(3, 28, 28)).astype(np.float32)
+    expected = images.reshape(3, 7, 4, 7, 4).mean(axis=(2, 4)).reshape(3, 49)
+    assert encoder.encode(images) == pytest.approx(expected, abs=1e-6)
+    assert encoder.encode(images).dtype == np.float32 and encoder.provenance()["grid"] == settings["grid"]
+
+
+def test_the_citation_file_is_as_its_format_wants():
+    """The rules of the Citation File Format 1.2.0 for the keys that are used here."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert citation["cff-version"] == "1.2.0" and citation["type"] == "software"
+    assert set(citation) <= {
+        *("cff-version", "message", "title", "authors", "abstract", "type", "version", "license", "keywords")
+    }
+    assert all(set(author) == {"name"} and author["name"] for author in citation["authors"])  # entities
+    assert len(citation["keywords"]) == len(set(citation["keywords"])) > 0
+
+
+def test_the_catalogue_entry_names_files_that_are_there():
+    entry = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))
+    usage = entry["usage"]
+    assert usage["mandatory-flags"]["desc"] and set(usage["software-stack-deployment"]) <= {"conda", "apptainer"}
+    for path in ("Snakefile", "README.md", "LICENSE", "config/README.md", "config/config.yaml"):
+        assert (ROOT / path).is_file()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")), ids=lambda path: path.name)
+def test_issue_forms_are_as_their_format_wants(path):
+    form = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if path.name == "config.yml":
+        assert form == {"blank_issues_enabled": True}
+        return
+    assert set(form) == {"name", "description", "labels", "body"}
+    identities = [field["id"] for field in form["body"] if field["type"] != "markdown"]
+    assert len(identities) == len(set(identities)) > 1
+    for field in form["body"]:
+        assert field["type"] in ("markdown", "textarea", "input", "dropdown", "checkboxes")
+        assert field["attributes"]["value" if field["type"] == "markdown" else "label"]
 
 
 def test_the_citation_names_this_version():

@@ -1,0 +1,32 @@
+"""The documentation as static pages: ``make docs``. The source folder is the root of the project."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from cortexclip import __version__  # noqa: E402
+
+project = "cortexclip"
+author = copyright = "The cortexclip developers"
+release = version = __version__
+root_doc = "docs/index"
+include_patterns = [
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md"),
+    *("config/README.md", "results/README.md", "resources/README.md"),
+]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+myst_heading_anchors = 4
+myst_links_external_new_tab = False
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+default_role = "code"
+highlight_language = "none"
+html_theme = "alabaster"
+html_theme_options = {"description": "Seen images from brain activity", "page_width": "1100px", "font_size": "16px"}
+html_extra_path = ["site"]
+html_show_sourcelink = False
+html_copy_source = False
