@@ -23,6 +23,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
+napoleon_use_param = False  # types are words here, not names to link
 default_role = "code"
 highlight_language = "none"
 html_theme = "alabaster"
