@@ -30,7 +30,10 @@ from report import Report, Row, TextTable, Timing, arguments, finish, machine, v
 
 from cortexclip.models.cccv1 import CCCV1, pixel_mse
 from cortexclip.models.contrastive import BrainEncoder, info_nce
+from cortexclip.precision import configure
 from cortexclip.training import stack
+from cortexclip.training.layers import Linear
+from cortexclip.training.products import product
 
 N_SAMPLES, N_VOXELS, N_PIXELS, N_FEATURES = 90, 967, 784, 512  # the canonical training part of vangerven
 BYTES_PER_PARAMETER = 4 * 10
@@ -146,6 +149,34 @@ def stacked_steps_per_second(name: str, members: int, epochs: int, place: torch.
     return steps / (clock[-1] - clock[warm - 1])
 
 
+def kernels_alone(name: str, repeats: int = 50) -> float:
+    """Seconds of a step on a CPU that go into its matrix products and AdamW: the same calls back to back, no more.
+
+    The median of ``repeats`` steps. No training loop on these libraries is faster than that.
+    """
+    batch = SETTINGS[name]["batch_size"]
+    layers = [layer for layer in NETWORKS[name][1]().modules() if isinstance(layer, Linear)]
+    weights = [layer.weight[0].detach() for layer in layers]
+    moments = [(torch.zeros_like(weight), torch.zeros_like(weight)) for weight in weights]
+    inputs = [torch.randn(batch, len(weight)) for weight in weights]
+    gradients = [torch.randn(batch, weight.shape[1]) for weight in weights]
+    step = torch.ones(())
+    settings = {"lr": 1e-4, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0, "eps": 1e-8}
+    seconds = []
+    for _ in range(repeats + 5):
+        start = time.perf_counter()
+        for x, weight in zip(inputs, weights, strict=True):
+            product(x, weight.T)
+        for number in reversed(range(len(weights))):
+            if number:
+                product(gradients[number], weights[number])
+            change = product(inputs[number].T, gradients[number].T)
+            held = ([weights[number]], [change], *([moment] for moment in moments[number]))
+            torch._fused_adamw_(*held, [], [step], **settings, amsgrad=False, maximize=False)
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds[5:]))
+
+
 def copy_bandwidth(place: torch.device) -> float:
     """Bytes read and written per second by a copy that is larger than any cache."""
     source = torch.empty(64 << 20 if place.type == "cpu" else 1 << 29, dtype=torch.float32, device=place)
@@ -187,6 +218,13 @@ def measure(place: torch.device, repeats: int, fast: bool) -> Report:
         used = 100 if gpu else 1  # members in a stack as the workflow chooses them
         best = Timing.of(ours[(used,)])
         share = best.median / floor
+        note = f"{share:.0%} of the floor of {floor:.0f} model-steps/s"
+        if not gpu:
+            alone = kernels_alone(name)
+            note += (
+                f"; of a step's {1e3 / best.median:.1f} ms its matrix products and AdamW alone, back to back, take"
+                f" {1e3 * alone:.1f} ms ({1 / (alone * floor):.0%} of the floor)"
+            )
         rows.append(
             Row(
                 f"training {name}, {used} {'networks at once' if used > 1 else 'network at a time'}",
@@ -195,7 +233,7 @@ def measure(place: torch.device, repeats: int, fast: bool) -> Report:
                 "DataLoader, one network at a time, torch.optim.AdamW",
                 wanted=25.0 if gpu else 2.0,
                 unit="steps/s",
-                note=f"{share:.0%} of the floor of {floor:.0f} model-steps/s",
+                note=note,
             )
         )
         for key, values in ours.items():
@@ -233,11 +271,10 @@ def measure(place: torch.device, repeats: int, fast: bool) -> Report:
 def main() -> None:
     options = arguments(__doc__.splitlines()[0], repeats=5, devices=["cpu", "cuda"])
     if options.device == "cpu":
-        torch.set_num_threads(1)
         stack.device = lambda: torch.device("cpu")
     elif not torch.cuda.is_available():
         sys.exit("benchmarks/training.py: no CUDA device is there. Leave out --device cuda.")
-    torch.backends.cuda.matmul.allow_tf32 = False
+    configure(1)
     finish(measure(torch.device(options.device), options.repeats, options.fast), options)
 
 

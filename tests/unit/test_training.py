@@ -408,17 +408,17 @@ def test_dropout_drawn_ahead_is_that_of_each_step(monkeypatch):
         assert set(drawn.unique().tolist()) == {0.0, 2.0}
 
 
-@pytest.mark.parametrize(("rows", "n_in", "n_out"), [(12, 300, 400), (3, 5, 4), (200, 100, 80)])
+@pytest.mark.parametrize(("members", "rows", "n_in", "n_out"), [(1, 12, 300, 400), (3, 3, 5, 4), (2, 200, 100, 80)])
 @pytest.mark.parametrize("bias", [True, False])
-def test_products_on_a_cpu_are_those_of_an_affine_map(rows, n_in, n_out, bias):
-    """Against autograd in double precision, for sizes on both sides of where oneDNN takes over."""
+def test_products_on_a_cpu_are_those_of_an_affine_map(members, rows, n_in, n_out, bias):
+    """Against autograd in double precision."""
     torch.manual_seed(0)
-    x, weight = torch.randn(1, rows, n_in), torch.randn(1, n_in, n_out)
-    wanted = torch.randn(1, rows, n_out)
-    given = [x, weight, *([torch.randn(1, n_out)] if bias else [])]
+    x, weight = torch.randn(members, rows, n_in), torch.randn(members, n_in, n_out)
+    wanted = torch.randn(members, rows, n_out)
+    given = [x, weight, *([torch.randn(members, n_out)] if bias else [])]
     values = []
     for dtype, function in (
-        (torch.float32, products.Affine.apply),
+        (torch.float32, lambda x, w, b: products.Affine.apply(x, w, b, None)),
         (torch.float64, lambda x, w, b: x @ w if b is None else x @ w + b[:, None]),
     ):
         inputs = [value.to(dtype).clone().requires_grad_() for value in given]
@@ -534,3 +534,31 @@ def test_what_a_training_held_is_freed_when_it_ends(monkeypatch):
     finally:
         gc.enable()
     assert result.epoch in (1, 2)
+
+
+def test_a_weight_that_is_applied_twice_gets_one_update_from_both_gradients():
+    """The update in the middle of the backward pass is for weights that are applied once in a step."""
+
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.once, self.twice = layers.Linear(300, 300), layers.Linear(300, 300)
+
+        def forward(self, x):
+            return self.twice(torch.tanh(self.twice(torch.tanh(self.once(x)))))
+
+    torch.manual_seed(0)
+    network = layers.stack([Twice(), Twice()])
+    plain = layers.members(network, [0, 1])
+    x, wanted = torch.randn(2, 16, 300), torch.randn(2, 16, 300)
+    optimiser = StackedAdamW(network, [1e-3, 1e-3], [0.1, 0.1])
+    reference = torch.optim.AdamW(plain.parameters(), lr=1e-3, weight_decay=0.1)
+    for _ in range(3):
+        optimiser.begin()
+        optimiser.backward(((network(x) - wanted) ** 2).sum())
+        reference.zero_grad()
+        ((plain(x) - wanted) ** 2).sum().backward()
+        reference.step()
+    assert [d.uses for d in sorted(optimiser.directs, key=lambda d: d.name)] == [1, 2]
+    for ours, theirs in zip(network.parameters(), plain.parameters(), strict=True):
+        assert (ours - theirs).abs().max() < 1e-5

@@ -50,8 +50,11 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x if x.dim() == 3 else x.flatten(1, -2)
-        if len(self.weight) == 1 and suits(rows, self.weight):
-            y = Affine.apply(rows, self.weight, self.bias)
+        if suits(rows, self.weight):
+            direct = getattr(self.weight, "direct", None)
+            if direct is not None and torch.is_grad_enabled():
+                direct.uses += 1
+            y = Affine.apply(rows, self.weight, self.bias, direct)
         elif self.bias is None:
             y = torch.bmm(rows, self.weight)
         else:

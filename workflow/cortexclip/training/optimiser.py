@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 
 import torch
@@ -17,7 +18,8 @@ class StackedAdamW:
 
     Registers a hook on every large parameter that applies PyTorch's fused AdamW kernel during the backward pass and
     drops the gradient, so gradients of the whole network never exist at once; small parameters follow in one call.
-    Members of equal learning rate and decay are updated together if they stand next to each other.
+    Members of equal learning rate and decay are updated together if they stand next to each other. Large parameters
+    also get an attribute ``direct``, through which a layer may update one member at a time (training/products.py).
 
     Parameters
     ----------
@@ -52,9 +54,15 @@ class StackedAdamW:
             for name in large
         ]
         self.small = [name for name in self.parameters if name not in large]
+        self.run_of = [index for index, (start, stop) in enumerate(self.runs) for _ in range(start, stop)]
+        self.directs = [_Direct(self, name) for name in large]
+        for direct in self.directs:
+            self.parameters[direct.name].direct = direct
 
     def begin(self, factor: float = 1.0) -> None:
-        """Before the backward pass of a step: the learning rates, times what the schedule says."""
+        """Before the forward pass of a step: the learning rates, times what the schedule says."""
+        for direct in self.directs:
+            direct.uses = 0
         for index, (start, _) in enumerate(self.runs):
             if isinstance(self.rates[index], Tensor):
                 self.rates[index].fill_(self.lr[start] * factor)
@@ -71,6 +79,15 @@ class StackedAdamW:
         """Take the hooks off the parameters."""
         for handle in self.handles:
             handle.remove()
+        for direct in self.directs:
+            del self.parameters[direct.name].direct
+        self.directs = []
+
+    def update_member(self, name: str, member: int, gradient: Tensor) -> None:
+        """Update one member of a parameter from its gradient."""
+        run = self.run_of[member]
+        first, second = self.moments[name]
+        self._apply(run, [(self.parameters[name].detach()[member], gradient, first[member], second[member])])
 
     def _update(self, names: Sequence[str]) -> None:
         """Update these parameters from their gradients and drop these; one without a gradient stays as it is."""
@@ -78,27 +95,42 @@ class StackedAdamW:
         if not held:
             return
         values = [(p.detach(), p.grad, first, second) for p, first, second in held]
-        for (start, stop), rate in zip(self.runs, self.rates, strict=True):
-            part = values if len(self.runs) == 1 else [tuple(t[start:stop] for t in tensors) for tensors in values]
-            weights, gradients, first, second = (list(tensors) for tensors in zip(*part, strict=True))
-            with torch.no_grad():
-                torch._fused_adamw_(
-                    weights,
-                    gradients,
-                    first,
-                    second,
-                    [],
-                    [self.step] * len(part),
-                    lr=rate,
-                    beta1=BETAS[0],
-                    beta2=BETAS[1],
-                    weight_decay=self.weight_decay[start],
-                    eps=EPS,
-                    amsgrad=False,
-                    maximize=False,
-                )
+        for run, (start, stop) in enumerate(self.runs):
+            self._apply(
+                run, values if len(self.runs) == 1 else [tuple(t[start:stop] for t in tensors) for tensors in values]
+            )
         for p, _, _ in held:
             p.grad = None
+
+    def _apply(self, run: int, values: Sequence[tuple[Tensor, ...]]) -> None:
+        """AdamW on (weight, gradient, first and second moment) of members of one learning rate and decay."""
+        weights, gradients, first, second = (list(tensors) for tensors in zip(*values, strict=True))
+        with torch.no_grad():
+            torch._fused_adamw_(
+                weights,
+                gradients,
+                first,
+                second,
+                [],
+                [self.step] * len(values),
+                lr=self.rates[run],
+                beta1=BETAS[0],
+                beta2=BETAS[1],
+                weight_decay=self.weight_decay[self.runs[run][0]],
+                eps=EPS,
+                amsgrad=False,
+                maximize=False,
+            )
+
+
+class _Direct:
+    """The way in which a layer updates one weight (see training/products.py)."""
+
+    def __init__(self, optimiser: StackedAdamW, name: str):
+        self.optimiser, self.name, self.uses = weakref.proxy(optimiser), name, 0
+
+    def update(self, member: int, gradient: Tensor) -> None:
+        self.optimiser.update_member(self.name, member, gradient)
 
 
 def _runs(values: list) -> list[tuple[int, int]]:

@@ -2,9 +2,8 @@
 
 A member has its own samples, order of samples, noise, learning rate, weight decay and early stopping; members of a
 stack share the architecture, the batch size and the number of batches in an epoch, and nothing else. Folds, seeds and
-grid points of a configuration become members. On a GPU as many are trained at once as fit; on a CPU, where a small
-network alone already moves its weights at the speed of the memory and a stack would push them out of the cache, they
-follow one another (docs/benchmarks.md has both measured).
+grid points of a configuration become members. On a GPU as many are trained at once as fit; on a CPU a few, which share
+the cost of every call while their products follow one another (docs/benchmarks.md has it measured).
 """
 
 from __future__ import annotations
@@ -21,6 +20,9 @@ from torch import Tensor, nn
 from cortexclip.training import layers
 from cortexclip.training.noise import Ahead, Noise, sample_order, step_keys
 from cortexclip.training.optimiser import StackedAdamW
+
+CPU_MEMBERS = 8
+CPU_BYTES = 700 << 20  # a job asks for 2 GB
 
 Part = Mapping[str, Tensor]  # named arrays of a part of a split, all with the sample as first axis
 
@@ -205,15 +207,18 @@ def chunks(jobs: Sequence[Member], limit: int | None) -> list[list[int]]:
 
 
 def members_at_once(job: Member) -> int:
-    """How many members a stack of this kind has: one on a CPU, on a GPU what half of its memory holds."""
+    """How many members a stack of this kind has.
+
+    On a GPU as many as half of its memory holds. On a CPU a few, which share the cost of the calls; more gain nothing.
+    """
     place = device()
-    if place.type == "cpu":
-        return 1
     with torch.device("meta"):
         state = sum(value.numel() * value.element_size() for value in job.make().state_dict().values())
     samples = sum(value.numel() * value.element_size() for value in job.train.values())
     # weights, two moments, the best weights so far, the gradient of one layer and activations
     each = 6 * state + samples
+    if place.type == "cpu":
+        return min(CPU_MEMBERS, max(1, CPU_BYTES // each))
     return max(1, int(0.5 * torch.cuda.get_device_properties(place).total_memory / each))
 
 
