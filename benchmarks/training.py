@@ -1,10 +1,10 @@
 """Speed of stacked training against the loop that one would write first, same networks and numerics, in one run.
 
 The plain loop is a DataLoader over a TensorDataset, one network at a time in PyTorch's own modules, with AdamW as it
-comes. Speed is in model-steps per second: optimiser steps times networks trained. The floor is what the memory allows:
-a step has to read a network's weights in the forward pass and in the backward pass, write and read its gradients, and
-read and write weights and both moments, ten times four bytes a parameter, at the bandwidth that a large copy reaches
-in the same run.
+comes, in a process of its own that has none of this project's settings. Speed is in model-steps per second: optimiser
+steps times networks trained. The floor is what the memory allows: a step has to read a network's weights in the forward
+pass and in the backward pass, write and read its gradients, and read and write weights and both moments, ten times four
+bytes a parameter, at the bandwidth that a large copy reaches in the same run.
 
     OMP_NUM_THREADS=1 PYTHONPATH=workflow python benchmarks/training.py [--device cuda] [--write]
 
@@ -14,8 +14,10 @@ Needs no more than PyTorch, numpy and scipy; benchmarks/gpu.sh runs it on a mach
 from __future__ import annotations
 
 import functools
+import multiprocessing
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -201,8 +203,9 @@ def measure(place: torch.device, repeats: int, fast: bool) -> Report:
     gpu = place.type == "cuda"
     epochs = 2 if fast else 6
     bandwidth = copy_bandwidth(place)
-    sizes = [1, 10, 50, 100, 200] if gpu else [1, 2, 8, 32]
+    sizes = [1, 10, 50, 100, 200] if gpu else [1, 2, 4, 8, 32]
     rows, table = [], []
+    elsewhere = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,))
     for name, (_, make, _) in NETWORKS.items():
         floor = bandwidth / (BYTES_PER_PARAMETER * stack.parameter_count(make()))
         ours: dict[tuple, list[float]] = {}
@@ -211,11 +214,11 @@ def measure(place: torch.device, repeats: int, fast: bool) -> Report:
         if gpu:
             variants += [(100, {"graphs": False}), (100, {"precision": "bfloat16"})]
         for _ in range(repeats):
-            plain.append(plain_steps_per_second(name, 2, epochs, place))
+            plain.append(elsewhere.submit(plain_steps_per_second, name, 2, epochs, place).result())
             for members, options in variants:
                 key = (members, *options.items())
                 ours.setdefault(key, []).append(stacked_steps_per_second(name, members, epochs, place, **options))
-        used = 100 if gpu else 1  # members in a stack as the workflow chooses them
+        used = 100 if gpu else stack.CPU_MEMBERS
         best = Timing.of(ours[(used,)])
         share = best.median / floor
         note = f"{share:.0%} of the floor of {floor:.0f} model-steps/s"
@@ -227,7 +230,7 @@ def measure(place: torch.device, repeats: int, fast: bool) -> Report:
             )
         rows.append(
             Row(
-                f"training {name}, {used} {'networks at once' if used > 1 else 'network at a time'}",
+                f"training {name}, {used} networks at once",
                 best,
                 Timing.of(plain),
                 "DataLoader, one network at a time, torch.optim.AdamW",
