@@ -163,20 +163,28 @@ def stage(*words: str) -> None:
         raise SystemExit(f"{words[0]} failed")
 
 
+def chromium() -> tuple[str, str] | None:
+    """Chromium and its driver; None if they are not installed."""
+    binary = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    return (binary, driver) if binary and driver else None
+
+
 @contextmanager
 def browser(width: int = 1280, height: int = 900) -> Iterator:
     """Headless Chromium with a new, empty profile; SystemExit if it is not installed."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
-    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not binary or not driver:
-        raise SystemExit("chromium or chromedriver is not installed (apt-get install chromium chromium-driver).")
+    if not (installed := chromium()):
+        raise SystemExit("Chromium or its driver is not installed (apt-get install chromium chromium-driver).")
+    binary, driver = installed
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = webdriver.ChromeOptions()
         options.binary_location = binary
         for flag in (*FLAGS, f"--window-size={width},{height}", f"--user-data-dir={profile}"):
             options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         found = webdriver.Chrome(options=options, service=Service(driver))
         try:
             found.set_script_timeout(60)
@@ -206,31 +214,31 @@ def opening(page: Path, repeats: int) -> dict[str, Timing]:
     found: dict[str, list[float]] = {"overview": [], "gallery": []}
     for _ in range(repeats):
         for view, seconds in found.items():
-            with browser() as chromium:
-                chromium.get(f"{page.as_uri()}#{view}")
+            with browser() as driver:
+                driver.get(f"{page.as_uri()}#{view}")
                 if view == "gallery":
-                    chromium.execute_async_script(PAINTED.replace("{action}", ""))
-                    seconds.append(chromium.execute_script("return performance.now()") / 1e3)
+                    driver.execute_async_script(PAINTED.replace("{action}", ""))
+                    seconds.append(driver.execute_script("return performance.now()") / 1e3)
                 else:
                     paint = "performance.getEntriesByType('paint').map((entry) => entry.startTime)"
                     ready = "performance.getEntriesByName('ready')[0].startTime"
-                    seconds.append(chromium.execute_script(f"return Math.max({ready}, ...{paint})") / 1e3)
+                    seconds.append(driver.execute_script(f"return Math.max({ready}, ...{paint})") / 1e3)
     return {view: Timing.of(seconds) for view, seconds in found.items()}
 
 
 def flipping(page: Path, repeats: int) -> dict[str, Timing]:
     """Seconds from a click until all images of the gallery are drawn."""
     found: dict[str, list[float]] = {"next images": [], "another seed": [], "another dataset": []}
-    with browser() as chromium:
-        chromium.get(f"{page.as_uri()}#gallery")
-        chromium.execute_async_script(PAINTED.replace("{action}", ""))
+    with browser() as driver:
+        driver.get(f"{page.as_uri()}#gallery")
+        driver.execute_async_script(PAINTED.replace("{action}", ""))
         for repeat in range(repeats):
             for what, action in {
                 "next images": NEXT,
                 "another seed": CHOOSE.format(key="seed", index=1 - repeat % 2),
                 "another dataset": CHOOSE.format(key="dataset", index=(repeat + 1) % 5),
             }.items():
-                milliseconds = chromium.execute_async_script(PAINTED.replace("{action}", action))
+                milliseconds = driver.execute_async_script(PAINTED.replace("{action}", action))
                 found[what].append(milliseconds / 1e3)
     return {what: Timing.of(seconds) for what, seconds in found.items()}
 
@@ -259,8 +267,8 @@ def main() -> None:
         ),
     ]
     packages = versions(("numpy", "pillow", "selenium"))
-    with browser() as chromium:
-        packages["chromium"] = chromium.capabilities["browserVersion"]
+    with browser() as driver:
+        packages["chromium"] = driver.capabilities["browserVersion"]
     finish(Report("explorer", "The explorer in headless Chromium", rows, versions=packages), options)
 
 

@@ -114,7 +114,7 @@ def test_the_pins_of_the_environment_fit_each_other(rule):
 
 
 @pytest.mark.parametrize(
-    "rule", [rule for rule in RULES if rule in ("tables", "figures", "overview", "claims", "statistics")]
+    "rule", [rule for rule in RULES if rule in ("tables", "figures", "overview", "claims", "statistics", "report")]
 )
 def test_rules_that_only_read_scores_install_no_torch(rule):
     assert "pytorch" not in environment(rule)[1]

@@ -16,7 +16,7 @@ rule claims:
         audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
         scores=[scores_of(dataset) for dataset in CONFIG.datasets],
     output:
-        expand("results/tables/claims.{suffix}", suffix=["csv", "md", "tex"]),
+        reported(expand("results/tables/claims.{suffix}", suffix=["csv", "md", "tex"])),
     log:
         "results/logs/claims.log",
     benchmark:

@@ -137,6 +137,27 @@ def of_each_job(path):
     ]
 
 
+def reported(paths):
+    """The same output files; tables (CSV) and figures (PNG) among them are marked for Snakemake's own report.
+
+    Labels come from the names: NAME.csv, and NAME.PROTOCOL.DATASET.png with one, both or none of the parts.
+    """
+    return [marked(path) if path.endswith((".csv", ".png")) else path for path in paths]
+
+
+def marked(path):
+    """A table or figure marked for Snakemake's report, with caption, category and labels; other CSV as they are."""
+    folder, *between, file = path.removeprefix("results/").split("/")
+    name, *parts, suffix = [*between, *file.split(".")]
+    if (folder, suffix) not in {("tables", "csv"), ("figures", "png")}:
+        return path
+    labels = {"table" if folder == "tables" else "figure": name.replace("_", " ")}
+    for part in parts:
+        labels["protocol" if part == "{protocol}" or part in CONFIG.protocols else "dataset"] = part
+    kind = {"category": "Tables"} if folder == "tables" else {"category": "Figures", "subcategory": labels["figure"]}
+    return report(path, caption=f"../report/{name}.rst", labels=labels, **kind)
+
+
 def splits_of(wildcards):
     """The splits of a dataset by all protocols that apply to it."""
     return expand(

@@ -7,8 +7,8 @@ rule figures:
         runs=of_each_run("results/runs/{protocol}/{dataset}/{run}/{file}", file=["predictions.nc", "history.parquet"]),
         scores=of_each_run("results/scores/{protocol}/{dataset}/{run}{suffix}", suffix=[".parquet", ".similarity.nc"]),
     output:
-        expand("results/figures/{figure}.{{protocol}}.{{dataset}}.{suffix}", figure=FIGURES, suffix=SUFFIXES),
-        expand("results/figures/reference/{{protocol}}/{{dataset}}.{suffix}", suffix=SUFFIXES),
+        reported(expand("results/figures/{figure}.{{protocol}}.{{dataset}}.{suffix}", figure=FIGURES, suffix=SUFFIXES)),
+        reported(expand("results/figures/reference/{{protocol}}/{{dataset}}.{suffix}", suffix=SUFFIXES)),
     log:
         "results/logs/figures/{protocol}/{dataset}.log",
     benchmark:
@@ -38,7 +38,7 @@ rule overview:
     output:
         expand("results/tables/main.{suffix}", suffix=["md", "tex", "pdf"]),
         "results/tables/paper.tex",
-        expand("results/figures/mse_by_method.{suffix}", suffix=SUFFIXES),
+        reported(expand("results/figures/mse_by_method.{suffix}", suffix=SUFFIXES)),
     log:
         "results/logs/overview.log",
     benchmark:
@@ -75,16 +75,20 @@ rule evaluation_figures:
         ),
         scores=lambda wildcards: scores_of(wildcards.dataset),
     output:
-        expand(
-            "results/figures/{figure}.{protocol}.{{dataset}}.{suffix}",
-            figure=["differences", *(["ablation"] if any(plan(CONFIG)["ablations"].values()) else [])],
-            protocol=CONFIG.protocols,
-            suffix=SUFFIXES,
+        reported(
+            expand(
+                "results/figures/{figure}.{protocol}.{{dataset}}.{suffix}",
+                figure=["differences", *(["ablation"] if any(plan(CONFIG)["ablations"].values()) else [])],
+                protocol=CONFIG.protocols,
+                suffix=SUFFIXES,
+            )
         ),
-        expand(
-            "results/figures/{figure}.{{dataset}}.{suffix}",
-            figure=["optimism", "permutation_null", "identification_curves", "seen_unseen"],
-            suffix=SUFFIXES,
+        reported(
+            expand(
+                "results/figures/{figure}.{{dataset}}.{suffix}",
+                figure=["optimism", "permutation_null", "identification_curves", "seen_unseen"],
+                suffix=SUFFIXES,
+            )
         ),
     log:
         "results/logs/evaluation_figures/{dataset}.log",
@@ -114,7 +118,11 @@ rule critical_difference:
         audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
         ranks="results/tables/ranks.csv",
     output:
-        expand("results/figures/critical_difference.{protocol}.{suffix}", protocol=CONFIG.protocols, suffix=SUFFIXES),
+        reported(
+            expand(
+                "results/figures/critical_difference.{protocol}.{suffix}", protocol=CONFIG.protocols, suffix=SUFFIXES
+            )
+        ),
     log:
         "results/logs/critical_difference.log",
     benchmark:

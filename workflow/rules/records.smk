@@ -12,7 +12,7 @@ rule records:
             for dataset in CONFIG.datasets
         ],
     output:
-        expand("results/tables/{table}.{suffix}", table=["cost", "grid"], suffix=["csv", "md", "tex"]),
+        reported(expand("results/tables/{table}.{suffix}", table=["cost", "grid"], suffix=["csv", "md", "tex"])),
     log:
         "results/logs/records.log",
     benchmark:

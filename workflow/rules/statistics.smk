@@ -5,9 +5,10 @@ rule statistics:
         audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
         scores=[scores_of(dataset) for dataset in CONFIG.datasets],
     output:
-        expand("results/tables/{table}.{suffix}", table=["statistics", "ablation"], suffix=["csv", "md", "tex"]),
-        "results/tables/leaders.csv",
-        "results/tables/ranks.csv",
+        reported(
+            expand("results/tables/{table}.{suffix}", table=["statistics", "ablation"], suffix=["csv", "md", "tex"])
+        ),
+        reported(expand("results/tables/{table}.csv", table=["leaders", "ranks"])),
     log:
         "results/logs/statistics.log",
     benchmark:

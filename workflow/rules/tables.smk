@@ -7,8 +7,12 @@ rule tables:
         identification=judged(),
         scores=[scores_of(dataset) for dataset in CONFIG.datasets],
     output:
-        expand(
-            "results/tables/{table}.{suffix}", table=["comparison", "retrieval", "audit"], suffix=["csv", "md", "tex"]
+        reported(
+            expand(
+                "results/tables/{table}.{suffix}",
+                table=["comparison", "retrieval", "audit"],
+                suffix=["csv", "md", "tex"],
+            )
         ),
     log:
         "results/logs/tables.log",

@@ -25,6 +25,7 @@ const clipped = (label, room) => {
 const draw = (target, options, title, note) => {
   const plot = Plot.plot({ style: { fontSize: "12px", fontFamily: "inherit", background: "transparent", overflow: "visible" }, ariaLabel: title, ...options });
   plot.setAttribute("role", "img");
+  for (const group of plot.querySelectorAll("g[aria-label]")) group.removeAttribute("aria-label"); // the whole has one
   target.replaceChildren(element("figure", {}, element("figcaption", {}, title), plot, note ? paragraph(note, "note") : null));
 };
 const nothing = (target, sentence) => target.replaceChildren(paragraph(sentence, "nothing"));

@@ -1,0 +1,199 @@
+"""What the explorer is made of: images that are packed, numbers that are put as JSON, and a page that loads nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from PIL import Image
+
+from cortexclip.data import dataset as datasets
+from cortexclip.evaluation.score import NEAREST
+from cortexclip.report import content, gallery, page, sheets
+
+HOSTILE = "</script><script>alert(1)</script><!-- {{ 1 }} \u2028 \ud800"
+
+
+def pictures(sheet):
+    """The images of a sheet, (n, y, x)."""
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(sheet["data"]))))
+    height, width = sheet["height"], sheet["width"]
+    rows = picture.shape[0] // height
+    tiles = picture.reshape(rows, height, sheet["columns"], width).swapaxes(1, 2)
+    return tiles.reshape(-1, height, width)
+
+
+def test_a_sheet_holds_each_distinct_image_once():
+    images = np.random.default_rng(0).random((7, 5, 4))
+    images[3], images[5, 0, 0] = images[1], np.nan
+    pool = sheets.Pool()
+    numbers = pool.add(images)
+    assert numbers == [0, 1, 2, 1, 3, -1, 4]
+    assert pool.add(images[:2]) == [0, 1]
+    found = pictures(pool.sheet())
+    for image, number in zip(images, numbers, strict=True):
+        if number >= 0:
+            np.testing.assert_allclose(found[number] / 255, image, atol=0.5 / 63 + 0.5 / 255)
+
+
+def test_greys_are_clipped_and_keep_black_and_white():
+    assert sheets.grey(np.array([-1.0, 0.0, 1.0, 2.0, np.inf, np.nan])).tolist() == [0, 0, 255, 255, 255, 0]
+    assert len(np.unique(sheets.grey(np.linspace(0, 1, 10_000)))) == sheets.LEVELS
+
+
+def test_an_empty_sheet_holds_nothing():
+    assert sheets.Pool().sheet()["data"] == ""
+
+
+@pytest.mark.parametrize(
+    ("fold", "sample", "most", "expected"),
+    [
+        ([0, 0, 0], [5, 3, 4], 10, [3, 4, 5]),
+        ([1, 0, 1, 0], [0, 1, 2, 3], 4, [1, 3, 0, 2]),
+        ([0, 0, 0, 0, 1, 1, 1, 1], [0, 1, 2, 3, 4, 5, 6, 7], 3, [0, 4, 7]),
+        ([0] * 100, range(100), 1, [0]),
+    ],
+)
+def test_samples_are_chosen_evenly_over_folds(fold, sample, most, expected):
+    chosen = gallery.choose(np.array(fold), np.array(sample), most)
+    assert np.array(sample)[chosen].tolist() == expected
+
+
+def source(seeds=2, samples=12, seed=0):
+    """A dataset and two runs in memory: one with a second readout and draws, one with one fit."""
+    rng = np.random.default_rng(seed)
+    stimuli = rng.random((samples + 4, 6, 6))
+    part = np.where(np.arange(len(stimuli)) < 4, "train", "test")
+    dataset = datasets.labelled(rng.random((len(stimuli), 3)), stimuli, part, {"name": "d", "title": "d"})
+    stimuli = dataset.stimuli.values
+    sample = np.arange(4, len(stimuli))[::-1]
+
+    def predictions(n, second):
+        coords = {"sample": sample, "fold": ("sample", np.zeros(samples, int))}
+        image = rng.random((n, samples, 6, 6)).astype(np.float32)
+        variables = {"image": (("seed", "sample", "y", "x"), image)}
+        if second:
+            variables["nearest"] = (
+                ("seed", "sample", "y", "x"),
+                np.repeat(stimuli[:1][None], n * samples, 0).reshape(image.shape),
+            )
+            variables["draws"] = (("draw", "sample", "y", "x"), np.concatenate([image[:1], image[-1:]]))
+        return xr.Dataset(variables, coords=coords)
+
+    def scores(method, n):
+        rows = [(method, "mse", s, int(k), 0.001 * k + s) for s in range(n) for k in sample]
+        return pd.DataFrame(rows, columns=["method", "metric", "seed", "sample", "value"])
+
+    similarity = xr.Dataset(
+        {"similarity": (("seed", "sample", "gallery"), rng.random((seeds, samples, len(stimuli))))},
+        coords={"sample": sample, "gallery": dataset.stimulus.values},
+    )
+    files = {"net": predictions(seeds, True), "flat": predictions(1, False)}
+    runs = [
+        gallery.Run(
+            "net.space", "net", "space", lambda: files["net"], lambda: scores("net", seeds), lambda: similarity
+        ),
+        gallery.Run("flat", "flat", "none", lambda: files["flat"], lambda: scores("flat", 1), lambda: xr.Dataset()),
+    ]
+    return gallery.Source(dataset, "p", runs), files, similarity
+
+
+def test_the_gallery_holds_what_the_files_hold():
+    given, files, similarity = source()
+    packed, stimuli, left = gallery.pack([given])
+    shown, pool = packed["d/p"], pictures(stimuli["d"])
+    assert left == []
+    assert shown["samples"] == list(range(4, 16)) and shown["n_scored"] == 12
+    truth = given.dataset.stimuli.values
+    np.testing.assert_allclose(pool[shown["stimuli"]] / 255, truth[4:16], atol=0.011)
+    net, near, flat = shown["methods"]
+    assert [m["id"] for m in shown["methods"]] == ["net.space", f"net{NEAREST}.space", "flat"]
+    assert [len(m["seeds"]) for m in shown["methods"]] == [2, 2, 1]
+    for number, seed in enumerate(net["seeds"]):
+        image = files["net"].image.values[number][::-1]
+        np.testing.assert_allclose(pictures(seed["sheet"])[seed["tiles"]] / 255, image, atol=0.011)
+        assert seed["scores"]["mse"] == pytest.approx([0.001 * k + number for k in range(4, 16)])
+        best = np.argsort(-similarity.similarity.values[number][::-1], axis=1)[:, :5]
+        np.testing.assert_allclose(pool[seed["retrieved"]] / 255, truth[best], atol=0.011)
+    np.testing.assert_allclose(pool[near["seeds"][1]["tiles"]] / 255, np.repeat(truth[:1], 12, 0), atol=0.011)
+    assert net["seeds"][0]["draws"]["scored"] == "first"
+    assert len(net["seeds"][0]["draws"]["tiles"]) == 2
+    assert flat["seeds"][0]["tiles"] and "retrieved" not in flat["seeds"][0]
+
+
+def test_what_does_not_fit_the_budget_is_left_out_and_said():
+    given, _, _ = source(samples=40)
+    whole = gallery.pack([given])[0]["d/p"]
+    first = sum(len(m["seeds"][0]["sheet"]["data"]) for m in whole["methods"] if "sheet" in m["seeds"][0])
+    packed, _, left = gallery.pack([given], budget=first + 10)
+    assert [len(m["seeds"]) for m in packed["d/p"]["methods"]] == [1, 1, 1]
+    assert "draws" not in packed["d/p"]["methods"][0]["seeds"][0]
+    assert any("left out" in sentence for sentence in left)
+    packed, _, left = gallery.pack([given], budget=first // 3)
+    assert len(packed["d/p"]["samples"]) in (6, 12, 25)
+    assert any("scored trials" in sentence for sentence in left)
+
+
+def test_json_cannot_end_its_script_element():
+    text = page.as_json({HOSTILE: [HOSTILE]})
+    assert "<" not in text
+    assert json.loads(text) == {HOSTILE: [HOSTILE]}
+    with pytest.raises(ValueError):
+        page.as_json([float("nan")])
+
+
+def test_the_page_admits_its_own_scripts_only():
+    text = page.page(HOSTILE, HOSTILE, {"core": HOSTILE}, {"overview": "<b>"})
+    assert text == page.page(HOSTILE, HOSTILE, {"core": HOSTILE}, {"overview": "<b>"})
+    text.encode("utf-8")
+    policy = re.search(r'Security-Policy" content="([^"]*)"', text).group(1).replace("&#39;", "'")
+    assert "default-src 'none'" in policy and "http" not in policy and "unsafe-eval" not in policy
+    scripts = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
+    sums = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    assert re.findall(r"'sha256-([^']*)'", policy) == sums and len(sums) == 3
+    assert "alert(1)</script>" not in text and "<b>" not in text
+    assert not re.search(r"(?:src|href)=[\"']?(?:https?:)?//", text)
+
+
+def test_columns_keep_numbers_and_number_words():
+    table = pd.DataFrame({"a": [1.23456789, np.nan], "b": ["x", None], "c": [True, False], "d": [2, 3]})
+    found = content.columns(table, ["a", "b", "c", "d"])
+    assert found == {"a": [1.23457, None], "b": {"words": ["x"], "at": [0, -1]}, "c": [True, False], "d": [2, 3]}
+
+
+@pytest.mark.parametrize(("stimuli", "methods", "powerless"), [(10, 3, False), (10, 17, True), (20, 17, False)])
+def test_too_few_stimuli_are_found_as_by_counting_sign_flips(stimuli, methods, powerless):
+    """2 ** n sign patterns, of which two are as extreme as the most extreme; corrected for all pairs."""
+    smallest = 2 / 2**stimuli * len([(a, b) for a in range(methods) for b in range(a)])
+    assert (smallest >= 0.05) == powerless
+    key = {"dataset": "d", "protocol": "p", "metric": "mse"}
+    statistics = pd.DataFrame([{**key, "n_stimuli": stimuli}])
+    leaders = pd.DataFrame([key] * methods)
+    assert content.powerless_cells(statistics, leaders) == ([["d", "p", "mse"]] if powerless else [])
+
+
+def test_long_histories_are_thinned_evenly_and_many_fits_cut():
+    rows = [(0, s, "refit", e, "loss", e / 7) for s in range(40) for e in range(1, 201)]
+    history = pd.DataFrame(rows, columns=["fold", "seed", "stage", "epoch", "quantity", "value"])
+    curves = content.curves_of(history)
+    assert [curve["seed"] for curve in curves] == list(range(content.MOST_CURVES))
+    epochs = curves[0]["epoch"]
+    assert len(epochs) == content.MOST_POINTS and epochs[0] == 1 and epochs[-1] == 200
+    assert np.diff(epochs).min() >= 2 and np.diff(epochs).max() <= 3
+    assert curves[0]["value"] == pytest.approx([epoch / 7 for epoch in epochs], rel=1e-3)
+    assert content.curves_of(history[:0]) == []
+
+
+def test_too_many_pairs_are_cut_to_the_reference(monkeypatch):
+    pairs = pd.DataFrame({"reference": ["ridge", "other", "ridge"]})
+    assert content.fewer_pairs(pairs, "ridge")[1] is False
+    monkeypatch.setattr(content, "MOST_PAIRS", 2)
+    kept, fewer = content.fewer_pairs(pairs, "ridge")
+    assert fewer and kept.reference.tolist() == ["ridge", "ridge"]
