@@ -29,6 +29,7 @@ PROGRAMS = ("snakemake", "python", "make", "pip", "cp", "mkdir", "source", "cort
 NOT_RUN = {
     r"snakemake --profile profiles/slurm": "needs SLURM: tests/slurm/run.sh runs it",
     r"snakemake --cores all --sdm conda": "needs conda: tests/unit/test_environments.py checks the environments",
+    r"snakemake --cores 2 --configfile config/small.yaml": "run by the fixture `finished` in conftest.py",
     r"pip install .*": "set-up: make does the same in .venv, and tests run in it",
     r"source .venv/bin/activate": "changes the shell that it is given in",
     r"cp .*|mkdir -p [\w/]+": "the user's own file: done below by `planned`",
@@ -126,11 +127,3 @@ def documented(tmp_path_factory):
 def test_the_workflow_plans(command, documented):
     done = documented.python("-m", *shlex.split(command), "--dry-run", "--quiet", "host", "rules")
     assert done.returncode == 0, done.stdout[-3000:]
-
-
-def test_the_encoder_of_the_documentation_encodes_in_a_run(documented):
-    target = "results/features/simulated/blocks.nc"
-    settings = ["datasets=[simulated]", "methods=[mean_image, ridge_clip]", "encoders=[blocks]"]
-    done = documented.snakemake(target, "--config", *settings)
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert (documented.path / target).exists()
