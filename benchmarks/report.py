@@ -47,6 +47,7 @@ ORDER = (
     "workflow",
     "planning",
     "mindbigdata",
+    "explorer",
 )
 """The sections of the page; files of other names follow in alphabetical order."""
 
