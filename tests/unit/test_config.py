@@ -101,7 +101,14 @@ def test_a_missing_key_is_named(key):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("a: [", "not valid YAML"), ("- a", "found list"), ("!!python/object:os.x {}", "YAML")]
+    ("text", "words"),
+    [
+        ("a: [", "not valid YAML"),
+        ("- a", "found list"),
+        ("!!python/object:os.x {}", "YAML"),
+        ("a: 1\nb: 2\na: 3", "'a' stands there twice; delete or rename one .*line 3"),
+        ("a: {b: 1, b: 2}", "'b' stands there twice"),
+    ],
 )
 def test_yaml_is_read_safely(tmp_path, text, words):
     (tmp_path / "c.yaml").write_text(text)
