@@ -181,12 +181,12 @@ def test_the_gallery_shows_the_images_and_flips(opened, finished):
         np.testing.assert_allclose(drawn[np.ix_(centres, centres)], np.clip(image, 0, 1), atol=0.01)
     where, before = (
         texts(driver, ".where"),
-        driver.execute_script("return document.querySelector('.seen canvas').toDataURL()"),
+        driver.execute_script(f"return {strip}.querySelector('canvas').toDataURL()"),
     )
     driver.execute_script("document.querySelector('[data-flip=next]').click()")
     painted(driver)
     assert texts(driver, ".where") != where
-    assert driver.execute_script("return document.querySelector('.seen canvas').toDataURL()") != before
+    assert driver.execute_script(f"return {strip}.querySelector('canvas').toDataURL()") != before
     select(driver, "gallery", "seed", "1")
     painted(driver)
     assert "seed 2 of 2" in texts(driver, ".strip .label .note")

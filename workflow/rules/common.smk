@@ -138,18 +138,18 @@ def of_each_job(path):
 
 
 def reported(paths):
-    """The same output files; tables (CSV) and figures (PNG) among them are marked for Snakemake's own report.
-
-    Labels come from the names: NAME.csv, and NAME.PROTOCOL.DATASET.png with one, both or none of the parts.
-    """
-    return [marked(path) if path.endswith((".csv", ".png")) else path for path in paths]
+    """The same output files; tables (CSV, PDF) and figures (PNG) among them are marked for Snakemake's own report."""
+    return [marked(path) for path in paths]
 
 
 def marked(path):
-    """A table or figure marked for Snakemake's report, with caption, category and labels; other CSV as they are."""
+    """A table or figure marked for Snakemake's report, with caption, category and labels; other files as they are.
+
+    Labels come from the name: NAME.csv, and NAME.PROTOCOL.DATASET.png with one, both or none of the parts.
+    """
     folder, *between, file = path.removeprefix("results/").split("/")
     name, *parts, suffix = [*between, *file.split(".")]
-    if (folder, suffix) not in {("tables", "csv"), ("figures", "png")}:
+    if (folder, suffix) not in {("tables", "csv"), ("tables", "pdf"), ("figures", "png")}:
         return path
     labels = {"table" if folder == "tables" else "figure": name.replace("_", " ")}
     for part in parts:

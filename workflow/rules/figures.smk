@@ -36,7 +36,7 @@ rule overview:
         table="results/tables/comparison.csv",
         leaders="results/tables/leaders.csv",
     output:
-        expand("results/tables/main.{suffix}", suffix=["md", "tex", "pdf"]),
+        reported(expand("results/tables/main.{suffix}", suffix=["md", "tex", "pdf"])),
         "results/tables/paper.tex",
         reported(expand("results/figures/mse_by_method.{suffix}", suffix=SUFFIXES)),
     log:

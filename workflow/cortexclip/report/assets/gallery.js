@@ -178,8 +178,11 @@ define(
       const page = Math.min(Math.max(0, Number(state.page) || 0), pages - 1);
       state.page = String(page);
       const ats = trials.slice(page * across, (page + 1) * across);
+      const focused = document.activeElement;
       previous.disabled = page === 0;
       next.disabled = page === pages - 1;
+      if (focused === next && next.disabled) previous.focus(); // a button that is disabled would lose the focus
+      else if (focused === previous && previous.disabled) next.focus();
       const total = trials.length === gallery.n_scored ? `${trials.length} scored trials` : `${trials.length} of ${gallery.n_scored} scored trials`;
       where.textContent = ats.length ? `${page * across + 1}–${page * across + ats.length} of ${total}` : "no trials";
       board.style.setProperty("--across", Math.max(1, ats.length));
