@@ -126,7 +126,7 @@ def test_runs_of_the_workflow_are_loaded_and_decode_new_files(finished, tmp_path
     expected = pd.read_parquet(results / "scores/holdout/simulated/ridge_clip.glyphclip.parquet")[columns]
     scores = pd.read_csv(tmp_path / "out/scores.csv")
     for metric in ("mse", "ssim", "top1_test", "rank_test", "embedding_identification"):
-        ours, theirs = (table.query("metric == @metric")["value"].to_numpy() for table in (scores, expected))
+        ours, theirs = (table[table["metric"] == metric]["value"].to_numpy() for table in (scores, expected))
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6, err_msg=metric)
 
 
@@ -148,7 +148,8 @@ def test_the_example_runs_and_draws(tmp_path):
 def test_the_documentation_runs(finished, tmp_path):
     """Every Python block of docs/estimator.md, in their order, and then its command, where the workflow has run."""
     text = (ROOT / "docs/estimator.md").read_text(encoding="utf-8")
-    python, shell = (re.findall(rf"^```{kind}\n(.*?)^```", text, re.DOTALL | re.MULTILINE) for kind in ("python", ""))
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    python, shell = ([code for language, code in blocks if language == kind] for kind in ("python", ""))
     assert len(python) == 3 and len(shell) == 1
     (tmp_path / "run.py").write_text("".join(python))
     link = tmp_path / "results"
