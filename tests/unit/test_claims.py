@@ -378,7 +378,7 @@ def test_the_stage_writes_escaped_tables_twice_the_same(tmp_path):
     text, tex = before["claims.md"].decode(), before["claims.tex"].decode()
     assert r"Ours\_50%\|x" in text and "Ours_50%|x" not in text
     assert r"Ridge\_&amp;\|&lt;b&gt;" in text
-    assert r"Ours\_50\%|x" in tex and r"Ridge\_\&|<b>" in tex
+    assert r"Ours\_50\%$|$x" in tex and r"Ridge\_\&$|$$<$b$>$" in tex
     assert r"Found\_it. So what." in text and "A note." in text
     assert "reproduced; no better than control" in text and "Claimed: one split. Observed: one split." in text
     assert list(pd.read_csv(folder / "claims.csv").best_control) == ["ridge", CONSTANT]

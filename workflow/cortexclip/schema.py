@@ -32,7 +32,7 @@ class _Loader(yaml.SafeLoader):
 def read_yaml(path: str | os.PathLike) -> dict:
     """Read a YAML file safely; raises InputError if it is missing, not YAML, not a mapping, or has a key twice."""
     try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+        content = _Loader(Path(path).read_text(encoding="utf-8")).get_single_data()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
