@@ -66,7 +66,8 @@ const cellsOf = (rows) => {
     if (!cells.has(key)) cells.set(key, []);
     cells.get(key).push(row);
   }
-  return [...cells.values()];
+  const place = ([row]) => [orderOf.dataset.get(row.dataset), orderOf.protocol.get(row.protocol)];
+  return [...cells.values()].sort((a, b) => place(a)[0] - place(b)[0] || place(a)[1] - place(b)[1]);
 };
 const matches = (state, row) => (state.dataset === ALL || row.dataset === state.dataset) && (state.protocol === ALL || row.protocol === state.protocol);
 const cellControls = (view) => [
@@ -162,8 +163,7 @@ define(
       const all = [...rows, ...extra];
       const publishedOf_ = (row) => (row.only ? row.published : publishedOf(row));
       const scale = scaleOf(all.flatMap((row) => [row.mean, row.ci_low, row.ci_high, publishedOf_(row)]));
-      const order = (cells) => [...cells].sort((a, b) => orderOf.dataset.get(a[0].dataset) - orderOf.dataset.get(b[0].dataset) || orderOf.protocol.get(a[0].protocol) - orderOf.protocol.get(b[0].protocol));
-      const groups = order(cellsOf(all)).map((cell) => {
+      const groups = cellsOf(all).map((cell) => {
         const first = cell.find((row) => !row.only);
         const average = protocols.get(cell[0].protocol)?.average === "stimulus" ? "stimuli" : "trials";
         const chance = first?.chance ?? about.chance;
