@@ -93,7 +93,7 @@ def write_split(path: Path, sample: np.ndarray) -> None:
 
 
 def write_run(results: Path, dataset, protocol, run, about, sample, noise, rng) -> None:
-    """Predictions, history, record and scores of one run: the stimuli with noise; every second run has embeddings."""
+    """Predictions, history, record and scores of one run: the stimuli with noise; every second has embeddings, one draws."""
     name, seeds = dataset.attrs["name"], about["fits"]
     stimuli, ids = dataset.stimuli.values[sample], dataset.stimulus.values[sample]
     fold = np.zeros(len(sample), np.int32)
@@ -108,7 +108,7 @@ def write_run(results: Path, dataset, protocol, run, about, sample, noise, rng) 
         embedding = features.embedding.values[sample] + rng.normal(size=(seeds, len(sample), FEATURES))
         nearest = dataset.stimuli.values[rng.integers(0, 10, (seeds, len(sample)))]
         extra = {"embedding": embedding, "nearest": nearest}
-    draws = None if about["encoder"] == "none" else np.repeat(images[:1], 2, axis=0)
+    draws = np.repeat(images[:1], 2, axis=0) if run == "method1.space" else None
     attributes = {"protocol": protocol, "method": about["method"], "encoder": about["encoder"]}
     folder = results / "runs" / protocol / name / run
     write_predictions(folder / "predictions.nc", images, sample, fold, draws=draws, **extra, attributes=attributes)
@@ -236,7 +236,7 @@ def flipping(page: Path, repeats: int) -> dict[str, Timing]:
             for what, action in {
                 "next images": NEXT,
                 "another seed": CHOOSE.format(key="seed", index=1 - repeat % 2),
-                "another dataset": CHOOSE.format(key="dataset", index=(repeat + 1) % 5),
+                "another dataset": CHOOSE.format(key="dataset", index=(repeat + 1) % 2),
             }.items():
                 milliseconds = driver.execute_async_script(PAINTED.replace("{action}", action))
                 found[what].append(milliseconds / 1e3)

@@ -155,7 +155,7 @@ def marked(path):
     for part in parts:
         labels["protocol" if part == "{protocol}" or part in CONFIG.protocols else "dataset"] = part
     kind = {"category": "Tables"} if folder == "tables" else {"category": "Figures", "subcategory": labels["figure"]}
-    return report(path, caption=f"../report/{name}.rst", labels=labels, **kind)
+    return report(path, caption=f"../captions/{name}.rst", labels=labels, **kind)
 
 
 def splits_of(wildcards):

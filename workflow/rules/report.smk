@@ -20,7 +20,7 @@ rule report:
         scores=of_each_job("results/scores/{protocol}/{dataset}/{run}.parquet"),
         similarities=of_each_job("results/scores/{protocol}/{dataset}/{run}.similarity.nc"),
     output:
-        report("results/report/index.html", caption="../report/explorer.rst", category="Explorer"),
+        report("results/report/index.html", caption="../captions/explorer.rst", category="Explorer"),
     log:
         "results/logs/report.log",
     benchmark:
