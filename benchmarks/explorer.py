@@ -93,7 +93,7 @@ def write_split(path: Path, sample: np.ndarray) -> None:
 
 
 def write_run(results: Path, dataset, protocol, run, about, sample, noise, rng) -> None:
-    """Predictions, history, record and scores of one run: the stimuli with noise; every second has embeddings, one draws."""
+    """Files of one run, whose images are the stimuli with noise; every second run has embeddings, one draws."""
     name, seeds = dataset.attrs["name"], about["fits"]
     stimuli, ids = dataset.stimuli.values[sample], dataset.stimulus.values[sample]
     fold = np.zeros(len(sample), np.int32)
