@@ -456,6 +456,7 @@ def test_encode_stage_writes_each_distinct_stimulus_once(tmp_path, images):
     arguments = argparse.Namespace(
         dataset=str(tmp_path / "toy.nc"),
         encoder="pixels",
+        threads=1,
         settings='{"module": "cortexclip.features.pixels"}',
         output=str(tmp_path / "out.nc"),
     )
@@ -474,7 +475,7 @@ def test_encode_stage_writes_each_distinct_stimulus_once(tmp_path, images):
 )
 def test_encode_stage_names_bad_settings(tmp_path, settings):
     arguments = argparse.Namespace(
-        dataset="none.nc", encoder="mine", settings=settings, output=str(tmp_path / "out.nc")
+        dataset="none.nc", encoder="mine", threads=1, settings=settings, output=str(tmp_path / "out.nc")
     )
     with pytest.raises(InputError, match="mine"):
         encode.run(arguments)

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", required=True, type=int, help="trainings per fold")
     parser.add_argument("--base-seed", required=True, type=int)
     parser.add_argument("--save-weights", choices=["first", "all", "none"], default="first")
-    parser.add_argument("--stack", type=int, help="most networks trained at once (default: by memory; up to 8 on a CPU)")
+    parser.add_argument("--stack", type=int, help="most networks at once (default: by memory, up to 8 on a CPU)")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument(
         "--checkpoints", help="folder for the state of an interrupted training (default: beside --record)"
