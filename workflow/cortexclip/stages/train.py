@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> None:
         for fold in range(n_folds)
         for index in range(n_seeds)
     ]
-    checkpoints = _checkpoints(arguments, settings)
+    checkpoints = _checkpoints(arguments, settings) if hasattr(module, "recipe") else None
     told = getattr(module, "TOLD_THE_CLASS", False)
     done: dict[tuple[int, int], Fit] = {}
     for fit in _fits(module, tasks, settings, checkpoints, folds, told, progress, arguments):
@@ -129,11 +129,12 @@ def run(arguments: argparse.Namespace) -> None:
             "seconds": seconds,
             "command": provenance.command(),
             "git": provenance.git_state(),
-            "versions": provenance.versions(),
+            "versions": provenance.versions("numpy", "pandas", "scikit-learn", "scipy", "torch", "xarray"),
             "machine": provenance.machine(),
         },
     )
-    checkpoints.close()
+    if checkpoints:
+        checkpoints.close()
     logger.info("%s: done in %.1f s", task, seconds)
 
 
@@ -200,7 +201,7 @@ def _fits(module, tasks, settings, checkpoints, folds, told, progress, arguments
     kept = {}
     left = []
     for task in tasks:
-        state = checkpoints.load(_name(task)) if hasattr(module, "recipe") else None
+        state = checkpoints.load(_name(task)) if checkpoints else None
         if state is None:
             left.append(task)
         else:
@@ -217,7 +218,7 @@ def _fits(module, tasks, settings, checkpoints, folds, told, progress, arguments
             weights = {name: single(array) for name, array in decoder.weights().items()} if keep else {}
             seconds, clock = time.perf_counter() - clock, time.perf_counter()
             fit = Fit(task, prediction, decoder.history(), decoder.facts(), weights, seconds)
-            if hasattr(module, "recipe"):
+            if checkpoints:
                 checkpoints.save(_name(task), *_to_state(fit))
                 checkpoints.drop(f"fold{task.fold}.seed{task.seed_index}.")
             yield fit
