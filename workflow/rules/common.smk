@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
+import content_sums
 import slurm_arrays
 from cortexclip import devices
 from cortexclip.config import (
@@ -38,6 +39,7 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
+content_sums.hash_contents_once()
 prepare_environment(workflow.basedir, DATA_DIR)
 JUDGE = judge_of(config)
 ROOT = os.path.relpath(workflow.basedir)
