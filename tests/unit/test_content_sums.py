@@ -23,7 +23,11 @@ def once(monkeypatch):
 
 
 def file_of(path: Path) -> _IOFile:
-    return _IOFile(str(path), SimpleNamespace(workflow=SimpleNamespace(iocache=SimpleNamespace(active=False)), name="x"))
+    rule = SimpleNamespace(
+        workflow=SimpleNamespace(iocache=SimpleNamespace(active=False)),
+        pathvars=SimpleNamespace(apply=lambda text: text),
+    )
+    return _IOFile(str(path), rule)
 
 
 def test_a_content_is_hashed_once_and_anew_when_it_changes(once, tmp_path, monkeypatch):
