@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Tests on a real SLURM: brings a cluster of two nodes up on this machine, runs the tests, takes it down.
 # Needs root and Debian's packages (installed if they are missing), and the Python that has cortexclip[test,slurm].
+# Ends with 77 where no cluster can be brought up.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 CLUSTER=$(mktemp -d "${TMPDIR:-/tmp}/cortexclip-slurm.XXXXXX")
@@ -10,5 +11,5 @@ finish() {
   rm -rf "$CLUSTER"
 }
 trap finish EXIT
-tests/slurm/cluster.sh up
+tests/slurm/cluster.sh up || exit 77
 "${PYTHON:-python}" -m pytest tests/slurm --durations=5 "$@"
