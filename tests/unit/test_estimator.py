@@ -36,7 +36,7 @@ def world(n: int = 40, seed: int = 0, **options) -> tuple[np.ndarray, np.ndarray
     return samples.brain.astype(np.float32), samples.images
 
 
-# The checks give targets of any range, hence image_range=None. Other methods: tests/workflow/test_estimator.py.
+# The checks give targets of any range, hence image_range=None. Other methods: tests/workflow/test_decoders.py.
 @parametrize_with_checks(
     [Decoder("ridge", image_range=None)], expected_failed_checks=lambda estimator: EXPECTED_FAILURES
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_estimator import METHODS, QUICK
+from test_decoders import METHODS, QUICK
 
 from cortexclip import Decoder
 from cortexclip.__main__ import main
