@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import time
@@ -119,6 +120,18 @@ def _cost(costs: dict[tuple[str, str, str], float], method: str, dataset: str) -
     return float(np.mean(here or list(known.values()))) if known else None
 
 
+def wall_time(folder: Path) -> tuple[float, int] | None:
+    """Seconds and number of steps of the last run that made everything, from Snakemake's log; None without one."""
+    for path in sorted(folder.glob("*.snakemake.log"), reverse=True):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        steps = re.search(r"^(\d+) of \1 steps \(100%\) done", text, flags=re.MULTILINE)
+        clock = re.search(r"^Elapsed time: (\d+):(\d+):([\d.]+)", text, flags=re.MULTILINE)
+        if steps and clock and int(steps[1]) > 100:
+            hours, minutes, seconds = clock.groups()
+            return 3600 * int(hours) + 60 * int(minutes) + float(seconds), int(steps[1])
+    return None
+
+
 def main() -> None:
     options = arguments(__doc__.splitlines()[0], repeats=3)
     jobs = measured(FOLDER)
@@ -135,6 +148,12 @@ def main() -> None:
             "jobs (interpreter and imports), outside numerical work. Snakemake's own time between jobs is not in it."
         ],
     )
+    if (wall := wall_time(ROOT / ".snakemake/log")) is not None:
+        seconds, steps = wall
+        stages.notes.append(
+            f"Wall time of that run, by Snakemake's log: {seconds:.0f} s for {steps} steps; on two cores no less than "
+            f"{total / 2:.0f} s, had the jobs filled them all the time."
+        )
     notes = [
         f"Estimate: {hours:.1f} hours of one core for all training; on two cores half of it. From the measured "
         "seconds of a fit of the same method, on the same dataset where that was run, times folds, seeds, shuffles and "
