@@ -200,6 +200,8 @@ def page(reports: Sequence[Report]) -> str:
         "medians, ranges in brackets. One thread unless it says otherwise.",
         "",
     ]
+    if not any(report.name == "training_gpu" for report in reports):
+        lines += ["Not measured on a GPU.", ""]
     for report in reports:
         lines += [*section(report), ""]
     return "\n".join(lines).rstrip() + "\n"
