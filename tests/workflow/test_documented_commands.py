@@ -33,7 +33,6 @@ NOT_RUN = {
     r"pip install .*": "set-up: make does the same in .venv, and tests run in it",
     r"source .venv/bin/activate": "changes the shell that it is given in",
     r"cp .*|mkdir -p [\w/]+": "the user's own file: done below by `planned`",
-    r"python benchmarks/.*": "measures for minutes: tests/unit/test_benchmarks.py covers the scripts",
     r"python examples/.*": "tests/unit/test_examples_recovery.py runs its functions",
     r"python docs/generate.py": "tests/unit/test_documentation.py runs it with --check",
 }
