@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import seaborn as sns
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
@@ -63,7 +64,7 @@ def draw(scores: Mapping[float, np.ndarray]) -> Figure:
     """
     page = Page(width=dots(120))
     page.header("Recovery from simulated responses: identification rises with trials and with signal")
-    colours = sns.color_palette("viridis", len(scores)).as_hex()
+    colours = [to_hex(colour) for colour in colormaps["viridis"](np.linspace(0, 1, len(scores) + 2)[1:-1])]
     markers = ("o", "s", "^", "D", "v", "P", "X")
     styles = {
         ratio: {"color": colour, "marker": marker, "markersize": 4, "linestyle": "-"}
@@ -86,7 +87,7 @@ def draw(scores: Mapping[float, np.ndarray]) -> Figure:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(plain))
     axes.set(xlabel="training trials", ylabel="pairwise identification", ylim=(0.4, 1.0))
-    sns.despine(ax=axes)
+    axes.spines[["top", "right"]].set_visible(False)
     page.y += height + dots(9)
     n_subjects = len(next(iter(scores.values())))
     page.caption(

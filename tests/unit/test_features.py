@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from cortexclip.data import dataset
 from cortexclip.errors import InputError
-from cortexclip.features import gabor, glyphclip, glyphs, openclip, pixels
+from cortexclip.features import crops, gabor, glyphclip, glyphs, openclip, pixels
 from cortexclip.features._torchvision import import_open_clip
 from cortexclip.files import read_json, sha256
 from cortexclip.stages import encode
@@ -447,35 +447,72 @@ def test_shipped_weights_load_through_open_clip_itself():
         ours.encode_text(["the digit six"])
 
 
+def encode_arguments(folder, encoders, images=None, order=None):
+    """What the stage is called with, for a dataset of images in this order."""
+    if images is not None:
+        part = np.array(["train"] * (len(order) - 3) + ["test"] * 3)
+        data = dataset.labelled(np.zeros((len(order), 4)), images[order], part, {"name": "toy"})
+        dataset.write(data, folder / "toy.nc")
+    encoders = encoders if isinstance(encoders, str) else json.dumps(encoders)
+    return argparse.Namespace(dataset=str(folder / "toy.nc"), encoders=encoders, threads=1, output=str(folder / "out"))
+
+
 def test_encode_stage_writes_each_distinct_stimulus_once(tmp_path, images):
-    order = [2, 0, 2, 1, 0, 3]
-    stimuli = images[order]
-    part = np.array(["train"] * 3 + ["test"] * 3)
-    data = dataset.labelled(np.zeros((6, 4)), stimuli, part, {"name": "toy"})
-    dataset.write(data, tmp_path / "toy.nc")
-    arguments = argparse.Namespace(
-        dataset=str(tmp_path / "toy.nc"),
-        encoder="pixels",
-        threads=1,
-        settings='{"module": "cortexclip.features.pixels"}',
-        output=str(tmp_path / "out.nc"),
-    )
-    assert encode.run(arguments) == 0
-    with xr.open_dataset(tmp_path / "out.nc", engine="h5netcdf") as out:
+    encoders = {"pixels": {"module": "cortexclip.features.pixels"}, "gabor": {"module": "cortexclip.features.gabor"}}
+    assert encode.run(encode_arguments(tmp_path, encoders, images, [2, 0, 2, 1, 0, 3])) == 0
+    with xr.open_dataset(tmp_path / "out/pixels.nc", engine="h5netcdf") as out:
         assert out["embedding"].dims == ("stimulus", "feature")
         assert out["embedding"].dtype == np.float32
         np.testing.assert_array_equal(out["embedding"].values.reshape(-1, 28, 28), images[[2, 0, 1, 3]])
         assert out["stimulus"].values.tolist() == [dataset.stimulus_identity(images[i]) for i in [2, 0, 1, 3]]
         assert out.attrs["encoder"] == "pixels"
         assert json.loads(out.attrs["provenance"]) == {"encoder": "pixels"}
+    with xr.open_dataset(tmp_path / "out/gabor.nc", engine="h5netcdf") as out:
+        np.testing.assert_array_equal(out["embedding"].values, gabor.load({}).encode(images[[2, 0, 1, 3]]))
+
+
+def test_encoders_of_one_model_load_it_once_and_encode_no_picture_twice(tiny, tiny_name, tmp_path, images, monkeypatch):
+    path = tmp_path / "weights.safetensors"
+    save_file({key: value.contiguous() for key, value in tiny.state_dict().items()}, path)
+    whole = {"module": "cortexclip.features.openclip", "model": tiny_name, "weights": str(path), "quick_gelu": True}
+    entries = {
+        "whole": whole,
+        "pixels": {"module": "cortexclip.features.pixels"},
+        "crops": {**whole, "module": "cortexclip.features.crops", "side": 0.6},
+        "exact": {**whole, "quick_gelu": False},
+    }
+    loaded, passed, load = [], [], openclip._load
+
+    def counted(settings):
+        encoder = load(settings)
+        encode_image = encoder.model.encode_image
+        encoder.model.encode_image = lambda batch: passed.append(len(batch)) or encode_image(batch)
+        loaded.append(settings.get("quick_gelu"))
+        return encoder
+
+    monkeypatch.setattr(openclip, "_load", counted)
+    encode.run(encode_arguments(tmp_path, entries, images, list(range(6))))
+    assert sorted(loaded) == [False, True]
+    assert sum(passed) == 6 * (1 + 4 + 1)
+    monkeypatch.undo()
+    for name, settings in entries.items():
+        if "weights" in settings:
+            module = crops if "side" in settings else openclip
+            expected = module.load({key: value for key, value in settings.items() if key != "module"}).encode(
+                images[:6]
+            )
+            with xr.open_dataset(tmp_path / f"out/{name}.nc", engine="h5netcdf") as out:
+                np.testing.assert_allclose(out["embedding"].values, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    "settings", ["{", "[]", "{}", '{"module": "cortexclip.nothing"}', '{"module": "cortexclip.errors"}']
+    "encoders",
+    [
+        *("{", "[]", "{}", '{"mine": []}', '{"mine": {}}'),
+        *('{"mine": {"module": "cortexclip.nothing"}}', '{"mine": {"module": "cortexclip.errors"}}'),
+    ],
 )
-def test_encode_stage_names_bad_settings(tmp_path, settings):
-    arguments = argparse.Namespace(
-        dataset="none.nc", encoder="mine", threads=1, settings=settings, output=str(tmp_path / "out.nc")
-    )
-    with pytest.raises(InputError, match="mine"):
-        encode.run(arguments)
+def test_encode_stage_names_bad_settings(tmp_path, images, encoders):
+    with pytest.raises(InputError, match="mine|--encoders"):
+        encode.run(encode_arguments(tmp_path, encoders, images, list(range(6))))
+    assert not (tmp_path / "out").exists()

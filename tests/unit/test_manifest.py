@@ -31,7 +31,7 @@ OURS = [
     "figures/optimism.toy.png",
     "figures/reconstructions.holdout.toy.pdf",
     "figures/reference/holdout/toy.png",
-    "identification/gabor/holdout/toy.parquet",
+    "identification/gabor/toy.parquet",
     "plan.json",
     "runs/holdout/toy/ridge/predictions.nc",
     "runs/holdout/toy/ridge/run.json",

@@ -21,7 +21,7 @@ MADE_BY = {
     "features/*/*.nc": ("encode",),
     "runs/*/*/*/*": ("train",),
     "scores/*/*/*": ("evaluate",),
-    "identification/*/*/*.parquet": ("identify",),
+    "identification/*/*.parquet": ("identify",),
     "tables/*": ("tables", "statistics", "claims", "records", "overview"),
     "figures/reference/*/*": ("figures",),
     "figures/*": ("figures", "overview", "evaluation_figures", "critical_difference"),
@@ -55,7 +55,7 @@ def belongs(name: str, plan: Mapping) -> bool:
             run = parts[2].removesuffix(".parquet").removesuffix(".similarity.nc")
             return parts[0] in protocols and run in plan["cells"].get(parts[1], ())
         case "identification":
-            return parts[0] == plan["judge"] and parts[1] in protocols and stem(parts[2]) in datasets
+            return parts[0] == plan["judge"] and stem(parts[1]) in datasets
         case "figures" if parts[0] == "reference":
             return parts[1] in protocols and stem(parts[2]) in datasets
         case "figures":  # FIGURE.PROTOCOL.DATASET.SUFFIX, FIGURE.DATASET.SUFFIX, FIGURE.PROTOCOL.SUFFIX, FIGURE.SUFFIX

@@ -5,11 +5,10 @@ A split is made once per dataset and protocol and shared by every method.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import KFold
 
 from cortexclip.errors import InputError
 
@@ -63,8 +62,19 @@ def _outer(protocol: Mapping, part: np.ndarray, stimulus: np.ndarray) -> list[tu
     n_folds = min(protocol["folds"], len(groups))
     if n_folds < 2:
         raise InputError(f"protocol '{protocol['title']}': {len(groups)} groups cannot be cut into folds.")
-    folds = KFold(n_folds, shuffle=True, random_state=protocol["shuffle_seed"]).split(groups)
+    folds = shuffled_folds(len(groups), n_folds, protocol["shuffle_seed"])
     return [(pool[np.isin(group, groups[a])], pool[np.isin(group, groups[b])]) for a, b in folds]
+
+
+def shuffled_folds(n: int, n_folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Positions (sorted) outside and inside each of ``n_folds`` random folds of ``n`` things.
+
+    The folds of scikit-learn's ``KFold(n_folds, shuffle=True, random_state=seed)``, without its import, which costs a
+    second in every job.
+    """
+    for fold in np.array_split(np.random.RandomState(seed).permutation(n), n_folds):
+        inside = np.isin(np.arange(n), fold)
+        yield np.flatnonzero(~inside), np.flatnonzero(inside)
 
 
 def inner_parts(

@@ -42,6 +42,7 @@ except InputError as error:
 content_sums.hash_contents_once()
 prepare_environment(workflow.basedir, DATA_DIR)
 JUDGE = judge_of(config)
+ENCODERS = [name for name in CONFIG.encoders if name == JUDGE or any(r.encoder == name for r in CONFIG.runs.values())]
 ROOT = os.path.relpath(workflow.basedir)
 PUBLISHED = f"{ROOT}/config/published.yaml"
 PLAN = "results/plan.json"
@@ -180,10 +181,8 @@ def scores_of(dataset):
 
 
 def judged():
-    """The identification scores of all datasets and protocols, if an encoder judges reconstructions."""
-    if JUDGE is None:
-        return []
-    return of_each_cell(f"results/identification/{JUDGE}/{{protocol}}/{{dataset}}.parquet")
+    """The identification scores of all datasets, if an encoder judges reconstructions."""
+    return expand(f"results/identification/{JUDGE}/{{dataset}}.parquet", dataset=CONFIG.datasets) if JUDGE else []
 
 
 def judge_settings(wildcards):
@@ -249,10 +248,10 @@ def ingestion_entry(wildcards):
     return compact({key: value for key, value in entry.items() if key != "notes"})
 
 
-def weights_of(wildcards):
-    """The weights file of an encoder, if it needs one that is fetched; pinned by its checksum, so its age is ignored."""
-    entry = CONFIG.encoders[wildcards.encoder]
-    return ancient(f"resources/weights/{entry['file']}") if "file" in entry else []
+def weights_of(names):
+    """The weights files of encoders, those that are fetched; pinned by their checksums, so their age is ignored."""
+    entries = [CONFIG.encoders[name] for name in names]
+    return [ancient(f"resources/weights/{file}") for file in sorted({e["file"] for e in entries if "file" in e})]
 
 
 def encoder_option(wildcards):
@@ -293,7 +292,6 @@ wildcard_constraints:
     dataset=pattern(CONFIG.datasets),
     protocol=pattern(CONFIG.protocols),
     run=pattern(CONFIG.runs),
-    encoder=pattern(CONFIG.encoders),
 
 
 DATA_FILES = files("data", CONFIG.datasets)

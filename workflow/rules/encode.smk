@@ -1,14 +1,14 @@
-# Stage: the distinct stimuli of a dataset and an image encoder -> embeddings; and the training of the embedded encoder.
+# Stage: the distinct stimuli of a dataset and the image encoders -> embeddings; and the training of the embedded encoder.
 rule encode:
     input:
         dataset="results/data/{dataset}.nc",
-        weights=weights_of,
+        weights=weights_of(ENCODERS),
     output:
-        "results/features/{dataset}/{encoder}.nc",
+        expand("results/features/{{dataset}}/{encoder}.nc", encoder=ENCODERS or ["none"]),  # a rule has an output
     log:
-        "results/logs/encode/{dataset}/{encoder}.log",
+        "results/logs/encode/{dataset}.log",
     benchmark:
-        "results/benchmarks/encode/{dataset}/{encoder}.tsv"
+        "results/benchmarks/encode/{dataset}.tsv"
     conda:
         "../../envs/encode.yaml"
     threads: 1
@@ -17,11 +17,11 @@ rule encode:
         runtime=60,
         gpu=0,
     params:
-        settings=lambda wildcards: compact(encoder_settings(CONFIG.encoders[wildcards.encoder], workflow.basedir)),
-        code=lambda wildcards: digest("encode", CONFIG.encoders[wildcards.encoder]["module"]),
+        encoders=compact({name: encoder_settings(CONFIG.encoders[name], workflow.basedir) for name in ENCODERS}),
+        code=digest("encode", *(CONFIG.encoders[name]["module"] for name in ENCODERS)),
     shell:
         "python -m cortexclip encode --log {log:q} --threads {threads} --dataset {input.dataset:q}"
-        " --encoder {wildcards.encoder:q} --settings {params.settings:q} --output {output:q}"
+        " --encoders {params.encoders:q} --output results/features/{wildcards.dataset:q}"
 
 
 # Not part of a run: its weights ship with the project. To replace them, copy the folder that it makes over

@@ -31,13 +31,18 @@ rule identify:
     input:
         dataset="results/data/{dataset}.nc",
         features=f"results/features/{{dataset}}/{JUDGE}.nc",
-        predictions=of_each_run("results/runs/{protocol}/{dataset}/{run}/predictions.nc"),
+        predictions=lambda wildcards: expand(
+            "results/runs/{protocol}/{dataset}/{run}/predictions.nc",
+            protocol=CONFIG.protocols_of[wildcards.dataset],
+            dataset=wildcards.dataset,
+            run=CONFIG.cells[wildcards.dataset],
+        ),
     output:
-        f"results/identification/{JUDGE}/{{protocol}}/{{dataset}}.parquet",
+        f"results/identification/{JUDGE}/{{dataset}}.parquet",
     log:
-        "results/logs/identify/{protocol}/{dataset}.log",
+        "results/logs/identify/{dataset}.log",
     benchmark:
-        "results/benchmarks/identify/{protocol}/{dataset}.tsv"
+        "results/benchmarks/identify/{dataset}.tsv"
     conda:
         "../../envs/identify.yaml"
     threads: 1
@@ -47,9 +52,10 @@ rule identify:
         gpu=0,
     params:
         settings=judge_settings,
+        protocols=lambda wildcards: CONFIG.protocols_of[wildcards.dataset],
         names=lambda wildcards: CONFIG.cells[wildcards.dataset],
         code=lambda wildcards: digest("identify", *judge_modules()),
     shell:
         "python -m cortexclip identify --log {log:q} --threads {threads} --dataset {input.dataset:q}"
-        " --features {input.features:q} --settings {params.settings:q} --names {params.names:q}"
-        " --runs results/runs/{wildcards.protocol}/{wildcards.dataset} --output {output:q}"
+        " --features {input.features:q} --settings {params.settings:q} --protocols {params.protocols:q}"
+        " --names {params.names:q} --runs results/runs --output {output:q}"

@@ -6,10 +6,10 @@ ships, shapes from formulas; no stimulus of any dataset is in it. Everything is 
 
 from __future__ import annotations
 
+import functools
 import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -181,14 +181,14 @@ def render_shapes(n: int, seed: int = 0, size: int = 28) -> Corpus:
     return Corpus(images, captions, names)
 
 
-@cache
+@functools.cache
 def _font_folder() -> Path:
     import matplotlib
 
     return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 
 
-@cache
+@functools.cache
 def _font(file: str):
     """The font for drawing and the set of characters that it has."""
     from matplotlib.ft2font import FT2Font
@@ -263,7 +263,7 @@ _FINE = 112
 """Pixels a side at which shapes are drawn before they are averaged to the size asked for."""
 
 
-@cache
+@functools.cache
 def _plane() -> tuple[np.ndarray, np.ndarray]:
     axis = ((np.arange(_FINE) + 0.5) / _FINE * 2 - 1).astype(np.float32)
     return np.meshgrid(axis, axis, indexing="ij")
@@ -422,13 +422,21 @@ def _random_grid(n: int, side: int, generator: torch.Generator, strength: float)
 
 def _change_thickness(x: torch.Tensor, generator: torch.Generator, strength: float) -> torch.Tensor:
     """Blend with the grey dilation (thicker) or erosion (thinner) of each image."""
-    import torch.nn.functional as F
-
     amount = _uniform(len(x), -0.7 * strength, 1.0 * strength, generator).clamp(-1, 1)
     radius = max(1, round(x.shape[-1] / 28))
-    thick = F.max_pool2d(x, 2 * radius + 1, 1, radius)
-    thin = -F.max_pool2d(-x, 3, 1, 1)
+    thick, thin = _spread(x, radius), -_spread(-x, 1)
     return x + amount.clamp(min=0) * (thick - x) + (-amount).clamp(min=0) * (thin - x)
+
+
+def _spread(x: torch.Tensor, radius: int) -> torch.Tensor:
+    """The largest value in the square of 2 * ``radius`` + 1 pixels a side around each, first along rows and columns."""
+    import torch
+    import torch.nn.functional as F
+
+    for axis, border in ((-1, (radius, radius)), (-2, (0, 0, radius, radius))):
+        wide = F.pad(x, border, value=-torch.inf)
+        x = functools.reduce(torch.maximum, (wide.narrow(axis, i, x.shape[axis]) for i in range(2 * radius + 1)))
+    return x
 
 
 def _change_appearance(x: torch.Tensor, generator: torch.Generator, strength: float) -> torch.Tensor:

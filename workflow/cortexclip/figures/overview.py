@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
@@ -267,7 +266,7 @@ def _panel(
     axes.tick_params(axis="x", colors=MUTED)
     if not any((dataset, protocol) in row.cells for row in rows for protocol in protocols):
         axes.text(0.5, 0.5, "no scores", transform=axes.transAxes, ha="center", va="center", color=MUTED)
-    sns.despine(ax=axes)
+    axes.spines[["top", "right"]].set_visible(False)
     return "MSE, square-root scale" if root else "MSE"
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -197,7 +196,8 @@ def draw_similarity_distribution(similarities: Sequence[Similarity], about: Subj
         axes.tick_params(axis="x", bottom=last, labelbottom=last)
         axes.grid(axis="x", color="#e4e4e4", linewidth=0.5)
         axes.set_axisbelow(True)
-        sns.despine(ax=axes, left=True, bottom=not last)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.spines["bottom"].set_visible(last)
         page.y += height + dots(1.5)
     page.y += dots(2.5)
     page.text(left + width / 2, page.y, "cosine similarity", NORMAL, ha="center")

@@ -21,7 +21,6 @@ matplotlib.use("Agg")
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
@@ -41,8 +40,29 @@ SMALL, NORMAL, LARGE = 6.5, 7.0, 8.5  # points; journals ask for at least 6 to 7
 INK, MUTED, FAINT = "#1a1a1a", "#555555", "#b0b0b0"
 FRAME = "#d55e00"
 
+_SET_BACK = (
+    "axes",
+    "figure",
+    "font",
+    "grid",
+    "image",
+    "legend",
+    "lines",
+    "patch",
+    "pdf",
+    "savefig",
+    "text",
+    "xtick",
+    "ytick",
+)
 STYLE = {
-    **sns.axes_style("ticks"),
+    # nothing of a user's matplotlibrc
+    **{key: value for key, value in matplotlib.rcParamsDefault.items() if key.split(".")[0] in _SET_BACK},
+    "axes.axisbelow": True,
+    "grid.color": ".8",
+    "lines.solid_capstyle": "round",
+    "patch.edgecolor": "w",
+    "patch.force_edgecolor": True,
     "figure.dpi": DPI,
     "savefig.dpi": DPI,
     "font.family": ["sans-serif"],
@@ -72,7 +92,8 @@ STYLE = {
     "svg.hashsalt": "cortexclip",
 }
 
-_PALETTE = sns.color_palette("colorblind").as_hex()
+# The "colorblind" palette of seaborn (Waskom 2021).
+_PALETTE = "#0173b2 #de8f05 #029e73 #d55e00 #cc78bc #ca9161 #fbafe4 #949494 #ece133 #56b4e9".split()
 _FAMILIES = {
     "mean_image": ("#6b6b6b", "s"),
     "class_mean": (_PALETTE[5], "<"),
@@ -242,6 +263,7 @@ def dots(millimetres: float) -> int:
     return round(millimetres / 25.4 * DPI)
 
 
+@functools.cache
 def text_width(text: str, size: float) -> float:
     """Width of a line of text in dots, at a size in points."""
     return _renderer().get_text_width_height_descent(text, _font(size), ismath=False)[0]

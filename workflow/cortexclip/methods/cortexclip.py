@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from sklearn.model_selection import KFold
 
 from cortexclip.errors import InputError
 from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Samples, Saved
@@ -19,6 +18,7 @@ from cortexclip.models.kernels import fit_kernel
 from cortexclip.models.receptive_fields import Encoding, fit_encoding, gaussian_fields
 from cortexclip.models.ridge import penalty_grid
 from cortexclip.models.stacking import Stack
+from cortexclip.protocols import shuffled_folds
 
 STOCHASTIC = False
 FOLD_SEED = 0
@@ -178,7 +178,7 @@ def _folds(samples: Samples, most: int, grouped: bool) -> Iterator[tuple[np.ndar
             f"cortexclip: {len(groups)} {'distinct images' if grouped else 'samples'} to train on cannot be cut into "
             "inner folds; expected at least 3. Use another method for so few."
         )
-    for training, held_out in KFold(min(most, len(groups)), shuffle=True, random_state=FOLD_SEED).split(groups):
+    for training, held_out in shuffled_folds(len(groups), min(most, len(groups)), FOLD_SEED):
         yield np.flatnonzero(np.isin(group, groups[training])), np.flatnonzero(np.isin(group, groups[held_out]))
 
 

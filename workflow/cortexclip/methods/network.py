@@ -113,17 +113,39 @@ def fit_tasks(
     progress: Callable[[str], None],
     options: Options = ALONE,
 ) -> Iterator[tuple[Task, NetworkDecoder]]:
-    """Fit a method's network on every task; as many at once as :class:`Options` and the device allow.
+    """Fit a method's network on every task, in the groups of :func:`groups`.
 
     With more than one settings (a grid) each task trains all of them on its training part, keeps the one of least
     criterion on its selection part, and refits that one if the protocol refits. Nothing else chooses.
     """
-    size = options.limit or (1 if stack.device().type == "cpu" else len(tasks))
     parts = _Parts()
-    for start in range(0, len(tasks), size):
-        together = tasks[start : start + size]
+    for together in groups(tasks, len(settings), options):
         parts.keep({task.fold for task in together})
         yield from _fit_together(recipe, together, settings, parts, progress, options)
+
+
+def groups(tasks: Sequence[Task], n_points: int, options: Options = ALONE) -> list[Sequence[Task]]:
+    """The tasks that are fitted at once: on a GPU all; on a CPU as many as fill a stack and whose folds fit in memory.
+
+    It depends on all tasks of a job, so a job that goes on after an interruption forms the same groups.
+    """
+    at_once = _networks_at_once(options)
+    if at_once is None:
+        return [tasks]
+    size = max(1, at_once // n_points)
+    part = tasks[0].data().final
+    n_folds = max(1, stack.CPU_BYTES // (4 * (part.brain.size + part.pixels.size)))
+    made: list[list[Task]] = []
+    for task in tasks:
+        if not made or len(made[-1]) == size or len({other.fold for other in made[-1]} | {task.fold}) > n_folds:
+            made.append([])
+        made[-1].append(task)
+    return made
+
+
+def _networks_at_once(options: Options) -> int | None:
+    """How many networks are trained before the next ones begin; None for all."""
+    return options.limit or (stack.CPU_MEMBERS if stack.device().type == "cpu" else None)
 
 
 def fit_one(
@@ -213,9 +235,10 @@ class _Attempt:
 def _fit_together(recipe, tasks, settings, parts, progress, options) -> Iterator[tuple[Task, NetworkDecoder]]:
     best: dict[int, _Attempt] = {}
     tried: dict[int, list[float]] = {i: [] for i in range(len(tasks))}
-    # one point after the other where networks are trained one by one, so that few are in memory; else the whole grid
-    together = [[point] for point in range(len(settings))] if len(tasks) == 1 else [range(len(settings))]
-    for points in together:
+    # no more points than make a stack, so that few networks are in memory
+    at_once = max(1, (_networks_at_once(options) or len(tasks) * len(settings)) // len(tasks))
+    for start in range(0, len(settings), at_once):
+        points = range(len(settings))[start : start + at_once]
         attempts = []
         for i, task in enumerate(tasks):
             data = task.data()

@@ -1,4 +1,4 @@
-"""Stage ``encode``: a dataset in, one embedding of each distinct stimulus out."""
+"""Stage ``encode``: a dataset in, one embedding of each distinct stimulus out, for each of several encoders."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -21,32 +24,38 @@ from cortexclip.precision import configure
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the stage."""
     parser.add_argument("--dataset", required=True, metavar="FILE.nc", help="the labelled dataset")
-    parser.add_argument("--encoder", required=True, metavar="NAME", help="name of the encoder")
     parser.add_argument(
-        "--settings", required=True, metavar="JSON", help="module of the encoder and its settings, as JSON text"
+        "--encoders",
+        required=True,
+        metavar="JSON",
+        help="the encoders by name: module and settings of each, as JSON text",
     )
-    parser.add_argument("--output", required=True, metavar="FILE.nc", help="the embeddings to write")
+    parser.add_argument(
+        "--output", required=True, metavar="FOLDER", help="where NAME.nc is written, the embeddings of each encoder"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Encode every distinct stimulus once, in the order of first appearance, and write the embeddings."""
-    started = time.monotonic()
-    name = arguments.encoder
-    encoder = _encoder(name, arguments.settings)
-    if "torch" in sys.modules:
-        configure(arguments.threads)
+    """Encode every distinct stimulus once by every encoder, in the order of first appearance, and write the embeddings.
+
+    Encoders that share a model follow one another, and it is loaded once.
+    """
+    entries = _entries(arguments.encoders)
     stimulus, images = distinct_stimuli(dataset.read(arguments.dataset))
-    progress = Progress(f"encode {name}", total=len(images))
-    embedding = encoder.encode(images, progress=lambda done, total: progress.step("stimuli", done - progress.done))
-    if embedding.shape[0] != len(images) or not np.isfinite(embedding).all():
-        raise InputError(
-            f"encoder '{name}': gave {embedding.shape} with NaN or infinite values or another number of rows for "
-            f"{len(images)} stimuli, expected one finite embedding each. Check the encoder's weights and settings."
-        )
-    write(arguments.output, embedding, stimulus, name, encoder.provenance())
-    logger.info(
-        "%s: encoded %d distinct stimuli as %d features in %.1f s", name, *embedding.shape, time.monotonic() - started
-    )
+    progress = Progress("encode", total=len(images) * len(entries))
+    clock = time.monotonic()
+    for name, encoder in _loaded(entries):
+        if "torch" in sys.modules:
+            configure(arguments.threads)
+        embedding = encoder.encode(images, progress=partial(_report, progress, f"{name}, stimuli", progress.done))
+        if embedding.shape[0] != len(images) or not np.isfinite(embedding).all():
+            raise InputError(
+                f"encoder '{name}': gave {embedding.shape} with NaN or infinite values or another number of rows for "
+                f"{len(images)} stimuli, expected one finite embedding each. Check the encoder's weights and settings."
+            )
+        write(Path(arguments.output) / f"{name}.nc", embedding, stimulus, name, encoder.provenance())
+        seconds, clock = time.monotonic() - clock, time.monotonic()
+        logger.info("%s: encoded %d distinct stimuli as %d features in %.1f s", name, *embedding.shape, seconds)
     return 0
 
 
@@ -57,7 +66,7 @@ def distinct_stimuli(data: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     return identity[first], data["stimuli"].values[first]
 
 
-def write(path: str, embedding: np.ndarray, stimulus: np.ndarray, name: str, provenance: dict) -> None:
+def write(path: str | Path, embedding: np.ndarray, stimulus: np.ndarray, name: str, provenance: dict) -> None:
     """Write embeddings (stimulus, feature) as netCDF-4, whole or not at all."""
     content = xr.Dataset(
         {"embedding": (("stimulus", "feature"), np.asarray(embedding, np.float32), {"long_name": "image embedding"})},
@@ -68,14 +77,29 @@ def write(path: str, embedding: np.ndarray, stimulus: np.ndarray, name: str, pro
         content.to_netcdf(temporary, engine="h5netcdf", encoding={"embedding": {"fletcher32": True}})
 
 
-def _encoder(name: str, text: str):
-    """The encoder that the settings describe; raises InputError for text that is not usable."""
+def _report(progress: Progress, what: str, before: int, done: int, _total: int) -> None:
+    """Report ``done`` stimuli of an encoder; ``before`` were those of the encoders before it."""
+    progress.step(what, before + done - progress.done)
+
+
+def _loaded(entries: Mapping[str, Mapping]) -> Iterator[tuple[str, object]]:
+    """Each encoder by its name, one after the other; those of one model, which they share, in a row."""
+    order = sorted(entries, key=lambda name: (str(entries[name].get("weights")), str(entries[name].get("model"))))
+    encoder = None  # stays until the next one is loaded
+    for name in order:
+        encoder = load_encoder(name, entries[name])
+        yield name, encoder
+
+
+def _entries(text: str) -> dict[str, dict]:
+    """The encoders' settings by name; raises InputError for text that is not usable."""
     try:
-        settings = json.loads(text)
+        entries = json.loads(text)
     except ValueError as error:
-        raise InputError(
-            f"encoder '{name}', --settings: not valid JSON ({error}). Pass an object with a module."
-        ) from error
-    if not isinstance(settings, dict):
-        raise InputError(f"encoder '{name}', --settings: found {type(settings).__name__}, expected a JSON object.")
-    return load_encoder(name, settings)
+        raise InputError(f"--encoders: not valid JSON ({error}). Pass an object with the settings by name.") from error
+    if not isinstance(entries, dict) or not entries:
+        raise InputError(f"--encoders: found {text}, expected a JSON object with the settings of each encoder by name.")
+    for name, settings in entries.items():
+        if not isinstance(settings, dict):
+            raise InputError(f"encoder '{name}', --encoders: found {type(settings).__name__}, expected a JSON object.")
+    return entries

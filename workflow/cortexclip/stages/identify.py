@@ -1,6 +1,6 @@
 """Stage: the predictions of all methods and one image encoder -> identification in that encoder's space.
 
-One job for a dataset and protocol, so that the encoder is loaded once.
+One job for a dataset, so that the encoder is loaded once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, help="labelled dataset (.nc)")
     parser.add_argument("--features", required=True, help="embeddings of the stimuli in the judging space (.nc)")
     parser.add_argument("--settings", required=True, type=json.loads, help="the judging encoder's module and settings")
-    parser.add_argument("--runs", required=True, help="folder of the runs of this dataset and protocol")
+    parser.add_argument("--runs", required=True, help="folder of the runs")
+    parser.add_argument("--protocols", required=True, nargs="+", help="names of the protocols that apply")
     parser.add_argument("--names", required=True, nargs="+", help="names of the runs")
     parser.add_argument("--output", required=True, help="tidy scores (.parquet)")
 
@@ -35,10 +36,11 @@ def run(arguments: argparse.Namespace) -> None:
     encoder = load_encoder(features.attrs["encoder"], arguments.settings)
     if "torch" in sys.modules:
         configure(arguments.threads)
-    progress = Progress(f"identify {name}", len(arguments.names))
+    runs = [(protocol, run) for protocol in arguments.protocols for run in arguments.names]
+    progress = Progress(f"identify {name}", len(runs))
     tables = []
-    for run_name in arguments.names:
-        predictions = read_netcdf(Path(arguments.runs) / run_name / "predictions.nc")
+    for protocol, run_name in runs:
+        predictions = read_netcdf(Path(arguments.runs) / protocol / name / run_name / "predictions.nc")
         rows = predictions.sample.values
         for variable, suffix in (("image", ""), ("nearest", NEAREST)):
             if variable not in predictions:
@@ -60,9 +62,9 @@ def run(arguments: argparse.Namespace) -> None:
                     gallery_ids=features.stimulus.values,
                 )
             )
-        progress.step(run_name)
+        progress.step(f"{protocol} {run_name}")
     write_parquet(arguments.output, combine_scores(tables))
-    logger.info("identify %s: %d methods and readouts in the space of %s", name, len(tables), features.attrs["encoder"])
+    logger.info("identify %s: %d predictions in the space of %s", name, len(tables), features.attrs["encoder"])
 
 
 def encode_stack(encoder, images: np.ndarray) -> np.ndarray:

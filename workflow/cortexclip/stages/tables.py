@@ -67,6 +67,6 @@ def read_scores(folder: Path, identification: Path, plan: Mapping) -> pd.DataFra
         for protocol in protocols_of(plan, dataset):
             runs = plan["cells"][dataset]
             tables += [read_parquet(folder / protocol / dataset / f"{run}.parquet") for run in runs]
-            if plan["judge"] is not None:
-                tables.append(read_parquet(identification / plan["judge"] / protocol / f"{dataset}.parquet"))
+        if plan["judge"] is not None:
+            tables.append(read_parquet(identification / plan["judge"] / f"{dataset}.parquet"))
     return combine_scores(tables)

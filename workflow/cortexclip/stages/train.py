@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -197,50 +197,63 @@ class Folds:
 
 
 def _fits(module, tasks, settings, checkpoints, folds, told, progress, arguments) -> Iterator[Fit]:
-    """Fit all tasks, in stacks where the method has a recipe; fits that an interrupted job had finished come first."""
-    kept = {}
-    left = []
-    for task in tasks:
-        state = checkpoints.load(_name(task)) if checkpoints else None
-        if state is None:
-            left.append(task)
-        else:
-            kept[_name(task)] = state
-            yield _from_state(task, *state)
-    if kept:
-        logger.info("%d of %d fits were there from before", len(kept), len(tasks))
-    clock = time.perf_counter()
+    """Fit all tasks, in stacks where the method has a recipe.
+
+    What an interrupted job had finished is taken over; a group of tasks of which a fit is missing is fitted again.
+    """
+    together, fit = _method(module, tasks, settings, checkpoints, progress, arguments)
     try:
-        for task, decoder in _decoders(module, left, settings, checkpoints, progress, arguments):
-            scored = folds.scored(task.fold)
-            prediction = decoder.predict(scored.brain, *([scored.label] if told else []))
-            keep = arguments.save_weights == "all" or (arguments.save_weights == "first" and task.seed_index == 0)
-            weights = {name: single(array) for name, array in decoder.weights().items()} if keep else {}
-            seconds, clock = time.perf_counter() - clock, time.perf_counter()
-            fit = Fit(task, prediction, decoder.history(), decoder.facts(), weights, seconds)
+        for group in together:
+            states = [checkpoints.load(_name(task)) if checkpoints else None for task in group]
+            if None not in states:
+                logger.info("%d of %d fits were there from before", len(group), len(tasks))
+                yield from (_from_state(task, *state) for task, state in zip(group, states, strict=True))
+                continue
+            clock = time.perf_counter()
+            decoders = list(fit(group))
+            seconds = (time.perf_counter() - clock) / len(group)
+            for task, decoder in decoders:
+                clock = time.perf_counter()
+                scored = folds.scored(task.fold)
+                prediction = decoder.predict(scored.brain, *([scored.label] if told else []))
+                keep = arguments.save_weights == "all" or (arguments.save_weights == "first" and task.seed_index == 0)
+                weights = {name: single(array) for name, array in decoder.weights().items()} if keep else {}
+                took = seconds + time.perf_counter() - clock
+                done = Fit(task, prediction, decoder.history(), decoder.facts(), weights, took)
+                if checkpoints:
+                    checkpoints.save(_name(task), *_to_state(done))
+                yield done
             if checkpoints:
-                checkpoints.save(_name(task), *_to_state(fit))
-                checkpoints.drop(f"fold{task.fold}.seed{task.seed_index}.")
-            yield fit
+                for task in group:
+                    checkpoints.drop(f"fold{task.fold}.seed{task.seed_index}.")
     except FloatingPointError as error:
         raise InputError(f"train {arguments.method}: {error}.") from error
 
 
-def _decoders(module, tasks, settings, checkpoints, progress, arguments) -> Iterator[tuple[Task, object]]:
+def _method(module, tasks, settings, checkpoints, progress, arguments):
+    """The groups of tasks that are fitted at once, and the function that fits a group."""
     if hasattr(module, "recipe"):
-        from cortexclip.methods.network import fit_tasks
+        from cortexclip.methods.network import fit_tasks, groups
         from cortexclip.training.stack import Options
 
         options = Options(limit=arguments.stack, precision=arguments.precision, keeper=checkpoints)
-        yield from fit_tasks(module.recipe, tasks, settings, progress.detail, options)
-        return
-    for task in tasks:
-        yield task, module.fit(task.data(), settings[0], task.seed, progress.detail)
+
+        def fit_group(group: Sequence[Task]) -> Iterator[tuple[Task, object]]:
+            return fit_tasks(module.recipe, group, settings, progress.detail, options)
+
+        return groups(tasks, len(settings), options), fit_group
+
+    def fit_each(group: Sequence[Task]) -> Iterator[tuple[Task, object]]:
+        for task in group:
+            yield task, module.fit(task.data(), settings[0], task.seed, progress.detail)
+
+    return [[task] for task in tasks], fit_each
 
 
 def _checkpoints(arguments: argparse.Namespace, settings: list):
     """The states of this job; they belong to its code, its inputs and its settings."""
     from cortexclip.training.checkpoint import Checkpoints
+    from cortexclip.training.stack import device
 
     folder = Path(arguments.checkpoints or Path(arguments.record).parent / "checkpoints")
     inputs = [path for path in (arguments.dataset, arguments.split, arguments.features, *arguments.pool) if path]
@@ -249,7 +262,7 @@ def _checkpoints(arguments: argparse.Namespace, settings: list):
         "inputs": [sha256(path) for path in inputs],
         "settings": [dataclasses.asdict(point) for point in settings],
         "method": [arguments.method, arguments.protocol, arguments.optimistic, arguments.save_weights],
-        "seeds": [arguments.base_seed, arguments.precision],
+        "training": [arguments.base_seed, arguments.precision, arguments.stack, device().type],
         "versions": provenance.versions("numpy", "torch"),
     }
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
