@@ -21,6 +21,7 @@ rule claims:
         "results/logs/claims.log",
     benchmark:
         "results/benchmarks/claims.tsv"
+    priority: 1  # on the longest way to the end
     conda:
         "../../envs/claims.yaml"
     threads: 1

@@ -17,6 +17,7 @@ rule records:
         "results/logs/records.log",
     benchmark:
         "results/benchmarks/records.tsv"
+    priority: 1  # on the longest way to the end
     conda:
         "../../envs/records.yaml"
     threads: 1

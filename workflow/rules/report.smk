@@ -25,6 +25,7 @@ rule report:
         "results/logs/report.log",
     benchmark:
         "results/benchmarks/report.tsv"
+    priority: 1  # on the longest way to the end
     conda:
         "../../envs/report.yaml"
     threads: 1

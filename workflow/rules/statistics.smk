@@ -13,6 +13,7 @@ rule statistics:
         "results/logs/statistics.log",
     benchmark:
         "results/benchmarks/statistics.tsv"
+    priority: 1  # on the longest way to the end
     conda:
         "../../envs/statistics.yaml"
     threads: 1

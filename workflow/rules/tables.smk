@@ -18,6 +18,7 @@ rule tables:
         "results/logs/tables.log",
     benchmark:
         "results/benchmarks/tables.tsv"
+    priority: 1  # on the longest way to the end
     conda:
         "../../envs/tables.yaml"
     threads: 1
