@@ -26,6 +26,7 @@ class StackedAdamW:
     network : a stack on its device.
     lr, weight_decay : per member, shape (n_members,).
     step, moments : state of an earlier optimiser of the same members, to continue with.
+    captured : whether a step is captured as a graph, which then reads the rates from the device.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class StackedAdamW:
         weight_decay: Sequence[float],
         step: int = 0,
         moments: dict[str, tuple[Tensor, Tensor]] | None = None,
+        captured: bool = False,
     ):
         self.parameters = {name: p for name, p in network.named_parameters() if p.requires_grad}
         place = next(iter(self.parameters.values())).device
@@ -43,10 +45,7 @@ class StackedAdamW:
         }
         self.step = torch.tensor(float(step), device=place)
         self.runs = _runs(list(zip(lr, weight_decay, strict=True)))
-        # a captured CUDA graph reads the rate from the device, so that it can change between replays
-        self.rates = [
-            torch.tensor(lr[start], device=place) if place.type == "cuda" else lr[start] for start, _ in self.runs
-        ]
+        self.rates = [torch.tensor(lr[start], device=place) if captured else lr[start] for start, _ in self.runs]
         self.lr, self.weight_decay = list(lr), list(weight_decay)
         large = {name for name, p in self.parameters.items() if p[0].numel() >= LARGE}
         self.handles = [

@@ -152,6 +152,11 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def captures(place: torch.device) -> bool:
+    """Whether a training step can be captured as a graph on a device."""
+    return place.type == "cuda"
+
+
 def build(make: Callable[[], nn.Module], seed: int) -> nn.Module:
     """Initialise a network from a seed and move it to the device; the initial weights do not depend on the device."""
     torch.manual_seed(seed)
@@ -301,13 +306,19 @@ class Stack:
         jobs = [self.jobs[i] for i in self.alive]
         self.context = layers.Context()
         self.n_streams = layers.attach(self.network, self.context)
+        captured = self.options.graphs and captures(self.place)
         self.optimiser = StackedAdamW(
-            self.network, [j.settings.lr for j in jobs], [j.settings.weight_decay for j in jobs], step, moments
+            self.network,
+            [j.settings.lr for j in jobs],
+            [j.settings.weight_decay for j in jobs],
+            step,
+            moments,
+            captured,
         )
         self.bank = Bank([job.train for job in jobs], self.place)
         self.select = None if jobs[0].select is None else Bank([job.select for job in jobs], self.place)
         self.sizes = [batch_sizes(size, self.settings.batch_size) for size in self.bank.sizes]
-        self.stepper = Stepper(self.options.graphs and self.place.type == "cuda")
+        self.stepper = Stepper(captured)
 
     def _epoch(self, progress: Callable[[str], None]) -> None:
         self.epoch += 1
@@ -327,7 +338,7 @@ class Stack:
             for r, w in zip(rows, weights, strict=True)
         ]
         keys = torch.as_tensor(keys, device=self.place)
-        ahead = Ahead(keys) if self.place.type == "cpu" else None
+        ahead = Ahead(keys) if self.place.type == "cpu" and not self.stepper.captured else None
         counts = torch.tensor(self.sizes, dtype=torch.float32, device=self.place)
         self.network.train()
         total = torch.zeros(len(jobs), device=self.place)
