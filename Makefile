@@ -37,7 +37,7 @@ docs: $(VENV)/ready
 	@echo "site/index.html"
 
 # One thread each; the benchmark of the workflow reads what the last `make results` left.
-BENCHMARKS := training ridge clip_features evaluation statistics_scale growth planning mindbigdata explorer workflow
+BENCHMARKS := training precision ridge clip_features evaluation statistics_scale growth planning mindbigdata explorer workflow
 bench: export OMP_NUM_THREADS = 1
 bench: export OPENBLAS_NUM_THREADS = 1
 bench: export PYTHONPATH = workflow

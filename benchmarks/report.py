@@ -39,6 +39,7 @@ PAGE = ROOT / "docs/benchmarks.md"
 ORDER = (
     "training",
     "training_gpu",
+    "precision",
     "ridge",
     "clip_features",
     "evaluation",

@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from cortexclip import devices
 from cortexclip.errors import InputError
+from cortexclip.precision import configure
 
 ROOT = Path(__file__).resolve().parents[2]
 TWO = "gpu-a=4096,gpu-b=4096"
@@ -131,13 +133,29 @@ def test_a_mistake_in_the_list_of_gpus_is_said(text, monkeypatch):
         devices.gpus()
 
 
-def test_torch_computes_in_a_determined_order_and_full_precision():
+@pytest.mark.parametrize("wish", ["", ", tf32=True"])
+def test_torch_computes_in_a_determined_order_and_full_precision(wish):
+    """Where there is no GPU, asking for TF32 changes nothing."""
     code = (
-        "from cortexclip.precision import configure; configure(1); import os, torch;"
+        f"from cortexclip.precision import configure; configure(1{wish}); import os, torch;"
         "assert torch.are_deterministic_algorithms_enabled() and torch.get_num_threads() == 1;"
         "assert torch.get_float32_matmul_precision() == 'highest' and not torch.backends.cudnn.allow_tf32;"
         "assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.benchmark;"
         "assert os.environ['CUBLAS_WORKSPACE_CONFIG'] == ':4096:8'"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "CUDA_VISIBLE_DEVICES": ""}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+
+
+def test_asking_for_tf32_reaches_the_products_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    threads, determined = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    try:
+        configure(threads, tf32=True)
+        assert torch.backends.cuda.matmul.allow_tf32 and torch.backends.cudnn.allow_tf32
+        configure(threads)
+        assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.allow_tf32
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+        torch.use_deterministic_algorithms(determined)

@@ -12,10 +12,12 @@ import pytest
 from cortexclip.evaluation.quality import problems
 from cortexclip.evaluation.score import score_predictions
 from cortexclip.evaluation.statistics import summarise
+from cortexclip.figures.style import seeds_of
 from cortexclip.summary import short_table
 from cortexclip.tables.comparison import COMPARISON, comparison, comparison_tables, retrieval, retrieval_tables
 from cortexclip.tables.main import main_tables
 from cortexclip.tables.render import LATEX_PACKAGES, Table, latex, latex_text, markdown
+from cortexclip.tables.write import write_readable
 
 PLAN = {
     "datasets": {"toy": {"title": "Toy_data", "notes": ["A note."], "simulated": True}},
@@ -233,3 +235,14 @@ def test_what_is_missing_or_out_of_range_is_said(spoil, words):
 
     found = problems(spoil(toy_scores()), PLAN, {("toy", "published"): 6})
     assert any(re.search(words, sentence) for sentence in found), found
+
+
+@pytest.mark.parametrize(
+    ("precision", "words"), [("bfloat16", "in bfloat16."), ("tf32", "in TF32 where"), ("float32", "")]
+)
+def test_reduced_precision_is_said_where_a_result_is_read(tmp_path, precision, words):
+    plan = PLAN | {"precision": precision}
+    write_readable(tmp_path, "comparison", "Comparison", [Table("T", ["a"], [["1"]])], plan)
+    for text in ((tmp_path / "comparison.md").read_text(), (tmp_path / "comparison.tex").read_text(), seeds_of(plan)):
+        assert ("Networks were trained" in text) == bool(words)
+        assert words in text

@@ -319,6 +319,16 @@ def scripted(losses):
     return loss
 
 
+def test_bfloat16_trains_close_to_single_precision_with_weights_in_it():
+    member = stack.Member(lambda: CCCV1(7, 16, 0.0, 0.0, 0.1), part(12, 0), part(5, 1), settings(lr=1e-3), 3)
+    (single,) = stack.train([member], pixel_mse, silent)
+    (half,) = stack.train([member], pixel_mse, silent, stack.Options(precision="bfloat16"))
+    assert {value.dtype for value in half.network.state_dict().values()} == {torch.float32}
+    assert half.history != single.history
+    ours, theirs = ([row["value"] for row in result.history] for result in (half, single))
+    np.testing.assert_allclose(ours, theirs, rtol=0.02)
+
+
 def test_the_epoch_of_least_selection_loss_is_kept():
     member = stack.Member(Scalar, {"brain": torch.ones(8, 1)}, {"brain": torch.ones(2, 1)}, settings(epochs=10), 0)
     (result,) = stack.train([member], scripted([5.0, 3.0, 4.0, 4.0, 4.0, 1.0]), silent)

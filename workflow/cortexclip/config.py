@@ -209,7 +209,7 @@ def plan(configuration: Configuration) -> dict:
     Keys: ``datasets``, ``protocols``, ``encoders`` and ``runs`` (by name, in order, with titles and notes), ``cells``
     (dataset -> runs that apply to it), ``ablations`` (dataset -> pairs of runs that differ in one part),
     ``not_applicable`` (dataset -> protocols that do not apply to it, if any), ``unavailable`` (name -> reason),
-    ``seeds`` and ``judge``.
+    ``seeds``, ``precision`` and ``judge``.
     """
     datasets = {
         name: {"title": entry["title"], "notes": entry["notes"], "simulated": "file" not in entry}
@@ -253,6 +253,7 @@ def plan(configuration: Configuration) -> dict:
         },
         "unavailable": configuration.unavailable,
         "seeds": configuration.settings["seeds"],
+        "precision": configuration.settings["precision"],
         "judge": judge_of(configuration.settings),
     }
 

@@ -11,6 +11,12 @@ def protocols_of(plan: Mapping, dataset: str) -> list[str]:
     return [name for name in plan["protocols"] if name not in without]
 
 
+def reduced_precision(plan: Mapping) -> str:
+    """A sentence on the precision in which networks were trained, or "" for single precision."""
+    precision = {"tf32": "TF32 where they ran on a GPU", "bfloat16": "bfloat16"}.get(plan.get("precision"))
+    return f"Networks were trained in {precision}." if precision else ""
+
+
 def without_split(plan: Mapping, dataset: str) -> str:
     """A sentence on the protocols that do not apply to a dataset, or "" if all do."""
     titles = [plan["protocols"][name]["title"] for name in plan.get("not_applicable", {}).get(dataset, [])]

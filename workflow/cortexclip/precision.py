@@ -9,8 +9,10 @@ import os
 _TRIM, _MAP = -1, -3  # parameters of the C library's mallopt
 
 
-def configure(threads: int) -> None:
-    """Make torch deterministic, without reduced precision, on ``threads`` threads; before anything is computed.
+def configure(threads: int, tf32: bool = False) -> None:
+    """Make torch deterministic, on ``threads`` threads; before anything is computed.
+
+    Products on a GPU are in full single precision, or in TF32 (8 bits of exponent, 10 of mantissa) if ``tf32`` says so.
 
     On the CPU the same machine then gives the same bytes. On a GPU it does too, from run to run; GPU and CPU sum in
     another order, so they agree within the tolerance of docs/evaluation.md. Operations that torch cannot do in a
@@ -29,6 +31,9 @@ def configure(threads: int) -> None:
     torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     torch.set_float32_matmul_precision("highest")
+    if tf32 and torch.cuda.is_available():  # on a CPU too it would change how products are computed
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cuda.matmul.allow_tf32 = True
     _keep_memory()
     gc.freeze()  # what is imported by now stays; looking through it time and again costs a small network 3 %
 

@@ -32,6 +32,7 @@ rule train:
         pool=lambda wildcards, input: f"--pool {input.pool}" if input.pool else "",
         seeds=lambda wildcards: CONFIG.settings["seeds"] if CONFIG.runs[wildcards.run].trained else 1,
         base_seed=CONFIG.settings["base_seed"],
+        precision=lambda wildcards: CONFIG.settings["precision"] if CONFIG.runs[wildcards.run].trained else "float32",
         save_weights=CONFIG.settings["save_weights"],
         checkpoints="results/checkpoints/{protocol}/{dataset}/{run}",  # no output, so a failed job leaves them
         code=lambda wildcards: digest("train", method_of(wildcards)["module"]),
@@ -41,7 +42,7 @@ rule train:
         " {params.features} {params.pool}"
         " --protocol {wildcards.protocol:q} {params.optimistic}"
         " --method {params.method:q} {params.encoder} --entry {params.entry:q}"
-        " --seeds {params.seeds} --base-seed {params.base_seed} --save-weights {params.save_weights}"
+        " --precision {params.precision:q} --seeds {params.seeds} --base-seed {params.base_seed} --save-weights {params.save_weights}"
         " --checkpoints {params.checkpoints:q} --code {params.code}"
         " --predictions {output.predictions:q} --history {output.history:q}"
         " --weights {output.weights:q} --record {output.record:q}"

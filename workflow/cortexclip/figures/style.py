@@ -32,6 +32,7 @@ from matplotlib.patches import Rectangle
 
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.files import atomic_path, write_text
+from cortexclip.plan import reduced_precision
 from cortexclip.tables.write import write_csv
 
 DPI = 200
@@ -206,7 +207,8 @@ def weightiest(caveats: Sequence[str], notes: Sequence[str]) -> list[str]:
 
 def seeds_of(plan: Mapping) -> str:
     """The sentence of a caption on how often methods are trained."""
-    return f"{plan['seeds']} seeds of each method that has any." if plan["seeds"] > 1 else "One seed of each method."
+    seeds = f"{plan['seeds']} seeds of each method that has any." if plan["seeds"] > 1 else "One seed of each method."
+    return f"{seeds} {reduced_precision(plan)}".strip()
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:

@@ -14,7 +14,7 @@ from cortexclip.figures.overview import Row, draw_main_page, draw_mse_by_method
 from cortexclip.figures.style import INK, Look, look_of, save, save_pdf, seeds_of, weightiest
 from cortexclip.files import read_json, write_text
 from cortexclip.log import logger
-from cortexclip.plan import without_split
+from cortexclip.plan import reduced_precision, without_split
 from cortexclip.schema import check, read_yaml
 from cortexclip.tables import read as results
 from cortexclip.tables.audit import notes_for
@@ -132,6 +132,8 @@ def notes_of(plan: Mapping, audits: Mapping[str, Mapping]) -> list[str]:
         known = weightiest(notes_for(audits[name], next(iter(plan["protocols"]))), entry["notes"])
         known += [words] if (words := without_split(plan, name)) else []
         notes += [f"{entry['title']}: {' '.join(known)}"] if known else []
+    if precision := reduced_precision(plan):
+        notes.append(precision)
     if plan["unavailable"]:
         notes.append(f"Not available here and left out: {', '.join(plan['unavailable'])}.")
     return notes

@@ -15,7 +15,7 @@ from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.metrics import METRICS
 from cortexclip.files import read_json, sha256, write_text
 from cortexclip.log import logger
-from cortexclip.plan import protocols_of
+from cortexclip.plan import protocols_of, reduced_precision
 from cortexclip.report import content, gallery
 from cortexclip.report.page import page
 from cortexclip.runs import read_netcdf, read_parquet
@@ -154,6 +154,7 @@ def core(material: Material, published: Mapping, reference: str) -> dict:
         "methods": content.methods_of(plan, [tables["comparison"], tables["retrieval"]]),
         "metrics": content.metrics_of(plan),
         "caveats": content.caveats_of(plan, material.audits),
+        "precision": reduced_precision(plan),
         "unavailable": plan["unavailable"],
         "seeds": plan["seeds"],
         "reference": reference,

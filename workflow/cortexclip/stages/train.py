@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base-seed", required=True, type=int)
     parser.add_argument("--save-weights", choices=["first", "all", "none"], default="first")
     parser.add_argument("--stack", type=int, help="most networks at once (default: by memory, up to 8 on a CPU)")
-    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--precision", choices=["float32", "tf32", "bfloat16"], default="float32")
     parser.add_argument(
         "--checkpoints", help="folder for the state of an interrupted training (default: beside --record)"
     )
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
     features = read_netcdf(arguments.features) if arguments.features else None
     module = load_method(arguments.entry["module"])
     if provenance.uses("torch", arguments.entry["module"]):
-        configure(arguments.threads)
+        configure(arguments.threads, tf32=arguments.precision == "tf32")
     points = points_of(arguments.entry)
     settings = all_settings(arguments.entry, name, dataset.sizes["sample"], f"method '{arguments.method}' on '{name}'")
     samples = _samples(dataset, features)
@@ -122,6 +122,7 @@ def run(arguments: argparse.Namespace) -> None:
             "voxels": samples.brain.shape[1],
             **({"grid": [row for fit in fits for row in fit.grid(points)]} if len(points) > 1 else {}),
             "base_seed": arguments.base_seed,
+            "precision": arguments.precision,
             "code": arguments.code,
             "fits": [fit.record() for fit in fits],
             "started": started.isoformat(timespec="seconds"),
@@ -236,7 +237,9 @@ def _method(module, tasks, settings, checkpoints, progress, arguments):
         from cortexclip.methods.network import fit_tasks, groups
         from cortexclip.training.stack import Options
 
-        options = Options(limit=arguments.stack, precision=arguments.precision, keeper=checkpoints)
+        # TF32 is how a GPU multiplies what is float32 everywhere else (see precision.configure)
+        precision = "float32" if arguments.precision == "tf32" else arguments.precision
+        options = Options(limit=arguments.stack, precision=precision, keeper=checkpoints)
 
         def fit_group(group: Sequence[Task]) -> Iterator[tuple[Task, object]]:
             return fit_tasks(module.recipe, group, settings, progress.detail, options)

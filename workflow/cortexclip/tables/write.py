@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from cortexclip.files import atomic_path, write_text
+from cortexclip.plan import reduced_precision
 from cortexclip.tables.render import LATEX_PACKAGES, Table, latex, markdown
 
 
@@ -31,10 +32,13 @@ def write_readable(
     text = [f"# {title}", ""]
     if absent:
         text += ["Not available, hence not in these tables:", "", *(f"- {line}" for line in absent), ""]
+    if precision := reduced_precision(plan):
+        text += [precision, ""]
     if not tables:
         text.append(nothing)
     write_text(folder / f"{name}.md", "\n".join(text) + "\n" + "\n".join(markdown(table) for table in tables))
     remarks = [f"% Not available: {' '.join(line.split())}" for line in absent]
+    remarks += [f"% {precision}"] if precision else []
     head = [
         f"% Made by cortexclip. Needs the packages {', '.join(LATEX_PACKAGES)}.",
         *remarks,

@@ -131,6 +131,7 @@ define(
           "Dots are means, lines 95 % intervals over stimuli and seeds. Best is said only where tests of all pairs, corrected together, tell every other method from the leader; tied methods are not shown to be equal.",
           ...core.protocols.filter((protocol) => protocol.optimistic).map((protocol) => `${protocol.title}: ${protocol.note}`),
           ...core.datasets.flatMap((dataset) => dataset.notes.map((note) => `${dataset.title}: ${note}`)),
+          ...(core.precision ? [core.precision] : []),
           ...Object.entries(core.unavailable).map(([name, why]) => `Not available here and left out: ${name}. ${why}`),
         ]),
       );
