@@ -94,16 +94,16 @@ def mind_vis(phase: str):
     unet = make_unet((8, 16)).eval().requires_grad_(False).to(stack.device())
     tuned = {name: value for name, value in unet.named_parameters() if "attn2" in name}
     loss = masked_modelling(0.75) if phase == "pretraining" else conditional_diffusion(unet, noise_schedule())
-    members = jobs(lambda: MindVis(7, 4, 8, 1, 2, 1, 3, 128, tuned))
-    return [replace(member, train=part(14, seed, 7, 784), select=None) for seed, member in enumerate(members)], loss
+    members = jobs(lambda: MindVis(7, 4, 8, 1, 2, 1, 3, 128, tuned))[1:3]
+    shorter = [replace(member, settings=replace(member.settings, epochs=3 + i)) for i, member in enumerate(members)]
+    return [replace(member, train=part(9, seed, 7, 784), select=None) for seed, member in enumerate(shorter)], loss
 
 
 NETWORKS = {name: lambda made=made: (jobs(made[0]), made[1]) for name, made in ARCHITECTURES.items()}
 NETWORKS |= {f"mind_vis, {phase}": lambda phase=phase: mind_vis(phase) for phase in ("pretraining", "diffusion")}
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("name", "schedule"), [*((name, "constant") for name in NETWORKS), ("cccv1", "cosine")])
 def test_a_captured_step_does_what_the_step_does(graphs, monkeypatch, name, schedule):
     members, loss = NETWORKS[name]()
     members = [
