@@ -23,6 +23,9 @@ results: $(VENV)/ready
 data: $(VENV)/ready
 	python -m cortexclip fetch
 
+# One thread for each job, as in the workflow; more are slower on networks this small.
+test test-fast: export OMP_NUM_THREADS = 1
+test test-fast: export OPENBLAS_NUM_THREADS = 1
 test: $(VENV)/ready
 	ruff check .
 	ruff format --check .
