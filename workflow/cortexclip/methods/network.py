@@ -46,6 +46,8 @@ class Recipe:
     standardise : whether voxels are z-scored on the samples that are trained on.
     extra : further arrays by sample that the losses use, from the samples and the standardised voxels.
     join : adds to the tensors of the samples that are trained on what else is trained on, after standardisation.
+    alone : whether its networks are trained one by one on a CPU, since their activations are larger than their weights
+        and a stack gains nothing there.
     criterion : compares grid points in place of the last selection loss (lower is better), from the trained network
         and the standardised selection part; ``criterion_name`` says what it is.
     """
@@ -55,6 +57,7 @@ class Recipe:
     phases: Sequence[Phase]
     finish: Callable[[Fitted], NetworkDecoder]
     standardise: bool
+    alone: bool = False
     extra: Callable[[Samples], dict[str, np.ndarray]] | None = None
     join: Callable[[stack.Part], stack.Part] | None = None
     criterion: Callable[[nn.Module, stack.Part], float] | None = None
@@ -119,33 +122,35 @@ def fit_tasks(
     criterion on its selection part, and refits that one if the protocol refits. Nothing else chooses.
     """
     parts = _Parts()
-    for together in groups(tasks, len(settings), options):
+    for together in groups(recipe, tasks, settings, options):
         parts.keep({task.fold for task in together})
         yield from _fit_together(recipe, together, settings, parts, progress, options)
 
 
-def groups(tasks: Sequence[Task], n_points: int, options: Options = ALONE) -> list[Sequence[Task]]:
-    """The tasks that are fitted at once: on a GPU all; on a CPU as many as fill a stack and whose folds fit in memory.
+def groups(
+    recipe: Callable[[FitData, object], Recipe],
+    tasks: Sequence[Task],
+    settings: Sequence[object],
+    options: Options = ALONE,
+) -> list[Sequence[Task]]:
+    """The tasks that are fitted at once: on a GPU all, on a CPU as many as fill a stack.
 
     It depends on all tasks of a job, so a job that goes on after an interruption forms the same groups.
     """
-    at_once = _networks_at_once(options)
-    if at_once is None:
-        return [tasks]
-    size = max(1, at_once // n_points)
-    part = tasks[0].data().final
-    n_folds = max(1, stack.CPU_BYTES // (4 * (part.brain.size + part.pixels.size)))
-    made: list[list[Task]] = []
-    for task in tasks:
-        if not made or len(made[-1]) == size or len({other.fold for other in made[-1]} | {task.fold}) > n_folds:
-            made.append([])
-        made[-1].append(task)
-    return made
+    at_once = _networks_at_once(recipe, tasks[0], settings, options)
+    size = len(tasks) if at_once is None else max(1, at_once // len(settings))
+    return [tasks[start : start + size] for start in range(0, len(tasks), size)]
 
 
-def _networks_at_once(options: Options) -> int | None:
-    """How many networks are trained before the next ones begin; None for all."""
-    return options.limit or (stack.CPU_MEMBERS if stack.device().type == "cpu" else None)
+def _networks_at_once(recipe, task: Task, settings: Sequence[object], options: Options) -> int | None:
+    """How many networks are trained before the next ones begin, since all of them stay in memory; None for all."""
+    if options.limit is not None or stack.device().type != "cpu":
+        return options.limit
+    data = task.data()
+    made = recipe(data, settings[0])
+    if made.alone:
+        return 1
+    return stack.members_at_once(made.make, 4 * (data.final.brain.size + data.final.pixels.size))
 
 
 def fit_one(
@@ -236,7 +241,8 @@ def _fit_together(recipe, tasks, settings, parts, progress, options) -> Iterator
     best: dict[int, _Attempt] = {}
     tried: dict[int, list[float]] = {i: [] for i in range(len(tasks))}
     # no more points than make a stack, so that few networks are in memory
-    at_once = max(1, (_networks_at_once(options) or len(tasks) * len(settings)) // len(tasks))
+    at_once = _networks_at_once(recipe, tasks[0], settings, options) or len(tasks) * len(settings)
+    at_once = max(1, at_once // len(tasks))
     for start in range(0, len(settings), at_once):
         points = range(len(settings))[start : start + at_once]
         attempts = []

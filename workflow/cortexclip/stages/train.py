@@ -244,7 +244,7 @@ def _method(module, tasks, settings, checkpoints, progress, arguments):
         def fit_group(group: Sequence[Task]) -> Iterator[tuple[Task, object]]:
             return fit_tasks(module.recipe, group, settings, progress.detail, options)
 
-        return groups(tasks, len(settings), options), fit_group
+        return groups(module.recipe, tasks, settings, options), fit_group
 
     def fit_each(group: Sequence[Task]) -> Iterator[tuple[Task, object]]:
         for task in group:

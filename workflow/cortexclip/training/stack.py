@@ -22,7 +22,7 @@ from cortexclip.training.noise import Ahead, Noise, sample_order, step_keys
 from cortexclip.training.optimiser import StackedAdamW
 
 CPU_MEMBERS = 8
-CPU_BYTES = 700 << 20  # a job asks for 2 GB
+CPU_BYTES = 500 << 20  # a job asks for 2 GB
 
 Part = Mapping[str, Tensor]  # named arrays of a part of a split, all with the sample as first axis
 
@@ -206,20 +206,20 @@ def chunks(jobs: Sequence[Member], limit: int | None) -> list[list[int]]:
     parts = []
     for group in groups.values():
         group.sort(key=lambda i: (jobs[i].settings.lr, jobs[i].settings.weight_decay))  # few runs for the optimiser
-        size = limit or members_at_once(jobs[group[0]])
+        first = jobs[group[0]]
+        size = limit or members_at_once(first.make, sum(map(_bytes, first.train.values())))
         parts += [group[start : start + size] for start in range(0, len(group), size)]
     return parts
 
 
-def members_at_once(job: Member) -> int:
-    """How many members a stack of this kind has.
+def members_at_once(make: Callable[[], nn.Module], samples: int) -> int:
+    """How many members a stack of this kind has, whose training samples take ``samples`` bytes.
 
     On a GPU as many as half of its memory holds. On a CPU a few, which share the cost of the calls; more gain nothing.
     """
     place = device()
     with torch.device("meta"):
-        state = sum(value.numel() * value.element_size() for value in job.make().state_dict().values())
-    samples = sum(value.numel() * value.element_size() for value in job.train.values())
+        state = sum(map(_bytes, make().state_dict().values()))
     # weights, two moments, the best weights so far, the gradient of one layer and activations
     each = 6 * state + samples
     if place.type == "cpu":
@@ -551,6 +551,10 @@ def padded_batches(
         equal = len(set(each)) == 1
         weights.append(None if equal else (np.arange(max(each)) < np.array(each)[:, None]).astype(np.float32))
     return rows, weights
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
 
 
 def _first(part: Part) -> Tensor:
