@@ -42,9 +42,10 @@ class Encoder:
         images = check_images(images)
         done = 0
         parts = []
-        for view in views(images, self.side):
+        for number, view in enumerate(views(images, self.side)):
+            encode = self.encoder.encode if number else self.encoder.encode_again  # others may encode the whole, too
             parts.append(
-                self.encoder.encode(
+                encode(
                     view,
                     progress and (lambda n, total, before=done: progress((before + n) // 5, total)),
                 )

@@ -162,8 +162,6 @@ class Encoder:
     def encode(self, images: np.ndarray, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
         """Image embeddings float32 (n, d), not normalised, of images float (n, side, side) in 0..1.
 
-        The images of the last call are not computed again.
-
         Parameters
         ----------
         images : greyscale, square, any size; 0 black to 1 white
@@ -174,11 +172,6 @@ class Encoder:
         InputError : images of another shape or range
         """
         images = check_images(images)
-        sum_of_images = hashlib.sha256(repr(images.shape).encode() + images.tobytes()).digest()
-        if self._last and self._last[0] == sum_of_images:
-            if progress:
-                progress(len(images), len(images))
-            return self._last[1].copy()
         parts, done, size = [], 0, self.batch_size
         while done < len(images):
             try:
@@ -195,8 +188,17 @@ class Encoder:
             if progress:
                 progress(done, len(images))
         embedding = torch.cat(parts).numpy() if parts else np.zeros((0, self._embed_dim()), np.float32)
-        self._last = sum_of_images, embedding.copy()
+        self._last = _digest(images), embedding.copy()
         return embedding
+
+    def encode_again(self, images: np.ndarray, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+        """What `encode` gives, without computing it if these were the images of its last call."""
+        images = check_images(images)
+        if self._last is None or self._last[0] != _digest(images):
+            return self.encode(images, progress)
+        if progress:
+            progress(len(images), len(images))
+        return self._last[1].copy()
 
     @torch.inference_mode()
     def encode_text(self, captions: Sequence[str]) -> np.ndarray:
@@ -230,6 +232,10 @@ class Encoder:
     def provenance(self) -> dict:
         """Plain values: encoder, model, weights, sha256 of the weights file, preprocessing, versions."""
         return {**self.origin, **self.preprocessing, "torch": str(torch.__version__), "device": self.device}
+
+
+def _digest(images: np.ndarray) -> bytes:
+    return hashlib.sha256(repr(images.shape).encode() + images.tobytes()).digest()
 
 
 @contextmanager
