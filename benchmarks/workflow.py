@@ -24,7 +24,7 @@ from report import RESULTS, ROOT, Report, TextTable, Timing, arguments, finish
 from training import NETWORKS
 
 from cortexclip.__main__ import STAGES
-from cortexclip.config import load, merge
+from cortexclip.config import Configuration, load, merge
 from cortexclip.files import read_json
 from cortexclip.methods.catalogue import points_of
 from cortexclip.runs import read_parquet
@@ -89,12 +89,26 @@ def records(folder: Path) -> dict[tuple[str, str, str], float]:
     return found
 
 
+def other_stages(jobs: dict[str, list[dict]], full: Configuration) -> list[list[str]]:
+    """A row for each stage of config/full.yaml but the training: jobs, and minutes if each costs what it costs here."""
+    datasets, cells = len(full.cells), sum(map(len, full.protocols_of.values()))
+    runs = sum(len(found) * len(full.protocols_of[dataset]) for dataset, found in full.cells.items())
+    many = {"evaluate": runs, "split": cells, "figures": cells}
+    many |= dict.fromkeys(("ingest", "audit", "encode", "identify", "evaluation_figures"), datasets)
+    rows = []
+    for stage, found in jobs.items():
+        if stage != "train":
+            mean = float(np.mean([job["seconds"] for job in found]))
+            rows.append((many.get(stage, 1) * mean / 60, stage, many.get(stage, 1), mean))
+    rows.sort(reverse=True)
+    return [[stage, f"{n:,}", f"{mean:.1f}", f"{minutes:.1f}"] for minutes, stage, n, mean in rows]
+
+
 def estimate(costs: dict[tuple[str, str, str], float]) -> tuple[list[list[str]], list[str], list[str], float]:
     """What config/full.yaml takes for training: hours of one core by method; which methods were taken to cost what
     their plain method costs; which have no measurement at all; the hours of all together.
     """
-    settings = merge(read_yaml(ROOT / "config/config.yaml"), read_yaml(ROOT / "config/full.yaml"))
-    full = load(settings, ROOT)
+    full = full_configuration()
     hours: dict[str, float] = defaultdict(float)
     alike, unknown = {}, {}
     for dataset, runs in full.cells.items():
@@ -111,6 +125,11 @@ def estimate(costs: dict[tuple[str, str, str], float]) -> tuple[list[list[str]],
                 hours[run.method] += folds * run.fits * cost / 3600
     rows = [[method, f"{value:.2f}"] for method, value in sorted(hours.items(), key=lambda pair: -pair[1])]
     return rows, list(alike), list(unknown), sum(hours.values())
+
+
+def full_configuration() -> Configuration:
+    """config/full.yaml, with what is available here."""
+    return load(merge(read_yaml(ROOT / "config/config.yaml"), read_yaml(ROOT / "config/full.yaml")), ROOT)
 
 
 def _folds(protocol: dict) -> int:
@@ -215,7 +234,13 @@ def main() -> None:
         *([f"Not measured, so not in it: {', '.join(unknown)}."] if unknown else []),
     ]
     full = TextTable("Training in config/full.yaml, estimated", ["method", "hours of one core"], by_method, notes)
-    finish(Report(name="workflow", title="The whole workflow", tables=[stages, beside, full]), options)
+    others = TextTable(
+        "The other stages of config/full.yaml, estimated",
+        ["stage", "jobs", "seconds of a job here", "minutes of one core"],
+        other_stages(jobs, full_configuration()),
+        ["At what a job costs in the finished run; with ten seeds, more protocols and more methods it costs more."],
+    )
+    finish(Report(name="workflow", title="The whole workflow", tables=[stages, beside, full, others]), options)
 
 
 if __name__ == "__main__":
