@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -116,38 +117,41 @@ def fit_tasks(
     progress: Callable[[str], None],
     options: Options = ALONE,
 ) -> Iterator[tuple[Task, NetworkDecoder]]:
-    """Fit a method's network on every task, in the groups of :func:`groups`.
+    """Fit a method's network on every task, in the groups of :func:`fit_groups`.
 
     With more than one settings (a grid) each task trains all of them on its training part, keeps the one of least
     criterion on its selection part, and refits that one if the protocol refits. Nothing else chooses.
     """
-    parts = _Parts()
-    for together in groups(recipe, tasks, settings, options):
-        parts.keep({task.fold for task in together})
-        yield from _fit_together(recipe, together, settings, parts, progress, options)
+    for _, fit in fit_groups(recipe, tasks, settings, progress, options):
+        yield from fit()
 
 
-def groups(
+def fit_groups(
     recipe: Callable[[FitData, object], Recipe],
     tasks: Sequence[Task],
     settings: Sequence[object],
+    progress: Callable[[str], None],
     options: Options = ALONE,
-) -> list[Sequence[Task]]:
-    """The tasks that are fitted at once: on a GPU all, on a CPU as many as fill a stack.
+) -> Iterator[tuple[Sequence[Task], Callable[[], Iterator[tuple[Task, NetworkDecoder]]]]]:
+    """The tasks that are fitted at once, and what fits them: on a GPU all, on a CPU as many as fill a stack.
 
-    It depends on all tasks of a job, so a job that goes on after an interruption forms the same groups.
+    They depend on all tasks of a job, so a job that goes on after an interruption forms the same groups.
     """
-    at_once = _networks_at_once(recipe, tasks[0], settings, options)
-    size = len(tasks) if at_once is None else max(1, at_once // len(settings))
-    return [tasks[start : start + size] for start in range(0, len(tasks), size)]
+    at_once = _networks_at_once(recipe, tasks[0], settings[0], options) or len(tasks) * len(settings)
+    size = max(1, at_once // len(settings))
+    parts = _Parts()
+    for start in range(0, len(tasks), size):
+        group = tasks[start : start + size]
+        parts.keep({task.fold for task in group})
+        yield group, partial(_fit_together, recipe, group, settings, parts, progress, options, at_once)
 
 
-def _networks_at_once(recipe, task: Task, settings: Sequence[object], options: Options) -> int | None:
+def _networks_at_once(recipe, task: Task, settings: object, options: Options) -> int | None:
     """How many networks are trained before the next ones begin, since all of them stay in memory; None for all."""
     if options.limit is not None or stack.device().type != "cpu":
         return options.limit
     data = task.data()
-    made = recipe(data, settings[0])
+    made = recipe(data, settings)
     if made.alone:
         return 1
     return stack.members_at_once(made.make, 4 * (data.final.brain.size + data.final.pixels.size))
@@ -237,14 +241,13 @@ class _Attempt:
     criterion: float = np.inf
 
 
-def _fit_together(recipe, tasks, settings, parts, progress, options) -> Iterator[tuple[Task, NetworkDecoder]]:
+def _fit_together(recipe, tasks, settings, parts, progress, options, at_once) -> Iterator[tuple[Task, NetworkDecoder]]:
     best: dict[int, _Attempt] = {}
     tried: dict[int, list[float]] = {i: [] for i in range(len(tasks))}
     # no more points than make a stack, so that few networks are in memory
-    at_once = _networks_at_once(recipe, tasks[0], settings, options) or len(tasks) * len(settings)
-    at_once = max(1, at_once // len(tasks))
-    for start in range(0, len(settings), at_once):
-        points = range(len(settings))[start : start + at_once]
+    n_points = max(1, at_once // len(tasks))
+    for start in range(0, len(settings), n_points):
+        points = range(len(settings))[start : start + n_points]
         attempts = []
         for i, task in enumerate(tasks):
             data = task.data()

@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -202,16 +202,15 @@ def _fits(module, tasks, settings, checkpoints, folds, told, progress, arguments
 
     What an interrupted job had finished is taken over; a group of tasks of which a fit is missing is fitted again.
     """
-    together, fit = _method(module, tasks, settings, checkpoints, progress, arguments)
     try:
-        for group in together:
+        for group, fit in _groups(module, tasks, settings, checkpoints, progress, arguments):
             states = [checkpoints.load(_name(task)) if checkpoints else None for task in group]
             if None not in states:
                 logger.info("%d of %d fits were there from before", len(group), len(tasks))
                 yield from (_from_state(task, *state) for task, state in zip(group, states, strict=True))
                 continue
             clock = time.perf_counter()
-            decoders = list(fit(group))
+            decoders = list(fit())
             seconds = (time.perf_counter() - clock) / len(group)
             for task, decoder in decoders:
                 clock = time.perf_counter()
@@ -224,6 +223,7 @@ def _fits(module, tasks, settings, checkpoints, folds, told, progress, arguments
                 if checkpoints:
                     checkpoints.save(_name(task), *_to_state(done))
                 yield done
+            del decoders, decoder  # or they would stay in memory beside the networks of the next group
             if checkpoints:
                 for task in group:
                     checkpoints.drop(f"fold{task.fold}.seed{task.seed_index}.")
@@ -231,26 +231,19 @@ def _fits(module, tasks, settings, checkpoints, folds, told, progress, arguments
         raise InputError(f"train {arguments.method}: {error}.") from error
 
 
-def _method(module, tasks, settings, checkpoints, progress, arguments):
-    """The groups of tasks that are fitted at once, and the function that fits a group."""
-    if hasattr(module, "recipe"):
-        from cortexclip.methods.network import fit_tasks, groups
-        from cortexclip.training.stack import Options
+def _groups(module, tasks, settings, checkpoints, progress, arguments):
+    """The tasks that are fitted at once, and what fits them, group by group."""
+    if not hasattr(module, "recipe"):
+        for task in tasks:
+            yield [task], lambda task=task: [(task, module.fit(task.data(), settings[0], task.seed, progress.detail))]
+        return
+    from cortexclip.methods.network import fit_groups
+    from cortexclip.training.stack import Options
 
-        # TF32 is how a GPU multiplies what is float32 everywhere else (see precision.configure)
-        precision = "float32" if arguments.precision == "tf32" else arguments.precision
-        options = Options(limit=arguments.stack, precision=precision, keeper=checkpoints)
-
-        def fit_group(group: Sequence[Task]) -> Iterator[tuple[Task, object]]:
-            return fit_tasks(module.recipe, group, settings, progress.detail, options)
-
-        return groups(module.recipe, tasks, settings, options), fit_group
-
-    def fit_each(group: Sequence[Task]) -> Iterator[tuple[Task, object]]:
-        for task in group:
-            yield task, module.fit(task.data(), settings[0], task.seed, progress.detail)
-
-    return [[task] for task in tasks], fit_each
+    # TF32 is how a GPU multiplies what is float32 everywhere else (see precision.configure)
+    precision = "float32" if arguments.precision == "tf32" else arguments.precision
+    options = Options(limit=arguments.stack, precision=precision, keeper=checkpoints)
+    yield from fit_groups(module.recipe, tasks, settings, progress.detail, options)
 
 
 def _checkpoints(arguments: argparse.Namespace, settings: list):
