@@ -94,21 +94,6 @@ def test_encode_equals_the_model_on_open_clips_input(tiny, images):
     assert openclip.Encoder(tiny).encode(images[:0]).shape == (0, 32)
 
 
-def test_a_convolutional_tower_gives_the_same_in_its_faster_layout(images):
-    torch.manual_seed(0)
-    vision = open_clip.CLIPVisionCfg(image_size=64, layers=(1, 1, 1, 1), width=16)
-    text = open_clip.CLIPTextCfg(context_length=8, vocab_size=20, width=16, heads=1, layers=1)
-    model = open_clip.CLIP(32, vision, text).eval()
-    model.visual.preprocess_cfg = {"size": (64, 64), "interpolation": "bicubic", "mean": (0.5,) * 3, "std": (0.5,) * 3}
-    encoder = openclip.Encoder(model)
-    with torch.inference_mode():
-        batch = encoder.preprocess(images)
-        expected = model.to(memory_format=torch.contiguous_format).encode_image(batch).numpy()
-    found = openclip.Encoder(model).encode(images)
-    assert encoder.layout is torch.channels_last
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
-
-
 def test_progress_counts_images(tiny, images):
     seen = []
     openclip.Encoder(tiny, batch_size=3).encode(images[:8], progress=lambda done, total: seen.append((done, total)))

@@ -130,11 +130,7 @@ class Encoder:
     """
 
     def __init__(self, model, batch_size: int = 32, device: str = "cpu"):
-        convolutions = sum(isinstance(module, torch.nn.Conv2d) for module in model.visual.modules())
-        # residual networks are a quarter faster so; a transformer's one convolution gains nothing (docs/benchmarks.md)
-        self.layout = torch.channels_last if convolutions > 1 else torch.contiguous_format
-        self.model = model.to(memory_format=self.layout)
-        self.batch_size, self.device = batch_size, device
+        self.model, self.batch_size, self.device = model, batch_size, device
         self.origin: dict = {}
         self._tokenizer_of: str | None = None
         self._last: tuple[bytes, np.ndarray] | None = None
@@ -179,7 +175,7 @@ class Encoder:
         parts, done, size = [], 0, self.batch_size
         while done < len(images):
             try:
-                batch = self.preprocess(images[done : done + size]).to(self.device, memory_format=self.layout)
+                batch = self.preprocess(images[done : done + size]).to(self.device)
                 parts.append(self.model.encode_image(batch).float().cpu())
             except torch.cuda.OutOfMemoryError:
                 if size == 1:
