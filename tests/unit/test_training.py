@@ -23,7 +23,7 @@ from cortexclip.models.cccv1_extended import ExtendedCCCV1, masked_voxel_loss
 from cortexclip.models.contrastive import BrainEncoder
 from cortexclip.training import layers, noise, products, stack
 from cortexclip.training.checkpoint import Checkpoints
-from cortexclip.training.optimiser import StackedAdamW
+from cortexclip.training.optimiser import StackedAdam
 
 CCCV1_SETTINGS = {
     "standardise": True,
@@ -268,7 +268,7 @@ def test_the_optimiser_is_adamw_for_each_rate_and_decay(monkeypatch, large):
     rates, decays = [1e-2, 1e-2, 1e-3], [0.1, 0.1, 0.0]
     plain = [network.weight[i].detach().clone().requires_grad_() for i in range(3)]
     theirs = [torch.optim.AdamW([p], lr=r, weight_decay=d) for p, r, d in zip(plain, rates, decays, strict=True)]
-    optimiser = StackedAdamW(network, rates, decays)
+    optimiser = StackedAdam(network, rates, decays)
     assert optimiser.runs == [(0, 2), (2, 3)]
     for _ in range(5):
         x = torch.randn(3, 4, 3)
@@ -561,7 +561,7 @@ def test_a_weight_that_is_applied_twice_gets_one_update_from_both_gradients():
     network = layers.stack([Twice(), Twice()])
     plain = layers.members(network, [0, 1])
     x, wanted = torch.randn(2, 16, 300), torch.randn(2, 16, 300)
-    optimiser = StackedAdamW(network, [1e-3, 1e-3], [0.1, 0.1])
+    optimiser = StackedAdam(network, [1e-3, 1e-3], [0.1, 0.1])
     reference = torch.optim.AdamW(plain.parameters(), lr=1e-3, weight_decay=0.1)
     for _ in range(3):
         optimiser.begin()

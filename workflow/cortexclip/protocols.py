@@ -28,7 +28,7 @@ def make_split(protocol: Mapping, part: np.ndarray, stimulus: np.ndarray, seed: 
     Returns
     -------
     Data frame of columns fold (int), role ("train", "select" or "score") and sample (int, position in the dataset). A
-    sample that both chooses and is scored has two rows.
+    sample that both chooses and is scored has two rows, and one that is scored in-sample has another for training.
 
     Raises
     ------
@@ -37,11 +37,18 @@ def make_split(protocol: Mapping, part: np.ndarray, stimulus: np.ndarray, seed: 
     part, stimulus = np.asarray(part), np.asarray(stimulus)
     rows = []
     for fold, (training, scored) in enumerate(_outer(protocol, part, stimulus)):
+        if protocol["over"] == "in_sample" and fold > 0:
+            break
         if protocol["select"] == "scored":
             train, select = training, scored
+        elif protocol["select"] == "last":
+            cut = int((1 - protocol["inner_fraction"]) * len(training))
+            train, select = training[:cut], training[cut:]
         else:
             generator = np.random.default_rng([seed, fold])
             train, select = inner_parts(training, stimulus, protocol["inner_fraction"], protocol["inner_by"], generator)
+        if protocol["over"] == "in_sample":
+            scored = np.union1d(train, select)
         for role, samples in zip(ROLES, (train, select, scored), strict=True):
             if len(samples) < (2 if role == "train" else 1):
                 raise InputError(

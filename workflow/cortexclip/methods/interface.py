@@ -70,14 +70,16 @@ class FitData:
     """The samples that a fit may use.
 
     ``train`` is what parameters are fitted on while ``select`` chooses the epoch or a hyper-parameter. ``final`` is
-    what the decoder that is scored learns from: train and select together in the honest protocols (a refit with what
-    selection chose), the training part alone in the protocols that select on the scored samples, as published.
+    what the decoder that is scored learns from: train and select together where the protocol refits with what selection
+    chose, as the honest ones do, else the training part alone. ``scored`` is there only where a source's procedure is
+    repeated, whose scored samples choose among configurations or whose configurations are all shown.
     """
 
     train: Samples
     select: Samples
     final: Samples
     scored_brain: np.ndarray | None = None  # brain data of the scored samples, for transductive methods alone
+    scored: Samples | None = None
     others: tuple[Samples, ...] = ()  # training parts of other datasets, for methods that pool them
 
     @property
@@ -222,6 +224,8 @@ LIMITS = {
     **dict.fromkeys(("strength",), (0, 1, False)),
     **dict.fromkeys(("guidance", "decoder_depth"), (0, None, True)),
     **dict.fromkeys(("pretraining_lr",), (0, None, False)),
+    **dict.fromkeys(("plateau_factor",), (0, 1, False)),
+    **dict.fromkeys(("plateau_patience", "clip_norm"), (0, None, True)),
     "folds": (2, None, True),
 }
 

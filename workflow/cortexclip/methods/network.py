@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 
 from cortexclip.errors import InputError
 from cortexclip.methods.interface import FitData, Prediction, Samples, Saved, Task, scaling
-from cortexclip.models.standardise import VoxelScaler, fit_scaler
+from cortexclip.methods.procedure import Configured, Procedure
+from cortexclip.models.standardise import VoxelScaler, fit_scalar_scaler, fit_scaler
 from cortexclip.training import stack
 from cortexclip.training.stack import ALONE, Batch, Options, TrainingSettings
 
@@ -45,6 +47,8 @@ class Recipe:
     phases : the trainings, in their order; the selection loss of the last one compares grid points.
     finish : from the trained networks to what the decoder is.
     standardise : whether voxels are z-scored on the samples that are trained on.
+    procedure : how a source trained it, which then says how voxels are scaled and what chooses; None for this project's
+        own training.
     extra : further arrays by sample that the losses use, from the samples and the standardised voxels.
     join : adds to the tensors of the samples that are trained on what else is trained on, after standardisation.
     alone : whether its networks are trained one by one on a CPU, since their activations are larger than their weights
@@ -63,6 +67,30 @@ class Recipe:
     join: Callable[[stack.Part], stack.Part] | None = None
     criterion: Callable[[nn.Module, stack.Part], float] | None = None
     criterion_name: str = "selection loss"
+    procedure: Procedure | None = None
+
+    @property
+    def scaling(self) -> Literal["voxel", "scalar", "none"]:
+        """How voxels are scaled."""
+        if self.procedure is not None:
+            return self.procedure.scaling
+        return "voxel" if self.standardise else "none"
+
+
+def following(recipe: Callable[[FitData, object], Recipe]) -> Callable[[FitData, Configured], Recipe]:
+    """A method's recipe for settings that come with a source's procedure: trained as the source trained it."""
+
+    def followed(data: FitData, point: Configured) -> Recipe:
+        made, procedure = recipe(data, point.settings), point.procedure
+        changes = {
+            **{key: getattr(procedure, key) for key in ("optimiser", "schedule", "plateau_factor", "plateau_patience")},
+            **{"selection_loss": procedure.selection_loss, "weights": procedure.weights, "join_single": False},
+            "clip_norm": procedure.clip_norm or None,
+        }
+        phases = [replace(phase, training=replace(phase.training, **changes)) for phase in made.phases]
+        return replace(made, phases=phases, procedure=procedure)
+
+    return followed
 
 
 @dataclass(frozen=True)
@@ -96,8 +124,9 @@ class NetworkDecoder:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     def predict(self, brain: np.ndarray) -> Prediction:
+        own = self.chosen.get("scored_scaling") == "own"  # as a source did: by the values of what is decoded
         with torch.inference_mode():
-            return self.read(self.network, voxels(brain, self.scaler))
+            return self.read(self.network, voxels(brain, fit_scalar_scaler(brain) if own else self.scaler))
 
     def weights(self) -> dict[str, np.ndarray]:
         state = {name: value[0].cpu().numpy() for name, value in self.network.state_dict().items()}
@@ -120,7 +149,8 @@ def fit_tasks(
     """Fit a method's network on every task, in the groups of :func:`fit_groups`.
 
     With more than one settings (a grid) each task trains all of them on its training part, keeps the one of least
-    criterion on its selection part, and refits that one if the protocol refits. Nothing else chooses.
+    criterion on its selection part, and refits that one if the protocol refits. Nothing else chooses, unless a source's
+    procedure is followed whose scored part did.
     """
     for _, fit in fit_groups(recipe, tasks, settings, progress, options):
         yield from fit()
@@ -239,11 +269,19 @@ class _Attempt:
     epochs: list[int] = field(default_factory=list)
     rows: list[dict] = field(default_factory=list)
     criterion: float = np.inf
+    scored: float = np.inf
+
+    @property
+    def standing(self) -> float:
+        """What is compared among settings, lower is better."""
+        procedure = self.recipe.procedure
+        return self.scored if procedure is not None and procedure.chosen_on == "scored" else self.criterion
 
 
 def _fit_together(recipe, tasks, settings, parts, progress, options, at_once) -> Iterator[tuple[Task, NetworkDecoder]]:
     best: dict[int, _Attempt] = {}
     tried: dict[int, list[float]] = {i: [] for i in range(len(tasks))}
+    shown: dict[int, list[float]] = {i: [] for i in range(len(tasks))}
     # no more points than make a stack, so that few networks are in memory
     n_points = max(1, at_once // len(tasks))
     for start in range(0, len(settings), n_points):
@@ -253,13 +291,16 @@ def _fit_together(recipe, tasks, settings, parts, progress, options, at_once) ->
             data = task.data()
             for point in points:
                 made = recipe(data, settings[point])
-                scaler, train = parts.get(task.fold, "train", data.train, made)
+                scaler, train = parts.get(task.fold, "train", data.train, made, data.select)
                 select = parts.scaled(task.fold, "select", data.select, scaler, made)
                 attempts.append((i, _Attempt(task, data, point, made, scaler, train, select)))
         _train_phases([a for _, a in attempts], progress, options, "select")
         for i, attempt in attempts:
             tried[i].append(attempt.criterion)
-            if i not in best or attempt.criterion < best[i].criterion:
+            if attempt.data.scored is not None:
+                attempt.scored = _scored_error(attempt)
+                shown[i].append(attempt.scored)
+            if i not in best or attempt.standing < best[i].standing:
                 best[i] = attempt
     chosen = [best[i] for i in range(len(tasks))]
     final = chosen
@@ -273,15 +314,31 @@ def _fit_together(recipe, tasks, settings, parts, progress, options, at_once) ->
         _train_phases(final, lambda detail: progress(f"refit {detail}"), options, "refit")
     for i, (selected, last) in enumerate(zip(chosen, final, strict=True)):
         rows = selected.rows if last is selected else selected.rows + last.rows
-        fitted = Fitted(
-            selected.network, selected.scaler, last.network, last.scaler, selected.epochs, rows, tasks[i].seed
-        )
-        with torch.inference_mode():
-            decoder = selected.recipe.finish(fitted)
-        if len(settings) > 1:
+        decoder = _finish(replace(selected, rows=rows), last)
+        if len(settings) > 1 or shown[i]:
             grid = {"grid_point": selected.point, "criterion": selected.recipe.criterion_name, "grid": tried[i]}
+            if shown[i]:
+                grid["grid_scored"] = shown[i]
             decoder = replace(decoder, chosen={**decoder.chosen, **grid})
         yield tasks[i], decoder
+
+
+def _finish(selected: _Attempt, last: _Attempt) -> NetworkDecoder:
+    """The decoder of an attempt and of its refit, which is the attempt itself where nothing is refitted."""
+    networks = (selected.network, selected.scaler, last.network, last.scaler)
+    with torch.inference_mode():
+        decoder = selected.recipe.finish(Fitted(*networks, selected.epochs, selected.rows, selected.task.seed))
+    procedure = selected.recipe.procedure
+    if procedure is None:
+        return decoder
+    return replace(decoder, chosen={**decoder.chosen, "scored_scaling": procedure.scored_scaling})
+
+
+def _scored_error(attempt: _Attempt) -> float:
+    """Mean squared error of the scored part, for a source's procedure, which chooses by it or shows it."""
+    scored = attempt.data.scored
+    images = _finish(attempt, attempt).predict(scored.brain).images
+    return float(np.mean((images.reshape(len(images), -1) - scored.pixels) ** 2))
 
 
 def _train_phases(attempts: list[_Attempt], progress, options: Options, stage: str) -> None:
@@ -354,16 +411,21 @@ class _Parts:
         """Forget all other folds."""
         self.made = {key: made for key, made in self.made.items() if key[0] in folds}
 
-    def get(self, fold: int, name: str, samples: Samples, recipe: Recipe) -> tuple[VoxelScaler, stack.Part]:
-        key = (fold, name, recipe.standardise)
+    def get(
+        self, fold: int, name: str, samples: Samples, recipe: Recipe, select: Samples | None = None
+    ) -> tuple[VoxelScaler, stack.Part]:
+        key = (fold, name, recipe.scaling)
         if key not in self.made:
-            scaler = fit_scaler(samples.brain, recipe.standardise)
+            brain = samples.brain
+            if recipe.procedure is not None and select is not None:  # sources scaled before they cut off what chooses
+                brain = np.concatenate([brain, select.brain])
+            scaler = fit_scalar_scaler(brain) if recipe.scaling == "scalar" else fit_scaler(brain, recipe.scaling == "voxel")
             part = _part(samples, scaler, recipe)
             self.made[key] = scaler, part if recipe.join is None else recipe.join(part)
         return self.made[key]
 
     def scaled(self, fold: int, name: str, samples: Samples, scaler: VoxelScaler, recipe: Recipe) -> stack.Part:
-        key = (fold, name, recipe.standardise)
+        key = (fold, name, recipe.scaling)
         if key not in self.made:
             self.made[key] = scaler, _part(samples, scaler, recipe)
         return self.made[key][1]

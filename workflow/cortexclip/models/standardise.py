@@ -41,6 +41,13 @@ def blocks_of(*brains: np.ndarray) -> Iterator[slice]:
     return (slice(start, start + width) for start in range(0, n_voxels, width))
 
 
+def fit_scalar_scaler(brain: np.ndarray) -> VoxelScaler:
+    """One mean and one standard deviation of all values of an array (n_samples, n_voxels), the same for every voxel."""
+    brain = np.asarray(brain, dtype=np.float64)
+    n_voxels, scale = brain.shape[1], brain.std()
+    return VoxelScaler(np.full(n_voxels, brain.mean()), np.full(n_voxels, scale if scale > 0 else 1.0))
+
+
 def fit_scaler(brain: np.ndarray, standardise: bool = True) -> VoxelScaler:
     """Mean and standard deviation of each voxel over samples of shape (n_samples, n_voxels).
 

@@ -29,10 +29,11 @@ class Context:
 
 
 class Contextual(nn.Module):
-    """A layer that needs the context in training; :func:`attach` gives it one and a noise stream of its own."""
+    """A layer that needs the context; :func:`attach` gives it one and ``n_streams`` noise streams from ``stream`` on."""
 
     context: Context
     stream: int
+    n_streams = 1
 
 
 class Linear(nn.Module):
@@ -187,7 +188,7 @@ def attach(network: nn.Module, context: Context) -> int:
     for layer in network.modules():
         if isinstance(layer, Contextual):
             layer.context, layer.stream = context, stream
-            stream += 1
+            stream += layer.n_streams
     return stream
 
 

@@ -1,4 +1,4 @@
-"""AdamW for a stack: each weight is updated as soon as its gradient is there, while both are still in the cache."""
+"""Adam and AdamW for a stack: each weight is updated as soon as its gradient is there, while both are in the cache."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ EPS = 1e-8
 LARGE = 1 << 14  # values; below it a call costs more than the memory does
 
 
-class StackedAdamW:
-    """Decoupled weight decay (Loshchilov and Hutter 2019) with a learning rate and a decay per member.
+class StackedAdam:
+    """Adam (Kingma and Ba 2015) with a learning rate and a weight decay per member.
 
-    Registers a hook on every large parameter that applies PyTorch's fused AdamW kernel during the backward pass and
-    drops the gradient, so gradients of the whole network never exist at once; small parameters follow in one call.
-    Members of equal learning rate and decay are updated together if they stand next to each other. Large parameters
-    also get an attribute ``direct``, through which a layer may update one member at a time (training/products.py).
+    The decay is decoupled (AdamW, Loshchilov and Hutter 2019) or an L2 penalty on the loss. Registers a hook on every
+    large parameter that applies PyTorch's fused kernel during the backward pass and drops the gradient, so gradients of
+    the whole network never exist at once; small parameters follow in one call. Members of equal learning rate and decay
+    are updated together if they stand next to each other. Large parameters also get an attribute ``direct``, through
+    which a layer may update one member at a time (training/products.py). Where the norm of a member's gradient is
+    limited, all of it has to be known first, so gradients are held to the end of the backward pass.
 
     Parameters
     ----------
@@ -27,6 +29,9 @@ class StackedAdamW:
     lr, weight_decay : per member, shape (n_members,).
     step, moments : state of an earlier optimiser of the same members, to continue with.
     captured : whether a step is captured as a graph, which then reads the rates from the device.
+    decoupled : whether the decay is AdamW's.
+    clip_norm : largest norm of a member's gradient over all its weights; None for no limit.
+    apart : whether the rates of members may come to differ, so that each is updated by itself.
     """
 
     def __init__(
@@ -37,20 +42,27 @@ class StackedAdamW:
         step: int = 0,
         moments: dict[str, tuple[Tensor, Tensor]] | None = None,
         captured: bool = False,
+        decoupled: bool = True,
+        clip_norm: float | None = None,
+        apart: bool = False,
     ):
+        self.kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
+        self.clip_norm = clip_norm
+        self.held: list[dict[str, Tensor]] = [{} for _ in lr]  # gradients by member, where their norm is limited
         self.parameters = {name: p for name, p in network.named_parameters() if p.requires_grad}
         place = next(iter(self.parameters.values())).device
         self.moments = moments or {
             name: (torch.zeros_like(p), torch.zeros_like(p)) for name, p in self.parameters.items()
         }
         self.step = torch.tensor(float(step), device=place)
-        self.runs = _runs(list(zip(lr, weight_decay, strict=True)))
+        each = list(zip(lr, weight_decay, strict=True))
+        self.runs = [(i, i + 1) for i in range(len(each))] if apart or clip_norm is not None else _runs(each)
         self.rates = [torch.tensor(lr[start], device=place) if captured else lr[start] for start, _ in self.runs]
         self.lr, self.weight_decay = list(lr), list(weight_decay)
         large = {name for name, p in self.parameters.items() if p[0].numel() >= LARGE}
         self.handles = [
             self.parameters[name].register_post_accumulate_grad_hook(lambda _, name=name: self._update([name]))
-            for name in large
+            for name in (large if clip_norm is None else ())
         ]
         self.small = [name for name in self.parameters if name not in large]
         self.run_of = [index for index, (start, stop) in enumerate(self.runs) for _ in range(start, stop)]
@@ -58,21 +70,25 @@ class StackedAdamW:
         for direct in self.directs:
             self.parameters[direct.name].direct = direct
 
-    def begin(self, factor: float = 1.0) -> None:
-        """Before the forward pass of a step: the learning rates, times what the schedule says."""
+    def begin(self, factors: Sequence[float] | None = None) -> None:
+        """Before the forward pass of a step: the learning rates, times what the schedule says for each member."""
         for direct in self.directs:
             direct.uses = 0
         for index, (start, _) in enumerate(self.runs):
+            rate = self.lr[start] * (1.0 if factors is None else factors[start])
             if isinstance(self.rates[index], Tensor):
-                self.rates[index].fill_(self.lr[start] * factor)
+                self.rates[index].fill_(rate)
             else:
-                self.rates[index] = self.lr[start] * factor
+                self.rates[index] = rate
 
     def backward(self, loss: Tensor) -> None:
         """The backward pass of a step, and the update of every parameter."""
         self.step.add_(1)
         loss.backward()
-        self._update(self.small)
+        if self.clip_norm is None:
+            self._update(self.small)
+        else:
+            self._update_clipped()
 
     def close(self) -> None:
         """Take the hooks off the parameters."""
@@ -83,7 +99,10 @@ class StackedAdamW:
         self.directs = []
 
     def update_member(self, name: str, member: int, gradient: Tensor) -> None:
-        """Update one member of a parameter from its gradient."""
+        """Update one member of a parameter from its gradient, or keep the gradient until its norm is known."""
+        if self.clip_norm is not None:
+            self.held[member][name] = gradient
+            return
         run = self.run_of[member]
         first, second = self.moments[name]
         self._apply(run, [(self.parameters[name].detach()[member], gradient, first[member], second[member])])
@@ -101,11 +120,28 @@ class StackedAdamW:
         for p, _, _ in held:
             p.grad = None
 
-    def _apply(self, run: int, values: Sequence[tuple[Tensor, ...]]) -> None:
-        """AdamW on (weight, gradient, first and second moment) of members of one learning rate and decay."""
+    def _update_clipped(self) -> None:
+        """Update each member from its gradient, scaled down to the largest norm as ``clip_grad_norm_`` does."""
+        for member, held in enumerate(self.held):
+            gradients = held | {n: p.grad[member] for n, p in self.parameters.items() if p.grad is not None}
+            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients.values()))))
+            values = [
+                (self.parameters[n].detach()[member], gradient, *(moment[member] for moment in self.moments[n]))
+                for n, gradient in gradients.items()
+            ]
+            self._apply(member, values, torch.clamp((norm + 1e-6) / self.clip_norm, min=1.0))
+            held.clear()
+        for p in self.parameters.values():
+            p.grad = None
+
+    def _apply(self, run: int, values: Sequence[tuple[Tensor, ...]], divisor: Tensor | None = None) -> None:
+        """Adam on (weight, gradient, first and second moment) of members of one learning rate and decay.
+
+        Gradients are divided by ``divisor``.
+        """
         weights, gradients, first, second = (list(tensors) for tensors in zip(*values, strict=True))
         with torch.no_grad():
-            torch._fused_adamw_(
+            self.kernel(
                 weights,
                 gradients,
                 first,
@@ -119,13 +155,14 @@ class StackedAdamW:
                 eps=EPS,
                 amsgrad=False,
                 maximize=False,
+                grad_scale=divisor,
             )
 
 
 class _Direct:
     """The way in which a layer updates one weight (see training/products.py)."""
 
-    def __init__(self, optimiser: StackedAdamW, name: str):
+    def __init__(self, optimiser: StackedAdam, name: str):
         self.optimiser, self.name, self.uses = weakref.proxy(optimiser), name, 0
 
     def update(self, member: int, gradient: Tensor) -> None:

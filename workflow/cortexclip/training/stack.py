@@ -19,10 +19,12 @@ from torch import Tensor, nn
 
 from cortexclip.training import layers
 from cortexclip.training.noise import Ahead, Noise, sample_order, step_keys
-from cortexclip.training.optimiser import StackedAdamW
+from cortexclip.training.optimiser import StackedAdam
 
 CPU_MEMBERS = 8
 CPU_BYTES = 500 << 20  # a job asks for 2 GB
+PLATEAU_THRESHOLD, PLATEAU_LOWEST = 1e-4, 1e-8  # PyTorch's threshold; the lowest rate, and the least change of one
+SELECTION_STEP = 1 << 40  # steps from here on are those of the selection loss, for networks that draw when they predict
 
 Part = Mapping[str, Tensor]  # named arrays of a part of a split, all with the sample as first axis
 
@@ -33,8 +35,13 @@ class TrainingSettings:
 
     ``epochs`` is the most (or, without a selection part, the exact) number of passes over the samples; training stops
     after ``patience`` epochs without a lower selection loss. ``batch_size`` is in samples; ``lr`` and ``weight_decay``
-    are AdamW's. The learning rate rises linearly over ``warm_up`` epochs and then stays, or falls to zero at
-    ``horizon`` epochs along a half cosine (Loshchilov and Hutter 2017).
+    are those of AdamW, or of Adam with the decay as an L2 penalty (``optimiser``). The learning rate rises linearly
+    over ``warm_up`` epochs and then stays, or falls to zero at ``horizon`` epochs along a half cosine (Loshchilov and
+    Hutter 2017), or is multiplied by ``plateau_factor`` whenever the selection loss has not fallen for more than
+    ``plateau_patience`` epochs (PyTorch's ReduceLROnPlateau). ``clip_norm`` limits the norm of the gradient of all
+    weights, None does not. ``selection_loss`` is the mean over the samples of the selection part, or over its batches.
+    ``weights`` says whether the network is that of the epoch of least selection loss or of the last one. A last batch
+    of one sample joins the one before where ``join_single``.
     """
 
     epochs: int
@@ -43,8 +50,22 @@ class TrainingSettings:
     lr: float
     weight_decay: float
     warm_up: int = 0
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "plateau"] = "constant"
     horizon: int | None = None
+    optimiser: Literal["adamw", "adam"] = "adamw"
+    plateau_factor: float = 1.0
+    plateau_patience: int = 0
+    clip_norm: float | None = None
+    selection_loss: Literal["samples", "batches"] = "samples"
+    weights: Literal["best", "last"] = "best"
+    join_single: bool = True
+
+    @property
+    def shared(self) -> tuple:
+        """What the members of a stack have in common beside their architecture."""
+        common = (self.batch_size, self.warm_up, self.schedule, self.horizon, self.optimiser, self.clip_norm)
+        common += (self.selection_loss, self.weights, self.join_single)
+        return (*common, self.epochs) if self.schedule == "cosine" and self.horizon is None else common
 
     def for_refit(self, epochs: int) -> TrainingSettings:
         """The same training for exactly this many epochs, along the same schedule of learning rates."""
@@ -55,9 +76,22 @@ class TrainingSettings:
         done, rising = step / steps_per_epoch, self.warm_up
         if done < rising:
             return (step + 1) / (rising * steps_per_epoch)
-        if self.schedule == "constant":
+        if self.schedule != "cosine":
             return 1.0
         return 0.5 * (1.0 + math.cos(math.pi * (done - rising) / max((self.horizon or self.epochs) - rising, 1e-9)))
+
+    def plateau(self, losses: Sequence[float]) -> float:
+        """The factor on the learning rate after epochs of these selection losses, as ReduceLROnPlateau gives it."""
+        rate, best, waited = self.lr, math.inf, 0
+        for loss in losses if self.schedule == "plateau" else ():
+            if loss < best * (1 - PLATEAU_THRESHOLD):
+                best, waited = loss, 0
+            else:
+                waited += 1
+            if waited > self.plateau_patience:
+                lower, waited = max(rate * self.plateau_factor, PLATEAU_LOWEST), 0
+                rate = lower if rate - lower > PLATEAU_LOWEST else rate
+        return rate / self.lr
 
 
 @dataclass(frozen=True)
@@ -84,7 +118,7 @@ class Member:
 @dataclass(frozen=True)
 class Trained:
     """A trained member: the network (a stack of one, in evaluation mode, with the chosen epoch's weights), that epoch
-    (from 1), the selection loss of that epoch (None without a selection part), and the history.
+    (from 1), the least selection loss (None without a selection part), and the history.
 
     History rows have ``epoch``, ``quantity`` ("train_loss" or "select_loss") and ``value``.
     """
@@ -197,12 +231,9 @@ def chunks(jobs: Sequence[Member], limit: int | None) -> list[list[int]]:
     """Which members are trained together, in the order in which they are trained."""
     groups: dict[tuple, list[int]] = {}
     for index, job in enumerate(jobs):
-        sizes = batch_sizes(len(_first(job.train)), job.settings.batch_size)
         settings = job.settings
-        shared = (settings.batch_size, len(sizes), settings.warm_up, settings.schedule, settings.horizon)
-        if settings.schedule == "cosine" and settings.horizon is None:
-            shared += (settings.epochs,)
-        groups.setdefault((job.kind, job.select is None, *shared), []).append(index)
+        sizes = batch_sizes(len(_first(job.train)), settings.batch_size, settings.join_single)
+        groups.setdefault((job.kind, job.select is None, len(sizes), *settings.shared), []).append(index)
     parts = []
     for group in groups.values():
         group.sort(key=lambda i: (jobs[i].settings.lr, jobs[i].settings.weight_decay))  # few runs for the optimiser
@@ -246,7 +277,7 @@ class Stack:
         )
         self.best_state: dict[str, Tensor] | None = None
         self.settings = jobs[0].settings
-        self.optimiser: StackedAdamW | None = None
+        self.optimiser: StackedAdam | None = None
         self._prepare()
 
     def run(self, progress: Callable[[str], None], key: str = "") -> list[Trained]:
@@ -307,17 +338,20 @@ class Stack:
         self.context = layers.Context()
         self.n_streams = layers.attach(self.network, self.context)
         captured = self.options.graphs and captures(self.place)
-        self.optimiser = StackedAdamW(
+        self.optimiser = StackedAdam(
             self.network,
             [j.settings.lr for j in jobs],
             [j.settings.weight_decay for j in jobs],
             step,
             moments,
             captured,
+            decoupled=self.settings.optimiser == "adamw",
+            clip_norm=self.settings.clip_norm,
+            apart=self.settings.schedule == "plateau",
         )
         self.bank = Bank([job.train for job in jobs], self.place)
         self.select = None if jobs[0].select is None else Bank([job.select for job in jobs], self.place)
-        self.sizes = [batch_sizes(size, self.settings.batch_size) for size in self.bank.sizes]
+        self.sizes = [batch_sizes(size, self.settings.batch_size, self.settings.join_single) for size in self.bank.sizes]
         self.stepper = Stepper(captured)
 
     def _epoch(self, progress: Callable[[str], None]) -> None:
@@ -340,10 +374,12 @@ class Stack:
         keys = torch.as_tensor(keys, device=self.place)
         ahead = Ahead(keys) if self.place.type == "cpu" and not self.stepper.captured else None
         counts = torch.tensor(self.sizes, dtype=torch.float32, device=self.place)
+        plateaus = [job.settings.plateau(self._losses(i)) for i, job in zip(self.alive, jobs, strict=True)]
         self.network.train()
         total = torch.zeros(len(jobs), device=self.place)
         for batch, (row, weight) in enumerate(uploaded):
-            self.optimiser.begin(self.settings.rate(first_step + batch, n_batches))
+            rate = self.settings.rate(first_step + batch, n_batches)
+            self.optimiser.begin([rate * plateau for plateau in plateaus])
             if ahead is None:
                 losses = self.stepper(self.step, row, weight, keys[batch])
             else:
@@ -355,10 +391,34 @@ class Stack:
             chosen = None
             train_losses = values.tolist()
         else:
+            keys = step_keys(
+                np.array([job.seed for job in jobs]), np.array([SELECTION_STEP + self.epoch]), self.n_streams
+            )
+            self.context.noise = Noise(torch.as_tensor(keys[0], device=self.place))
             with torch.inference_mode(), self.autocast():
-                chosen_losses = self.loss(self.network, self.select.everything())
+                chosen_losses = self._selection_loss()
             train_losses, chosen = torch.stack([values, chosen_losses.double()]).tolist()
         self._record(train_losses, chosen, progress)
+
+    def _selection_loss(self) -> Tensor:
+        """The selection loss of each member, shape (n_members,)."""
+        whole = self.select.everything()
+        if self.settings.selection_loss == "samples":
+            return self.loss(self.network, whole)
+        total = torch.zeros(len(self.alive), device=self.place)
+        batches = torch.zeros_like(total)
+        for start in range(0, max(self.select.sizes), self.settings.batch_size):
+            part = slice(start, start + self.settings.batch_size)
+            weight = None if whole.weight is None else whole.weight[:, part]
+            there = torch.ones_like(total) if weight is None else (weight.sum(1) > 0).float()
+            losses = self.loss(self.network, Batch({name: value[:, part] for name, value in whole.data.items()}, weight))
+            total += torch.where(there > 0, losses, 0.0)
+            batches += there
+        return total / batches
+
+    def _losses(self, job: int) -> list[float]:
+        """The selection losses of a job so far."""
+        return [row["value"] for row in self.history[job] if row["quantity"] == "select_loss"]
 
     def _record(
         self, train_losses: list[float], select_losses: list[float] | None, progress: Callable[[str], None]
@@ -385,7 +445,7 @@ class Stack:
             if self.epoch >= settings.epochs:
                 stopped.append(position)
         progress(self._line(train_losses, select_losses))
-        if better:
+        if better and self.settings.weights == "best":
             self._keep(better)
         if stopped:
             self._stop(stopped)
@@ -410,7 +470,9 @@ class Stack:
         for position in stopped:
             job = self.alive[position]
             network = layers.members(self.network, [position])
-            if self.best_state is None or self.best_epoch[job] == 0:  # no selection part, or no finite loss on it
+            if self.settings.weights == "last" and self.best_epoch[job]:
+                epoch, value = self.epoch, self.best[job]
+            elif self.best_state is None or self.best_epoch[job] == 0:  # no selection part, or no finite loss on it
                 epoch, value = self.epoch, None
             else:
                 network.load_state_dict({k: v[position : position + 1] for k, v in self.best_state.items()})
@@ -524,11 +586,11 @@ class Bank:
         return Batch(whole, self.padding)
 
 
-def batch_sizes(n_samples: int, batch_size: int) -> list[int]:
-    """Sizes of an epoch's batches; a last batch of a single sample joins the one before (BatchNorm needs two)."""
+def batch_sizes(n_samples: int, batch_size: int, join_single: bool = True) -> list[int]:
+    """Sizes of an epoch's batches; a last batch of a single sample may join the one before (BatchNorm needs two)."""
     sizes = [batch_size] * (n_samples // batch_size)
     rest = n_samples % batch_size
-    if rest == 1 and sizes:
+    if rest == 1 and sizes and join_single:
         sizes[-1] += 1
     elif rest:
         sizes.append(rest)
