@@ -8,6 +8,7 @@ from types import ModuleType
 
 from cortexclip.errors import InputError
 from cortexclip.methods.interface import make_settings
+from cortexclip.methods.procedure import FIELDS, Configured, make_procedure
 
 # The dataset-size rule of the CCCV1 document: each class ends below this number of samples.
 SIZES = {"small": 200, "medium": 800, "large": float("inf")}
@@ -34,12 +35,16 @@ def number_of_fits(module: ModuleType, settings: object, seeds: int) -> int:
     return seeds if module.STOCHASTIC else 1
 
 
+def size_class(n_samples: int) -> str:
+    """The class of a dataset with this number of samples by the dataset-size rule."""
+    return next(name for name, end in SIZES.items() if n_samples < end)
+
+
 def settings_for(entry: dict, dataset: str, n_samples: int) -> dict:
     """A method's settings for one dataset: the general ones, then those of its size class, then its own."""
-    size = next(name for name, end in SIZES.items() if n_samples < end)
     return {
         **entry.get("settings", {}),
-        **entry.get("by_size", {}).get(size, {}),
+        **entry.get("by_size", {}).get(size_class(n_samples), {}),
         **entry.get("by_dataset", {}).get(dataset, {}),
     }
 
@@ -58,3 +63,21 @@ def all_settings(entry: dict, dataset: str, n_samples: int, where: str) -> list:
         raise InputError(f"{where}: grid: {entry['module']} has no recipe, so it takes no grid. Remove the key.")
     general = settings_for(entry, dataset, n_samples)
     return [make_settings(module.Settings, {**general, **point}, where) for point in points]
+
+
+def configured(entry: dict, protocol: str, dataset: str, n_samples: int, where: str) -> list[Configured]:
+    """A method as a source trained it under a protocol, in each of the configurations that the source tried.
+
+    A configuration sets some of the method's settings and of the procedure; a dataset without configurations has one,
+    which sets nothing. Raises InputError as ``make_settings``, and for a method without a recipe.
+    """
+    module = load_method(entry["module"])
+    if not hasattr(module, "recipe"):
+        raise InputError(f"{where}: procedures: {entry['module']} has no recipe, so it follows no procedure. Remove it.")
+    general, made = settings_for(entry, dataset, n_samples), []
+    for point in entry.get("configurations", {}).get(dataset, [{}]):
+        procedure = {**entry["procedures"][protocol], **{key: value for key, value in point.items() if key in FIELDS}}
+        own = {key: value for key, value in point.items() if key not in FIELDS}
+        settings = make_settings(module.Settings, {**general, **own}, where)
+        made.append(Configured(settings, make_procedure(procedure, where), own))
+    return made

@@ -22,7 +22,7 @@ from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
 from cortexclip.files import sha256, write_json
 from cortexclip.log import Progress, logger
-from cortexclip.methods.catalogue import all_settings, load_method, number_of_fits, points_of
+from cortexclip.methods.catalogue import all_settings, configured, load_method, number_of_fits, points_of
 from cortexclip.methods.interface import FitData, Prediction, Samples, Task
 from cortexclip.models.readout import unit_length
 from cortexclip.precision import configure
@@ -38,6 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pool", nargs="*", default=[], help="other datasets (.nc), for methods that learn from these")
     parser.add_argument("--protocol", required=True, help="name of the protocol")
     parser.add_argument("--optimistic", action="store_true", help="the protocol chooses on the scored samples")
+    parser.add_argument("--source", action="store_true", help="the protocol repeats a source: follow its procedure")
+    parser.add_argument("--as-dataset", help="the dataset whose settings count (default: the dataset's own name)")
     parser.add_argument("--method", required=True, help="name of the method")
     parser.add_argument("--encoder", help="name of the embedding space")
     parser.add_argument("--entry", required=True, type=json.loads, help="the method's entry in methods.yaml, as JSON")
@@ -66,10 +68,15 @@ def run(arguments: argparse.Namespace) -> None:
     module = load_method(arguments.entry["module"])
     if provenance.uses("torch", arguments.entry["module"]):
         configure(arguments.threads, tf32=arguments.precision == "tf32")
-    points = points_of(arguments.entry)
-    settings = all_settings(arguments.entry, name, dataset.sizes["sample"], f"method '{arguments.method}' on '{name}'")
+    where, named = f"method '{arguments.method}' on '{name}'", arguments.as_dataset or name
+    if arguments.source:
+        settings = configured(arguments.entry, arguments.protocol, named, dataset.sizes["sample"], where)
+        points = [point.point for point in settings]
+    else:
+        settings = all_settings(arguments.entry, named, dataset.sizes["sample"], where)
+        points = points_of(arguments.entry)
     samples = _samples(dataset, features)
-    n_seeds = number_of_fits(module, settings[0], arguments.seeds)
+    n_seeds = number_of_fits(module, settings[0].settings if arguments.source else settings[0], arguments.seeds)
     n_folds = split.fold.nunique()
     task = f"train {arguments.protocol}/{name}/{arguments.method}" + (
         f".{arguments.encoder}" if arguments.encoder else ""
@@ -77,7 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
     logger.info("%s: %d folds x %d seeds", task, n_folds, n_seeds)
     progress = Progress(task, n_folds * n_seeds)
     others = other_samples([datasets.read(path) for path in arguments.pool], samples)
-    folds = Folds(samples, split, arguments.optimistic, getattr(module, "TRANSDUCTIVE", False), others)
+    folds = Folds(samples, split, arguments.optimistic, arguments.source, getattr(module, "TRANSDUCTIVE", False), others)
     tasks = [
         Task(
             fold,
@@ -117,10 +124,11 @@ def run(arguments: argparse.Namespace) -> None:
             "module": arguments.entry["module"],
             "encoder": arguments.encoder,
             **({"pool": [str(path) for path in arguments.pool]} if arguments.pool else {}),
-            "settings": dataclasses.asdict(settings[0]),
+            "settings": dataclasses.asdict(settings[0].settings if arguments.source else settings[0]),
+            **({"procedures": [dataclasses.asdict(point.procedure) for point in settings]} if arguments.source else {}),
             "image_shape": list(samples.images.shape[1:]),
             "voxels": samples.brain.shape[1],
-            **({"grid": [row for fit in fits for row in fit.grid(points)]} if len(points) > 1 else {}),
+            **({"grid": [row for fit in fits for row in fit.grid(points)]} if "grid" in fits[0].facts else {}),
             "base_seed": arguments.base_seed,
             "precision": arguments.precision,
             "code": arguments.code,
@@ -152,12 +160,13 @@ class Fit:
 
     def record(self) -> dict:
         """Its entry in run.json."""
-        facts = {key: value for key, value in self.facts.items() if key != "grid"}
+        facts = {key: value for key, value in self.facts.items() if key not in ("grid", "grid_scored")}
         task = {"fold": self.task.fold, "seed_index": self.task.seed_index, "seed": self.task.seed}
         return {**task, "seconds": self.seconds, **facts}
 
     def grid(self, points: list[dict]) -> list[dict]:
         """Its rows in run.json's table of grid points."""
+        scored = self.facts.get("grid_scored")
         return [
             {
                 "fold": self.task.fold,
@@ -166,6 +175,7 @@ class Fit:
                 "criterion": self.facts["criterion"],
                 "value": self.facts["grid"][number],
                 "chosen": number == self.facts["grid_point"],
+                **({"scored_mse": scored[number]} if scored else {}),
             }
             for number, point in enumerate(points)
         ]
@@ -179,15 +189,17 @@ class Folds:
         samples: Samples,
         split: pd.DataFrame,
         optimistic: bool,
+        source: bool,
         transductive: bool,
         others: tuple[Samples, ...] = (),
     ):
-        self.samples, self.split, self.optimistic, self.transductive = samples, split, optimistic, transductive
-        self.others = others
+        self.samples, self.split, self.others = samples, split, others
+        self.optimistic, self.source, self.transductive = optimistic, source, transductive
         self.data = functools.lru_cache(maxsize=1)(self._data)
 
     def _data(self, fold: int) -> FitData:
-        data = dataclasses.replace(fit_data(self.samples, self.split, fold, self.optimistic), others=self.others)
+        data = fit_data(self.samples, self.split, fold, refit=not (self.optimistic or self.source))
+        data = dataclasses.replace(data, others=self.others, scored=self.scored(fold) if self.source else None)
         if self.transductive:
             data = dataclasses.replace(data, scored_brain=self.scored(fold).brain)
         return data
@@ -237,13 +249,14 @@ def _groups(module, tasks, settings, checkpoints, progress, arguments):
         for task in tasks:
             yield [task], lambda task=task: [(task, module.fit(task.data(), settings[0], task.seed, progress.detail))]
         return
-    from cortexclip.methods.network import fit_groups
+    from cortexclip.methods.network import fit_groups, following
     from cortexclip.training.stack import Options
 
     # TF32 is how a GPU multiplies what is float32 everywhere else (see precision.configure)
     precision = "float32" if arguments.precision == "tf32" else arguments.precision
     options = Options(limit=arguments.stack, precision=precision, keeper=checkpoints)
-    yield from fit_groups(module.recipe, tasks, settings, progress.detail, options)
+    recipe = following(module.recipe) if arguments.source else module.recipe
+    yield from fit_groups(recipe, tasks, settings, progress.detail, options)
 
 
 def _checkpoints(arguments: argparse.Namespace, settings: list):
@@ -289,15 +302,15 @@ def _from_state(task: Task, tensors: dict, facts: dict) -> Fit:
     )
 
 
-def fit_data(samples: Samples, split: pd.DataFrame, fold: int, optimistic: bool) -> FitData:
+def fit_data(samples: Samples, split: pd.DataFrame, fold: int, refit: bool) -> FitData:
     """The samples that a fold's fit may use.
 
-    Where the protocol chooses on the scored samples (``optimistic``) these never join the training samples; otherwise
-    the decoder that is scored learns from the training samples and the ones that chose.
+    With ``refit`` the decoder that is scored learns from the training samples and the ones that chose, otherwise from
+    the training samples alone, as where the scored samples choose or a source refitted nothing.
     """
     train, select = _rows(split, fold, "train"), _rows(split, fold, "select")
     train_samples = _take(samples, train)
-    final = train_samples if optimistic else _take(samples, np.sort(np.concatenate([train, select])))
+    final = train_samples if not refit else _take(samples, np.sort(np.concatenate([train, select])))
     return FitData(train_samples, _take(samples, select), final)
 
 
