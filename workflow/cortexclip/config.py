@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,13 +36,28 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Sources:
+    """What is trained as published sources trained it, for the claims and the paper's table alone.
+
+    ``datasets`` are those that stand for the data of published numbers (stand-ins, other files) and no part of the
+    comparison; ``protocols`` and ``runs`` by name; ``cells`` are (protocol, dataset, run).
+    """
+
+    datasets: dict[str, dict]
+    protocols: dict[str, dict]
+    runs: dict[str, Run]
+    cells: list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True)
 class Configuration:
     """A checked configuration.
 
     ``datasets``, ``encoders``, ``protocols`` and ``methods`` map the selected and available names to their entries, in
     the order of the configuration; ``unavailable`` maps the names of selected datasets and encoders that are not there
     to a sentence on why and how to get them; ``runs`` are the methods with their embedding spaces, and ``cells`` says
-    which of them apply to each dataset; ``protocols_of`` says which protocols do.
+    which of them apply to each dataset; ``protocols_of`` says which protocols do. ``sources`` is what is trained besides
+    the comparison, as published sources did it.
     """
 
     settings: dict
@@ -54,6 +69,22 @@ class Configuration:
     runs: dict[str, Run]
     cells: dict[str, list[str]]
     protocols_of: dict[str, list[str]]
+    sources: Sources
+
+    @property
+    def every_dataset(self) -> dict[str, dict]:
+        """The entries of the datasets that are compared and of those that only the claims read."""
+        return {**self.datasets, **self.sources.datasets}
+
+    @property
+    def every_protocol(self) -> dict[str, dict]:
+        """The entries of the protocols of the comparison and of the sources'."""
+        return {**self.protocols, **self.sources.protocols}
+
+    @property
+    def every_run(self) -> dict[str, Run]:
+        """The runs of the comparison and those that follow a source alone."""
+        return {**self.runs, **self.sources.runs}
 
 
 def merge(base: Mapping, changes: Mapping) -> dict:
@@ -81,10 +112,9 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
     for kind in CATALOGUES:
         known = merge(read_yaml(folder / f"{kind}.yaml"), settings["overrides"].get(kind, {}))
         check(known, kind, f"config/{kind}.yaml")
-        for name in settings[kind]:
-            if name not in known:
-                raise InputError(f"config.yaml: {kind}: unknown name '{name}'. {nearest(name, known)}")
-        chosen[kind] = {name: known[name] for name in settings[kind]}
+        chosen[kind] = _named(settings[kind], known, f"config.yaml: {kind}")
+        if kind == "datasets":
+            stand_ins = _named(settings["stand_ins"], known, "config.yaml: stand_ins")
         if kind == "encoders":
             all_encoders = known
             judge = judge_of(settings)
@@ -99,13 +129,19 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
                     raise InputError(
                         f"config/methods.yaml: {name}: ablates: unknown method '{base}'. {nearest(base, known)}"
                     )
+    numbers = read_yaml(folder / "published.yaml")["numbers"]
+    if not {entry["dataset"] for entry in numbers} & set(chosen["datasets"]):
+        stand_ins = {}
+    chosen["stand_ins"] = {name: entry for name, entry in stand_ins.items() if name not in chosen["datasets"]}
+    source_protocols = {name: entry for name, entry in chosen["protocols"].items() if entry.get("source")}
+    chosen["protocols"] = {n: entry for n, entry in chosen["protocols"].items() if n not in source_protocols}
     for entry in chosen["protocols"].values():  # where the scored samples choose, scores flatter
         entry["optimistic"] = entry["select"] == "scored"
     fits = check_method_settings(chosen["methods"], settings["seeds"])
 
     data_dir = data_folder(settings)
     unavailable: dict[str, str] = {}
-    for kind, folder_name in (("datasets", "data"), ("encoders", "weights")):
+    for kind, folder_name in (("datasets", "data"), ("stand_ins", "data"), ("encoders", "weights")):
         for name, entry in list(chosen[kind].items()):
             missing = [file for file in files_of(entry) if locate(file, folder_name, data_dir) is None]
             if missing:
@@ -125,6 +161,8 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
 
     runs: dict[str, Run] = {}
     for method, entry in chosen["methods"].items():
+        if not entry.get("compared", True):
+            continue
         for encoder in entry.get("encoders", [None]):
             if encoder is not None and encoder not in all_encoders:
                 raise InputError(
@@ -159,8 +197,37 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
                 f"config.yaml: no protocol applies to dataset '{name}', which has no train/test split (parts: none). "
                 "Add a protocol that cuts all samples into folds, such as cv10 or unseen."
             )
-    found = {"unavailable": unavailable, "runs": runs, "cells": cells, "protocols_of": protocols_of}
-    return Configuration(settings=settings, **found, **chosen)
+    published = {entry["dataset"] for entry in numbers}
+    sources = _sources(chosen, source_protocols, published, settings["source_seeds"])
+    found = {"unavailable": unavailable, "runs": runs, "cells": cells, "protocols_of": protocols_of, "sources": sources}
+    return Configuration(settings=settings, **found, **{kind: chosen[kind] for kind in CATALOGUES})
+
+
+def _named(names: Iterable[str], known: Mapping[str, dict], where: str) -> dict[str, dict]:
+    for name in names:
+        if name not in known:
+            raise InputError(f"{where}: unknown name '{name}'. {nearest(name, known)}")
+    return {name: known[name] for name in names}
+
+
+def _sources(chosen: Mapping[str, dict], protocols: dict[str, dict], published: set[str], seeds: int) -> Sources:
+    """What is trained by the procedures of sources: methods that have one, on datasets with published numbers."""
+    datasets = {name: entry for name, entry in chosen["datasets"].items() if name in published} | chosen["stand_ins"]
+    runs, cells = {}, []
+    for protocol in protocols:
+        for dataset in datasets:
+            for method, entry in chosen["methods"].items():
+                if protocol in entry.get("procedures", {}) and applies(entry, datasets[dataset]):
+                    runs[method] = Run(method, None, seeds, True)
+                    cells.append((protocol, dataset, method))
+    used = {dataset for _, dataset, _ in cells}
+    stand_ins = {name: entry for name, entry in chosen["stand_ins"].items() if name in used}
+    return Sources(stand_ins, {name: protocols[name] for name, _, _ in cells}, runs, cells)
+
+
+def source_name(dataset: str, entry: Mapping) -> str:
+    """The dataset whose published numbers, settings and configurations a dataset has: its own or what it stands for."""
+    return entry.get("stands_for", dataset)
 
 
 def splits(protocol: Mapping, dataset: Mapping) -> bool:
@@ -191,7 +258,7 @@ def check_method_settings(methods: Mapping[str, dict], seeds: int) -> dict[str, 
     Returns, for each method, how many fits a fold gets (one for each seed, one in all for a method without chance, or
     what the method itself says) and whether these are trainings with seeds of their own.
     """
-    from cortexclip.methods.catalogue import SIZES, all_settings, load_method, number_of_fits
+    from cortexclip.methods.catalogue import SIZES, all_settings, configured, load_method, number_of_fits
 
     fits = {}
     for name, entry in methods.items():
@@ -199,6 +266,9 @@ def check_method_settings(methods: Mapping[str, dict], seeds: int) -> dict[str, 
         for dataset in [*entry.get("by_dataset", {}), ""]:
             for n_samples in [0, *SIZES.values()][:-1]:
                 made = all_settings(entry, dataset, int(n_samples), f"config/methods.yaml: {name}")[0]
+        for protocol, procedure in entry.get("procedures", {}).items():
+            for dataset in [*entry.get("configurations", {}), ""] if procedure is not None else ():
+                configured(entry, protocol, dataset, 0, f"config/methods.yaml: {name}")
         fits[name] = number_of_fits(module, made, seeds), module.STOCHASTIC and not hasattr(module, "fits")
     return fits
 
@@ -252,9 +322,37 @@ def plan(configuration: Configuration) -> dict:
             if len(found) < len(protocols)
         },
         "unavailable": configuration.unavailable,
+        "sources": _plan_of_sources(configuration),
         "seeds": configuration.settings["seeds"],
         "precision": configuration.settings["precision"],
         "judge": judge_of(configuration.settings),
+    }
+
+
+def _plan_of_sources(configuration: Configuration) -> dict:
+    """What is trained by the procedures of sources, as plain values."""
+    sources = configuration.sources
+    datasets = dict.fromkeys(dataset for _, dataset, _ in sources.cells)
+    return {
+        "datasets": {
+            name: {
+                "title": entry["title"],
+                "notes": entry["notes"],
+                "stands_for": source_name(name, entry),
+                "brain_data": entry.get("brain_data", True),
+            }
+            for name, entry in configuration.every_dataset.items()
+            if name in datasets
+        },
+        "protocols": {
+            name: {"title": entry["title"], "note": entry["note"], "folds": entry.get("folds")}
+            for name, entry in sources.protocols.items()
+        },
+        "runs": {
+            name: {"method": name, "title": configuration.methods[name]["title"]} for name in sources.runs
+        },
+        "cells": [list(cell) for cell in sources.cells],
+        "seeds": configuration.settings["source_seeds"],
     }
 
 

@@ -37,8 +37,6 @@ def make_split(protocol: Mapping, part: np.ndarray, stimulus: np.ndarray, seed: 
     part, stimulus = np.asarray(part), np.asarray(stimulus)
     rows = []
     for fold, (training, scored) in enumerate(_outer(protocol, part, stimulus)):
-        if protocol["over"] == "in_sample" and fold > 0:
-            break
         if protocol["select"] == "scored":
             train, select = training, scored
         elif protocol["select"] == "last":
@@ -47,8 +45,6 @@ def make_split(protocol: Mapping, part: np.ndarray, stimulus: np.ndarray, seed: 
         else:
             generator = np.random.default_rng([seed, fold])
             train, select = inner_parts(training, stimulus, protocol["inner_fraction"], protocol["inner_by"], generator)
-        if protocol["over"] == "in_sample":
-            scored = np.union1d(train, select)
         for role, samples in zip(ROLES, (train, select, scored), strict=True):
             if len(samples) < (2 if role == "train" else 1):
                 raise InputError(
@@ -64,6 +60,8 @@ def _outer(protocol: Mapping, part: np.ndarray, stimulus: np.ndarray) -> list[tu
     if protocol["over"] == "canonical":
         return [(everything[part == "train"], everything[part == "test"])]
     pool = everything if protocol["over"] == "all" else everything[part == "train"]
+    if protocol["over"] == "in_sample":
+        return [(pool, pool)]
     group = pool if protocol["group_by"] == "sample" else np.unique(stimulus[pool], return_inverse=True)[1]
     groups = np.unique(group)
     n_folds = min(protocol["folds"], len(groups))

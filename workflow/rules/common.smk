@@ -23,6 +23,7 @@ from cortexclip.config import (
     plan,
     pool_for,
     resources_of,
+    source_name,
 )
 from cortexclip.errors import InputError
 from cortexclip.files import sha256, write_if_changed
@@ -105,7 +106,7 @@ def stages_of_results():
     """Modules of all stages that make results, and those that they load by the names in the catalogues."""
     stages = sorted({f"cortexclip.stages.{stage}" for stages in MADE_BY.values() for stage in stages})
     loaded = [entry["module"] for kind in (CONFIG.methods, CONFIG.encoders) for entry in kind.values()]
-    return [*stages, *loaded, *(entry["reader"] for entry in CONFIG.datasets.values())]
+    return [*stages, *loaded, *(entry["reader"] for entry in CONFIG.every_dataset.values())]
 
 
 def files(kind, names):
@@ -113,7 +114,7 @@ def files(kind, names):
 
     A file that is there is nobody's output, so that no option of Snakemake's can make it delete a user's data.
     """
-    entries = CONFIG.datasets if kind == "data" else CONFIG.encoders
+    entries = CONFIG.every_dataset if kind == "data" else CONFIG.encoders
     wanted = {file: name for name in names for file in files_of(entries[name])}
     return {
         file: name
@@ -210,7 +211,7 @@ def fetched(kind, name, file):
 
     A companion has neither an address nor a checksum of its own: it is copied from the data folder.
     """
-    entry = (CONFIG.datasets if kind == "data" else CONFIG.encoders)[name]
+    entry = (CONFIG.every_dataset if kind == "data" else CONFIG.encoders)[name]
     keys = ("addresses", "sha256", "how") if file == entry["file"] else ("how",)
     return compact({kind: {name: {"file": file, **{key: entry[key] for key in keys if key in entry}}}})
 
@@ -219,13 +220,46 @@ def training_entry(wildcards):
     """What a training job needs of its method's entry; a changed title or note retrains nothing."""
     entry = method_of(wildcards)
     used = {key: entry[key] for key in ("module", "settings", "by_size", "grid") if key in entry}
-    own = entry.get("by_dataset", {}).get(wildcards.dataset)
-    return compact({**used, "by_dataset": {wildcards.dataset: own}} if own else used)
+    name = as_dataset(wildcards)
+    if wildcards.protocol in CONFIG.sources.protocols:
+        used["procedures"] = {wildcards.protocol: entry["procedures"][wildcards.protocol]}
+    for key in ("by_dataset", *(["configurations"] if follows_source(wildcards) else [])):
+        if name in entry.get(key, {}):
+            used[key] = {name: entry[key][name]}
+    return compact(used)
+
+
+def as_dataset(wildcards):
+    """The dataset whose settings a training uses: the one that the dataset stands for, or its own."""
+    return source_name(wildcards.dataset, CONFIG.every_dataset[wildcards.dataset])
+
+
+def follows_source(wildcards):
+    """Whether a training follows the procedure of a source."""
+    repeats = wildcards.protocol in CONFIG.sources.protocols
+    return repeats and method_of(wildcards)["procedures"][wildcards.protocol] is not None
+
+
+def seeds_of(wildcards):
+    """How many trainings a fold gets."""
+    if wildcards.protocol in CONFIG.sources.protocols:
+        return CONFIG.settings["source_seeds"]
+    return CONFIG.settings["seeds"] if CONFIG.runs[wildcards.run].trained else 1
+
+
+def audit_of(wildcards):
+    """The audit, which is made before a dataset's comparison is trained; what it says retrains nothing."""
+    return [] if wildcards.protocol in CONFIG.sources.protocols else ancient(f"results/audit/{wildcards.dataset}.json")
+
+
+def of_sources(path):
+    """Files of all trainings by the procedures of sources."""
+    return [path.format(protocol=p, dataset=d, run=r) for p, d, r in CONFIG.sources.cells]
 
 
 def raw_file(wildcards):
     """The dataset's raw file; by its checksum where that is pinned (then its age does not matter)."""
-    entry = CONFIG.datasets[wildcards.dataset]
+    entry = CONFIG.every_dataset[wildcards.dataset]
     path = place_of(entry["file"])
     return ancient(path) if "sha256" in entry else path
 
@@ -239,12 +273,12 @@ def place_of(file):
 
 def companions_of(wildcards):
     """Further files that the dataset's reader needs, in the order of its entry."""
-    return [place_of(file) for file in CONFIG.datasets[wildcards.dataset].get("companions", {}).values()]
+    return [place_of(file) for file in CONFIG.every_dataset[wildcards.dataset].get("companions", {}).values()]
 
 
 def ingestion_entry(wildcards):
     """What reading a dataset needs of its entry; a changed note reads nothing again."""
-    entry = CONFIG.datasets[wildcards.dataset]
+    entry = CONFIG.every_dataset[wildcards.dataset]
     return compact({key: value for key, value in entry.items() if key != "notes"})
 
 
@@ -256,7 +290,7 @@ def weights_of(names):
 
 def encoder_option(wildcards):
     """The command-line option that names a run's embedding space, if it has one."""
-    encoder = CONFIG.runs[wildcards.run].encoder
+    encoder = CONFIG.every_run[wildcards.run].encoder
     return f"--encoder {encoder}" if encoder else ""
 
 
@@ -268,7 +302,7 @@ def audited_protocols(wildcards):
 
 def method_of(wildcards):
     """The entry in methods.yaml of a run."""
-    return CONFIG.methods[CONFIG.runs[wildcards.run].method]
+    return CONFIG.methods[CONFIG.every_run[wildcards.run].method]
 
 
 def pool_of(wildcards):
@@ -279,7 +313,7 @@ def pool_of(wildcards):
 
 def features_of(wildcards):
     """The embeddings that a run needs, if it needs any."""
-    encoder = CONFIG.runs[wildcards.run].encoder
+    encoder = CONFIG.every_run[wildcards.run].encoder
     return [f"results/features/{wildcards.dataset}/{encoder}.nc"] if encoder else []
 
 
@@ -289,10 +323,10 @@ def pattern(names):
 
 
 wildcard_constraints:
-    dataset=pattern(CONFIG.datasets),
-    protocol=pattern(CONFIG.protocols),
-    run=pattern(CONFIG.runs),
+    dataset=pattern(CONFIG.every_dataset),
+    protocol=pattern(CONFIG.every_protocol),
+    run=pattern(CONFIG.every_run),
 
 
-DATA_FILES = files("data", CONFIG.datasets)
+DATA_FILES = files("data", CONFIG.every_dataset)
 WEIGHT_FILES = files("weights", CONFIG.encoders)

@@ -10,7 +10,7 @@ rule ingest:
     benchmark:
         "results/benchmarks/ingest/{dataset}.tsv"
     wildcard_constraints:
-        dataset=pattern(name for name, entry in CONFIG.datasets.items() if "file" in entry),
+        dataset=pattern(name for name, entry in CONFIG.every_dataset.items() if "file" in entry),
     conda:
         "../../envs/ingest.yaml"
     threads: 1
@@ -22,9 +22,9 @@ rule ingest:
         entry=ingestion_entry,
         companions=lambda wildcards, input: [
             f"--companion={role}={path}"
-            for role, path in zip(CONFIG.datasets[wildcards.dataset].get("companions", {}), input.companions)
+            for role, path in zip(CONFIG.every_dataset[wildcards.dataset].get("companions", {}), input.companions)
         ],
-        code=lambda wildcards: digest("ingest", CONFIG.datasets[wildcards.dataset]["reader"]),
+        code=lambda wildcards: digest("ingest", CONFIG.every_dataset[wildcards.dataset]["reader"]),
     shell:
         "python -m cortexclip ingest --log {log:q} --threads {threads} --dataset {wildcards.dataset:q}"
         " --entry {params.entry:q} --input {input.raw:q} {params.companions:q} --output {output:q}"
@@ -38,7 +38,7 @@ rule simulate:
     benchmark:
         "results/benchmarks/ingest/{dataset}.tsv"
     wildcard_constraints:
-        dataset=pattern(name for name, entry in CONFIG.datasets.items() if "file" not in entry),
+        dataset=pattern(name for name, entry in CONFIG.every_dataset.items() if "file" not in entry),
     conda:
         "../../envs/simulate.yaml"
     threads: 1
@@ -49,7 +49,7 @@ rule simulate:
     params:
         entry=ingestion_entry,
         seed=CONFIG.settings["base_seed"],
-        code=lambda wildcards: digest("simulate", CONFIG.datasets[wildcards.dataset]["reader"]),
+        code=lambda wildcards: digest("simulate", CONFIG.every_dataset[wildcards.dataset]["reader"]),
     shell:
         "python -m cortexclip simulate --log {log:q} --threads {threads} --dataset {wildcards.dataset:q}"
         " --entry {params.entry:q} --seed {params.seed} --output {output:q}"

@@ -16,7 +16,7 @@ rule split:
         runtime=10,
         gpu=0,
     params:
-        entry=lambda wildcards: compact(CONFIG.protocols[wildcards.protocol]),
+        entry=lambda wildcards: compact(CONFIG.every_protocol[wildcards.protocol]),
         base_seed=CONFIG.settings["base_seed"],
         code=digest("split"),
     shell:

@@ -5,7 +5,7 @@ rule train:
         split="results/splits/{protocol}/{dataset}.parquet",
         features=features_of,
         pool=pool_of,
-        audit=ancient("results/audit/{dataset}.json"),  # made first; what it says retrains nothing
+        audit=audit_of,
     output:
         predictions="results/runs/{protocol}/{dataset}/{run}/predictions.nc",
         history="results/runs/{protocol}/{dataset}/{run}/history.parquet",
@@ -25,14 +25,16 @@ rule train:
         gpu_mem_mb=lambda wildcards: asked(wildcards, "gpu_mem_mb"),
     params:
         entry=training_entry,
-        optimistic=lambda wildcards: "--optimistic" if CONFIG.protocols[wildcards.protocol]["optimistic"] else "",
-        method=lambda wildcards: CONFIG.runs[wildcards.run].method,
+        optimistic=lambda wildcards: "--optimistic" if CONFIG.every_protocol[wildcards.protocol].get("optimistic") else "",
+        source=lambda wildcards: "--source" if follows_source(wildcards) else "",
+        settings_of=as_dataset,
+        method=lambda wildcards: CONFIG.every_run[wildcards.run].method,
         encoder=encoder_option,
         features=lambda wildcards, input: f"--features {input.features}" if input.features else "",
         pool=lambda wildcards, input: f"--pool {input.pool}" if input.pool else "",
-        seeds=lambda wildcards: CONFIG.settings["seeds"] if CONFIG.runs[wildcards.run].trained else 1,
+        seeds=seeds_of,
         base_seed=CONFIG.settings["base_seed"],
-        precision=lambda wildcards: CONFIG.settings["precision"] if CONFIG.runs[wildcards.run].trained else "float32",
+        precision=lambda wildcards: CONFIG.settings["precision"] if CONFIG.every_run[wildcards.run].trained else "float32",
         save_weights=CONFIG.settings["save_weights"],
         checkpoints="results/checkpoints/{protocol}/{dataset}/{run}",  # no output, so a failed job leaves them
         code=lambda wildcards: digest("train", method_of(wildcards)["module"]),
@@ -40,7 +42,8 @@ rule train:
         "python -m cortexclip train --log {log:q} --threads {threads}"
         " --gpu-memory {resources.gpu_mem_mb} --dataset {input.dataset:q} --split {input.split:q}"
         " {params.features} {params.pool}"
-        " --protocol {wildcards.protocol:q} {params.optimistic}"
+        " --protocol {wildcards.protocol:q} {params.optimistic} {params.source}"
+        " --as-dataset {params.settings_of:q}"
         " --method {params.method:q} {params.encoder} --entry {params.entry:q}"
         " --precision {params.precision:q} --seeds {params.seeds} --base-seed {params.base_seed} --save-weights {params.save_weights}"
         " --checkpoints {params.checkpoints:q} --code {params.code}"
