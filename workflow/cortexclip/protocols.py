@@ -37,14 +37,16 @@ def make_split(protocol: Mapping, part: np.ndarray, stimulus: np.ndarray, seed: 
     part, stimulus = np.asarray(part), np.asarray(stimulus)
     rows = []
     for fold, (training, scored) in enumerate(_outer(protocol, part, stimulus)):
+        most = protocol.get("select_most", len(part))
         if protocol["select"] == "scored":
-            train, select = training, scored
+            train, select = training, scored[:most]
         elif protocol["select"] == "last":
-            cut = int((1 - protocol["inner_fraction"]) * len(training))
+            cut = len(training) - min(len(training) - int((1 - protocol["inner_fraction"]) * len(training)), most)
             train, select = training[:cut], training[cut:]
         else:
             generator = np.random.default_rng([seed, fold])
             train, select = inner_parts(training, stimulus, protocol["inner_fraction"], protocol["inner_by"], generator)
+        scored = scored[: protocol.get("score_first", len(part))]
         for role, samples in zip(ROLES, (train, select, scored), strict=True):
             if len(samples) < (2 if role == "train" else 1):
                 raise InputError(

@@ -68,15 +68,18 @@ def all_settings(entry: dict, dataset: str, n_samples: int, where: str) -> list:
 def configured(entry: dict, protocol: str, dataset: str, n_samples: int, where: str) -> list[Configured]:
     """A method as a source trained it under a protocol, in each of the configurations that the source tried.
 
-    A configuration sets some of the method's settings and of the procedure; a dataset without configurations has one,
-    which sets nothing. Raises InputError as ``make_settings``, and for a method without a recipe.
+    The entry of a procedure may set settings of the method too, and a configuration sets some of both; a dataset
+    without configurations has one, which sets nothing. A configuration's own ``point`` holds settings alone. Raises InputError as ``make_settings``, and for a method without a recipe.
     """
     module = load_method(entry["module"])
     if not hasattr(module, "recipe"):
         raise InputError(f"{where}: procedures: {entry['module']} has no recipe, so it follows no procedure. Remove it.")
-    general, made = settings_for(entry, dataset, n_samples), []
+    stated = entry["procedures"][protocol]
+    general = {**settings_for(entry, dataset, n_samples), **stated.get("settings", {})}
+    general |= stated.get("by_dataset", {}).get(dataset, {})
+    made = []
     for point in entry.get("configurations", {}).get(dataset, [{}]):
-        procedure = {**entry["procedures"][protocol], **{key: value for key, value in point.items() if key in FIELDS}}
+        procedure = {key: {**stated, **point}[key] for key in FIELDS if key in stated or key in point}
         own = {key: value for key, value in point.items() if key not in FIELDS}
         settings = make_settings(module.Settings, {**general, **own}, where)
         made.append(Configured(settings, make_procedure(procedure, where), own))
