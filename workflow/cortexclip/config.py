@@ -40,13 +40,16 @@ class Sources:
     """What is trained as published sources trained it, for the claims and the paper's table alone.
 
     ``datasets`` are those that stand for the data of published numbers (stand-ins, other files) and no part of the
-    comparison; ``protocols`` and ``runs`` by name; ``cells`` are (protocol, dataset, run).
+    comparison; ``protocols``, ``runs`` and ``methods`` by name; ``cells`` are (protocol, dataset, run); ``names`` are
+    the sources of published.yaml.
     """
 
     datasets: dict[str, dict]
     protocols: dict[str, dict]
     runs: dict[str, Run]
+    methods: dict[str, dict]
     cells: list[tuple[str, str, str]]
+    names: list[str]
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,11 @@ class Configuration:
         return {**self.protocols, **self.sources.protocols}
 
     @property
+    def every_method(self) -> dict[str, dict]:
+        """The entries of the methods of the comparison and of those that follow a source alone."""
+        return {**self.methods, **self.sources.methods}
+
+    @property
     def every_run(self) -> dict[str, Run]:
         """The runs of the comparison and those that follow a source alone."""
         return {**self.runs, **self.sources.runs}
@@ -115,6 +123,10 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
         chosen[kind] = _named(settings[kind], known, f"config.yaml: {kind}")
         if kind == "datasets":
             stand_ins = _named(settings["stand_ins"], known, "config.yaml: stand_ins")
+        if kind == "protocols":
+            all_protocols = known
+        if kind == "methods":
+            all_methods = known
         if kind == "encoders":
             all_encoders = known
             judge = judge_of(settings)
@@ -129,12 +141,9 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
                     raise InputError(
                         f"config/methods.yaml: {name}: ablates: unknown method '{base}'. {nearest(base, known)}"
                     )
-    numbers = read_yaml(folder / "published.yaml")["numbers"]
-    if not {entry["dataset"] for entry in numbers} & set(chosen["datasets"]):
-        stand_ins = {}
+    published = read_yaml(folder / "published.yaml")
+    check(published, "published", "config/published.yaml")
     chosen["stand_ins"] = {name: entry for name, entry in stand_ins.items() if name not in chosen["datasets"]}
-    source_protocols = {name: entry for name, entry in chosen["protocols"].items() if entry.get("source")}
-    chosen["protocols"] = {n: entry for n, entry in chosen["protocols"].items() if n not in source_protocols}
     for entry in chosen["protocols"].values():  # where the scored samples choose, scores flatter
         entry["optimistic"] = entry["select"] == "scored"
     fits = check_method_settings(chosen["methods"], settings["seeds"])
@@ -161,8 +170,6 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
 
     runs: dict[str, Run] = {}
     for method, entry in chosen["methods"].items():
-        if not entry.get("compared", True):
-            continue
         for encoder in entry.get("encoders", [None]):
             if encoder is not None and encoder not in all_encoders:
                 raise InputError(
@@ -197,8 +204,7 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
                 f"config.yaml: no protocol applies to dataset '{name}', which has no train/test split (parts: none). "
                 "Add a protocol that cuts all samples into folds, such as cv10 or unseen."
             )
-    published = {entry["dataset"] for entry in numbers}
-    sources = _sources(chosen, source_protocols, published, settings["source_seeds"])
+    sources = _sources(settings, published, chosen, all_protocols, all_methods)
     found = {"unavailable": unavailable, "runs": runs, "cells": cells, "protocols_of": protocols_of, "sources": sources}
     return Configuration(settings=settings, **found, **{kind: chosen[kind] for kind in CATALOGUES})
 
@@ -210,19 +216,38 @@ def _named(names: Iterable[str], known: Mapping[str, dict], where: str) -> dict[
     return {name: known[name] for name in names}
 
 
-def _sources(chosen: Mapping[str, dict], protocols: dict[str, dict], published: set[str], seeds: int) -> Sources:
-    """What is trained by the procedures of sources: methods that have one, on datasets with published numbers."""
-    datasets = {name: entry for name, entry in chosen["datasets"].items() if name in published} | chosen["stand_ins"]
-    runs, cells = {}, []
-    for protocol in protocols:
-        for dataset in datasets:
-            for method, entry in chosen["methods"].items():
-                if protocol in entry.get("procedures", {}) and applies(entry, datasets[dataset]):
-                    runs[method] = Run(method, None, seeds, True)
-                    cells.append((protocol, dataset, method))
+def _sources(
+    settings: Mapping, published: Mapping, chosen: Mapping[str, dict], protocols: Mapping, methods: Mapping
+) -> Sources:
+    """What is trained as the chosen sources of published.yaml did it: what their numbers need, and nothing else."""
+    known = published["sources"]
+    names = list(known) if settings["sources"] == "all" else list(_named(settings["sources"], known, "config.yaml: sources"))
+    if not {entry["dataset"] for entry in published["numbers"]} & set(chosen["datasets"]):
+        names = []
+    cells = {}
+    for entry in published["numbers"]:
+        source = known[entry["source"]]
+        protocol, method = source["protocol"], source["methods"].get(entry["name"])
+        if entry["source"] not in names or protocol is None or method is None or not protocols[protocol].get("source"):
+            continue
+        if protocol not in methods[method].get("procedures", {}):
+            raise InputError(
+                f"config/published.yaml: {entry['source']}: '{method}' has no procedure for {protocol}. State it in "
+                "config/methods.yaml."
+            )
+        for name, dataset in {**chosen["datasets"], **chosen["stand_ins"]}.items():
+            if source_name(name, dataset) == entry["dataset"] and protocol in dataset.get("protocols", [protocol]):
+                cells[protocol, name, method] = None
     used = {dataset for _, dataset, _ in cells}
-    stand_ins = {name: entry for name, entry in chosen["stand_ins"].items() if name in used}
-    return Sources(stand_ins, {name: protocols[name] for name, _, _ in cells}, runs, cells)
+    check_method_settings({name: methods[name] for _, _, name in cells}, 1)
+    return Sources(
+        {name: entry for name, entry in chosen["stand_ins"].items() if name in used},
+        {name: protocols[name] for name, _, _ in cells},
+        {name: Run(name, None, settings["source_seeds"], True) for _, _, name in cells},
+        {name: methods[name] for _, _, name in cells},
+        list(cells),
+        names,
+    )
 
 
 def source_name(dataset: str, entry: Mapping) -> str:
@@ -349,8 +374,9 @@ def _plan_of_sources(configuration: Configuration) -> dict:
             for name, entry in sources.protocols.items()
         },
         "runs": {
-            name: {"method": name, "title": configuration.methods[name]["title"]} for name in sources.runs
+            name: {"method": name, "title": entry["title"]} for name, entry in sources.methods.items()
         },
+        "names": sources.names,
         "cells": [list(cell) for cell in sources.cells],
         "seeds": configuration.settings["source_seeds"],
     }

@@ -105,7 +105,7 @@ def digest(stage, *modules):
 def stages_of_results():
     """Modules of all stages that make results, and those that they load by the names in the catalogues."""
     stages = sorted({f"cortexclip.stages.{stage}" for stages in MADE_BY.values() for stage in stages})
-    loaded = [entry["module"] for kind in (CONFIG.methods, CONFIG.encoders) for entry in kind.values()]
+    loaded = [entry["module"] for kind in (CONFIG.every_method, CONFIG.encoders) for entry in kind.values()]
     return [*stages, *loaded, *(entry["reader"] for entry in CONFIG.every_dataset.values())]
 
 
@@ -302,7 +302,7 @@ def audited_protocols(wildcards):
 
 def method_of(wildcards):
     """The entry in methods.yaml of a run."""
-    return CONFIG.methods[CONFIG.every_run[wildcards.run].method]
+    return CONFIG.every_method[CONFIG.every_run[wildcards.run].method]
 
 
 def pool_of(wildcards):
