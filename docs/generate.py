@@ -84,7 +84,10 @@ def what(rule: Mapping, whole: Mapping) -> str:
     names = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
     if names == ["array"]:
         items = rule["items"]
-        kind = " or ".join(map(code, items["enum"])) if "enum" in items else {"string": "text"}[items["type"]]
+        if "$ref" in items:
+            items = whole["$defs"][items["$ref"].rpartition("/")[2]]
+        kinds = {"string": "text", "object": "mappings"}
+        kind = " or ".join(map(code, items["enum"])) if "enum" in items else kinds[items["type"]]
         return f"list of {kind}" + (", not empty" if rule.get("minItems") else "")
     if names == ["object"]:
         return "mapping"
@@ -274,6 +277,7 @@ MAKERS = {
     "encoder-settings": encoder_settings,
     "published-sources": lambda: published_keys("sources"),
     "published-numbers": lambda: published_keys("numbers"),
+    "published-statements": lambda: published_keys("statements"),
     "protocol-table": protocol_table,
     "metric-table": metric_table,
     "control-table": control_table,
