@@ -24,7 +24,7 @@ sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "docs")]
 
 import cards  # noqa: E402
 
-from cortexclip.data import crell, epochs, mindbigdata, simulated  # noqa: E402
+from cortexclip.data import crell, epochs, mindbigdata, no_brain, simulated  # noqa: E402
 from cortexclip.data.arrays import DEFAULT_PART, SETS, roles  # noqa: E402
 from cortexclip.evaluation.metrics import METRICS  # noqa: E402
 from cortexclip.methods.catalogue import SIZES, load_method  # noqa: E402
@@ -108,7 +108,7 @@ def conditions(rule: Mapping) -> dict[str, str]:
         for key, test in case["if"]["properties"].items():
             values = test["enum"] if "enum" in test else [test["const"]]
             text = f"if `{key}` is " + " or ".join(map(code, values))
-            needed |= {other: text for other in case["then"]["required"]}
+            needed |= {other: text for other in case["then"].get("required", [])}
     return needed
 
 
@@ -269,6 +269,7 @@ MAKERS = {
     "simulated": simulated_settings,
     "mindbigdata": lambda: reader_settings(mindbigdata.Settings),
     "crell": lambda: reader_settings(crell.Settings),
+    "no-brain": lambda: reader_settings(no_brain.Settings),
     "epochs": lambda: reader_settings(epochs.EpochSettings),
     "protocols": lambda: catalogue_keys("protocols"),
     "methods": lambda: catalogue_keys("methods"),

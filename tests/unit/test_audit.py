@@ -154,6 +154,7 @@ def test_duplicated_voxels(rng):
     assert check_duplicated_voxels(brain).numbers["copies"] == 1
     assert check_duplicated_voxels(np.tile(brain, 2)).severity == "serious"
     assert check_duplicated_voxels(np.ones((4, 3))).numbers["copies"] == 0  # constant voxels are counted elsewhere
+    assert "not judged" in check_duplicated_voxels(np.ones((4, 3))).message
 
 
 def test_duplicated_and_constant_rows(rng):
@@ -169,7 +170,9 @@ def test_duplicated_and_constant_rows(rng):
     assert (across.severity, across.numbers["test_copies"]) == ("serious", 2)
     assert (flat.severity, flat.numbers["constant"]) == ("notable", 1)
     identical = check_duplicated_rows(np.tile(brain[:1], (40, 1)), test, stimulus)
-    assert found(identical, "duplicated_rows").severity == found(identical, "rows_across_parts").severity == "serious"
+    within, across = found(identical, "duplicated_rows"), found(identical, "rows_across_parts")
+    assert (within.severity, within.message) == ("serious", "All 40 samples have exactly the same brain responses.")
+    assert (across.severity, "not judged" in across.message) == ("info", True)  # it was not memory that was scored
 
 
 @pytest.mark.parametrize("ddof", [0, 1])
@@ -589,6 +592,7 @@ def test_nearest_neighbour_finds_planted_responses_and_nothing_in_noise(rng):
     assert "is beyond chance" in found.message
     noise = check_signal_nearest(rng.standard_normal((60, 16)), images, stimulus, test, 0)
     assert "not beyond chance" in noise.message
+    assert "cannot be tried" in check_signal_nearest(np.ones((60, 16)), images, stimulus, test, 0).message
 
 
 def test_large_data_are_drawn_from_and_both_tests_still_see_the_signal(rng):

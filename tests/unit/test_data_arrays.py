@@ -769,9 +769,25 @@ def test_miyawaki_shows_every_test_stimulus_in_training(tmp_path):
     assert set(read["label"].values) == {-1}
 
 
-def test_miyawaki_letters_stand_upright(tmp_path):
+def test_miyawaki_sharp_holds_the_trials_of_miyawaki_in_another_split(tmp_path):
+    sharp, train = real_dataset("miyawaki_sharp", tmp_path)
+    smooth, train_smooth = real_dataset("miyawaki", tmp_path)
+    rows = {row.tobytes(): part for row, part in zip(smooth["brain"].values, train_smooth.tolist(), strict=True)}
+    before = [rows.get(row.tobytes()) for row in sharp["brain"].values]
+    assert before.count(None) == 1
+    assert sum(found is not now for found, now in zip(before, train.tolist(), strict=True)) > 10
+    assert (train.sum(), (~train).sum(), len(set(sharp["stimulus"].values))) == (107, 12, 20)
+    assert np.isin(sharp["stimulus"].values[~train], sharp["stimulus"].values[train]).all()
+    assert set(np.unique(sharp["stimuli"])) == {0, 1}
+    assert set(sharp["label"].values) == set(sharp["session"].values) == {-1}
+    stimuli = sharp["stimuli"].values.astype(np.float64)
+    assert np.mean((stimuli[train].mean(axis=0) - stimuli[~train]) ** 2) == pytest.approx(0.1229, abs=5e-5)
+
+
+@pytest.mark.parametrize("name", ["miyawaki", "miyawaki_sharp"])
+def test_miyawaki_letters_stand_upright(tmp_path, name):
     """Of the letters of "neuro", n is open below and u above, and none opens to a side as both would lying down."""
-    read, _ = real_dataset("miyawaki", tmp_path)
+    read, _ = real_dataset(name, tmp_path)
     _, first = np.unique(read["stimulus"].values, return_index=True)
     ink = read["stimuli"].values[first] > 0.5
     symmetric = np.array([np.array_equal(image, image[:, ::-1]) for image in ink])

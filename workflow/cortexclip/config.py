@@ -273,8 +273,16 @@ def applies(method: Mapping, dataset: Mapping) -> bool:
 
 
 def pool_for(dataset: str, datasets: Mapping[str, Mapping]) -> list[str]:
-    """The other datasets that a method which pools them learns from: measured ones only."""
-    return [name for name, entry in datasets.items() if name != dataset and "file" in entry]
+    """The other datasets that a method which pools them learns from: measured ones only.
+
+    Datasets that stand for the same published one may hold the same trials in other parts, so none learns from another.
+    """
+    published = {name: entry.get("stands_for", name) for name, entry in datasets.items()}
+    return [
+        name
+        for name, entry in datasets.items()
+        if "file" in entry and entry.get("brain_data", True) and published[name] != published[dataset]
+    ]
 
 
 def check_method_settings(methods: Mapping[str, dict], seeds: int) -> dict[str, tuple[int, bool]]:

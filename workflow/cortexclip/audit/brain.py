@@ -105,6 +105,14 @@ def check_duplicated_voxels(brain: np.ndarray) -> Finding:
     varying = brain[:, ~_constant(brain)]
     copies, total = int(np.count_nonzero(_copies(varying.T))), brain.shape[1]
     numbers = {"copies": copies, "voxels": total}
+    if not varying.shape[1]:
+        return Finding(
+            "duplicated_voxels",
+            "info",
+            "No voxel varies, so copies are not judged.",
+            "See the constant voxels.",
+            numbers,
+        )
     if not copies:
         return Finding("duplicated_voxels", "info", "No voxel is a copy of another.", "As expected.", numbers)
     return Finding(
@@ -128,12 +136,21 @@ def check_duplicated_rows(brain: np.ndarray, test: np.ndarray, stimulus: np.ndar
     Returns
     -------
     A finding on copies within a part, one on copies across parts (unless no sample is of the test part) and one on
-    trials that are constant over voxels.
+    trials that are constant over voxels. Where all trials are equal, the first says so and the second judges nothing.
     """
     n_train, n_test = int(np.count_nonzero(~test)), int(np.count_nonzero(test))
     within = sum(int(np.count_nonzero(_copies(brain[part]))) for part in (test, ~test))
     numbers = {"copies": within, "samples": len(brain)}
-    if within:
+    all_equal = len(brain) > 1 and bool(_constant(brain).all())
+    if all_equal:
+        first = Finding(
+            "duplicated_rows",
+            "serious",
+            f"All {len(brain)} samples have exactly the same brain responses.",
+            "They tell nothing about the image: what a method scores here, it scores without brain data.",
+            numbers,
+        )
+    elif within:
         row = _identities(brain)
         pairs = {(r, s) for r, s in zip(row.tolist(), stimulus.tolist(), strict=True)}
         numbers["copies_with_another_image"] = len(pairs) - len({r for r, _ in pairs})
@@ -155,7 +172,10 @@ def check_duplicated_rows(brain: np.ndarray, test: np.ndarray, stimulus: np.ndar
 
     leaked = int(np.isin(_identities(brain)[test], _identities(brain)[~test]).sum())
     numbers = {"test_copies": leaked, "test_samples": n_test, "training_samples": n_train}
-    if leaked:
+    if all_equal:
+        message = "Whether test samples are copies of training samples is not judged, since all samples are equal."
+        second = Finding("rows_across_parts", "info", message, "See the duplicated rows.", numbers)
+    elif leaked:
         second = Finding(
             "rows_across_parts",
             "serious",

@@ -185,6 +185,9 @@ def check_signal_nearest(
     """
     drawn = drawn_samples(test, seed)
     brain, images, stimulus, test = brain[drawn], images[drawn], stimulus[drawn], test[drawn]
+    if not np.ptp(brain[~test], axis=0).any():
+        message = "1-NN cannot be tried: all training samples have the same responses, so none is nearest."
+        return Finding("signal_nearest", "info", message, "There is nothing to learn from.", {})
     scaler = fit_scaler(brain[~test])
     rows = [part - part.mean(axis=1, keepdims=True) for part in (scaler(brain[~test]), scaler(brain[test]))]
     train, scored = (row / np.maximum(np.linalg.norm(row, axis=1, keepdims=True), 1e-12) for row in rows)

@@ -30,6 +30,8 @@ DATASET_KEYS = (
     "image_size",
     "sample_axis",
     "labels",
+    "stands_for",
+    "brain_data",
 )
 
 
