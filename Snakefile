@@ -30,6 +30,7 @@ include: "workflow/rules/report.smk"
 RESULTS = [
     rules.tables.output,
     rules.statistics.output,
+    rules.remeasure.output,
     rules.claims.output,
     rules.records.output,
     rules.overview.output,

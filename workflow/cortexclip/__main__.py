@@ -25,6 +25,7 @@ STAGES = {
     "identify": "score reconstructions in the space of an image encoder",
     "tables": "make the comparison, retrieval and audit tables",
     "statistics": "test which methods differ, and by how much",
+    "remeasure": "measure what was trained by the procedures of published sources",
     "claims": "say what became of each published number",
     "records": "say what training cost and which grid points were tried",
     "figures": "draw the figures of a dataset and protocol",

@@ -59,8 +59,8 @@ class Configuration:
     ``datasets``, ``encoders``, ``protocols`` and ``methods`` map the selected and available names to their entries, in
     the order of the configuration; ``unavailable`` maps the names of selected datasets and encoders that are not there
     to a sentence on why and how to get them; ``runs`` are the methods with their embedding spaces, and ``cells`` says
-    which of them apply to each dataset; ``protocols_of`` says which protocols do. ``sources`` is what is trained besides
-    the comparison, as published sources did it.
+    which of them apply to each dataset; ``protocols_of`` says which protocols do. ``sources`` is what is trained
+    besides the comparison, as published sources did it.
     """
 
     settings: dict
@@ -221,7 +221,11 @@ def _sources(
 ) -> Sources:
     """What is trained as the chosen sources of published.yaml did it: what their numbers need, and nothing else."""
     known = published["sources"]
-    names = list(known) if settings["sources"] == "all" else list(_named(settings["sources"], known, "config.yaml: sources"))
+    names = (
+        list(known)
+        if settings["sources"] == "all"
+        else list(_named(settings["sources"], known, "config.yaml: sources"))
+    )
     if not {entry["dataset"] for entry in published["numbers"]} & set(chosen["datasets"]):
         names = []
     cells = {}
@@ -236,8 +240,9 @@ def _sources(
                 "config/methods.yaml."
             )
         for name, dataset in {**chosen["datasets"], **chosen["stand_ins"]}.items():
-            if source_name(name, dataset) == entry["dataset"] and protocol in dataset.get("protocols", [protocol]):
-                cells[protocol, name, method] = None
+            if source_name(name, dataset) == entry["dataset"]:
+                allowed = dataset.get("protocols", [protocol])
+                cells[protocol if protocol in allowed else allowed[0], name, method] = None
     used = {dataset for _, dataset, _ in cells}
     check_method_settings({name: methods[name] for _, _, name in cells}, 1)
     return Sources(
@@ -373,6 +378,7 @@ def _plan_of_sources(configuration: Configuration) -> dict:
                 "notes": entry["notes"],
                 "stands_for": source_name(name, entry),
                 "brain_data": entry.get("brain_data", True),
+                "judges": "protocols" not in entry,
             }
             for name, entry in configuration.every_dataset.items()
             if name in datasets
@@ -381,9 +387,7 @@ def _plan_of_sources(configuration: Configuration) -> dict:
             name: {"title": entry["title"], "note": entry["note"], "folds": entry.get("folds")}
             for name, entry in sources.protocols.items()
         },
-        "runs": {
-            name: {"method": name, "title": entry["title"]} for name, entry in sources.methods.items()
-        },
+        "runs": {name: {"method": name, "title": entry["title"]} for name, entry in sources.methods.items()},
         "names": sources.names,
         "cells": [list(cell) for cell in sources.cells],
         "seeds": configuration.settings["source_seeds"],

@@ -22,7 +22,7 @@ MADE_BY = {
     "runs/*/*/*/*": ("train",),
     "scores/*/*/*": ("evaluate",),
     "identification/*/*.parquet": ("identify",),
-    "tables/*": ("tables", "statistics", "claims", "records", "overview"),
+    "tables/*": ("tables", "statistics", "remeasure", "claims", "records", "overview"),
     "figures/reference/*/*": ("figures",),
     "figures/*": ("figures", "overview", "evaluation_figures", "critical_difference"),
     "report/*": ("report",),
@@ -44,7 +44,14 @@ def belongs(name: str, plan: Mapping) -> bool:
     """Whether a file below the results folder is named after datasets, protocols and runs of the plan alone."""
     folder, *parts = name.split("/")
     datasets, protocols, encoders = plan["datasets"], plan["protocols"], plan["encoders"]
+    sources = plan["sources"]
     match folder:
+        case "data" if stem(parts[0]) in sources["datasets"]:
+            return True
+        case "splits" if parts[0] in sources["protocols"]:
+            return any(cell[:2] == [parts[0], stem(parts[1])] for cell in sources["cells"])
+        case "runs" if parts[0] in sources["protocols"]:
+            return parts[:3] in sources["cells"]
         case "data" | "audit":
             return stem(parts[0]) in datasets
         case "splits":

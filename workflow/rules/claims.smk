@@ -1,22 +1,44 @@
-# Stage: the scores, the published numbers and the stimuli that are public -> what became of each published number.
-# Datasets with published numbers whose brain data are not public: a constant answer is computed from their stimuli.
-# They are looked for below resources/data first and then below the data folder.
-STIMULI = [
-    (name, f"{folder}/stimuli/{name}")
-    for name in ["mindbigdata", "crell"]
-    if name not in CONFIG.datasets
-    for folder in ["resources/data", DATA_DIR]
-    if folder
-]
+# Stages: what was trained by the procedures of sources -> its errors; published numbers -> what became of each.
+rule remeasure:
+    input:
+        plan=PLAN,
+        datasets=expand("results/data/{dataset}.nc", dataset=dict.fromkeys(d for _, d, _ in CONFIG.sources.cells)),
+        predictions=of_sources("results/runs/{protocol}/{dataset}/{run}/predictions.nc"),
+        records=of_sources("results/runs/{protocol}/{dataset}/{run}/run.json"),
+    output:
+        reported(
+            expand("results/tables/{table}.csv", table=["remeasured", "configurations", "source_datasets"]),
+        ),
+    log:
+        "results/logs/remeasure.log",
+    benchmark:
+        "results/benchmarks/remeasure.tsv"
+    priority: 1  # on the longest way to the end
+    conda:
+        "../../envs/remeasure.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=30,
+        gpu=0,
+    params:
+        code=digest("remeasure"),
+    shell:
+        "python -m cortexclip remeasure --log {log:q} --threads {threads} --plan {input.plan:q} --data results/data"
+        " --runs results/runs --output results/tables"
 
 
 rule claims:
     input:
         plan=PLAN,
         audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
-        scores=[scores_of(dataset) for dataset in CONFIG.datasets],
+        comparison="results/tables/comparison.csv",
+        remeasured="results/tables/remeasured.csv",
+        configurations="results/tables/configurations.csv",
+        datasets="results/tables/source_datasets.csv",
     output:
-        reported(expand("results/tables/claims.{suffix}", suffix=["csv", "md", "tex"])),
+        reported(expand("results/tables/{table}.{suffix}", table=["claims", "paper"], suffix=["csv", "md", "tex"])),
+        reported(["results/tables/paper.pdf"]),
     log:
         "results/logs/claims.log",
     benchmark:
@@ -27,17 +49,14 @@ rule claims:
     threads: 1
     resources:
         mem_mb=growing(2000),
-        runtime=60,
+        runtime=30,
         gpu=0,
     params:
         published=PUBLISHED,
         published_sha256=sha256(PUBLISHED),
-        stimuli=[f"--stimuli={name}={folder}" for name, folder in STIMULI],
-        stimuli_sha256=[sha256(file) for _, folder in STIMULI for file in sorted(Path(folder).glob("*.*"))],
-        resamples=CONFIG.settings["bootstrap_resamples"],
-        base_seed=CONFIG.settings["base_seed"],
         code=digest("claims"),
     shell:
-        "python -m cortexclip claims --log {log:q} --threads {threads} --plan {input.plan:q} --scores results/scores"
-        " --audits results/audit --published {params.published:q} {params.stimuli:q} --resamples {params.resamples}"
-        " --base-seed {params.base_seed} --output results/tables"
+        "python -m cortexclip claims --log {log:q} --threads {threads} --plan {input.plan:q}"
+        " --comparison {input.comparison:q} --remeasured {input.remeasured:q}"
+        " --configurations {input.configurations:q} --datasets {input.datasets:q} --audits results/audit"
+        " --published {params.published:q} --output results/tables"

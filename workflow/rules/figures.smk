@@ -37,7 +37,7 @@ rule overview:
         leaders="results/tables/leaders.csv",
     output:
         reported(expand("results/tables/main.{suffix}", suffix=["md", "tex", "pdf"])),
-        "results/tables/paper.tex",
+        "results/tables/document.tex",
         reported(expand("results/figures/mse_by_method.{suffix}", suffix=SUFFIXES)),
     log:
         "results/logs/overview.log",
@@ -51,12 +51,10 @@ rule overview:
         runtime=30,
         gpu=0,
     params:
-        published=PUBLISHED,
-        published_sha256=sha256(PUBLISHED),
         code=digest("overview"),
     shell:
         "python -m cortexclip overview --log {log:q} --threads {threads} --plan {input.plan:q} --table {input.table:q} --audits results/audit"
-        " --leaders {input.leaders:q} --published {params.published:q} --output results/figures --tables results/tables"
+        " --leaders {input.leaders:q} --output results/figures --tables results/tables"
 
 
 rule evaluation_figures:

@@ -1,4 +1,4 @@
-# Stage: all scores and the published numbers -> the comparison tables.
+# Stage: all scores -> the comparison tables.
 rule tables:
     input:
         plan=PLAN,
@@ -27,13 +27,11 @@ rule tables:
         runtime=60,
         gpu=0,
     params:
-        published=PUBLISHED,
-        published_sha256=sha256(PUBLISHED),
         resamples=CONFIG.settings["bootstrap_resamples"],
         base_seed=CONFIG.settings["base_seed"],
         code=digest("tables"),
     shell:
         "python -m cortexclip tables --log {log:q} --threads {threads} --plan {input.plan:q} --scores results/scores --audits results/audit"
         " --identification results/identification --splits results/splits"
-        " --published {params.published:q} --resamples {params.resamples} --base-seed {params.base_seed}"
+        " --resamples {params.resamples} --base-seed {params.base_seed}"
         " --output results/tables"

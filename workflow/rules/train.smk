@@ -25,7 +25,9 @@ rule train:
         gpu_mem_mb=lambda wildcards: asked(wildcards, "gpu_mem_mb"),
     params:
         entry=training_entry,
-        optimistic=lambda wildcards: "--optimistic" if CONFIG.every_protocol[wildcards.protocol].get("optimistic") else "",
+        optimistic=lambda wildcards: (
+            "--optimistic" if CONFIG.every_protocol[wildcards.protocol].get("optimistic") else ""
+        ),
         source=lambda wildcards: "--source" if follows_source(wildcards) else "",
         settings_of=as_dataset,
         method=lambda wildcards: CONFIG.every_run[wildcards.run].method,
@@ -34,7 +36,9 @@ rule train:
         pool=lambda wildcards, input: f"--pool {input.pool}" if input.pool else "",
         seeds=seeds_of,
         base_seed=CONFIG.settings["base_seed"],
-        precision=lambda wildcards: CONFIG.settings["precision"] if CONFIG.every_run[wildcards.run].trained else "float32",
+        precision=lambda wildcards: (
+            CONFIG.settings["precision"] if CONFIG.every_run[wildcards.run].trained else "float32"
+        ),
         save_weights=CONFIG.settings["save_weights"],
         checkpoints="results/checkpoints/{protocol}/{dataset}/{run}",  # no output, so a failed job leaves them
         code=lambda wildcards: digest("train", method_of(wildcards)["module"]),

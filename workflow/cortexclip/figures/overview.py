@@ -1,4 +1,4 @@
-"""Figure over all datasets: the error of every method with its interval, beside the control and published values."""
+"""Figure over all datasets: the error of every method with its interval, beside the control."""
 
 from __future__ import annotations
 
@@ -42,24 +42,15 @@ HOW_TO_READ = (
     "Mean over scored samples and seeds with its 95 % bootstrap interval over stimuli and seeds; lower is better. "
     "Scales differ between panels, and those that are not of the square root need not start at 0."
 )
-PUBLISHED_VALUE = {
-    "color": INK,
-    "marker": "*",
-    "markersize": 7,
-    "markerfacecolor": "none",
-    "markeredgewidth": 0.8,
-    "linestyle": "none",
-}
 REFERENCE = {"color": INK, "linestyle": (0, (2.5, 1.5)), "linewidth": 0.8}
 
 
 @dataclass(frozen=True)
 class Row:
-    """A method: its mean and interval (mean, low, high; NaN for none) in each cell, and published values by dataset."""
+    """A method: its mean and interval (mean, low, high; NaN for none) in each cell."""
 
     look: Look
     cells: Mapping[Cell, tuple[float, float, float]] = field(default_factory=dict)
-    published: Mapping[str, float] = field(default_factory=dict)
 
 
 @styled
@@ -69,8 +60,6 @@ def draw_mse_by_method(
     protocols: Mapping[str, str],
     reference: Mapping[Cell, float],
     *,
-    beside: str = "",
-    sources: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> PageFigure:
     """Mean squared error by method (rows) and dataset (panels), a marker and an interval for each protocol.
@@ -80,13 +69,11 @@ def draw_mse_by_method(
     rows : from top to bottom
     datasets, protocols : titles by name, in the order of panels and of markers within a row
     reference : error of the mean image by cell, drawn as a line through the places of its protocol
-    beside : the protocol beside which published values are drawn
-    sources : titles of the sources of published values
     notes : sentences below the figure
     """
     page = Page()
     page.header("Mean squared error by method")
-    _forest(page, rows, datasets, protocols, reference, beside, sources)
+    _forest(page, rows, datasets, protocols, reference)
     page.caption(HOW_TO_READ, *notes)
     return page.finish()
 
@@ -99,8 +86,6 @@ def draw_main_page(
     protocols: Mapping[str, str],
     reference: Mapping[Cell, float],
     *,
-    beside: str = "",
-    sources: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> PageFigure:
     """The main tables and, below them, the figure of `draw_mse_by_method` on one page; parameters as there."""
@@ -109,8 +94,20 @@ def draw_main_page(
     for table in tables:
         _write_table(page, table)
         page.skip(3)
-    _forest(page, rows, datasets, protocols, reference, beside, sources)
+    _forest(page, rows, datasets, protocols, reference)
     page.caption(*dict.fromkeys(note for table in tables for note in table.notes), HOW_TO_READ, *notes)
+    return page.finish()
+
+
+@styled
+def draw_tables(title: str, tables: Sequence[Table]) -> PageFigure:
+    """Tables below each other on one page, with their notes."""
+    page = Page()
+    page.header(title)
+    for table in tables:
+        _write_table(page, table)
+        page.caption(*table.notes)
+        page.skip(3)
     return page.finish()
 
 
@@ -150,8 +147,6 @@ def _forest(
     datasets: Mapping[str, str],
     protocols: Mapping[str, str],
     reference: Mapping[Cell, float],
-    beside: str,
-    sources: Sequence[str],
 ) -> None:
     """Add keys and panels."""
     page.drawn(
@@ -162,7 +157,6 @@ def _forest(
                 zip(("mean", "ci_low", "ci_high"), row.cells.get((dataset, protocol), (math.nan,) * 3), strict=True)
             ),
             "mean_image": reference.get((dataset, protocol), math.nan),
-            "published": row.published.get(dataset, math.nan) if protocol == beside else math.nan,
         }
         for row in rows
         for dataset in datasets
@@ -175,18 +169,12 @@ def _forest(
     ]
     if reference:
         legend.append(("Mean image (control)", REFERENCE))
-    if any(row.published for row in rows):
-        legend.append((f"Published value: {'; '.join(sources)}", PUBLISHED_VALUE))
     page.legend(legend)
     page.skip(1)
 
     labels = [label_lines(row.look, dots(46)) for row in rows]
     lane = dots(2.3)
-    lanes = [_lanes(row, list(protocols), beside) for row in rows]
-    heights = [
-        max(len(places) * lane + dots(1), len(lines) * line_height(SMALL) + dots(1.5))
-        for places, lines in zip(lanes, labels, strict=True)
-    ]
+    heights = [max(len(protocols) * lane + dots(1), len(lines) * line_height(SMALL) + dots(1.5)) for lines in labels]
     left = page.margin + label_width(labels) + dots(3)
     names, between = list(datasets), dots(4)
     abreast = panels_abreast(len(names), ABREAST)
@@ -202,7 +190,7 @@ def _forest(
         for number, (name, lines) in enumerate(zip(band, titles, strict=True)):
             x = left + number * (width + between)
             page.block(x, top - dots(1) - len(lines) * line_height(NORMAL), [(line, NORMAL, INK) for line in lines])
-            label = _panel(page.axes(x, top, width, y - top), name, rows, heights, list(protocols), reference, beside)
+            label = _panel(page.axes(x, top, width, y - top), name, rows, heights, list(protocols), reference)
             page.text(x + width / 2, y + dots(4.2), label, NORMAL, ha="center")
         page.y = y + dots(4.2) + line_height(NORMAL) + dots(2)
     page.skip(-2)
@@ -215,7 +203,6 @@ def _panel(
     heights: Sequence[int],
     protocols: Sequence[str],
     reference: Mapping[Cell, float],
-    beside: str,
 ) -> str:
     """Draw one dataset; returns the label of the axis of errors."""
     markers = protocol_markers(protocols)
@@ -223,16 +210,9 @@ def _panel(
     for number, (row, height) in enumerate(zip(rows, heights, strict=True)):
         if number % 2 == 0:
             axes.axhspan(top, top + height, color="#f3f3f3", linewidth=0, zorder=0)
-        places = _lanes(row, protocols, beside)
-        step = height / len(places)
-        for place, protocol in enumerate(places):
+        step = height / len(protocols)
+        for place, protocol in enumerate(protocols):
             y = top + (place + 0.5) * step
-            if protocol is None:
-                control = reference.get((dataset, beside), math.nan)
-                axes.plot([control] * 2, [y - step / 2, y + step / 2], **REFERENCE, zorder=1)
-                axes.plot([row.published.get(dataset, math.nan)], [y], **PUBLISHED_VALUE, zorder=4)
-                means.append(row.published.get(dataset, math.nan))
-                continue
             control = reference.get((dataset, protocol), math.nan)
             axes.plot([control] * 2, [y - step / 2, y + step / 2], **REFERENCE, zorder=1)
             mean, low, high = row.cells.get((dataset, protocol), (math.nan,) * 3)
@@ -268,17 +248,6 @@ def _panel(
         axes.text(0.5, 0.5, "no scores", transform=axes.transAxes, ha="center", va="center", color=MUTED)
     axes.spines[["top", "right"]].set_visible(False)
     return "MSE, square-root scale" if root else "MSE"
-
-
-def _lanes(row: Row, protocols: Sequence[str], beside: str) -> list[str | None]:
-    """What stands below each other within a row: its protocols, and None for the published value after its own."""
-    if not row.published:
-        return list(protocols)
-    if not row.cells:
-        return [None]
-    places: list[str | None] = list(protocols)
-    places.insert(places.index(beside) + 1 if beside in places else len(places), None)
-    return places
 
 
 def root_ticks(high: float) -> list[float]:

@@ -69,11 +69,14 @@ def configured(entry: dict, protocol: str, dataset: str, n_samples: int, where: 
     """A method as a source trained it under a protocol, in each of the configurations that the source tried.
 
     The entry of a procedure may set settings of the method too, and a configuration sets some of both; a dataset
-    without configurations has one, which sets nothing. A configuration's own ``point`` holds settings alone. Raises InputError as ``make_settings``, and for a method without a recipe.
+    without configurations has one, which sets nothing. A configuration's own ``point`` holds settings alone. Raises
+    InputError as ``make_settings``, and for a method without a recipe.
     """
     module = load_method(entry["module"])
     if not hasattr(module, "recipe"):
-        raise InputError(f"{where}: procedures: {entry['module']} has no recipe, so it follows no procedure. Remove it.")
+        raise InputError(
+            f"{where}: procedures: {entry['module']} has no recipe, so it follows no procedure. Remove it."
+        )
     stated = entry["procedures"][protocol]
     general = {**settings_for(entry, dataset, n_samples), **stated.get("settings", {})}
     general |= stated.get("by_dataset", {}).get(dataset, {})

@@ -53,9 +53,7 @@ def restore(saved: Saved, settings: Settings):
     from cortexclip.methods.network import restore_network
 
     n_voxels, seed = len(saved["voxel_mean"]), saved.fact("noise_seed")
-    return restore_network(
-        saved, lambda: _network(settings.network, n_voxels, saved.shape), _reader(saved.shape, seed)
-    )
+    return restore_network(saved, lambda: _network(settings.network, n_voxels, saved.shape), _reader(saved.shape, seed))
 
 
 def fit(data: FitData, settings: Settings, seed: int, progress):

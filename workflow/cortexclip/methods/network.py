@@ -419,7 +419,9 @@ class _Parts:
             brain = samples.brain
             if recipe.procedure is not None and select is not None:  # sources scaled before they cut off what chooses
                 brain = np.concatenate([brain, select.brain])
-            scaler = fit_scalar_scaler(brain) if recipe.scaling == "scalar" else fit_scaler(brain, recipe.scaling == "voxel")
+            scaler = (
+                fit_scalar_scaler(brain) if recipe.scaling == "scalar" else fit_scaler(brain, recipe.scaling == "voxel")
+            )
             part = _part(samples, scaler, recipe)
             self.made[key] = scaler, part if recipe.join is None else recipe.join(part)
         return self.made[key]

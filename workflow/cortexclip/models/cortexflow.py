@@ -1,7 +1,7 @@
 """The networks of the repository braindecoding/cortexflow-fmri: one of CCCV1's, and two small perceptrons.
 
-Sources: ``src/models/cortexflow_lite_clip.py`` (CortexFlowLiteCLIPOptimal, commit 80de4e8), ``src/models/brain_diffuser.py``
-and ``src/models/mind_vis.py`` (commit fcde7c4). The perceptrons bear the names Brain-Diffuser and MinD-Vis there; they
+Sources: ``src/models/cortexflow_lite_clip.py`` (CortexFlowLiteCLIPOptimal, commit 80de4e8),
+``src/models/brain_diffuser.py`` and ``src/models/mind_vis.py`` (commit fcde7c4). The perceptrons bear the names Brain-Diffuser and MinD-Vis there; they
 are not the networks of the papers of these names. Both draw noise when they predict, too. All modules are stacks (see
 training/layers.py): every shape begins with the number of members.
 """
@@ -70,9 +70,7 @@ class MindVisPerceptron(nn.Module):
     def __init__(self, n_voxels: int, n_pixels: int):
         super().__init__()
         self.hide = HideVoxels(0.15)
-        self.encoder = nn.Sequential(
-            *_block(n_voxels, 512, nn.ReLU, 0.1), *_block(512, 256, nn.ReLU), Linear(256, 128)
-        )
+        self.encoder = nn.Sequential(*_block(n_voxels, 512, nn.ReLU, 0.1), *_block(512, 256, nn.ReLU), Linear(256, 128))
         self.mix = RandomLevel()
         self.decoder = nn.Sequential(
             *_block(128, 256, nn.ReLU, 0.1), *_block(256, 512, nn.ReLU), Linear(512, n_pixels), nn.Sigmoid()

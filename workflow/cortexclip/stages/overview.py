@@ -1,4 +1,4 @@
-"""Stage: comparison, leaders and published numbers -> the main table and figure, and a LaTeX document of all tables."""
+"""Stage: comparison and leaders -> the main table and figure, and a LaTeX document of all tables."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import pandas as pd
 
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.figures.overview import Row, draw_main_page, draw_mse_by_method
-from cortexclip.figures.style import INK, Look, look_of, save, save_pdf, seeds_of, weightiest
+from cortexclip.figures.style import look_of, save, save_pdf, seeds_of, weightiest
 from cortexclip.files import read_json, write_text
 from cortexclip.log import logger
 from cortexclip.plan import reduced_precision, without_split
-from cortexclip.schema import check, read_yaml
 from cortexclip.tables import read as results
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.main import LEADERS_READ, latex_document, main_tables
@@ -24,7 +23,6 @@ from cortexclip.tables.write import write_readable
 
 COLUMNS = ["dataset", "protocol", "method", "encoder", "metric", "mean", "ci_low", "ci_high", "n_samples"]
 CONTROL = "mean_image"
-BESIDE = "published"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table", required=True, help="the comparison table (.csv)")
     parser.add_argument("--leaders", required=True, help="which methods lead (leaders.csv)")
     parser.add_argument("--audits", required=True, help="folder of the audits")
-    parser.add_argument("--published", required=True, help="published.yaml")
     parser.add_argument("--output", required=True, help="folder of the figures")
     parser.add_argument("--tables", required=True, help="folder of the tables")
 
@@ -40,20 +37,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     plan = arguments.plan
     audits = {name: read_json(Path(arguments.audits) / f"{name}.json") for name in plan["datasets"]}
-    published = read_yaml(arguments.published)
-    check(published, "published", arguments.published)
     table = read_table(arguments.table)
-    numbers, sources = published_errors(published, plan)
     shown = {
-        "rows": rows_of(table, numbers, plan),
+        "rows": rows_of(table, plan),
         "datasets": {name: entry["title"] for name, entry in plan["datasets"].items()},
         "protocols": {
             name: entry["title"] + (" (optimistic)" if entry["optimistic"] else "")
             for name, entry in plan["protocols"].items()
         },
         "reference": {(row.dataset, row.protocol): row.mean for row in table[table.method == CONTROL].itertuples()},
-        "beside": BESIDE,
-        "sources": sources,
     }
     notes = [scored_of(table, plan), seeds_of(plan), *notes_of(plan, audits)]
     figure = draw_mse_by_method(**shown, notes=notes)
@@ -64,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     save_pdf(draw_main_page(tables, **shown), folder / "main.pdf")
     caption = latex_text(f"{figure.title}. {figure.caption}")
     write_text(
-        folder / "paper.tex", latex_document(os.path.relpath(arguments.output, folder) + "/mse_by_method", caption)
+        folder / "document.tex", latex_document(os.path.relpath(arguments.output, folder) + "/mse_by_method", caption)
     )
     logger.info("overview: mse_by_method of %d cells", len(table))
 
@@ -75,36 +67,15 @@ def read_table(path: str) -> pd.DataFrame:
     return table[table.metric == "mse"]
 
 
-def published_errors(published: Mapping, plan: Mapping) -> tuple[dict[str, dict[str, float]], list[str]]:
-    """Published MSE by name and dataset that stand beside the protocol ``BESIDE``, and the titles of their sources.
-
-    Only sources whose procedure that protocol repeats count; without that protocol in the plan there are none.
-    """
-    numbers: dict[str, dict[str, float]] = {}
-    sources: dict[str, None] = {}
-    for entry in published["numbers"] if BESIDE in plan["protocols"] else []:
-        source = published["sources"][entry["source"]]
-        if entry["metric"] == "mse" and source["protocol"] == BESIDE and entry["dataset"] in plan["datasets"]:
-            numbers.setdefault(entry["name"], {}).setdefault(entry["dataset"], entry["value"])
-            sources[source["title"]] = None
-    return numbers, list(sources)
-
-
-def rows_of(table: pd.DataFrame, numbers: Mapping[str, Mapping[str, float]], plan: Mapping) -> list[Row]:
-    """A row for each method and readout in the order of the plan, then one for each published method not run here."""
-    rows, used = [], set()
+def rows_of(table: pd.DataFrame, plan: Mapping) -> list[Row]:
+    """A row for each method and readout in the order of the plan."""
+    rows = []
     for run in plan["runs"].values():
         for method in (run["method"], run["method"] + NEAREST):
             cells = table[(table.method == method) & (table.encoder == run["encoder"])]
-            if cells.empty:
-                continue
-            values = {(c.dataset, c.protocol): (c.mean, c.ci_low, c.ci_high) for c in cells.itertuples(index=False)}
-            name = run["published"] if method == run["method"] else None
-            used.add(name)
-            rows.append(Row(look_of(plan, method, run["encoder"]), values, numbers.get(name, {})))
-    for name, values in numbers.items():
-        if name not in used:
-            rows.append(Row(Look(name, "published only, not run here", INK, "*"), published=values))
+            if len(cells):
+                values = {(c.dataset, c.protocol): (c.mean, c.ci_low, c.ci_high) for c in cells.itertuples(index=False)}
+                rows.append(Row(look_of(plan, method, run["encoder"]), values))
     return rows
 
 

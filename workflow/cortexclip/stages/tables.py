@@ -16,7 +16,6 @@ from cortexclip.files import read_json
 from cortexclip.log import logger
 from cortexclip.plan import protocols_of
 from cortexclip.runs import read_parquet
-from cortexclip.schema import check, read_yaml
 from cortexclip.tables.audit import audit_rows, audit_tables
 from cortexclip.tables.comparison import comparison, comparison_tables, retrieval, retrieval_tables
 from cortexclip.tables.write import write_csv, write_readable
@@ -28,7 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--splits", required=True, help="folder of the splits")
     parser.add_argument("--audits", required=True, help="folder of the audits")
     parser.add_argument("--identification", required=True, help="folder of the identification scores")
-    parser.add_argument("--published", required=True, help="published.yaml")
     parser.add_argument("--resamples", type=int, default=2000, help="resamples of the bootstrap")
     parser.add_argument("--base-seed", type=int, default=0)
     parser.add_argument("--output", required=True, help="folder of the tables")
@@ -36,8 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     plan, output = arguments.plan, Path(arguments.output)
-    published = read_yaml(arguments.published)
-    check(published, "published", arguments.published)
     scores = read_scores(Path(arguments.scores), Path(arguments.identification), plan)
     counts = {}
     for dataset in plan["datasets"]:
@@ -53,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     write_readable(output, "audit", "Audit", audit_tables(audits, plan), plan)
     write_csv(output / "audit.csv", audit_rows(audits))
     write_csv(output / "comparison.csv", comparison(summary, plan))
-    write_readable(output, "comparison", "Comparison", comparison_tables(summary, plan, published, audits), plan)
+    write_readable(output, "comparison", "Comparison", comparison_tables(summary, plan, audits), plan)
     retrieved = retrieval(summary, plan)
     write_csv(output / "retrieval.csv", retrieved)
     write_readable(output, "retrieval", "Retrieval", retrieval_tables(retrieved, plan, audits), plan)

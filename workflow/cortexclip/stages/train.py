@@ -84,7 +84,9 @@ def run(arguments: argparse.Namespace) -> None:
     logger.info("%s: %d folds x %d seeds", task, n_folds, n_seeds)
     progress = Progress(task, n_folds * n_seeds)
     others = other_samples([datasets.read(path) for path in arguments.pool], samples)
-    folds = Folds(samples, split, arguments.optimistic, arguments.source, getattr(module, "TRANSDUCTIVE", False), others)
+    folds = Folds(
+        samples, split, arguments.optimistic, arguments.source, getattr(module, "TRANSDUCTIVE", False), others
+    )
     tasks = [
         Task(
             fold,

@@ -1,628 +1,471 @@
-"""The claims table: every published number beside our figure, an honest protocol's figure and the controls.
+"""The claims table: every published number and claim in words, measured again by its source's procedure.
 
-Every verdict is computed, by the rules of `reproduction` and `remarks`, from the figures in its row.
+A verdict is data (`Claim`: an outcome, the reason where nothing could be tested, marks of the source); sentences are
+made from it last, by `sentence`.
 """
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from cortexclip.errors import InputError
-from cortexclip.evaluation.metrics import METRICS, chance_level, mse
-from cortexclip.evaluation.score import NEAREST, combine_scores, weigh
-from cortexclip.evaluation.statistics import summarise
-from cortexclip.plan import protocols_of
+from cortexclip.evaluation.metrics import METRICS
+from cortexclip.evaluation.reproduction import Repeated, improvements
+from cortexclip.evaluation.score import NEAREST
+from cortexclip.methods.catalogue import size_class
 from cortexclip.tables.audit import notes_for
-from cortexclip.tables.comparison import interval, number
-from cortexclip.tables.read import read_scores
+from cortexclip.tables.comparison import number
 from cortexclip.tables.render import NOT_MEASURED, Table
-from cortexclip.tables.statistics import ORACLE, full_title, run_name
+from cortexclip.tables.statistics import ORACLE, run_name
+
+REPRODUCED, IN_SAMPLE = "reproduced", "reproduced, in-sample"
+NO_BRAIN_DATA, OTHER_FILE = "reproduced without brain data", "reproduced on another version of the file"
+NOT_REPRODUCED, UNTESTED = "not reproduced", "cannot be tested here"
+OUTCOMES = (REPRODUCED, IN_SAMPLE, NO_BRAIN_DATA, OTHER_FILE, NOT_REPRODUCED, UNTESTED)
 
 CLAIMS = [
-    *("method", "dataset", "metric", "published", "source", "protocol", "remeasured", "ci_low", "ci_high"),
-    *("honest", "best_control", "best_control_value", "verdict"),
+    *("kind", "method", "dataset", "metric", "published", "upper", "spread", "folds", "seeds", "configuration", "part"),
+    *("text", "source", "status", "protocol", "run", "measured_on", "remeasured", "low", "high", "smallest", "largest"),
+    *("n_seeds", "honest_protocol", "honest", "control", "control_value", "outcome", "reason", "verdict"),
 ]
-CONTROLS = ("mean_image", "knn", "ridge", "ridge_clip")
-"""Controls of a plan that does not mark them."""
-
 HONEST_SPLIT, HONEST_FOLDS = ("holdout",), ("cv10", "holdout")
 """Honest protocols of a claim about one split, and of one about folds: the first that the plan has."""
 
-SAME_LEVEL = 0.05
-"""A published value is at the level of a constant answer if it differs from it by at most this share of it."""
-
-CONSTANT = "constant (mean image)"
-MANY_DEFINITIONS = ("ssim",)
-"""Metrics that published tables compute in different ways without saying which (see `metrics.ssim_uniform7`)."""
-
-REPRODUCED, NOT_REPRODUCED, UNTESTED = "reproduced", "not reproduced", "cannot be tested here"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A cell of the summary: mean and bounds of the 95 % interval, NaN where not defined, and what it is a mean of."""
-
-    mean: float
-    ci_low: float
-    ci_high: float
-    n_samples: int = 0
-    n_seeds: int = 0
+REASONS = {
+    "method": "its network or model is none of the methods here",
+    "procedure": "no protocol here repeats its procedure",
+    "metric": "the source computes this metric otherwise",
+    "run": "not measured in this configuration; config/paper.yaml measures it",
+    "data": "the data are not available here",
+    "encoder": "the claim is about CLIP, and no run here used CLIP's weights",
+}
+STATUS = {
+    "withdrawn": "withdrawn",
+    "corrected": "corrected later",
+    "in_sample": "in-sample",
+    "expectation": "expectation only",
+    "third_party": "third-party re-run",
+    "chosen_on_test": "chosen on test data",
+}
+CONSTANT = "constant answer"
 
 
 @dataclass(frozen=True)
 class Control:
-    """The control with the leading mean: its name for scripts, its title for readers, that mean, and of how many."""
+    """The control with the best mean in a protocol."""
 
     name: str
-    title: str
     value: float
-    candidates: int = 1
-
-
-@dataclass(frozen=True)
-class Constant:
-    """Mean squared error of always answering the mean of some images: on average, and on the easiest and hardest."""
-
-    error: float
-    lowest: float
-    highest: float
-    n_images: int
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One published number with everything that its row shows.
+    """A published number, or a claim in words, with everything that its row shows.
 
     Attributes
     ----------
-    entry : the entry of published.yaml
-    method : its method, with the embedding space of our run in brackets
-    protocol : the protocol that repeats what the source did
-    remeasured, honest : our figures in that protocol and in ``honest_protocol``; None where not run
-    control : the best control in ``honest_protocol``, or the constant answer
-    outcome : `REPRODUCED`, `NOT_REPRODUCED` or `UNTESTED`
-    detail : the direction of the difference, or the reason
-    remarks : what else the figures say: (in full, in short) each
+    entry : the entry of published.yaml, ``text`` among its keys for a claim in words.
+    source : the entry's source.
+    run : our method that stands for the source's, or None.
+    measured_on : the dataset that the verdict is from.
+    repeated : what the source's procedure gives; None where it was not run.
+    honest_protocol, honest : our value of the same method where nothing is chosen on scored samples.
+    control : the best control there, or the constant answer where there are no brain data.
+    outcome : one of `OUTCOMES`; ``reason`` is a key of `REASONS` where it is `UNTESTED`.
+    found : for a dataset-size class, the class by the numbers of samples.
     """
 
     entry: Mapping
-    method: str
-    protocol: str
-    remeasured: Figure | None = None
-    honest: Figure | None = None
+    source: Mapping
+    outcome: str
+    reason: str = ""
+    run: str | None = None
+    measured_on: str | None = None
+    repeated: Repeated | None = None
     honest_protocol: str | None = None
+    honest: float | None = None
     control: Control | None = None
-    outcome: str = UNTESTED
-    detail: str = ""
-    remarks: tuple[tuple[str, str], ...] = field(default_factory=tuple)
+    found: str = ""
 
     @property
-    def verdict(self) -> str:
-        parts = [f"{self.outcome}: {self.detail}" if self.detail else self.outcome]
-        if "upper" in self.entry:
-            parts.append(f"published as a range, {self.entry['value']:g} to {self.entry['upper']:g}")
-        return "; ".join([*parts, *(full for full, _ in self.remarks)])
+    def metric(self) -> str:
+        return self.entry.get("metric", "")
+
+    @property
+    def marks(self) -> list[str]:
+        """Kinds of the source's status, each once."""
+        return list(dict.fromkeys(entry["kind"] for entry in self.source["status"]))
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Our figures: cells by (dataset, protocol, method, encoder, metric), and folds by (dataset, protocol)."""
+class Evidence:
+    """What claims are judged by.
 
-    cells: dict[tuple[str, str, str, str, str], Figure]
-    folds: dict[tuple[str, str], int]
+    Attributes
+    ----------
+    published : content of published.yaml.
+    plan : what was compared and trained (results/plan.json).
+    remeasured, configurations, about : the tables of the stage ``remeasure``.
+    comparison : comparison.csv.
+    """
+
+    published: Mapping
     plan: Mapping
+    remeasured: pd.DataFrame
+    configurations: pd.DataFrame
+    about: pd.DataFrame
+    comparison: pd.DataFrame
+    cells: dict = field(default_factory=dict)
 
-    def cell(self, dataset: str, protocol: str, run: Mapping, metric: str) -> Figure | None:
-        return self.cells.get((dataset, protocol, run["method"], run["encoder"], metric))
+    def __post_init__(self):
+        keys = ["dataset", "protocol", "method", "metric"]
+        self.cells.update({key: rows for key, rows in self.remeasured.groupby(keys, sort=False)})
 
-    def means(self, dataset: str, protocol: str, run: Mapping) -> dict[str, float]:
-        """Means of all metrics of a run, which chance levels are computed from."""
-        wanted = (dataset, protocol, run["method"], run["encoder"])
-        return {key[-1]: figure.mean for key, figure in self.cells.items() if key[:-1] == wanted}
+    def repeated(self, dataset: str, protocol: str, method: str, metric: str = "mse") -> Repeated | None:
+        """What a source's procedure gives on a dataset; None where it was not run."""
+        rows = self.cells.get((dataset, protocol, method, metric))
+        if rows is None:
+            return None
+        values = rows.groupby("seed")["mean"].mean()  # the mean over folds, as sources do
+        return Repeated(tuple(values), 0.0 if self.brain_data(dataset) else self._image_variance(rows))
 
+    def configured(self, dataset: str, protocol: str, method: str, entry: Mapping) -> Repeated | None:
+        """The selection loss or the error of one configuration."""
+        table = self.configurations
+        rows = table[(table.dataset == dataset) & (table.protocol == protocol) & (table.method == method)]
+        rows = rows[rows.configuration == entry["configuration"]]
+        if rows.empty:
+            return None
+        column = "select_loss" if entry.get("part") == "select" else "scored_mse"
+        scores = self.cells[dataset, protocol, method, "mse"]
+        variance = 0.0 if self.brain_data(dataset) else self._image_variance(scores)
+        return Repeated(tuple(rows.groupby("seed")[column].mean()), variance)
 
-def is_control(run: Mapping) -> bool:
-    """Whether a run of the plan is a control that a decoder has to beat; an oracle is none, since it is told more."""
-    marked = run["control"] if "control" in run else run["method"] in CONTROLS
-    return bool(marked) and not run["method"].endswith(ORACLE)
+    def stand_ins(self, dataset: str) -> list[str]:
+        """The datasets that stand for one of published.yaml and can judge it: itself, other files, constant rows."""
+        found = self.plan["sources"]["datasets"]
+        names = [n for n, entry in found.items() if entry["stands_for"] == dataset and entry["judges"]]
+        return sorted(names, key=lambda name: (name != dataset, not found[name]["brain_data"]))
 
+    def brain_data(self, dataset: str) -> bool:
+        """Whether a dataset holds brain data."""
+        return self.plan["sources"]["datasets"][dataset]["brain_data"]
 
-def measure(
-    folder: Path,
-    plan: Mapping,
-    published: Mapping,
-    *,
-    left_out: Iterable[str] = (),
-    base_seed: int = 0,
-    n_resamples: int = 2000,
-) -> Measured:
-    """Summarise the scores that the published numbers are compared with: their methods' and the controls'.
+    def constant(self, dataset: str) -> Control | None:
+        """Error of always answering the mean image of a dataset without brain data, its images shown equally often."""
+        rows = self.about[(self.about.stands_for == dataset) & ~self.about.brain_data.astype(bool)]
+        return None if rows.empty else Control(CONSTANT, float(rows.iloc[0].constant_mse))
 
-    The intervals are those of the comparison table, if seed and resamples are.
+    def samples(self, dataset: str) -> int | None:
+        """Number of trials of the dataset of a published number, or of what stands for it with as many."""
+        rows = self.about[self.about.dataset.isin(self.stand_ins(dataset))]
+        return None if rows.empty else int(rows.iloc[0].n_train + rows.iloc[0].n_test)
 
-    Parameters
-    ----------
-    folder : score tables, ``protocol/dataset/run.parquet``
-    left_out : datasets whose published brain data are not ours
-    """
-    names = {entry["name"] for entry in published["numbers"]}
-    protocols = {source["protocol"] for source in published["sources"].values()} | {*HONEST_SPLIT, *HONEST_FOLDS}
-    cells, folds = {}, {}
-    for dataset in plan["datasets"]:
-        metrics = _metrics_of(dataset, published)
-        if not metrics or dataset in left_out:
-            continue
-        runs = [
-            n for n in plan["cells"][dataset] if is_control(plan["runs"][n]) or plan["runs"][n]["published"] in names
-        ]
-        for protocol in protocols_of(plan, dataset):
-            if protocol not in protocols or not runs:
-                continue
-            tables = [read_scores(folder / protocol / dataset / f"{name}.parquet", metrics) for name in runs]
-            scores = weigh(combine_scores(tables), plan)
-            folds[dataset, protocol] = scores["fold"].nunique()
-            for row in summarise(scores, base_seed=base_seed, n_resamples=n_resamples).itertuples(index=False):
-                key = (row.dataset, row.protocol, row.method, row.encoder, row.metric)
-                cells[key] = Figure(row.mean, row.ci_low, row.ci_high, row.n_samples, row.n_seeds)
-    return Measured(cells, folds, plan)
+    def honest(self, dataset: str, protocol: str, method: str, metric: str) -> float | None:
+        """Mean of a method in the comparison."""
+        table = self.comparison
+        found = table[(table.dataset == dataset) & (table.protocol == protocol) & (table.method == method)]
+        found = found[found.metric == metric]
+        value = float(found.iloc[0]["mean"]) if len(found) else math.nan
+        return value if math.isfinite(value) else None
 
+    def best_control(self, dataset: str, protocol: str, metric: str) -> Control | None:
+        """The control with the best mean, second readouts included and oracles not; the first of equals."""
+        controls = {r["method"] for r in self.plan["runs"].values() if r["control"]}
+        controls = {name for name in controls if not name.endswith(ORACLE)}
+        table = self.comparison
+        rows = table[(table.dataset == dataset) & (table.protocol == protocol) & (table.metric == metric)]
+        rows = rows[rows.method.str.removesuffix(NEAREST).isin(controls) & np.isfinite(rows["mean"])]
+        if rows.empty:
+            return None
+        best = rows["mean"].idxmax() if METRICS[metric].higher_is_better else rows["mean"].idxmin()
+        row = rows.loc[best]
+        return Control(run_name(row.method, row.encoder), float(row["mean"]))
 
-def constant_answer(folder: str | os.PathLike) -> Constant | None:
-    """Mean squared error of always answering the mean image, for the images of a folder shown equally often.
-
-    The images (png, jpg, jpeg) are read as 8-bit greyscale and divided by 255.
-
-    Returns
-    -------
-    Constant, or None if the folder is not there or holds no image
-
-    Raises
-    ------
-    InputError
-        If an image cannot be read or the images are not of one size.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    images = []
-    for path in sorted(Path(folder).glob("*")):
-        if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-            continue
-        try:
-            with Image.open(path) as image:
-                images.append(np.asarray(image.convert("L"), dtype=float) / 255)
-        except (OSError, UnidentifiedImageError) as error:
-            raise InputError(f"{path}: not a readable image ({error}). Get the stimuli again.") from error
-        if images[-1].shape != images[0].shape:
-            raise InputError(f"{path}: found {images[-1].shape} pixels, expected {images[0].shape} as in the others.")
-    if not images:
-        return None
-    stack = np.stack(images)
-    errors = mse(stack.mean(axis=0), stack)
-    return Constant(float(errors.mean()), float(errors.min()), float(errors.max()), len(stack))
+    @staticmethod
+    def _image_variance(rows: pd.DataFrame) -> float:
+        """Variance of a mean over the scored images, from the variances within seeds and folds."""
+        of_one = (rows.variance * rows.n_samples).sum() / rows.n_samples.sum()
+        return float(of_one / (rows.n_samples.sum() / rows.seed.nunique()))
 
 
-def claims(published: Mapping, measured: Measured, constants: Mapping[str, Constant | None]) -> list[Claim]:
-    """One claim for each published number and run of ours that stands for its method.
-
-    Parameters
-    ----------
-    published : content of published.yaml
-    constants : dataset whose brain data are not public -> the constant answer, None if the stimuli are not there
-    """
-    rows = []
-    for entry in published["numbers"]:
-        if entry["metric"] not in METRICS:
-            raise InputError(f"published.yaml: {entry['name']}: unknown metric '{entry['metric']}'.")
-        if entry["source"] not in published["sources"]:
-            raise InputError(f"published.yaml: {entry['name']}: unknown source '{entry['source']}'.")
-        protocol = published["sources"][entry["source"]]["protocol"]
-        if entry["dataset"] in constants:
-            rows.append(_without_brain_data(entry, protocol, constants[entry["dataset"]]))
-            continue
-        plan = measured.plan
-        mine = [
-            plan["runs"][name]
-            for name in plan["cells"].get(entry["dataset"], plan["runs"])
-            if plan["runs"][name]["published"] == entry["name"]
-        ]
-        rows += [_claim(entry, protocol, run, measured) for run in mine or [None]]
-    return rows
+def claims(evidence: Evidence) -> list[Claim]:
+    """One claim for each number and each claim in words of published.yaml, in its order."""
+    sources = evidence.published["sources"]
+    numbers = [_number(entry, sources[entry["source"]], evidence) for entry in evidence.published["numbers"]]
+    return numbers + [
+        _statement(entry, sources[entry["source"]], evidence) for entry in evidence.published["statements"]
+    ]
 
 
-def claims_csv(rows: Iterable[Claim]) -> pd.DataFrame:
-    """The table of results/tables/claims.csv; for a published range ``published`` is its lower end."""
-    missing = Figure(math.nan, math.nan, math.nan)
-    found = []
-    for row in rows:
-        ours = row.remeasured or missing
-        found.append(
-            {
-                "method": row.method,
-                "dataset": row.entry["dataset"],
-                "metric": row.entry["metric"],
-                "published": float(row.entry["value"]),
-                "source": row.entry["source"],
-                "protocol": row.protocol,
-                "remeasured": ours.mean,
-                "ci_low": ours.ci_low,
-                "ci_high": ours.ci_high,
-                "honest": (row.honest or missing).mean,
-                "best_control": row.control.name if row.control else "",
-                "best_control_value": row.control.value if row.control else math.nan,
-                "verdict": row.verdict,
-            }
-        )
-    return pd.DataFrame(found, columns=CLAIMS)
-
-
-def reproduction(entry: Mapping, figure: Figure) -> tuple[str, str]:
-    """Outcome and detail for a published value (or range) and our figure in the protocol of its source.
-
-    A value is reproduced if it lies inside our 95 % interval (over stimuli and seeds), its ends included. A range is
-    reproduced if our mean lies inside it. Otherwise it is not, and the detail says on which side our mean is and
-    whether that is the better one.
-
-    The rule for values is lenient: a source that scored the same few test stimuli should agree better than an
-    interval over stimuli asks for. "Reproduced" means that our figure does not contradict the published one.
-    """
-    metric = METRICS[entry["metric"]]
-    if not math.isfinite(figure.mean):
-        return UNTESTED, f"{metric.label} is not defined for any of our predictions"
-    value, upper = entry["value"], entry.get("upper")
-    if upper is not None:
-        if value <= figure.mean <= upper:
-            return REPRODUCED, ""
-        text = f"we get {_side(figure.mean, value, metric)}"
-        if figure.ci_low <= upper and figure.ci_high >= value:
-            text += ", though our interval reaches the published range"
-        return NOT_REPRODUCED, text
-    if not math.isfinite(figure.ci_low):
-        return UNTESTED, "one stimulus gives no interval"
-    if figure.ci_low <= value <= figure.ci_high:
-        return REPRODUCED, ""
-    return NOT_REPRODUCED, f"we get {_side(figure.mean, value, metric)}"
-
-
-def constant_level(value: float, constant: float) -> tuple[str, str]:
-    """How a published error compares with that of a constant answer, in full and in short.
-
-    At its level if the two differ by at most `SAME_LEVEL` of the constant's; else lower or higher.
-    """
-    share = (value - constant) / constant
-    away = f"{abs(share):.1%} {'above' if share > 0 else 'below'} it".replace("%", " %")
-    if abs(share) <= SAME_LEVEL:
-        return f"the published value is at the level of a constant answer ({constant:.6f}; {away})", "constant's level"
-    word = "higher" if share > 0 else "lower"
-    return f"the published value is {word} than a constant answer's ({constant:.6f}; {away})", f"{word} than constant"
-
-
-def _without_brain_data(entry: Mapping, protocol: str, constant: Constant | None) -> Claim:
-    reason, remarks, control = "brain data not public", [], None
-    if constant is None:
-        reason += f", and the stimuli are not there (images below stimuli/{entry['dataset']} in the data folder)"
-    elif entry["metric"] != "mse":
-        reason += f", and no constant answer's {METRICS[entry['metric']].label} is computed"
-    else:
-        control = Control(CONSTANT, CONSTANT, constant.error)
-        remarks.append(constant_level(entry["value"], constant.error))
-    return Claim(entry, entry["name"], protocol, control=control, detail=reason, remarks=tuple(remarks))
-
-
-def _claim(entry: Mapping, protocol: str, run: Mapping | None, measured: Measured) -> Claim:
-    plan, dataset, metric = measured.plan, entry["dataset"], entry["metric"]
+def _number(entry: Mapping, source: Mapping, evidence: Evidence) -> Claim:
+    plan, dataset, metric = evidence.plan, entry["dataset"], entry["metric"]
+    method, protocol = source["methods"].get(entry["name"]), source["protocol"]
     wanted = HONEST_FOLDS if "folds" in entry else HONEST_SPLIT
-    honest_protocol = next(
-        (name for name in wanted if name in plan["protocols"] and not plan["protocols"][name]["optimistic"]), None
-    )
-    control = _best_control(dataset, honest_protocol, metric, measured) if honest_protocol else None
-    ours = measured.cell(dataset, protocol, run, metric) if run else None
-    honest = measured.cell(dataset, honest_protocol, run, metric) if run and honest_protocol else None
-    if honest is not None and not math.isfinite(honest.mean):
-        honest = None
-    if dataset in plan["unavailable"]:
-        outcome, detail = UNTESTED, "its data are not available"
-    elif dataset not in plan["datasets"]:
-        outcome, detail = UNTESTED, "dataset not in this configuration"
-    elif run is None:
-        outcome, detail = UNTESTED, "method not run in this configuration"
-    elif protocol not in plan["protocols"]:
-        outcome, detail = UNTESTED, f"protocol {protocol} not in this configuration"
-    elif ours is None:
-        outcome, detail = UNTESTED, f"our runs have no {METRICS[metric].label}"
-    elif _decided(dataset, protocol, run, metric, measured):
-        size = _gallery(dataset, protocol, run, metric, measured)
-        outcome, detail = UNTESTED, f"with {size:g} stimuli in our gallery every answer scores 1"
-    else:
-        outcome, detail = reproduction(entry, ours)
-    method = entry["name"] if run is None or run["encoder"] == "none" else f"{entry['name']} ({run['encoder']})"
-    return Claim(
-        entry,
-        method,
-        protocol,
-        ours,
-        honest,
-        honest_protocol,
-        control,
-        outcome,
-        detail,
-        tuple(_remarks(entry, protocol, run, ours, honest, honest_protocol, control, outcome, measured)),
-    )
+    honest_protocol = next((name for name in wanted if name in plan["protocols"]), None)
+    ours = honest_method(entry["name"], method, plan)
+    shared = {
+        "run": method,
+        "honest_protocol": honest_protocol,
+        "honest": evidence.honest(dataset, honest_protocol, ours, metric) if honest_protocol and ours else None,
+        "control": evidence.best_control(dataset, honest_protocol, metric) if honest_protocol else None,
+    }
+    if dataset not in plan["datasets"] and metric == "mse":
+        shared["control"] = evidence.constant(dataset)
+    if "upper" in entry:
+        return Claim(entry, source, UNTESTED, "encoder", **shared)
+    if method is None or protocol is None:
+        return Claim(entry, source, UNTESTED, "method" if method is None else "procedure", **shared)
+    candidates = [(name, _measured(name, protocol, method, entry, evidence)) for name in evidence.stand_ins(dataset)]
+    candidates = [(name, repeated) for name, repeated in candidates if repeated is not None]
+    if not candidates:
+        gone = dataset in plan["unavailable"]
+        return Claim(entry, source, UNTESTED, "data" if gone else "run", **shared)
+    fitting = next((each for each in candidates if each[1].gives(entry["value"])), None)
+    name, repeated = fitting or candidates[0]
+    outcome = NOT_REPRODUCED
+    if fitting:
+        outcome = IN_SAMPLE if protocol == "in_sample" else REPRODUCED
+        if not evidence.brain_data(name):
+            outcome = NO_BRAIN_DATA
+        elif name != dataset:
+            outcome = OTHER_FILE
+    return Claim(entry, source, outcome, measured_on=name, repeated=repeated, **shared)
 
 
-def _remarks(
-    entry, protocol, run, ours, honest, honest_protocol, control, outcome, measured
-) -> Iterable[tuple[str, str]]:
-    """What the figures say besides the outcome, (in full, in short) each.
-
-    - a method is "no better than" the best control if the control's mean in the same honest protocol is at least as
-      good; no test is made of it (statistics.csv has one);
-    - for a method that is not run here the published value itself is compared with that control, but only where both
-      are about the canonical split and the metric has one definition;
-    - an honest figure of another kind of split, folds that differ from the source's, definitions that may differ, and
-      published ranges that are not above the chance level of our gallery are said.
-    """
-    metric, dataset = METRICS[entry["metric"]], entry["dataset"]
-    if ours is not None and outcome != UNTESTED:
-        folds = measured.folds.get((dataset, protocol))
-        if entry.get("folds") and folds != entry["folds"]:
-            yield f"{folds} folds here, {entry['folds']} in the source", f"{folds} folds"
-        if metric.name in MANY_DEFINITIONS:
-            yield f"the source's {metric.label} may be defined differently", "definition not known"
-    if ours is not None and metric.gallery:
-        chance = chance_level(metric.name, measured.means(dataset, protocol, run))
-        best_case = entry.get("upper", entry["value"])
-        if outcome != UNTESTED and chance is not None and best_case <= chance + 1e-9:
-            size = _gallery(dataset, protocol, run, metric.name, measured)
-            yield (
-                f"the published figure is not above chance in our gallery ({size:g} stimuli, chance {chance:.3f})",
-                "published not above chance",
-            )
-    if control is None or (run and _decided(dataset, honest_protocol, run, metric.name, measured)):
-        return
-    title = measured.plan["protocols"][honest_protocol]["title"]
-    if honest is not None:
-        if "folds" in entry and measured.folds.get((dataset, honest_protocol)) == 1:
-            yield "the honest figure is of the canonical split, not of folds", "honest: one split"
-        if _at_least_as_good(control.value, honest.mean, metric):
-            figures = f"{number(metric.name, honest.mean)} against {number(metric.name, control.value)}"
-            yield (
-                f"no better than {control.title} under an honest protocol ({title}: {figures})",
-                "no better than control",
-            )
-    elif "folds" not in entry and "upper" not in entry and metric.name not in MANY_DEFINITIONS:
-        if _at_least_as_good(control.value, entry["value"], metric):
-            yield (
-                f"the published value is no better than {control.title} under an honest protocol "
-                f"({title}: {number(metric.name, control.value)})",
-                "published no better than control",
-            )
+def _measured(dataset: str, protocol: str, method: str, entry: Mapping, evidence: Evidence) -> Repeated | None:
+    if "configuration" in entry:
+        return evidence.configured(dataset, protocol, method, entry)
+    return evidence.repeated(dataset, protocol, method, entry["metric"])
 
 
-def _best_control(dataset: str, protocol: str, metric: str, measured: Measured) -> Control | None:
-    """The control, or second readout of one, with the leading mean; the first of equals."""
-    sign = 1 if METRICS[metric].higher_is_better else -1
-    found: list[Control] = []
-    for name in measured.plan["cells"].get(dataset, []):
-        run = measured.plan["runs"][name]
-        if not is_control(run):
+def honest_method(name: str, method: str | None, plan: Mapping) -> str | None:
+    """Our method of the comparison for a name of a source: the one that stands for it, or one of the same name."""
+    runs = plan["runs"].values()
+    if any(run["method"] == method for run in runs):
+        return method
+    return next((run["method"] for run in runs if run["published"] == name), None)
+
+
+def paper_numbers(published: Mapping) -> list[tuple[Mapping, Mapping]]:
+    """The numbers of the paper's main table with their sources."""
+    sources, names = published["sources"], published["paper"]["sources"]
+    return [(entry, sources[entry["source"]]) for entry in published["numbers"] if entry["source"] in names]
+
+
+def _statement(entry: Mapping, source: Mapping, evidence: Evidence) -> Claim:
+    if entry["kind"] == "size_class":
+        count = evidence.samples(entry["dataset"])
+        if count is None:
+            return Claim(entry, source, UNTESTED, "run")
+        found = size_class(count)
+        outcome = REPRODUCED if found == entry["value"] else NOT_REPRODUCED
+        return Claim(entry, source, outcome, found=found, measured_on=entry["dataset"])
+    datasets = [entry["dataset"]] if "dataset" in entry else evidence.published["paper"]["datasets"]
+    by_dataset = {name: _paper_values(name, entry["name"], evidence) for name in datasets}
+    if any(not values for values in by_dataset.values()):
+        return Claim(entry, source, UNTESTED, "run")
+    if entry["kind"] == "leads":
+        wins = [[own < min(rivals) for own, *rivals in zip(v[0], *v[1:], strict=True)] for v in by_dataset.values()]
+        values = [float(sum(won)) for won in zip(*wins, strict=True)]
+        inside = min(values) <= entry["value"] <= max(values)
+        return Claim(entry, source, REPRODUCED if inside else NOT_REPRODUCED, repeated=Repeated(tuple(values)))
+    percents = [improvements(values[0], values[1:]) for values in by_dataset.values()]
+    repeated = Repeated(tuple(float(np.mean(values)) for values in zip(*percents, strict=True)))
+    return Claim(entry, source, REPRODUCED if repeated.gives(entry["value"]) else NOT_REPRODUCED, repeated=repeated)
+
+
+def _paper_values(dataset: str, name: str, evidence: Evidence) -> list[tuple[float, ...]]:
+    """Values by seed of a method and of its rivals in the paper's table; on constant rows without brain data."""
+    found = []
+    for entry, source in sorted(paper_numbers(evidence.published), key=lambda each: each[0]["name"] != name):
+        if entry["dataset"] != dataset:
             continue
-        for method in (run["method"], run["method"] + NEAREST):
-            figure = measured.cells.get((dataset, protocol, method, run["encoder"], metric))
-            if figure is not None and math.isfinite(figure.mean):
-                title = full_title(method, run["encoder"], measured.plan)
-                found.append(Control(run_name(method, run["encoder"]), title, figure.mean))
-    if not found:
-        return None
-    return replace(max(found, key=lambda control: sign * control.value), candidates=len(found))
+        method = source["methods"].get(entry["name"])
+        values = [evidence.repeated(d, source["protocol"], method) for d in evidence.stand_ins(dataset)]
+        first = next((repeated for repeated in values if repeated is not None), None)
+        if first is None:
+            return []
+        found.append(first.values)
+    return found
 
 
-def _at_least_as_good(control: float, other: float, metric) -> bool:
-    return control >= other if metric.higher_is_better else control <= other
+def claims_csv(rows: Sequence[Claim]) -> pd.DataFrame:
+    """The table of results/tables/claims.csv; for a published range ``published`` is its lower end."""
+    return pd.DataFrame([_row(row) for row in rows], columns=CLAIMS)
 
 
-def _side(mean: float, value: float, metric) -> str:
-    higher = mean > value
-    return f"{'higher' if higher else 'lower'} ({'better' if higher == metric.higher_is_better else 'worse'})"
+def _row(row: Claim) -> dict:
+    entry, nothing = row.entry, math.nan
+    low, high = row.repeated.interval() if row.repeated else (nothing, nothing)
+    keys = ("metric", "folds", "seeds", "configuration", "upper", "spread")
+    value = entry["value"]
+    return {
+        "kind": entry.get("kind", "number"),
+        "method": entry["name"],
+        "dataset": entry.get("dataset", ""),
+        "published": value if isinstance(value, int | float) else nothing,
+        **{key: entry.get(key, nothing) for key in keys},
+        "part": entry.get("part", ""),
+        "text": entry.get("text", ""),
+        "source": entry["source"],
+        "status": "; ".join(row.marks),
+        "protocol": row.source["protocol"] or "",
+        "run": row.run or "",
+        "measured_on": row.measured_on or "",
+        "remeasured": row.repeated.mean if row.repeated else nothing,
+        "low": low,
+        "high": high,
+        "smallest": min(row.repeated.values) if row.repeated else nothing,
+        "largest": max(row.repeated.values) if row.repeated else nothing,
+        "n_seeds": len(row.repeated.values) if row.repeated else 0,
+        "honest_protocol": row.honest_protocol or "",
+        "honest": nothing if row.honest is None else row.honest,
+        "control": row.control.name if row.control else "",
+        "control_value": row.control.value if row.control else nothing,
+        "outcome": row.outcome,
+        "reason": row.reason,
+        "verdict": sentence(row),
+    }
 
 
-def _gallery(dataset: str, protocol: str, run: Mapping, metric: str, measured: Measured) -> float:
-    return measured.means(dataset, protocol, run).get(METRICS[metric].chance_from[0], math.nan)
+def sentence(row: Claim) -> str:
+    """The verdict in words."""
+    text = row.outcome
+    if row.outcome == UNTESTED:
+        text += f": {REASONS[row.reason]}"
+    elif row.found:
+        text += f": {row.found} by its number of samples"
+    elif row.measured_on and row.outcome in (NO_BRAIN_DATA, OTHER_FILE):
+        text += f" ({row.measured_on})"
+    marks = [STATUS[kind] for kind in row.marks]
+    return f"{text}; the source: {', '.join(marks)}" if marks else text
 
 
-def _decided(dataset: str, protocol: str, run: Mapping, metric: str, measured: Measured) -> bool:
-    """Whether chance already has the highest possible value, as top-10 among 10 stimuli."""
-    chance = chance_level(metric, measured.means(dataset, protocol, run))
-    return METRICS[metric].gallery != "" and chance is not None and chance >= METRICS[metric].high
+def claims_tables(rows: Sequence[Claim], evidence: Evidence, audits: Mapping[str, Mapping]) -> list[Table]:
+    """Tables to read: a summary with the rules, then one table for each dataset, and one for claims in words."""
+    numbers = [row for row in rows if "metric" in row.entry]
+    names = list(dict.fromkeys(row.entry["dataset"] for row in numbers))
+    tables = [_table(name, [r for r in numbers if r.entry["dataset"] == name], evidence, audits) for name in names]
+    return [_overview(rows), *tables, _words([row for row in rows if "metric" not in row.entry], evidence)]
 
 
-def _metrics_of(dataset: str, published: Mapping) -> set[str]:
-    """Metrics with published numbers of a dataset, and those that their medians and chance levels come from."""
-    metrics = {entry["metric"] for entry in published["numbers"] if entry["dataset"] == dataset}
-    for name in list(metrics & set(METRICS)):
-        if METRICS[name].median_of:
-            metrics.add(METRICS[name].median_of)
-        if METRICS[name].chance_from:
-            metrics.add(METRICS[name].chance_from[0])
-    return metrics
-
-
-def claims_tables(
-    rows: list[Claim],
-    measured: Measured,
-    published: Mapping,
-    constants: Mapping[str, Constant | None],
-    audits: Mapping[str, Mapping],
-) -> list[Table]:
-    """Tables to read: a summary with the rules, then one table for each dataset and metric (retrieval in one).
-
-    ``audits`` maps a dataset to its audit, whose findings stand below its tables.
-    """
-    groups: dict[tuple[str, str], list[Claim]] = {}
+def _overview(rows: Sequence[Claim]) -> Table:
+    groups: dict[str, list[Claim]] = {}
     for row in rows:
-        kind = "retrieval" if METRICS[row.entry["metric"]].gallery else row.entry["metric"]
-        groups.setdefault((row.entry["dataset"], kind), []).append(row)
-    datasets = list(dict.fromkeys(dataset for dataset, _ in groups))
-    ordered = sorted(groups, key=lambda key: datasets.index(key[0]))
-    tables = [_table(*key, groups[key], measured, published, constants, audits) for key in ordered]
-    return [_overview(rows, measured.plan), *tables]
-
-
-def _overview(rows: list[Claim], plan: Mapping) -> Table:
-    body = []
-    for dataset in dict.fromkeys(row.entry["dataset"] for row in rows):
-        mine = [row for row in rows if row.entry["dataset"] == dataset]
-        counts = [sum(row.outcome == outcome for row in mine) for outcome in (REPRODUCED, NOT_REPRODUCED, UNTESTED)]
-        no_better = sum(any("no better than" in full for full, _ in row.remarks) for row in mine)
-        level = sum(any("level of a constant" in full for full, _ in row.remarks) for row in mine)
-        body.append([_dataset_title(dataset, plan), *map(str, [len(mine), *counts, no_better, level])])
+        groups.setdefault(row.entry["dataset"] if "metric" in row.entry else "claims in words", []).append(row)
+    body = [
+        [name, str(len(mine)), *(str(sum(row.outcome == outcome for row in mine)) for outcome in OUTCOMES)]
+        for name, mine in {**groups, "all": list(rows)}.items()
+    ]
     return Table(
         title="Published numbers and what became of them",
         label="claims-overview",
-        columns=[
-            *("Dataset", "Numbers", "Reproduced", "Not reproduced", "Cannot be tested here"),
-            *("No better than a control", "At a constant's level"),
-        ],
+        columns=["Dataset", "Numbers", *(outcome.capitalize() for outcome in OUTCOMES)],
         rows=body,
         notes=[
-            "Reproduced: the published value lies inside our 95 % interval (bootstrap over stimuli and seeds), in the "
-            "protocol that repeats what the source's code did. The interval is wide with few stimuli, so the word says "
-            "that our figure does not contradict the published one. A published range is reproduced if our mean lies "
-            "inside it.",
-            "Honest: for a claim about one split the protocol holdout; for one about folds cv10 if it is run, else "
-            "holdout. Best control: the control with the leading mean in that same protocol, second readouts of "
-            "controls included, oracles not.",
-            "No better than a control: that control's mean is at least as good as our figure in the honest protocol; "
-            "for a method that is not run here, as the published value, where both are about a single split (which "
-            "need not be the same) and the metric has one definition. It compares means and is no test (statistics.csv "
-            "has tests), and the best of many controls, taken on the scored samples, is itself flattered: one close "
-            "call is no verdict on a method.",
-            f"A constant's level: within {SAME_LEVEL:.0%}".replace("%", " %")
-            + " of the error of always answering the mean image of the stimuli, each shown equally often. Such an "
-            "answer uses no brain data at all.",
+            "Reproduced: the published value lies where one more run of the source's procedure would lie with "
+            "probability 0.95 (t-based prediction interval over our seeds), on the same scored samples.",
+            "Without brain data: that interval is from rows that are all the same (mindbigdata_constant, "
+            "crell_constant). The published scored images are not known, so their sampling error is added to it.",
+            "In-sample: the procedure scores samples that it trained on. Another version of the file: the interval "
+            "on a second public file of the same trials holds the value, the one on the first does not.",
+            "Honest: our value of the same method where nothing is chosen on scored samples (holdout; for folds cv10 "
+            "if it is run). Best control: the control with the best mean in that protocol; without brain data the "
+            "error of always answering the mean image. It compares means and is no test.",
         ],
     )
 
 
-def _table(
-    dataset: str,
-    kind: str,
-    rows: list[Claim],
-    measured: Measured,
-    published: Mapping,
-    constants: Mapping[str, Constant | None],
-    audits: Mapping[str, Mapping],
-) -> Table:
-    plan = measured.plan
-    sources = list(dict.fromkeys(row.entry["source"] for row in rows))
-    reasons = list(dict.fromkeys(row.detail for row in rows if row.outcome == UNTESTED))
-    controls = list(dict.fromkeys(_control_note(row, plan) for row in rows if row.control))
+def _table(dataset: str, rows: Sequence[Claim], evidence: Evidence, audits: Mapping[str, Mapping]) -> Table:
+    plan, sources = evidence.plan, list(dict.fromkeys(row.entry["source"] for row in rows))
+    reasons = list(dict.fromkeys(row.reason for row in rows if row.reason))
     body = []
     for row in rows:
-        metric = row.entry["metric"]
-        method = f"{row.method}, {METRICS[metric].label}" if kind == "retrieval" else row.method
-        control = NOT_MEASURED
-        if row.control:
-            control = f"{row.control.value:.6f}" if row.control.name == CONSTANT else number(metric, row.control.value)
-            if len(controls) > 1:
-                control += f" {_letter(controls.index(_control_note(row, plan)))}"
-        verdict = row.outcome
-        if row.outcome == UNTESTED:
-            verdict = f"not testable ({reasons.index(row.detail) + 1})"
-        elif row.detail:
-            verdict = f"{row.outcome}: {row.detail.removeprefix('we get ').partition(', though')[0]}"
+        verdict = f"cannot be tested ({reasons.index(row.reason) + 1})" if row.reason else row.outcome
         body.append(
             [
-                method,
+                row.entry["name"],
+                _what(row.entry),
                 f"[{sources.index(row.entry['source']) + 1}]",
                 _published(row.entry),
-                interval(metric, row.remeasured),
-                number(metric, row.honest.mean) if row.honest else NOT_MEASURED,
-                control,
-                "; ".join([verdict, *(short for _, short in row.remarks)]),
+                _again(row),
+                row.measured_on or NOT_MEASURED,
+                _digits(row.honest),
+                f"{_digits(row.control.value)} ({row.control.name})" if row.control else NOT_MEASURED,
+                "; ".join([verdict, *(STATUS[kind] for kind in row.marks)]),
             ]
         )
-    notes = []
-    for place, name in enumerate(sources, start=1):
-        about = published["sources"][name]
-        protocol = about["protocol"]
-        title = plan["protocols"][protocol]["title"] if protocol in plan["protocols"] else "not run here"
-        notes.append(
-            f"[{place}] {about['title']}. Claimed: {about['claimed']}. Observed: {about['observed']}. Repeated here by "
-            f"the protocol {protocol} ({title})."
-        )
-    notes += [f"{f'{_letter(i)}: ' if len(controls) > 1 else ''}{note}" for i, note in enumerate(controls)]
-    notes += [f"Not testable ({place}): {reason}." for place, reason in enumerate(reasons, start=1)]
-    if constant := constants.get(dataset):
-        notes.append(
-            f"The constant's error on single images is {constant.lowest:.4f} to {constant.highest:.4f} "
-            f"({constant.n_images} images), so a test part that does not show them equally often moves it a little."
-        )
-    counted = {
-        f"{row.method}: {row.remeasured.n_samples} samples, {_plural(row.remeasured.n_seeds, 'seed')}"
-        for row in rows
-        if row.remeasured
-    }
-    if counted:
-        notes.append(f"Here. {'; '.join(sorted(counted))}.")
-    if kind == "retrieval":
-        notes += _galleries(dataset, rows, measured)
+    notes = [note for place, name in enumerate(sources, 1) for note in _source_notes(place, name, evidence.published)]
+    notes += [f"Cannot be tested ({place}): {REASONS[reason]}." for place, reason in enumerate(reasons, 1)]
+    stand_ins = [name for name in evidence.stand_ins(dataset) if name != dataset]
+    notes += [note for name in stand_ins for note in plan["sources"]["datasets"][name]["notes"]]
     if dataset in plan["datasets"]:
-        used = dict.fromkeys(name for row in rows for name in (row.protocol, row.honest_protocol))
-        found = [note for name in used if name in plan["protocols"] for note in notes_for(audits[dataset], name)]
-        notes += dict.fromkeys([*found, *plan["datasets"][dataset]["notes"]])
-    label = "Retrieval" if kind == "retrieval" else METRICS[kind].label
-    better = "higher" if kind == "retrieval" or METRICS[kind].higher_is_better else "lower"
-    return Table(
-        title=f"{_dataset_title(dataset, plan)}: {label}, {better} is better",
-        label=f"claims-{dataset}-{kind}",
-        columns=["Method", "Source", "Published", "Here [95 % interval]", "Honest", "Best control", "Verdict"],
-        rows=body,
-        notes=notes,
+        protocols = dict.fromkeys(row.honest_protocol for row in rows if row.honest_protocol)
+        notes += dict.fromkeys(note for name in protocols for note in notes_for(audits[dataset], name))
+        notes += plan["datasets"][dataset]["notes"]
+    title = plan["datasets"][dataset]["title"] if dataset in plan["datasets"] else f"{dataset} (brain data not public)"
+    columns = ["Method", "What", "Source", "Published", "Measured again [range over seeds]", "On", "Honest"]
+    return Table(f"Published numbers: {title}", [*columns, "Best control", "Verdict"], body, notes, f"claims-{dataset}")
+
+
+def _words(rows: Sequence[Claim], evidence: Evidence) -> Table:
+    sources = list(dict.fromkeys(row.entry["source"] for row in rows))
+    body = [
+        [
+            row.entry["text"],
+            f"[{sources.index(row.entry['source']) + 1}]",
+            _published(row.entry),
+            row.found or _again(row),
+        ]
+        + [sentence(row)]
+        for row in rows
+    ]
+    notes = [note for place, name in enumerate(sources, 1) for note in _source_notes(place, name, evidence.published)]
+    notes.append(
+        "Measured again: for each seed the number of datasets on which the error is below both rivals', or by how many "
+        "percent it is below the better rival's, each by its source's procedure; mindbigdata and crell on constant "
+        "rows."
     )
+    columns = ["Claim", "Source", "Published", "Measured again [range over seeds]", "Verdict"]
+    return Table("Claims in words", columns, body, notes, "claims-words")
 
 
-def _galleries(dataset: str, rows: list[Claim], measured: Measured) -> list[str]:
-    """A sentence on the size and chance level of our galleries, which the source does not state."""
-    found = {}
-    for where, protocol, method, encoder, name in measured.cells:
-        if where == dataset and (protocol, name) in {(row.protocol, row.entry["metric"]) for row in rows}:
-            means = measured.means(dataset, protocol, {"method": method, "encoder": encoder})
-            size, chance = means.get(METRICS[name].chance_from[0], math.nan), chance_level(name, means)
-            found[name] = f"{METRICS[name].label}: {size:g} distinct stimuli, chance {chance:.3f}"
-    return [f"Our gallery. {'; '.join(found.values())}."] if found else []
+def _source_notes(place: int, name: str, published: Mapping) -> Iterator[str]:
+    source = published["sources"][name]
+    yield (
+        f"[{place}] {name}: {source['title']}, {source['link']}. It states: {source['claimed']} Its code: "
+        f"{source['procedure']} Not repeated here: {source['differs']}"
+    )
+    for entry in source["status"]:
+        yield f"[{place}] {STATUS[entry['kind']]}: {entry['note']} {entry['link']}"
 
 
-def _control_note(row: Claim, plan: Mapping) -> str:
-    if row.control.name == CONSTANT:
-        return f"Best control: {row.control.title}, computed from the stimuli alone."
-    protocol = plan["protocols"][row.honest_protocol]["title"]
-    return f"Best control: {row.control.title} in {protocol}, of {row.control.candidates} controls."
-
-
-def _plural(count: int, word: str) -> str:
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+def _what(entry: Mapping) -> str:
+    parts = [METRICS[entry["metric"]].label]
+    parts += [f"configuration {entry['configuration']}"] if "configuration" in entry else []
+    parts += ["selection loss"] if entry.get("part") == "select" else []
+    parts += [f"{entry[key]} {key}" for key in ("folds", "seeds") if key in entry]
+    return ", ".join(parts)
 
 
 def _published(entry: Mapping) -> str:
-    text = f"{entry['value']:g}"
-    if "upper" in entry:
-        text += f" to {entry['upper']:g}"
-    if "spread" in entry:
-        text += f" ± {entry['spread']:g}"
-    counted = [f"{entry[key]} {key}" for key in ("folds", "seeds") if key in entry]
-    return f"{text} ({', '.join(counted)})" if counted else text
+    text = f"{entry['value']:g}" if isinstance(entry["value"], int | float) else entry["value"]
+    text += f" to {entry['upper']:g}" if "upper" in entry else ""
+    return f"{text} ± {entry['spread']:g}" if "spread" in entry else text
 
 
-def _letter(place: int) -> str:
-    return "abcdefghijklmnopqrstuvwxyz"[place % 26]
+def _again(row: Claim) -> str:
+    if row.repeated is None:
+        return NOT_MEASURED
+    digits = number if row.metric else lambda _, value: f"{value:.3g}"
+    low, high = min(row.repeated.values), max(row.repeated.values)
+    return f"{digits(row.metric, row.repeated.mean)} [{digits(row.metric, low)}, {digits(row.metric, high)}]"
 
 
-def _dataset_title(dataset: str, plan: Mapping) -> str:
-    return plan["datasets"][dataset]["title"] if dataset in plan["datasets"] else dataset
+def _digits(value: float | None) -> str:
+    return NOT_MEASURED if value is None else f"{value:.4f}"

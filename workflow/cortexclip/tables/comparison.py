@@ -81,10 +81,8 @@ def retrieval(summary: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=RETRIEVAL)
 
 
-def comparison_tables(
-    summary: pd.DataFrame, plan: Mapping, published: Mapping, audits: Mapping[str, Mapping]
-) -> list[Table]:
-    """One table to read for each dataset and protocol, with the published numbers of that protocol beside ours.
+def comparison_tables(summary: pd.DataFrame, plan: Mapping, audits: Mapping[str, Mapping]) -> list[Table]:
+    """One table to read for each dataset and protocol.
 
     ``audits`` maps a dataset to its audit, whose findings stand below its tables.
     """
@@ -97,7 +95,7 @@ def comparison_tables(
                 caveats = [*notes_for(audits[dataset], protocol), *ceiling_of(audits[dataset]), *about["notes"]]
                 if not_run := without_split(plan, dataset):
                     caveats.append(not_run)
-                tables.append(_comparison_table(cells, dataset, about, protocol, kind, plan, published, caveats))
+                tables.append(_comparison_table(cells, dataset, about, protocol, kind, plan, caveats))
     return tables
 
 
@@ -175,16 +173,12 @@ def number(metric: str, value: float | None) -> str:
     return f"{value:.{METRICS[metric].decimals}f}"
 
 
-def _comparison_table(cells, dataset, about, protocol, kind, plan, published, caveats) -> Table:
+def _comparison_table(cells, dataset, about, protocol, kind, plan, caveats) -> Table:
     rows = {(r.method, r.encoder, r.metric): r for r in cells.itertuples(index=False)}
-    beside = _published(published, dataset, protocol, kind["folds"])
-    numbers = {name: f"{entry['value']:g}" for name, entry in beside.items()}
     shown = [metric for metric in SHOWN if metric != "clip_identification" or plan["judge"] is not None]
-    columns = ["Method", "Encoder", *(column_label(m, plan) for m in shown), "Top-1", "Published MSE"]
-    body, missing, seen = [], [], set()
+    columns = ["Method", "Encoder", *(column_label(m, plan) for m in shown), "Top-1"]
+    body, missing = [], []
     for method, encoder in dict.fromkeys(zip(cells.method, cells.encoder, strict=True)):
-        run = next(r for r in plan["runs"].values() if (r["method"], r["encoder"]) == (_base(method), encoder))
-        name = run["published"] if not method.endswith(NEAREST) else None
         title = title_of(method, encoder, plan)
         found = {m: rows.get((method, encoder, m)) for m in [*shown, "top1_test"]}
         body.append(
@@ -192,19 +186,14 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, published, ca
                 title,
                 plan["encoders"].get(encoder, NOT_MEASURED),
                 *(interval(m, found[m]) for m in [*shown, "top1_test"]),
-                numbers.get(name, NOT_MEASURED),
             ]
         )
-        seen.add(name)
         missing += [
             f"{METRICS[m].label} of {title} is not defined for {row.n_missing} of "
             f"{row.n_samples * row.n_seeds} predictions; these are left out of its mean."
             for m, row in found.items()
             if row is not None and row.n_missing
         ]
-    for name, value in numbers.items():
-        if name not in seen:
-            body.append([f"{name} (published, not run here)", NOT_MEASURED, *[NOT_MEASURED] * (len(shown) + 1), value])
     first = cells.iloc[0]
     seeds = plan["seeds"]
     shuffled = [run["fits"] for run in plan["runs"].values() if run["method"] == "permuted"]
@@ -228,9 +217,6 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, published, ca
             "2-way: share of the other scored stimuli that are less similar to the reconstruction; chance 0.5. "
             f"In the space of {judge} it favours methods that are trained in that space."
         )
-    if numbers:
-        titles = dict.fromkeys(published["sources"][entry["source"]]["title"] for entry in beside.values())
-        notes.append("Published: " + "; ".join(titles) + ".")
     notes += [*caveats, *missing]
     return Table(
         title=f"{about['title']}, {kind['title']}" + (" (optimistic)" if kind["optimistic"] else ""),
@@ -239,20 +225,6 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, published, ca
         rows=body,
         notes=notes,
     )
-
-
-def _published(published: Mapping, dataset: str, protocol: str, folds: int | None) -> dict[str, Mapping]:
-    """Published MSE entries by method name, of sources whose procedure and number of folds are this protocol's.
-
-    Of several figures of a method the first, which has one seed; all of them are in the claims table.
-    """
-    entries: dict[str, Mapping] = {}
-    for entry in published["numbers"]:
-        source = published["sources"][entry["source"]]
-        here = entry["dataset"] == dataset and entry["metric"] == "mse" and source["protocol"] == protocol
-        if here and entry.get("folds") == folds:
-            entries.setdefault(entry["name"], entry)
-    return entries
 
 
 def _base(method: str) -> str:

@@ -14,7 +14,7 @@ LEADERS_READ = ["dataset", "protocol", "metric", "method", "encoder", "leader", 
 """The columns of leaders.csv that are used here."""
 MOST_COLUMNS = 6
 """Columns of numbers up to which all datasets share one table; else each has its own."""
-LATEX_TABLES = ("main", "comparison", "retrieval", "statistics", "ablation", "claims", "audit", "cost", "grid")
+LATEX_TABLES = ("main", "paper", "comparison", "retrieval", "statistics", "ablation", "claims", "audit", "cost", "grid")
 
 
 def main_tables(comparison: pd.DataFrame, leaders: pd.DataFrame, plan: Mapping, notes: Sequence[str]) -> list[Table]:
@@ -101,7 +101,7 @@ def latex_document(figure: str = "../figures/mse_by_method", caption: str = NOT_
     """
     return "\n".join(
         [
-            "% Made by cortexclip. Run: pdflatex paper.tex, in this folder.",
+            "% Made by cortexclip. Run: pdflatex document.tex, in this folder.",
             r"\documentclass[a4paper]{article}",
             r"\usepackage[margin=2cm]{geometry}",
             rf"\usepackage{{{','.join(LATEX_PACKAGES)}}}",

@@ -29,7 +29,7 @@ class Context:
 
 
 class Contextual(nn.Module):
-    """A layer that needs the context; :func:`attach` gives it one and ``n_streams`` noise streams from ``stream`` on."""
+    """A layer that needs the context: :func:`attach` gives it one and ``n_streams`` noise streams from ``stream``."""
 
     context: Context
     stream: int

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from cortexclip.training.products import product
+
 BETAS = (0.9, 0.999)
 EPS = 1e-8
 LARGE = 1 << 14  # values; below it a call costs more than the memory does
@@ -21,7 +23,9 @@ class StackedAdam:
     the whole network never exist at once; small parameters follow in one call. Members of equal learning rate and decay
     are updated together if they stand next to each other. Large parameters also get an attribute ``direct``, through
     which a layer may update one member at a time (training/products.py). Where the norm of a member's gradient is
-    limited, all of it has to be known first, so gradients are held to the end of the backward pass.
+    limited, all of it has to be known first. The norm of a weight's gradient follows from the two factors that it is
+    the product of, so the factors are held to the end of the backward pass, and the gradient itself is still made just
+    before its update.
 
     Parameters
     ----------
@@ -48,7 +52,7 @@ class StackedAdam:
     ):
         self.kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
         self.clip_norm = clip_norm
-        self.held: list[dict[str, Tensor]] = [{} for _ in lr]  # gradients by member, where their norm is limited
+        self.held: list[dict[str, tuple[Tensor, Tensor]]] = [{} for _ in lr]  # factors by member, for limited norms
         self.parameters = {name: p for name, p in network.named_parameters() if p.requires_grad}
         place = next(iter(self.parameters.values())).device
         self.moments = moments or {
@@ -98,14 +102,16 @@ class StackedAdam:
             del self.parameters[direct.name].direct
         self.directs = []
 
-    def update_member(self, name: str, member: int, gradient: Tensor) -> None:
-        """Update one member of a parameter from its gradient, or keep the gradient until its norm is known."""
+    def update_member(self, name: str, member: int, x: Tensor, gradient: Tensor) -> None:
+        """Update one member of a weight from the factors of its gradient, or keep them until the norm is known."""
         if self.clip_norm is not None:
-            self.held[member][name] = gradient
+            self.held[member][name] = (x, gradient)
             return
-        run = self.run_of[member]
+        self._apply(self.run_of[member], [self._member(name, member, product(x.T, gradient.T))])
+
+    def _member(self, name: str, member: int, gradient: Tensor) -> tuple[Tensor, ...]:
         first, second = self.moments[name]
-        self._apply(run, [(self.parameters[name].detach()[member], gradient, first[member], second[member])])
+        return self.parameters[name].detach()[member], gradient, first[member], second[member]
 
     def _update(self, names: Sequence[str]) -> None:
         """Update these parameters from their gradients and drop these; one without a gradient stays as it is."""
@@ -123,13 +129,15 @@ class StackedAdam:
     def _update_clipped(self) -> None:
         """Update each member from its gradient, scaled down to the largest norm as ``clip_grad_norm_`` does."""
         for member, held in enumerate(self.held):
-            gradients = held | {n: p.grad[member] for n, p in self.parameters.items() if p.grad is not None}
-            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients.values()))))
-            values = [
-                (self.parameters[n].detach()[member], gradient, *(moment[member] for moment in self.moments[n]))
-                for n, gradient in gradients.items()
-            ]
-            self._apply(member, values, torch.clamp((norm + 1e-6) / self.clip_norm, min=1.0))
+            gradients = {n: p.grad[member] for n, p in self.parameters.items() if p.grad is not None}
+            squares = [norm.square() for norm in torch._foreach_norm(list(gradients.values()))]
+            # the squared norm of x.T @ g is the sum of the products of (x @ x.T) and (g @ g.T)
+            squares += [((x @ x.T) * (g @ g.T)).sum() for x, g in held.values()]
+            divisor = torch.clamp((torch.stack(squares).sum().sqrt() + 1e-6) / self.clip_norm, min=1.0)
+            for name, (x, g) in held.items():
+                self._apply(member, [self._member(name, member, product(x.T, g.T))], divisor)
+            if gradients:
+                self._apply(member, [self._member(n, member, g) for n, g in gradients.items()], divisor)
             held.clear()
         for p in self.parameters.values():
             p.grad = None
@@ -165,8 +173,8 @@ class _Direct:
     def __init__(self, optimiser: StackedAdam, name: str):
         self.optimiser, self.name, self.uses = weakref.proxy(optimiser), name, 0
 
-    def update(self, member: int, gradient: Tensor) -> None:
-        self.optimiser.update_member(self.name, member, gradient)
+    def update(self, member: int, x: Tensor, gradient: Tensor) -> None:
+        self.optimiser.update_member(self.name, member, x, gradient)
 
 
 def _runs(values: list) -> list[tuple[int, int]]:

@@ -12,11 +12,13 @@ LARGE = 1 << 20  # multiplications; below it the fixed cost of a oneDNN call is 
 
 
 class Direct(Protocol):
-    """How a weight is updated in the middle of the backward pass (training/optimiser.py)."""
+    """How a weight is updated in the middle of the backward pass (training/optimiser.py), from the rows (n, n_in) that
+    it was applied to and the gradient (n, n_out) of what came out, whose product is its own gradient.
+    """
 
     uses: int  # how often the weight was applied since the step began
 
-    def update(self, member: int, gradient: Tensor) -> None: ...
+    def update(self, member: int, x: Tensor, gradient: Tensor) -> None: ...
 
 
 def suits(x: Tensor, weight: Tensor) -> bool:
@@ -63,11 +65,10 @@ class Affine(torch.autograd.Function):
             if to_x:
                 inputs.append(product(gradient[member], weight[member]))
             if to_weight:
-                change = product(x[member].T, gradient[member].T)
                 if at_once:
-                    ctx.direct.update(member, change)
+                    ctx.direct.update(member, x[member], gradient[member])
                 else:
-                    weights.append(change)
+                    weights.append(product(x[member].T, gradient[member].T))
         return (
             _joined(inputs) if to_x else None,
             _joined(weights) if weights else None,

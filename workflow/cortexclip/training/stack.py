@@ -351,7 +351,9 @@ class Stack:
         )
         self.bank = Bank([job.train for job in jobs], self.place)
         self.select = None if jobs[0].select is None else Bank([job.select for job in jobs], self.place)
-        self.sizes = [batch_sizes(size, self.settings.batch_size, self.settings.join_single) for size in self.bank.sizes]
+        self.sizes = [
+            batch_sizes(size, self.settings.batch_size, self.settings.join_single) for size in self.bank.sizes
+        ]
         self.stepper = Stepper(captured)
 
     def _epoch(self, progress: Callable[[str], None]) -> None:
@@ -411,7 +413,9 @@ class Stack:
             part = slice(start, start + self.settings.batch_size)
             weight = None if whole.weight is None else whole.weight[:, part]
             there = torch.ones_like(total) if weight is None else (weight.sum(1) > 0).float()
-            losses = self.loss(self.network, Batch({name: value[:, part] for name, value in whole.data.items()}, weight))
+            losses = self.loss(
+                self.network, Batch({name: value[:, part] for name, value in whole.data.items()}, weight)
+            )
             total += torch.where(there > 0, losses, 0.0)
             batches += there
         return total / batches
