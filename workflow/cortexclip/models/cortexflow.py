@@ -1,9 +1,9 @@
 """The networks of the repository braindecoding/cortexflow-fmri: one of CCCV1's, and two small perceptrons.
 
-Sources: ``src/models/cortexflow_lite_clip.py`` (CortexFlowLiteCLIPOptimal, commit 80de4e8),
-``src/models/brain_diffuser.py`` and ``src/models/mind_vis.py`` (commit fcde7c4). The perceptrons bear the names Brain-Diffuser and MinD-Vis there; they
-are not the networks of the papers of these names. Both draw noise when they predict, too. All modules are stacks (see
-training/layers.py): every shape begins with the number of members.
+Sources: ``src/models/cortexflow_lite_clip.py`` (CortexFlowLiteCLIPOptimal, commit 80de4e8), and
+``src/models/brain_diffuser.py`` and ``src/models/mind_vis.py`` (commit fcde7c4). The perceptrons bear the names
+Brain-Diffuser and MinD-Vis there; they are not the networks of the papers of these names. Both draw noise when they
+predict, too. All modules are stacks (see training/layers.py): every shape begins with the number of members.
 """
 
 from __future__ import annotations
