@@ -133,6 +133,13 @@ class Evidence:
         values = rows.groupby("seed")["mean"].mean()  # the mean over folds, as sources do
         return Repeated(tuple(values), 0.0 if self.brain_data(dataset) else self._image_variance(rows))
 
+    def spread(self, dataset: str, protocol: str, method: str, metric: str) -> Repeated | None:
+        """Standard deviation over folds (divisor: their number) for each seed; None for a single fold."""
+        rows = self.cells.get((dataset, protocol, method, metric))
+        if rows is None or rows.fold.nunique() < 2:
+            return None
+        return Repeated(tuple(rows.groupby("seed")["mean"].std(ddof=0)))
+
     def configured(self, dataset: str, protocol: str, method: str, entry: Mapping) -> Repeated | None:
         """The selection loss or the error of one configuration."""
         table = self.configurations
@@ -194,9 +201,14 @@ class Evidence:
 
 
 def claims(evidence: Evidence) -> list[Claim]:
-    """One claim for each number and each claim in words of published.yaml, in its order."""
+    """One claim for each number, each spread over folds and each claim in words of published.yaml, in its order."""
     sources = evidence.published["sources"]
-    numbers = [_number(entry, sources[entry["source"]], evidence) for entry in evidence.published["numbers"]]
+    entries = []
+    for entry in evidence.published["numbers"]:
+        entries.append(entry)
+        if "spread" in entry:
+            entries.append({**entry, "value": entry["spread"], "part": "spread"})
+    numbers = [_number(entry, sources[entry["source"]], evidence) for entry in entries]
     return numbers + [
         _statement(entry, sources[entry["source"]], evidence) for entry in evidence.published["statements"]
     ]
@@ -216,6 +228,8 @@ def _number(entry: Mapping, source: Mapping, evidence: Evidence) -> Claim:
     }
     if dataset not in plan["datasets"] and metric == "mse":
         shared["control"] = evidence.constant(dataset)
+    if entry.get("part") == "spread":
+        shared |= {"honest": None, "control": None}
     if "upper" in entry:
         return Claim(entry, source, UNTESTED, "encoder", **shared)
     if method is None or protocol is None:
@@ -238,6 +252,8 @@ def _number(entry: Mapping, source: Mapping, evidence: Evidence) -> Claim:
 
 
 def _measured(dataset: str, protocol: str, method: str, entry: Mapping, evidence: Evidence) -> Repeated | None:
+    if entry.get("part") == "spread":
+        return evidence.spread(dataset, protocol, method, entry["metric"])
     if "configuration" in entry:
         return evidence.configured(dataset, protocol, method, entry)
     return evidence.repeated(dataset, protocol, method, entry["metric"])
@@ -448,7 +464,7 @@ def _source_notes(place: int, name: str, published: Mapping) -> Iterator[str]:
 def _what(entry: Mapping) -> str:
     parts = [METRICS[entry["metric"]].label]
     parts += [f"configuration {entry['configuration']}"] if "configuration" in entry else []
-    parts += ["selection loss"] if entry.get("part") == "select" else []
+    parts += {"select": ["selection loss"], "spread": ["standard deviation over folds"]}.get(entry.get("part"), [])
     parts += [f"{entry[key]} {key}" for key in ("folds", "seeds") if key in entry]
     return ", ".join(parts)
 
@@ -456,7 +472,7 @@ def _what(entry: Mapping) -> str:
 def _published(entry: Mapping) -> str:
     text = f"{entry['value']:g}" if isinstance(entry["value"], int | float) else entry["value"]
     text += f" to {entry['upper']:g}" if "upper" in entry else ""
-    return f"{text} ± {entry['spread']:g}" if "spread" in entry else text
+    return text
 
 
 def _again(row: Claim) -> str:
