@@ -122,6 +122,7 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
         check(known, kind, f"config/{kind}.yaml")
         chosen[kind] = _named(settings[kind], known, f"config.yaml: {kind}")
         if kind == "datasets":
+            fallback = _named([settings["fallback"]] if settings["fallback"] else [], known, "config.yaml: fallback")
             stand_ins = _named(settings["stand_ins"], known, "config.yaml: stand_ins")
         if kind == "protocols":
             all_protocols = known
@@ -164,6 +165,7 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
     if settings["strict"] and unavailable:
         listed = " ".join(f"{name}: {reason}" for name, reason in unavailable.items())
         raise InputError(f"config.yaml: strict is true and something is not available. {listed}")
+    chosen["datasets"] = chosen["datasets"] or fallback
     if not chosen["datasets"]:
         listed = " ".join(f"{name}: {reason}" for name, reason in unavailable.items())
         raise InputError(f"config.yaml: none of the datasets is available. {listed} 'simulated' needs no file.")
@@ -205,6 +207,8 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
                 "Add a protocol that cuts all samples into folds, such as cv10 or unseen."
             )
     sources = _sources(settings, published, chosen, all_protocols, all_methods)
+    if not sources.names:  # then nobody misses what would stand in for published data
+        unavailable = {name: reason for name, reason in unavailable.items() if name not in settings["stand_ins"]}
     found = {"unavailable": unavailable, "runs": runs, "cells": cells, "protocols_of": protocols_of, "sources": sources}
     return Configuration(settings=settings, **found, **{kind: chosen[kind] for kind in CATALOGUES})
 
