@@ -139,10 +139,12 @@ class StackedAdam:
         """Update each member from its gradient, scaled down to the largest norm as ``clip_grad_norm_`` does."""
         for member, held in enumerate(self.held):
             gradients = {n: p.grad[member] for n, p in self.parameters.items() if p.grad is not None}
-            squares = [norm.square() for norm in torch._foreach_norm(list(gradients.values()))]
-            # the squared norm of x.T @ g is the sum of the products of (x @ x.T) and (g @ g.T)
-            squares += [((x @ x.T) * (g @ g.T)).sum() for x, g in held.values()]
-            divisor = torch.clamp((torch.stack(squares).sum().sqrt() + 1e-6) / self.clip_norm, min=1.0)
+            squares = [norm.square() for norm in torch._foreach_norm(list(gradients.values()))] if gradients else []
+            # the squared norm of x.T @ g is the sum of the products of (x @ x.T) and (g @ g.T); where these cancel, its
+            # rounding may be negative
+            squares += [((x @ x.T) * (g @ g.T)).sum().clamp(min=0.0) for x, g in held.values()]
+            norm = torch.stack(squares).sum().sqrt()
+            divisor = torch.clamp((norm + 1e-6) / self.clip_norm, min=1.0).float()  # the kernel takes no other type
             for name, (x, g) in held.items():
                 self._update_blocks(member, name, member, x, g, divisor)
             values = [
