@@ -40,8 +40,9 @@ class Sources:
     """What is trained as published sources trained it, for the claims and the paper's table alone.
 
     ``datasets`` are those that stand for the data of published numbers (stand-ins, other files) and no part of the
-    comparison; ``protocols``, ``runs`` and ``methods`` by name; ``cells`` are (protocol, dataset, run); ``names`` are
-    the sources of published.yaml.
+    comparison; ``protocols``, ``runs`` and ``methods`` by name; ``cells`` are (protocol, dataset, run);
+    ``configurations`` says which of a source's configurations, from 1, a cell needs, None for all; ``names`` are the
+    sources of published.yaml.
     """
 
     datasets: dict[str, dict]
@@ -49,6 +50,7 @@ class Sources:
     runs: dict[str, Run]
     methods: dict[str, dict]
     cells: list[tuple[str, str, str]]
+    configurations: dict[tuple[str, str, str], list[int] | None]
     names: list[str]
 
 
@@ -232,7 +234,7 @@ def _sources(
     )
     if not {entry["dataset"] for entry in published["numbers"]} & set(chosen["datasets"]):
         names = []
-    cells = {}
+    cells: dict[tuple[str, str, str], set[int | None]] = {}
     for entry in published["numbers"]:
         source = known[entry["source"]]
         protocol, method = source["protocol"], source["methods"].get(entry["name"])
@@ -246,7 +248,8 @@ def _sources(
         for name, dataset in {**chosen["datasets"], **chosen["stand_ins"]}.items():
             if source_name(name, dataset) == entry["dataset"]:
                 allowed = dataset.get("protocols", [protocol])
-                cells[protocol if protocol in allowed else allowed[0], name, method] = None
+                cell = (protocol if protocol in allowed else allowed[0], name, method)
+                cells.setdefault(cell, set()).add(entry.get("configuration", entry.get("reported")))
     used = {dataset for _, dataset, _ in cells}
     check_method_settings({name: methods[name] for _, _, name in cells}, 1)
     return Sources(
@@ -255,6 +258,7 @@ def _sources(
         {name: Run(name, None, settings["source_seeds"], True) for _, _, name in cells},
         {name: methods[name] for _, _, name in cells},
         list(cells),
+        {cell: None if None in wanted else sorted(wanted) for cell, wanted in cells.items()},
         names,
     )
 
@@ -382,7 +386,7 @@ def _plan_of_sources(configuration: Configuration) -> dict:
                 "notes": entry["notes"],
                 "stands_for": source_name(name, entry),
                 "brain_data": entry.get("brain_data", True),
-                "judges": "protocols" not in entry,
+                "judges": entry.get("brain_data", True) or entry.get("settings", {}).get("rows") == "constant",
             }
             for name, entry in configuration.every_dataset.items()
             if name in datasets

@@ -123,8 +123,7 @@ def _measured_again(configuration: Configuration) -> list[str]:
     sources = configuration.sources
     lines = [f"  sources    {', '.join(sources.names)}"] if sources.cells else []
     named = [
-        name if entry.get("brain_data", True) else f"{name} (no brain data)"
-        for name, entry in sources.datasets.items()
+        name if entry.get("brain_data", True) else f"{name} (no brain data)" for name, entry in sources.datasets.items()
     ]
     return [*lines, *([f"  stand-ins  {', '.join(named)}"] if named else [])]
 

@@ -226,6 +226,9 @@ def training_entry(wildcards):
     for key in ("by_dataset", *(["configurations"] if follows_source(wildcards) else [])):
         if name in entry.get(key, {}):
             used[key] = {name: entry[key][name]}
+    cell = (wildcards.protocol, wildcards.dataset, wildcards.run)
+    if "configurations" in used and (only := CONFIG.sources.configurations[cell]):
+        used["only"] = only
     return compact(used)
 
 
