@@ -282,7 +282,7 @@ def companions_of(wildcards):
 def ingestion_entry(wildcards):
     """What reading a dataset needs of its entry; a changed note reads nothing again."""
     entry = CONFIG.every_dataset[wildcards.dataset]
-    return compact({key: value for key, value in entry.items() if key != "notes"})
+    return compact({key: value for key, value in entry.items() if key not in ("notes", "protocols")})
 
 
 def weights_of(names):
