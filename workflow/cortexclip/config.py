@@ -386,7 +386,7 @@ def _plan_of_sources(configuration: Configuration) -> dict:
                 "notes": entry["notes"],
                 "stands_for": source_name(name, entry),
                 "brain_data": entry.get("brain_data", True),
-                "judges": entry.get("brain_data", True) or entry.get("settings", {}).get("rows") == "constant",
+                "judges": entry.get("settings", {}).get("rows") != "noise",
             }
             for name, entry in configuration.every_dataset.items()
             if name in datasets

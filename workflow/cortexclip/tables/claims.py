@@ -153,10 +153,14 @@ class Evidence:
         return Repeated(tuple(rows.groupby("seed")[column].mean()), variance)
 
     def stand_ins(self, dataset: str) -> list[str]:
-        """The datasets that stand for one of published.yaml and can judge it: itself, other files, constant rows."""
+        """The datasets that stand for one of published.yaml and can judge it, all but white noise.
+
+        First itself, then other files, then those without brain data, the ones with most trials first.
+        """
         found = self.plan["sources"]["datasets"]
+        trials = self.about.set_index("dataset").n_train
         names = [n for n, entry in found.items() if entry["stands_for"] == dataset and entry["judges"]]
-        return sorted(names, key=lambda name: (name != dataset, not found[name]["brain_data"]))
+        return sorted(names, key=lambda name: (name != dataset, not found[name]["brain_data"], -trials[name]))
 
     def protocol_on(self, dataset: str, protocol: str, method: str | None) -> str:
         """The protocol by which a method was measured on a dataset: its own, or the one of a stand-in."""
@@ -398,8 +402,8 @@ def _overview(rows: Sequence[Claim]) -> Table:
             "Reproduced: the published value lies where one more run of the source's procedure would lie with "
             "probability 0.95 (t-based prediction interval over our seeds), on the same scored samples.",
             "Without brain data: that interval is from rows that are all the same (mindbigdata_constant, "
-            "crell_constant), by the split source_split whatever the source's folds, since equal rows tell no fold "
-            "from another. The published scored images are not known, so their sampling error is added to it.",
+            "crell_constant) or, where these were not trained on, from two small public files of the kind, always by the "
+            "split source_split. The published scored images are not known, so their sampling error is added to it.",
             "In-sample: the procedure scores samples that it trained on. Another version of the file: the interval "
             "on a second public file of the same trials holds the value, the one on the first does not.",
             "Honest: our value of the same method where nothing is chosen on scored samples (holdout; for folds cv10 "
