@@ -403,7 +403,7 @@ def _overview(rows: Sequence[Claim]) -> Table:
             "probability 0.95 (t-based prediction interval over our seeds), on the same scored samples.",
             "Without brain data: that interval is from rows that are all the same (mindbigdata_constant, "
             "crell_constant) or, where these were not trained on, from two small public files of the kind, always by "
-            "the split source_split. The published scored images are not known, so their sampling error is added to it.",
+            "the split source_split. The published scored images are not known, so their sampling error is added.",
             "In-sample: the procedure scores samples that it trained on. Another version of the file: the interval "
             "on a second public file of the same trials holds the value, the one on the first does not.",
             "Honest: our value of the same method where nothing is chosen on scored samples (holdout; for folds cv10 "
