@@ -63,6 +63,10 @@ def prose(docstring: str) -> str:
     return " ".join(re.sub(r"``([^`]*)``|:\w+:`([^`]*)`", r"`\1\2`", inspect.cleandoc(docstring)).split())
 
 
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def settings(kind: str) -> dict:
     return read_yaml(ROOT / "config" / f"{kind}.yaml")
 
@@ -252,7 +256,7 @@ def procedure_fields() -> str:
     meanings = dict(line.split(" : ", 1) for line in re.sub(r"\n\s+", " ", said).splitlines())
     hints = typing.get_type_hints(Procedure)
     rows = [
-        [code(f.name), python_type(hints[f.name]), prose(meanings.get(f.name, "See `schedule`."))]
+        [code(f.name), python_type(hints[f.name]), capital(prose(meanings.get(f.name, "see `schedule`.")))]
         for f in dataclasses.fields(Procedure)
     ]
     return table(["key", "holds", "meaning"], rows)

@@ -291,8 +291,8 @@ def optimism(material: Material) -> Figure:
     if not found:
         listed = ", nor ".join(f"both {first} and {second}" for first, second in OPTIMISM)
         reason = (
-            "This needs a protocol in which the scored samples choose, and its honest counterpart; the configuration has "
-            f"neither {listed}."
+            "This needs a protocol in which the scored samples choose, and its honest counterpart; the configuration "
+            f"has neither {listed}."
         )
         return draw_words(title, material.about(list(material.protocols)[:1]), reason)
     pairs = []
