@@ -62,6 +62,7 @@ def simulated_plan(n_datasets: int, n_methods: int, title: str = "Simulated") ->
         "ablations": {name: [] for name in names},
         "not_applicable": {},
         "unavailable": {},
+        "sources": {"datasets": {}, "protocols": {}, "runs": {}, "names": [], "cells": [], "seeds": 3},
         "seeds": 3,
         "judge": None,
     }
@@ -143,18 +144,29 @@ def make_tables(results: Path) -> None:
     plan, tables = str(results / "plan.json"), str(results / "tables")
     scores, audits = ["--scores", str(results / "scores")], ["--audits", str(results / "audit")]
     splits = ["--splits", str(results / "splits"), "--identification", str(results / "identification")]
-    few, published = ["--resamples", "100"], ["--published", PUBLISHED]
-    stage("tables", "--plan", plan, *scores, *audits, *splits, *published, *few, "--output", tables)
+    few = ["--resamples", "100"]
+    stage("tables", "--plan", plan, *scores, *audits, *splits, *few, "--output", tables)
     stage("statistics", "--plan", plan, *scores, *audits, *few, "--reference", "method0", "--output", tables)
-    stage("claims", "--plan", plan, *scores, *audits, *published, *few, "--output", tables)
+    make_claims(results, plan, tables)
     measured = ["--runs", str(results / "runs"), "--benchmarks", str(results / "benchmarks")]
     stage("records", "--plan", plan, *measured, "--output", tables)
 
 
-def make_page(results: Path, page: Path) -> None:
+def make_claims(results: Path, plan: str, tables: str) -> None:
+    """The claims table and the paper's table of a results folder, in which nothing was trained as a source did it."""
+    folders = ["--data", str(results / "data"), "--runs", str(results / "runs")]
+    stage("remeasure", "--plan", plan, *folders, "--output", tables)
+    names = {"comparison": "comparison", "remeasured": "remeasured", "configurations": "configurations"}
+    options = {**names, "datasets": "source_datasets"}
+    given = [word for option, name in options.items() for word in (f"--{option}", f"{tables}/{name}.csv")]
+    audits = ["--audits", str(results / "audit")]
+    stage("claims", "--plan", plan, *given, *audits, "--published", PUBLISHED, "--output", tables)
+
+
+def make_page(results: Path, page: Path, published: str = PUBLISHED) -> None:
     """The explorer of a results folder."""
     plan = str(results / "plan.json")
-    options = ["--published", PUBLISHED, "--reference", "method0", "--output", str(page)]
+    options = ["--published", published, "--reference", "method0", "--output", str(page)]
     stage("report", "--plan", plan, "--results", str(results), *options)
 
 

@@ -416,14 +416,14 @@ def test_a_sample_trained_on_and_scored_is_found():
 
 
 def test_scored_samples_that_choose_are_found_and_not_counted_as_trained_on(clean):
-    audit = audited(clean, ["published", "cv10", "cv10_published"])
-    assert of(audit, "published", "selection")["severity"] == "serious"
-    assert of(audit, "published", "selection")["numbers"]["scored_that_choose"] == 80
-    assert of(audit, "published", "seen_images")["severity"] == "info"
+    audit = audited(clean, ["chosen_on_test", "cv10", "chosen_on_fold"])
+    assert of(audit, "chosen_on_test", "selection")["severity"] == "serious"
+    assert of(audit, "chosen_on_test", "selection")["numbers"]["scored_that_choose"] == 80
+    assert of(audit, "chosen_on_test", "seen_images")["severity"] == "info"
     assert of(audit, "cv10", "selection")["severity"] == "info"
     seen = of(audit, "cv10", "seen_images")
     assert (seen["severity"], seen["numbers"]["samples"], seen["numbers"]["images"]) == ("serious", 80, 20)
-    assert of(audit, "cv10_published", "grouping")["severity"] == "info"
+    assert of(audit, "chosen_on_fold", "grouping")["severity"] == "info"
 
 
 def test_samples_that_choose_are_trained_on_in_the_end():
@@ -469,12 +469,12 @@ def run_stage(folder, dataset, protocols, output, seed=0, **changes):
 
 def test_the_stage_writes_the_same_findings_each_time_and_logs_the_grave_ones(tmp_path, clean, caplog):
     with caplog.at_level("INFO", logger="cortexclip"):
-        first = run_stage(tmp_path, clean, ["published", "unseen"], "a.json")
+        first = run_stage(tmp_path, clean, ["chosen_on_test", "unseen"], "a.json")
     lines = [r.getMessage() for r in caplog.records if r.getMessage().startswith("audit ")]
-    second = run_stage(tmp_path, clean, ["published", "unseen"], "b.json")
+    second = run_stage(tmp_path, clean, ["chosen_on_test", "unseen"], "b.json")
     assert first.read_bytes() == second.read_bytes()
     content = json.loads(first.read_text())
-    assert content == audited(clean, ["published", "unseen"])
+    assert content == audited(clean, ["chosen_on_test", "unseen"])
     assert set(content["findings"][0]) == {"check", "scope", "severity", "message", "meaning", "numbers"}
     grave = [f for f in content["findings"] if f["severity"] != "info"]
     assert len(lines) == len({f["message"] for f in grave}) + 1
@@ -497,23 +497,23 @@ def test_the_stage_names_a_split_without_entry_and_one_of_other_data(tmp_path, c
 
 
 def test_tables_hold_every_finding_and_mark_the_serious_ones(clean):
-    audits = {"simulated": audited(clean, ["published", "unseen"])}
+    audits = {"simulated": audited(clean, ["chosen_on_test", "unseen"])}
     rows = audit_rows(audits)
     assert list(rows.columns) == ["dataset", "scope", "check", "severity", "message", "meaning"]
     assert len(rows) == len(audits["simulated"]["findings"])
     (table,) = audit_tables(audits, PLAN)
-    assert list(table.columns) == ["Check", "Data", "as published", "unseen stimuli"]
+    assert list(table.columns) == ["Check", "Data", "epoch chosen on the test part", "unseen stimuli"]
     assert {len(row) for row in table.rows} == {4}
     assert {table.rows[i][j] for i, j in table.strong} == {"serious"}
-    assert any(note.startswith("as published: All 80 scored samples also choose") for note in table.notes)
+    assert any(note.startswith("epoch chosen on the test part: All 80 scored samples also choose") for note in table.notes)
     assert "**serious**" in markdown(table)
     assert r"\textbf{serious}" in latex(table)
     assert audit_rows({}).empty and audit_tables({}, PLAN) == []
 
 
 def test_notes_are_few_gravest_first_and_about_the_protocol(clean):
-    audit = audited(clean, ["published", "holdout", "unseen"])
-    notes = notes_for(audit, "published")
+    audit = audited(clean, ["chosen_on_test", "holdout", "unseen"])
+    notes = notes_for(audit, "chosen_on_test")
     assert len(notes) == len(set(notes)) <= MOST_NOTES
     # That the scored samples choose is left to the protocol's own note, which stands in every table.
     assert not any("choose the epoch" in note for note in notes)

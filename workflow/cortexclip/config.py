@@ -40,8 +40,9 @@ class Sources:
     """What is trained as published sources trained it, for the claims and the paper's table alone.
 
     ``datasets`` are those that stand for the data of published numbers (stand-ins, other files) and no part of the
-    comparison; ``protocols``, ``runs`` and ``methods`` by name; ``cells`` are (protocol, dataset, run); ``names`` are
-    the sources of published.yaml.
+    comparison; ``protocols``, ``runs`` and ``methods`` by name; ``cells`` are (protocol, dataset, run);
+    ``configurations`` says which of a source's configurations, from 1, a cell needs, None for all; ``names`` are the
+    sources of published.yaml.
     """
 
     datasets: dict[str, dict]
@@ -49,6 +50,7 @@ class Sources:
     runs: dict[str, Run]
     methods: dict[str, dict]
     cells: list[tuple[str, str, str]]
+    configurations: dict[tuple[str, str, str], list[int] | None]
     names: list[str]
 
 
@@ -122,6 +124,7 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
         check(known, kind, f"config/{kind}.yaml")
         chosen[kind] = _named(settings[kind], known, f"config.yaml: {kind}")
         if kind == "datasets":
+            fallback = _named([settings["fallback"]] if settings["fallback"] else [], known, "config.yaml: fallback")
             stand_ins = _named(settings["stand_ins"], known, "config.yaml: stand_ins")
         if kind == "protocols":
             all_protocols = known
@@ -164,6 +167,7 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
     if settings["strict"] and unavailable:
         listed = " ".join(f"{name}: {reason}" for name, reason in unavailable.items())
         raise InputError(f"config.yaml: strict is true and something is not available. {listed}")
+    chosen["datasets"] = chosen["datasets"] or fallback
     if not chosen["datasets"]:
         listed = " ".join(f"{name}: {reason}" for name, reason in unavailable.items())
         raise InputError(f"config.yaml: none of the datasets is available. {listed} 'simulated' needs no file.")
@@ -205,6 +209,8 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
                 "Add a protocol that cuts all samples into folds, such as cv10 or unseen."
             )
     sources = _sources(settings, published, chosen, all_protocols, all_methods)
+    if not sources.names:  # then nobody misses what would stand in for published data
+        unavailable = {name: reason for name, reason in unavailable.items() if name not in settings["stand_ins"]}
     found = {"unavailable": unavailable, "runs": runs, "cells": cells, "protocols_of": protocols_of, "sources": sources}
     return Configuration(settings=settings, **found, **{kind: chosen[kind] for kind in CATALOGUES})
 
@@ -228,7 +234,7 @@ def _sources(
     )
     if not {entry["dataset"] for entry in published["numbers"]} & set(chosen["datasets"]):
         names = []
-    cells = {}
+    cells: dict[tuple[str, str, str], set[int | None]] = {}
     for entry in published["numbers"]:
         source = known[entry["source"]]
         protocol, method = source["protocol"], source["methods"].get(entry["name"])
@@ -242,7 +248,8 @@ def _sources(
         for name, dataset in {**chosen["datasets"], **chosen["stand_ins"]}.items():
             if source_name(name, dataset) == entry["dataset"]:
                 allowed = dataset.get("protocols", [protocol])
-                cells[protocol if protocol in allowed else allowed[0], name, method] = None
+                cell = (protocol if protocol in allowed else allowed[0], name, method)
+                cells.setdefault(cell, set()).add(entry.get("configuration", entry.get("reported")))
     used = {dataset for _, dataset, _ in cells}
     check_method_settings({name: methods[name] for _, _, name in cells}, 1)
     return Sources(
@@ -251,6 +258,7 @@ def _sources(
         {name: Run(name, None, settings["source_seeds"], True) for _, _, name in cells},
         {name: methods[name] for _, _, name in cells},
         list(cells),
+        {cell: None if None in wanted else sorted(wanted) for cell, wanted in cells.items()},
         names,
     )
 
@@ -378,7 +386,7 @@ def _plan_of_sources(configuration: Configuration) -> dict:
                 "notes": entry["notes"],
                 "stands_for": source_name(name, entry),
                 "brain_data": entry.get("brain_data", True),
-                "judges": "protocols" not in entry,
+                "judges": entry.get("brain_data", True) or entry.get("settings", {}).get("rows") == "constant",
             }
             for name, entry in configuration.every_dataset.items()
             if name in datasets

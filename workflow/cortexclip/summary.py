@@ -8,6 +8,7 @@ from pathlib import Path
 from cortexclip.config import Configuration
 
 TABLE = Path("results/tables/comparison.csv")
+NONE = "–"
 
 
 def opening(configuration: Configuration) -> str:
@@ -18,6 +19,7 @@ def opening(configuration: Configuration) -> str:
         f"  protocols  {', '.join(configuration.protocols)}",
         f"  methods    {', '.join(configuration.runs)}",
         f"  seeds      {configuration.settings['seeds']}",
+        *_measured_again(configuration),
     ]
     return "\n".join([*lines, *_missing(configuration.unavailable)])
 
@@ -31,10 +33,50 @@ def closing(configuration: Configuration) -> str:
     return "\n".join([*lines, *_missing(configuration.unavailable)])
 
 
+def paper_table(path: Path) -> str:
+    """The paper's table as aligned text, from paper.csv beside comparison.csv (``path``); a sentence if not measured.
+
+    Three rows say what was published, measured again (mean over seeds) and reached honestly, three are beside them.
+    """
+    from cortexclip.tables.paper import OURS, RIDGE, SPLIT
+
+    rows = _rows(path.with_name("paper.csv"))
+    if not any(row["remeasured"] for row in rows):
+        return "The published table is left out: this configuration measures none of its numbers."
+    of_row = {(row["method"], row["dataset"]): row for row in rows}
+    about = _rows(path.with_name("source_datasets.csv"))
+    stand_ins = {row["dataset"] for row in about if row["stands_for"] != row["dataset"]}
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    datasets = [name for name in dict.fromkeys(row["dataset"] for row in rows) if name not in stand_ins]
+    ridge = {
+        row["dataset"]: row["mean"]
+        for row in _rows(path)
+        if (row["method"], row["protocol"], row["metric"]) == (RIDGE, SPLIT, "mse")
+    }
+    first = [of_row[methods[0], name] for name in datasets]
+    lines = [["published > again > honest", *datasets]]
+    for method in methods:
+        found = [of_row[method, name] for name in datasets]
+        lines.append(
+            [
+                method,
+                *(
+                    f"{float(row['published']):.6f} > {_number(row['remeasured'])} > {_number(row['honest'])}"
+                    for row in found
+                ),
+            ]
+        )
+    lines.append(["ridge", *(_number(ridge.get(name, "")) for name in datasets)])
+    controls = [f"{_number(row['control_value'])} {row['control']}".rstrip() for row in first]
+    lines.append(["best control", *controls])
+    lines.append([f"{OURS} (ours)", *(_number(row["ours"]) for row in first)])
+    note = "Mean squared error. Ranges over seeds, verdicts and sources: results/tables/paper.md"
+    return f"{_aligned(lines)}\n{note}"
+
+
 def short_table(path: Path, metric: str) -> str:
     """Mean [95 % interval] of one metric as aligned text: a block per dataset, rows methods, columns protocols."""
-    with open(path, encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["metric"] == metric]
+    rows = [row for row in _rows(path) if row["metric"] == metric]
     blocks = []
     for dataset in dict.fromkeys(row["dataset"] for row in rows):
         inside = [row for row in rows if row["dataset"] == dataset]
@@ -46,10 +88,27 @@ def short_table(path: Path, metric: str) -> str:
             }
             name = method if encoder == "none" else f"{method} ({encoder})"
             lines.append([name, *(cells.get(protocol, "not run") for protocol in protocols)])
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        padded = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
-        blocks.append("\n".join([padded[0], "-" * len(padded[0]), *padded[1:]]))
+        blocks.append(_aligned(lines))
     return "\n\n".join(blocks)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a table; none where it is not there."""
+    if not path.is_file():
+        return []
+    with open(path, encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def _aligned(lines: list[list[str]]) -> str:
+    """Rows of words in columns, the first one underlined."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([padded[0], "-" * len(padded[0]), *padded[1:]])
+
+
+def _number(text: str) -> str:
+    return f"{float(text):.4f}" if text else NONE
 
 
 def _cell(row: dict[str, str]) -> str:
@@ -57,6 +116,16 @@ def _cell(row: dict[str, str]) -> str:
     if mean is None:
         return "not defined"
     return f"{mean:.4f}" if low is None else f"{mean:.4f} [{low:.4f}, {high:.4f}]"
+
+
+def _measured_again(configuration: Configuration) -> list[str]:
+    """The sources whose numbers are measured again, and what stands for their data."""
+    sources = configuration.sources
+    lines = [f"  sources    {', '.join(sources.names)}"] if sources.cells else []
+    named = [
+        name if entry.get("brain_data", True) else f"{name} (no brain data)" for name, entry in sources.datasets.items()
+    ]
+    return [*lines, *([f"  stand-ins  {', '.join(named)}"] if named else [])]
 
 
 def _missing(unavailable: dict[str, str]) -> list[str]:

@@ -226,6 +226,9 @@ def training_entry(wildcards):
     for key in ("by_dataset", *(["configurations"] if follows_source(wildcards) else [])):
         if name in entry.get(key, {}):
             used[key] = {name: entry[key][name]}
+    cell = (wildcards.protocol, wildcards.dataset, wildcards.run)
+    if "configurations" in used and (only := CONFIG.sources.configurations[cell]):
+        used["only"] = only
     return compact(used)
 
 
@@ -279,7 +282,7 @@ def companions_of(wildcards):
 def ingestion_entry(wildcards):
     """What reading a dataset needs of its entry; a changed note reads nothing again."""
     entry = CONFIG.every_dataset[wildcards.dataset]
-    return compact({key: value for key, value in entry.items() if key != "notes"})
+    return compact({key: value for key, value in entry.items() if key not in ("notes", "protocols")})
 
 
 def weights_of(names):

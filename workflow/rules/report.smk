@@ -11,7 +11,7 @@ rule report:
             "results/tables/{table}.csv",
             table=[
                 *("comparison", "retrieval", "claims", "statistics", "leaders"),
-                *("ranks", "ablation", "cost", "grid", "audit"),
+                *("ranks", "ablation", "cost", "grid", "audit", "paper", "source_datasets"),
             ],
         ),
         runs=of_each_job("results/runs/{protocol}/{dataset}/{run}/predictions.nc"),

@@ -31,6 +31,7 @@ DATASET_KEYS = (
     "sample_axis",
     "labels",
     "stands_for",
+    "protocols",
     "brain_data",
 )
 

@@ -53,11 +53,6 @@ class Repeated:
         return low <= value <= high
 
 
-def fold_mean(values: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """Mean over folds of the means within them: values (n_seeds, n_samples) and folds (n_samples,) to (n_seeds,)."""
-    return np.stack([values[:, folds == fold].mean(axis=1) for fold in np.unique(folds)]).mean(axis=0)
-
-
 def constant_error(images: np.ndarray) -> np.ndarray:
     """Squared error of always answering the mean image, for each of the distinct images (n, y, x): (n,)."""
     images = np.asarray(images, dtype=np.float64)

@@ -69,7 +69,8 @@ def configured(entry: dict, protocol: str, dataset: str, n_samples: int, where: 
     """A method as a source trained it under a protocol, in each of the configurations that the source tried.
 
     The entry of a procedure may set settings of the method too, and a configuration sets some of both; a dataset
-    without configurations has one, which sets nothing. A configuration's own ``point`` holds settings alone. Raises
+    without configurations has one, which sets nothing. ``only`` in the entry names those that are wanted, from 1. A
+    configuration's own ``point`` holds settings alone. Raises
     InputError as ``make_settings``, and for a method without a recipe.
     """
     module = load_method(entry["module"])
@@ -81,9 +82,12 @@ def configured(entry: dict, protocol: str, dataset: str, n_samples: int, where: 
     general = {**settings_for(entry, dataset, n_samples), **stated.get("settings", {})}
     general |= stated.get("by_dataset", {}).get(dataset, {})
     made = []
-    for point in entry.get("configurations", {}).get(dataset, [{}]):
+    wanted = entry.get("only")
+    for number, point in enumerate(entry.get("configurations", {}).get(dataset, [{}]), start=1):
+        if wanted and number not in wanted:
+            continue
         procedure = {key: {**stated, **point}[key] for key in FIELDS if key in stated or key in point}
         own = {key: value for key, value in point.items() if key not in FIELDS}
         settings = make_settings(module.Settings, {**general, **own}, where)
-        made.append(Configured(settings, make_procedure(procedure, where), own))
+        made.append(Configured(settings, make_procedure(procedure, where), own, number))
     return made

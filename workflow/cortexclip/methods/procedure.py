@@ -46,11 +46,15 @@ class Procedure:
 
 @dataclass(frozen=True)
 class Configured:
-    """A method's settings with the procedure that its training follows, and what of both a configuration set."""
+    """A method's settings with the procedure that its training follows, and the settings of its configuration.
+
+    ``number`` is the configuration's place among those of the source, from 1.
+    """
 
     settings: object
     procedure: Procedure
     point: Mapping[str, object]
+    number: int = 1
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Procedure))

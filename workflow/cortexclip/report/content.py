@@ -16,8 +16,10 @@ from cortexclip.evaluation.metrics import METRICS
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.figures.style import looks
 from cortexclip.plan import without_split
+from cortexclip.tables import claims
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.comparison import column_label, judged_name
+from cortexclip.tables.paper import OURS, RIDGE, SPLIT
 from cortexclip.tables.statistics import ORACLE, full_title, run_name
 
 SYMBOLS = {
@@ -25,6 +27,16 @@ SYMBOLS = {
     **{"H": "hexagon", "^": "triangle", "v": "triangle", "<": "triangle", ">": "triangle"},
 }
 """Marks of the figures by the names that the page's charts have for them; the others are circles."""
+
+CHIPS = {
+    claims.REPRODUCED: "best",
+    claims.IN_SAMPLE: "tied",
+    claims.NO_BRAIN_DATA: "tied",
+    claims.OTHER_FILE: "tied",
+    claims.NOT_REPRODUCED: "behind",
+    claims.UNTESTED: "none",
+}
+"""Looks of the outcomes of claims, by the names that the page's style has for them."""
 
 MOST_PAIRS, MOST_GRID_POINTS = 30_000, 5_000
 MOST_CURVES, MOST_POINTS = 30, 80
@@ -52,7 +64,6 @@ def methods_of(plan: Mapping, tables: Iterable[pd.DataFrame]) -> list[dict]:
                     "oracle": run["method"].endswith(ORACLE),
                     "nearest": method.endswith(NEAREST),
                     "note": run.get("note", ""),
-                    "published": run["published"] if method == run["method"] else None,
                     "colour": drawn[name].colour,
                     "symbol": SYMBOLS.get(drawn[name].marker, "circle"),
                 }
@@ -93,6 +104,40 @@ def datasets_of(plan: Mapping, attributes: Mapping[str, Mapping]) -> list[dict]:
         }
         for name, about in plan["datasets"].items()
     ]
+
+
+def sources_of(published: Mapping, table: pd.DataFrame) -> dict[str, dict]:
+    """What the page says of the sources whose numbers or words are in the claims table."""
+    kept = ("title", "link", "claimed", "procedure", "differs", "status")
+    return {
+        name: {key: _plain(source[key]) for key in kept}
+        for name, source in published["sources"].items()
+        if name in set(table.source)
+    }
+
+
+def paper_of(published: Mapping) -> dict:
+    """Rows and columns of the paper's table, and the names of its rows of controls."""
+    layout = published["paper"]
+    return {"methods": layout["methods"], "datasets": layout["datasets"], "ridge": RIDGE, "ours": OURS, "split": SPLIT}
+
+
+def verdicts() -> dict:
+    """The words for what became of claims: outcomes with their looks, reasons, and marks of sources."""
+    outcomes = [[outcome, CHIPS[outcome]] for outcome in claims.OUTCOMES]
+    return {"outcomes": outcomes, "reasons": claims.REASONS, "marks": claims.STATUS}
+
+
+def stand_ins_of(plan: Mapping, table: pd.DataFrame) -> dict[str, dict]:
+    """What is trained by the procedures of sources, by dataset, and the error of a constant answer there."""
+    constant = dict(zip(table.dataset, table.constant_mse, strict=True))
+    return {
+        name: {
+            **{key: about[key] for key in ("title", "notes", "stands_for", "brain_data")},
+            "constant": _plain(constant.get(name)),
+        }
+        for name, about in plan["sources"]["datasets"].items()
+    }
 
 
 def caveats_of(plan: Mapping, audits: Mapping[str, Mapping]) -> dict[str, dict[str, list[str]]]:

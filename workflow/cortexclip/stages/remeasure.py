@@ -65,12 +65,10 @@ def _scores(predictions: xr.Dataset, dataset: xr.Dataset, names: tuple[str, str,
 
 def _configurations(record: dict) -> list[dict]:
     """What each configuration of a run reached, numbered from 1 in the order of the source."""
-    rows, points = [], []
-    for row in record.get("grid", []):
-        if row["point"] not in points:
-            points.append(row["point"])
+    rows = []
+    for row in record.get("grid", []) if "procedures" in record else ():
         settings = "; ".join(f"{key} {value}" for key, value in row["point"].items())
-        values = (record["dataset"], record["protocol"], record["method"], 1 + points.index(row["point"]), settings)
+        values = (record["dataset"], record["protocol"], record["method"], row["configuration"], settings)
         values += (row["seed_index"], row["fold"], row["value"], row.get("scored_mse", np.nan), row["chosen"])
         rows.append(dict(zip(CONFIGURATIONS, values, strict=True)))
     return rows

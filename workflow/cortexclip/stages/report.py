@@ -20,10 +20,12 @@ from cortexclip.report import content, gallery
 from cortexclip.report.page import page
 from cortexclip.runs import read_netcdf, read_parquet
 from cortexclip.schema import check, read_yaml
+from cortexclip.stages.remeasure import DATASETS
 from cortexclip.tables.ablation import ABLATION, absent_references
 from cortexclip.tables.audit import AUDIT
 from cortexclip.tables.claims import CLAIMS
 from cortexclip.tables.comparison import COMPARISON, RETRIEVAL
+from cortexclip.tables.paper import PAPER
 from cortexclip.tables.read import read_scores, read_table
 from cortexclip.tables.records import COST, GRID
 from cortexclip.tables.statistics import LEADERS, RANKS, STATISTICS
@@ -32,6 +34,8 @@ TABLES = {
     "comparison": COMPARISON,
     "retrieval": RETRIEVAL,
     "claims": CLAIMS,
+    "paper": PAPER,
+    "source_datasets": DATASETS,
     "statistics": STATISTICS,
     "leaders": LEADERS,
     "ranks": RANKS,
@@ -146,7 +150,7 @@ def core(material: Material, published: Mapping, reference: str) -> dict:
         name: tables[name].drop(columns=["method", "encoder"]) for name in ("leaders", "ranks", "ablation", "cost")
     }
     grid = tables["grid"].drop(columns=["method", "encoder"])
-    drawn = {"comparison": comparison, **named, "claims": tables["claims"], "audit": tables["audit"]}
+    drawn = {"comparison": comparison, **named, **{name: tables[name] for name in ("claims", "paper", "audit")}}
     return {
         "datasets": content.datasets_of(plan, attributes),
         "protocols": [{"name": name, **entry} for name, entry in plan["protocols"].items()],
@@ -158,7 +162,10 @@ def core(material: Material, published: Mapping, reference: str) -> dict:
         "unavailable": plan["unavailable"],
         "seeds": plan["seeds"],
         "reference": reference,
-        "sources": {name: source["title"] for name, source in published["sources"].items()},
+        "sources": content.sources_of(published, tables["claims"]),
+        "paper": content.paper_of(published),
+        "verdicts": content.verdicts(),
+        "stand_ins": content.stand_ins_of(plan, tables["source_datasets"]),
         "powerless": content.powerless_cells(tables["statistics"], tables["leaders"]),
         "absent": absent_references(plan),
         "tables": {name: content.columns(table, list(table)) for name, table in drawn.items()},

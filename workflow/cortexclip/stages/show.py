@@ -1,4 +1,4 @@
-"""Stage: print the comparison table in short, and where tables and figures are."""
+"""Stage: print the paper's table and the comparison table in short, and where tables and figures are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from cortexclip.errors import InputError
-from cortexclip.summary import TABLE, short_table
+from cortexclip.summary import TABLE, paper_table, short_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,5 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     if not Path(arguments.table).is_file():
         raise InputError(f"{arguments.table}: not there. Run snakemake --cores all first.")
+    print(f"{paper_table(Path(arguments.table))}\n")
     print(short_table(Path(arguments.table), arguments.metric))
     print("\nPage     results/report/index.html\nTables   results/tables/\nFigures  results/figures/")

@@ -71,10 +71,10 @@ def run(arguments: argparse.Namespace) -> None:
     where, named = f"method '{arguments.method}' on '{name}'", arguments.as_dataset or name
     if arguments.source:
         settings = configured(arguments.entry, arguments.protocol, named, dataset.sizes["sample"], where)
-        points = [point.point for point in settings]
+        points, numbers = [point.point for point in settings], [point.number for point in settings]
     else:
         settings = all_settings(arguments.entry, named, dataset.sizes["sample"], where)
-        points = points_of(arguments.entry)
+        points, numbers = points_of(arguments.entry), []
     samples = _samples(dataset, features)
     n_seeds = number_of_fits(module, settings[0].settings if arguments.source else settings[0], arguments.seeds)
     n_folds = split.fold.nunique()
@@ -130,7 +130,7 @@ def run(arguments: argparse.Namespace) -> None:
             **({"procedures": [dataclasses.asdict(point.procedure) for point in settings]} if arguments.source else {}),
             "image_shape": list(samples.images.shape[1:]),
             "voxels": samples.brain.shape[1],
-            **({"grid": [row for fit in fits for row in fit.grid(points)]} if "grid" in fits[0].facts else {}),
+            **({"grid": [row for fit in fits for row in fit.grid(points, numbers)]} if "grid" in fits[0].facts else {}),
             "base_seed": arguments.base_seed,
             "precision": arguments.precision,
             "code": arguments.code,
@@ -166,8 +166,8 @@ class Fit:
         task = {"fold": self.task.fold, "seed_index": self.task.seed_index, "seed": self.task.seed}
         return {**task, "seconds": self.seconds, **facts}
 
-    def grid(self, points: list[dict]) -> list[dict]:
-        """Its rows in run.json's table of grid points."""
+    def grid(self, points: list[dict], numbers: list[int]) -> list[dict]:
+        """Its rows in run.json's table of grid points; ``numbers`` are those of a source's configurations."""
         scored = self.facts.get("grid_scored")
         return [
             {
@@ -178,6 +178,7 @@ class Fit:
                 "value": self.facts["grid"][number],
                 "chosen": number == self.facts["grid_point"],
                 **({"scored_mse": scored[number]} if scored else {}),
+                **({"configuration": numbers[number]} if numbers else {}),
             }
             for number, point in enumerate(points)
         ]

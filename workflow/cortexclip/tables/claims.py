@@ -158,6 +158,11 @@ class Evidence:
         names = [n for n, entry in found.items() if entry["stands_for"] == dataset and entry["judges"]]
         return sorted(names, key=lambda name: (name != dataset, not found[name]["brain_data"]))
 
+    def protocol_on(self, dataset: str, protocol: str, method: str | None) -> str:
+        """The protocol by which a method was measured on a dataset: its own, or the one of a stand-in."""
+        ran = [p for p, name, run in self.plan["sources"]["cells"] if (name, run) == (dataset, method)]
+        return protocol if protocol in ran or not ran else ran[0]
+
     def brain_data(self, dataset: str) -> bool:
         """Whether a dataset holds brain data."""
         return self.plan["sources"]["datasets"][dataset]["brain_data"]
@@ -234,7 +239,10 @@ def _number(entry: Mapping, source: Mapping, evidence: Evidence) -> Claim:
         return Claim(entry, source, UNTESTED, "encoder", **shared)
     if method is None or protocol is None:
         return Claim(entry, source, UNTESTED, "method" if method is None else "procedure", **shared)
-    candidates = [(name, _measured(name, protocol, method, entry, evidence)) for name in evidence.stand_ins(dataset)]
+    candidates = [
+        (name, _measured(name, evidence.protocol_on(name, protocol, method), method, entry, evidence))
+        for name in evidence.stand_ins(dataset)
+    ]
     candidates = [(name, repeated) for name, repeated in candidates if repeated is not None]
     if not candidates:
         gone = dataset in plan["unavailable"]
@@ -302,7 +310,10 @@ def _paper_values(dataset: str, name: str, evidence: Evidence) -> list[tuple[flo
         if entry["dataset"] != dataset:
             continue
         method = source["methods"].get(entry["name"])
-        values = [evidence.repeated(d, source["protocol"], method) for d in evidence.stand_ins(dataset)]
+        values = [
+            evidence.repeated(d, evidence.protocol_on(d, source["protocol"], method), method)
+            for d in evidence.stand_ins(dataset)
+        ]
         first = next((repeated for repeated in values if repeated is not None), None)
         if first is None:
             return []
@@ -387,7 +398,8 @@ def _overview(rows: Sequence[Claim]) -> Table:
             "Reproduced: the published value lies where one more run of the source's procedure would lie with "
             "probability 0.95 (t-based prediction interval over our seeds), on the same scored samples.",
             "Without brain data: that interval is from rows that are all the same (mindbigdata_constant, "
-            "crell_constant). The published scored images are not known, so their sampling error is added to it.",
+            "crell_constant), by the split source_split whatever the source's folds, since equal rows tell no fold "
+            "from another. The published scored images are not known, so their sampling error is added to it.",
             "In-sample: the procedure scores samples that it trained on. Another version of the file: the interval "
             "on a second public file of the same trials holds the value, the one on the first does not.",
             "Honest: our value of the same method where nothing is chosen on scored samples (holdout; for folds cv10 "

@@ -102,7 +102,7 @@ def _stand_ins(shown: Sequence[Claim], names: Sequence[str], evidence: Evidence)
         body.append([*row, NOT_MEASURED if evidence.brain_data(dataset) else f"{about.constant_mse:.4f}"])
     notes = [
         "Mean squared error, mean [range over seeds]. Constant: every row the same. Noise: white noise. eeg2fmri: the "
-        "two small public files of the kind. On noise and eeg2fmri all three methods by the split of the row CCCV1 "
+        "two small public files of the kind. Without brain data all three methods by the split of the row CCCV1 "
         "(source_split).",
         "Constant answer: always the mean image, every image shown equally often.",
     ]
@@ -132,9 +132,7 @@ def measured(claim: Claim, dataset: str, evidence: Evidence) -> Repeated | None:
     """What the claim's method reaches on a dataset: by its own procedure, or by the one that was run there."""
     if dataset == claim.entry["dataset"]:
         return claim.repeated
-    cells = [p for p, name, method in evidence.plan["sources"]["cells"] if (name, method) == (dataset, claim.run)]
-    own = [claim.source["protocol"]] if claim.source["protocol"] in cells else cells[:1]
-    return evidence.repeated(dataset, own[0], claim.run) if own else None
+    return evidence.repeated(dataset, evidence.protocol_on(dataset, claim.source["protocol"], claim.run), claim.run)
 
 
 def _range(repeated: Repeated | None) -> str:

@@ -13,6 +13,7 @@ from cortexclip.training.products import product
 BETAS = (0.9, 0.999)
 EPS = 1e-8
 LARGE = 1 << 14  # values; below it a call costs more than the memory does
+BLOCK = 1 << 19  # values of a gradient that are made at a time, so that they are still in the cache when they are used
 
 
 class StackedAdam:
@@ -107,11 +108,19 @@ class StackedAdam:
         if self.clip_norm is not None:
             self.held[member][name] = (x, gradient)
             return
-        self._apply(self.run_of[member], [self._member(name, member, product(x.T, gradient.T))])
+        self._update_blocks(self.run_of[member], name, member, x, gradient)
 
-    def _member(self, name: str, member: int, gradient: Tensor) -> tuple[Tensor, ...]:
-        first, second = self.moments[name]
-        return self.parameters[name].detach()[member], gradient, first[member], second[member]
+    def _update_blocks(
+        self, run: int, name: str, member: int, x: Tensor, gradient: Tensor, divisor: Tensor | None = None
+    ) -> None:
+        """Update one member of a weight (n_in, n_out) from its gradient ``x.T @ gradient``, some rows at a time."""
+        weight = self.parameters[name].detach()[member]
+        first, second = (moment[member] for moment in self.moments[name])
+        rows = max(1, BLOCK // weight.shape[1])
+        for start in range(0, len(weight), rows):
+            part = slice(start, start + rows)
+            change = product(x[:, part].T, gradient.T)
+            self._apply(run, [(weight[part], change, first[part], second[part])], divisor)
 
     def _update(self, names: Sequence[str]) -> None:
         """Update these parameters from their gradients and drop these; one without a gradient stays as it is."""
@@ -130,14 +139,20 @@ class StackedAdam:
         """Update each member from its gradient, scaled down to the largest norm as ``clip_grad_norm_`` does."""
         for member, held in enumerate(self.held):
             gradients = {n: p.grad[member] for n, p in self.parameters.items() if p.grad is not None}
-            squares = [norm.square() for norm in torch._foreach_norm(list(gradients.values()))]
-            # the squared norm of x.T @ g is the sum of the products of (x @ x.T) and (g @ g.T)
-            squares += [((x @ x.T) * (g @ g.T)).sum() for x, g in held.values()]
-            divisor = torch.clamp((torch.stack(squares).sum().sqrt() + 1e-6) / self.clip_norm, min=1.0)
+            squares = [norm.square() for norm in torch._foreach_norm(list(gradients.values()))] if gradients else []
+            # the squared norm of x.T @ g is the sum of the products of (x @ x.T) and (g @ g.T); where these cancel, its
+            # rounding may be negative
+            squares += [((x @ x.T) * (g @ g.T)).sum().clamp(min=0.0) for x, g in held.values()]
+            norm = torch.stack(squares).sum().sqrt()
+            divisor = torch.clamp((norm + 1e-6) / self.clip_norm, min=1.0).float()  # the kernel takes no other type
             for name, (x, g) in held.items():
-                self._apply(member, [self._member(name, member, product(x.T, g.T))], divisor)
-            if gradients:
-                self._apply(member, [self._member(n, member, g) for n, g in gradients.items()], divisor)
+                self._update_blocks(member, name, member, x, g, divisor)
+            values = [
+                (self.parameters[n].detach()[member], g, *(moment[member] for moment in self.moments[n]))
+                for n, g in gradients.items()
+            ]
+            if values:
+                self._apply(member, values, divisor)
             held.clear()
         for p in self.parameters.values():
             p.grad = None

@@ -66,6 +66,7 @@ const svg = (tag, attributes, ...children) => {
   node.append(...children);
   return node;
 };
+const link = (address, text) => element("a", { href: address, rel: "noreferrer" }, text);
 const paragraph = (text, kind) => element("p", { class: kind }, text);
 const list = (sentences) => element("ul", { class: "notes" }, sentences.map((sentence) => element("li", {}, sentence)));
 const say = (text) => (document.getElementById("status").textContent = text);
@@ -87,6 +88,14 @@ const withInterval = (metric, value, low, high, sign) => {
   const digits = digitsFor(metricOf(metric).decimals, low, high);
   const interval = low === null || low === undefined ? "" : ` [${fixed(low, digits, sign)}, ${fixed(high, digits, sign)}]`;
   return fixed(value, digits, sign) + interval;
+};
+// A value of a published number's metric: three digits at least, and no fewer than the metric has.
+const digitsOf = (metric, value) => Math.max(metricOf(metric).decimals, value ? Math.min(7, 2 - Math.floor(Math.log10(Math.abs(value)))) : 0);
+const exact = (metric, value) => (value === null || value === undefined ? NONE : fixed(value, digitsOf(metric, value)));
+const withRange = (metric, value, low, high) => {
+  if (value === null || value === undefined) return NONE;
+  const digits = digitsOf(metric, value);
+  return `${fixed(value, digits)} [${fixed(low, digits)}, ${fixed(high, digits)}]`;
 };
 const pText = (value) => (value === null || value === undefined ? NONE : value < 0.001 ? "<0.001" : value.toFixed(3));
 const significant = (value, digits) => (value === null || value === undefined ? NONE : minus(String(Number(value.toPrecision(digits)))));

@@ -30,7 +30,7 @@ const draw = (target, options, title, note) => {
 };
 const nothing = (target, sentence) => target.replaceChildren(paragraph(sentence, "nothing"));
 
-// Means with intervals: a row for each method, a mark for each protocol, published values as diamonds.
+// Means with intervals: a row for each method, a mark for each protocol.
 const PROTOCOL_LOOKS = [
   ["#0072b2", "circle"],
   ["#d55e00", "square"],
@@ -39,7 +39,7 @@ const PROTOCOL_LOOKS = [
   ["#56b4e9", "triangle2"],
 ];
 const protocolLook = (name) => PROTOCOL_LOOKS[(orderOf.protocol.get(name) ?? 0) % PROTOCOL_LOOKS.length];
-const drawMeans = (target, rows, published, metric, title) => {
+const drawMeans = (target, rows, metric, title) => {
   const width = widthOf(target);
   const ids = [...new Set(rows.map((row) => row.id))].sort((a, b) => orderOf.method.get(a) - orderOf.method.get(b));
   const present = [...new Set(rows.map((row) => row.protocol))].sort((a, b) => orderOf.protocol.get(a) - orderOf.protocol.get(b));
@@ -56,7 +56,6 @@ const drawMeans = (target, rows, published, metric, title) => {
     marks.push(Plot.ruleY(mine.filter((row) => row.ci_low !== null), { y: "id", x1: "ci_low", x2: "ci_high", stroke: shade(colour), strokeWidth: 1.6, dy: shift(name) }));
     marks.push(Plot.dot(mine, { y: "id", x: "mean", fill: shade(colour), symbol, r: 3.6, dy: shift(name), title: say_ }));
   }
-  marks.push(Plot.dot(published, { y: "id", x: "value", symbol: "diamond", stroke: "var(--focus)", fill: "none", r: 5, strokeWidth: 1.6, title: (row) => `${titleOf(row.id)}\npublished: ${row.value}` }));
   marks.push(Plot.tip(known, Plot.pointer({ y: "id", x: "mean", title: say_, maxRadius: 30 })));
   draw(
     target,
@@ -73,7 +72,7 @@ const drawMeans = (target, rows, published, metric, title) => {
     title,
   );
 };
-const protocolKey = (names, diamond) =>
+const protocolKey = (names) =>
   element(
     "ul",
     { class: "key" },
@@ -84,7 +83,6 @@ const protocolKey = (names, diamond) =>
       shape.append(svg("path", { d: d3.symbol(kinds[symbol], 50)(), fill: shade(colour) }));
       return element("li", {}, shape, protocolTitle(name));
     }),
-    diamond ? element("li", {}, svgDiamond(), "published value") : null,
   );
 const markKey = (entries) =>
   element(
@@ -97,11 +95,6 @@ const markKey = (entries) =>
       return element("li", {}, shape, words);
     }),
   );
-const svgDiamond = () => {
-  const shape = svg("svg", { width: 14, height: 14, viewBox: "-7 -7 14 14", "aria-hidden": "true" });
-  shape.append(svg("path", { d: "M-5,0l5,-5l5,5l-5,5z", class: "published" }));
-  return shape;
-};
 
 // Average ranks; what is within the critical difference of the first is shaded.
 const drawRanks = (target, rows, title) => {

@@ -6,7 +6,27 @@ const byValue = (first, second, down) => {
   return down ? -order : order;
 };
 
-// columns: {key, title, value(row), cell(row), kind: "number" | "text" | "plot", head}; groups: {title, note, rows}.
+// A group whose rows can be hidden: the button of its head, and what it does to them.
+const foldButton = ({ name, open, onfold }, hideable) => {
+  const mark = element("span", { "aria-hidden": "true" });
+  const button = element("button", { type: "button", class: "fold", "aria-label": `Rows of ${name}`, onclick: () => fold(!shown) }, mark);
+  let shown = open;
+  const put = () => {
+    mark.textContent = shown ? "▾" : "▸";
+    button.setAttribute("aria-expanded", String(shown));
+    for (const line of hideable) line.hidden = !shown;
+  };
+  const fold = (next) => {
+    shown = next;
+    put();
+    onfold(shown);
+  };
+  put();
+  return button;
+};
+
+// columns: {key, title, value(row), cell(row), kind: "number" | "text" | "plot" | "block", head};
+// groups: {title, note, rows, about (a line below the head), folded: {name, open, onfold}}.
 const drawTable = (target, { caption, columns, groups, sort, onsort, nothing }) => {
   const filled = groups.filter((group) => group.rows.length);
   if (!filled.length) {
@@ -41,7 +61,9 @@ const drawTable = (target, { caption, columns, groups, sort, onsort, nothing }) 
     );
     if (!group.title) return element("tbody", { role: "rowgroup" }, lines);
     const note = group.note ? element("span", { class: "note" }, group.note) : null;
-    return element("tbody", { role: "rowgroup" }, element("tr", { role: "row", class: "group" }, element("th", { colspan: columns.length, scope: "rowgroup", role: "rowheader" }, element("span", {}, group.title), note)), lines);
+    const about = group.about ? [element("tr", { role: "row", class: "about" }, element("td", { colspan: columns.length, role: "cell", class: "text" }, group.about))] : [];
+    const button = group.folded ? foldButton(group.folded, [...about, ...lines]) : null;
+    return element("tbody", { role: "rowgroup" }, element("tr", { role: "row", class: "group" }, element("th", { colspan: columns.length, scope: "rowgroup", role: "rowheader" }, button, element("span", {}, group.title), note)), about, lines);
   });
   // On a phone rows become blocks, which would take their meaning from a table without these roles.
   const table = element("table", { role: "table", class: "stacking" }, element("caption", {}, caption), element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, head)), bodies);
@@ -67,8 +89,8 @@ const axisHead = (label, scale) => {
   }
   return element("span", { class: "axis-head" }, element("span", {}, label), axis);
 };
-// A dot with its interval; `lines` are values drawn as faint lines, `diamond` a published value.
-const whisker = (scale, { value, low, high, lines = [], diamond, strong }) => {
+// A dot with its interval; `lines` are values drawn as faint lines.
+const whisker = (scale, { value, low, high, lines = [], strong }) => {
   const middle = PLOT.height / 2;
   const picture = svg("svg", { width: PLOT.width, height: PLOT.height, "aria-hidden": "true", class: strong ? "whisker strong" : "whisker" });
   for (const line of lines) {
@@ -76,10 +98,6 @@ const whisker = (scale, { value, low, high, lines = [], diamond, strong }) => {
   }
   if (low !== null && low !== undefined) picture.append(svg("line", { x1: scale(low), x2: scale(high), y1: middle, y2: middle, class: "interval" }));
   if (value !== null && value !== undefined) picture.append(svg("circle", { cx: scale(value), cy: middle, r: 4, class: "mean" }));
-  if (diamond !== null && diamond !== undefined) {
-    const at = scale(diamond);
-    picture.append(svg("path", { d: `M${at - 5},${middle}l5,-5l5,5l-5,5z`, class: "published" }));
-  }
   return picture;
 };
 const chip = (text, kind) => element("span", { class: `chip ${kind}` }, text);

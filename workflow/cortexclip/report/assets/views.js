@@ -36,21 +36,6 @@ const standingChip = (row) => {
   return chip(text, kind);
 };
 
-// Published values of the methods that were run, from the claims, and of those that were not.
-const claimOf = once(() => {
-  const run = new Map();
-  const only = new Map();
-  for (const claim of tables.claims()) {
-    const plain = claim.method.replace(/ \([^()]*\)$/, "");
-    const id = core.methods.find((method) => method.published && (method.published === claim.method || (method.published === plain && claim.method === `${plain} (${method.encoder})`)))?.id;
-    const key = `${claim.dataset}/${claim.protocol}/${claim.metric}`;
-    const place = id ? run : only;
-    const full = `${key}/${id ?? claim.method}`;
-    if (!place.has(full)) place.set(full, { ...claim, id, key });
-  }
-  return { run, only: [...only.values()] };
-});
-const publishedOf = (row) => claimOf().run.get(`${row.dataset}/${row.protocol}/${row.metric}/${row.id}`)?.published ?? null;
 const comparedMetrics = once(() => [...new Set(tables.comparison().map((row) => row.metric))]);
 const testedMetrics = once(() => [...new Set(tables.leaders().map((row) => row.metric))]);
 const metricOptions = (names) => names.map((name) => [name, metricOf(name).label + (metricOf(name).unit ? `, ${metricOf(name).unit}` : "")]);
@@ -83,16 +68,96 @@ const simulatedNote = (names) => {
   return simulated.length ? ["Simulated responses say nothing about brains; they show that the pipeline works."] : [];
 };
 
+// What became of published numbers: the words are those of the claims table, `core.verdicts` says how they look.
+const OUTCOMES = new Map(core.verdicts.outcomes);
+const outcomeChip = (claim) => chip(claim.outcome, `${OUTCOMES.get(claim.outcome) ?? "none"} long`);
+const kindsOf = (claim) => (claim.status ? claim.status.split("; ") : []);
+const markTitle = (kind) => core.verdicts.marks[kind] ?? kind;
+const marksNote = (claim) => (kindsOf(claim).length ? element("span", { class: "note" }, `the source: ${kindsOf(claim).map(markTitle).join(", ")}`) : null);
+const standInTitle = (name) => core.stand_ins[name]?.title ?? datasetTitle(name);
+const noBrainData = (name) => core.stand_ins[name]?.brain_data === false;
+const sourceLink = (name) => (core.sources[name] ? link(core.sources[name].link, core.sources[name].title) : name);
+
+// The paper's table: three methods on four datasets as published, measured again and honest, beside controls.
+const drawPaper = (target) => {
+  const { methods: names, datasets: places, ridge, ours, split } = core.paper;
+  const rows = tables.paper();
+  if (!rows.some((row) => row.remeasured !== null)) return target.append(paragraph("This configuration measures none of the published table's numbers.", "nothing"));
+  const cellOf = new Map(rows.map((row) => [`${row.method}/${row.dataset}`, row]));
+  const claimOf = new Map(tables.claims().filter((claim) => claim.kind === "number" && claim.metric === "mse").map((claim) => [`${claim.source}/${claim.method}/${claim.dataset}`, claim]));
+  const meanOf = (dataset) => tables.comparison().find((row) => row.dataset === dataset && row.protocol === split && row.metric === "mse" && row.id === ridge)?.mean ?? null;
+  const published = (name) => (dataset) => {
+    const row = cellOf.get(`${name}/${dataset}`);
+    if (!row) return NONE;
+    const claim = claimOf.get(`${row.source}/${name}/${dataset}`);
+    const source = core.sources[row.source];
+    const figures = [
+      ["published", source ? link(source.link, fixed(row.published, 6)) : fixed(row.published, 6)],
+      ["again", withRange("mse", row.remeasured, row.low, row.high)],
+      ["honest", exact("mse", row.honest)],
+    ];
+    return element("div", { class: "block-cell" }, element("div", { class: "figures" }, figures.map(([word, value]) => [element("span", {}, word), element("span", {}, value)])), claim ? [outcomeChip(claim), claim.reason ? element("span", { class: "note" }, core.verdicts.reasons[claim.reason]) : null, noBrainData(claim.measured_on) ? element("span", { class: "note" }, `no brain data: ${claim.measured_on}`) : null, marksNote(claim)] : null);
+  };
+  const control = (dataset) => {
+    const row = cellOf.get(`${names[0]}/${dataset}`);
+    return row?.control ? [exact("mse", row.control_value), " ", element("span", { class: "note" }, titleOf(row.control))] : NONE;
+  };
+  const table = element("div", {});
+  const others = element("div", {});
+  target.append(table, others);
+  drawTable(table, {
+    caption: "The published table, measured again (mean squared error, lower is better)",
+    columns: [{ key: "method", title: "Method", cell: (row) => row.title }, ...places.map((dataset) => ({ key: dataset, title: dataset, kind: "block", cell: (row) => row.cell(dataset) }))],
+    groups: [
+      {
+        rows: [
+          ...names.map((name) => ({ title: name, cell: published(name) })),
+          { title: "Ridge", cell: (dataset) => exact("mse", meanOf(dataset)) },
+          { title: "Best control", cell: control },
+          { title: `${ours} (ours)`, cell: (dataset) => exact("mse", cellOf.get(`${names[0]}/${dataset}`)?.ours) },
+        ],
+      },
+    ],
+  });
+  table.append(
+    list([
+      "Published: with a link to its source. Again: by the procedure that made it, mean [range over seeds]. Honest: the same method where nothing is chosen on scored samples (holdout). The three rows below: holdout.",
+      ...(places.some(noStandBrain) ? [`${places.filter(noStandBrain).join(" and ")}: the published brain data are not public; measured again on rows that hold no brain data. Best control there: always answering the mean image.`] : []),
+    ]),
+  );
+  const stood = Object.entries(core.stand_ins).filter(([name, about]) => about.stands_for !== name).map(([name, about]) => ({ name, ...about }));
+  if (!stood.length) return;
+  const again = (method) => (row) => {
+    const found = cellOf.get(`${method}/${row.name}`);
+    return found ? withRange("mse", found.remeasured, found.low, found.high) : NONE;
+  };
+  drawTable(others, {
+    caption: "The same procedures on other files, and without brain data (mean squared error [range over seeds])",
+    columns: [
+      { key: "name", title: "Dataset", cell: (row) => row.title },
+      { key: "brain", title: "Brain data", cell: (row) => (row.brain_data ? "yes" : chip("no brain data", "behind")) },
+      ...names.map((name) => ({ key: name, title: name, kind: "number", cell: again(name) })),
+      { key: "constant", title: "Constant answer", kind: "number", cell: (row) => (row.brain_data ? NONE : exact("mse", row.constant)) },
+    ],
+    groups: [{ rows: stood }],
+  });
+  others.append(list(["Constant answer: always the mean image, every image shown equally often."]));
+};
+const noStandBrain = (dataset) => Object.entries(core.stand_ins).some(([name, about]) => name !== dataset && about.stands_for === dataset && !about.brain_data);
+
+
 define(
   "overview",
   () => ({ metric: comparedMetrics()[0] }),
   (body) => {
+    const paper = element("div", {});
+    drawPaper(paper);
     const controls = [chooser("overview", "metric", "Metric", () => metricOptions(testedMetrics().length ? testedMetrics() : comparedMetrics()))];
     const leading = element("div", {});
     const charts = element("div", { class: "charts" });
     const key = element("div", {});
     const notes = element("div", {});
-    body.append(element("div", { class: "controls" }, controls), leading, element("h3", {}, "All methods"), key, charts, notes);
+    body.append(paper, element("h3", {}, "Leading methods"), element("div", { class: "controls" }, controls), leading, element("h3", {}, "All methods"), key, charts, notes);
     const render = ({ metric }) => {
       const rows = tables.comparison().filter((row) => row.metric === metric);
       const leaders = tables.leaders().filter((row) => row.metric === metric && row.leader);
@@ -110,7 +175,6 @@ define(
         groups: [{ rows: leaders }],
         nothing: "No method could be ranked by this metric.",
       });
-      const published = claimOf();
       charts.replaceChildren();
       const places = [];
       for (const dataset of core.datasets) {
@@ -118,14 +182,11 @@ define(
         if (!mine.length) continue;
         const place = element("div", { class: "chart" });
         charts.append(place);
-        places.push(() => {
-          const beside = [...published.run.values()].filter((claim) => claim.dataset === dataset.name && claim.metric === metric && mine.some((row) => row.id === claim.id && row.protocol === claim.protocol));
-          drawMeans(place, mine, beside.map((claim) => ({ id: claim.id, value: claim.published })), metric, dataset.title);
-        });
+        places.push(() => drawMeans(place, mine, metric, dataset.title));
       }
       for (const fill of places) fill(); // all places have to be there before any is measured
       const present = [...protocols.keys()].filter((name) => rows.some((row) => row.protocol === name));
-      key.replaceChildren(protocolKey(present, [...published.run.values()].some((claim) => claim.metric === metric)));
+      key.replaceChildren(protocolKey(present));
       notes.replaceChildren(
         list([
           "Dots are means, lines 95 % intervals over stimuli and seeds. Best is said only where tests of all pairs, corrected together, tell every other method from the leader; tied methods are not shown to be equal.",
@@ -159,36 +220,29 @@ define(
       const about = metricOf(metric);
       const wanted = (text) => text.toLowerCase().includes(state.find.trim().toLowerCase());
       const rows = tables.comparison().filter((row) => row.metric === metric && matches(state, row) && (state.encoder === ALL || methods.get(row.id).encoder === state.encoder) && wanted(titleOf(row.id)));
-      const only = state.encoder === ALL || state.encoder === "none" ? claimOf().only.filter((claim) => claim.metric === metric && matches(state, claim) && datasets.has(claim.dataset) && heldCells().has(`${claim.dataset}/${claim.protocol}`) && wanted(claim.method)) : [];
-      const extra = only.map((claim) => ({ dataset: claim.dataset, protocol: claim.protocol, metric, id: claim.method, mean: null, ci_low: null, ci_high: null, published: claim.published, only: true }));
-      const all = [...rows, ...extra];
-      const publishedOf_ = (row) => (row.only ? row.published : publishedOf(row));
-      const scale = scaleOf(all.flatMap((row) => [row.mean, row.ci_low, row.ci_high, publishedOf_(row)]));
-      const groups = cellsOf(all).map((cell) => {
-        const first = cell.find((row) => !row.only);
-        const average = protocols.get(cell[0].protocol)?.average === "stimulus" ? "stimuli" : "trials";
-        const chance = first?.chance ?? about.chance;
-        const said = [first ? `${first.n_samples} scored ${average}` : "", chance !== null && chance !== undefined ? `chance ${significant(chance, 2)}` : "", first?.gallery_size ? `gallery of ${significant(first.gallery_size, 3)} stimuli` : ""];
-        return { title: cellTitle(cell[0].dataset, cell[0].protocol), note: said.filter(Boolean).join(", "), rows: cell, classOf: (row) => `standing-${standingOf(row)[1]}` };
+      const scale = scaleOf(rows.flatMap((row) => [row.mean, row.ci_low, row.ci_high]));
+      const groups = cellsOf(rows).map((cell) => {
+        const [first] = cell;
+        const average = protocols.get(first.protocol)?.average === "stimulus" ? "stimuli" : "trials";
+        const chance = first.chance ?? about.chance;
+        const said = [`${first.n_samples} scored ${average}`, chance !== null && chance !== undefined ? `chance ${significant(chance, 2)}` : "", first.gallery_size ? `gallery of ${significant(first.gallery_size, 3)} stimuli` : ""];
+        return { title: cellTitle(first.dataset, first.protocol), note: said.filter(Boolean).join(", "), rows: cell, classOf: (row) => `standing-${standingOf(row)[1]}` };
       });
-      const hasPublished = all.some((row) => publishedOf_(row) !== null);
       const sign = about.higher ? -1 : 1;
       for (const group of groups) group.rows.sort((a, b) => byValue(a.mean, b.mean, sign < 0));
       const columns = [
-        { key: "method", title: "Method", value: (row) => (row.only ? `~${row.id}` : orderOf.method.get(row.id)), cell: (row) => (row.only ? element("span", { class: "method" }, `${row.id} `, element("span", { class: "note" }, "published, not run here")) : methodName(row.id)) },
+        { key: "method", title: "Method", value: (row) => orderOf.method.get(row.id), cell: (row) => methodName(row.id) },
         { key: "value", title: `${about.label} [95 % interval]`, kind: "number", value: (row) => row.mean, cell: (row) => withInterval(metric, row.mean, row.ci_low, row.ci_high) },
-        ...(hasPublished ? [{ key: "published", title: "Published", kind: "number", value: publishedOf_, cell: (row) => (publishedOf_(row) === null ? NONE : significant(publishedOf_(row), 3)) }] : []),
-        { key: "plot", title: "Mean, interval and published value", kind: "plot", head: axisHead(`${about.label}${about.unit ? `, ${about.unit}` : ""} (${better(metric)})`, scale), cell: (row) => whisker(scale, { value: row.mean, low: row.ci_low, high: row.ci_high, diamond: publishedOf_(row), strong: ["best", "tied"].includes(standingOf(row)[1]) }) },
-        { key: "standing", title: "By the tests", value: (row) => (row.only ? null : RANK[standingOf(row)[1]]), cell: (row) => (row.only ? NONE : standingChip(row)) },
-        { key: "seeds", title: "Seeds", kind: "number", value: (row) => row.n_seeds ?? null, cell: (row) => (row.only ? NONE : String(row.n_seeds)) },
+        { key: "plot", title: "Mean and interval", kind: "plot", head: axisHead(`${about.label}${about.unit ? `, ${about.unit}` : ""} (${better(metric)})`, scale), cell: (row) => whisker(scale, { value: row.mean, low: row.ci_low, high: row.ci_high, strong: ["best", "tied"].includes(standingOf(row)[1]) }) },
+        { key: "standing", title: "By the tests", value: (row) => RANK[standingOf(row)[1]], cell: standingChip },
+        { key: "seeds", title: "Seeds", kind: "number", value: (row) => row.n_seeds, cell: (row) => String(row.n_seeds) },
       ];
       drawTable(table, { caption: `${about.label} of every method (${better(metric)})`, columns, groups, sort: state.sort, onsort: (sort) => change("comparison", { sort }) });
-      const shown = [...new Set(all.map((row) => row.dataset))];
+      const shown = [...new Set(rows.map((row) => row.dataset))];
       notes.replaceChildren(
-        element("ul", { class: "key" }, hasPublished ? element("li", {}, svgDiamond(), "published value") : null, LEGEND.filter(([kind]) => rows.some((row) => standingOf(row)[1] === kind)).map(([kind, text, words]) => element("li", {}, chip(text, kind), words))),
+        element("ul", { class: "key" }, LEGEND.filter(([kind]) => rows.some((row) => standingOf(row)[1] === kind)).map(([kind, text, words]) => element("li", {}, chip(text, kind), words))),
         list([
           "Mean [95 % bootstrap interval over stimuli and seeds]. Tests: paired permutation of all pairs, corrected together by Holm at 0.05; oracles are told something about the scored image and are no candidates.",
-          ...(hasPublished ? ["Published values are of the source's own procedure; where several were published, the first is shown and all are among the published claims."] : []),
           ...simulatedNote(shown),
           ...(shown.length === 1 && state.protocol !== ALL ? core.caveats[shown[0]]?.[state.protocol] ?? [] : []),
           ...shown.flatMap((name) => datasets.get(name).notes.map((note) => (shown.length === 1 ? note : `${datasetTitle(name)}: ${note}`))),
@@ -308,65 +362,96 @@ define(
   },
 );
 
-const OUTCOMES = [
-  ["reproduced", "best"],
-  ["not reproduced", "behind"],
-  ["cannot be tested here", "none"],
-];
-const outcomeOf = (claim) => OUTCOMES.find(([words]) => claim.verdict.startsWith(words)) ?? ["other", "none"];
+const MOST_OPEN = 40;
+const whatOf = (claim) =>
+  [
+    metricOf(claim.metric).label,
+    claim.configuration === null ? "" : `configuration ${claim.configuration}`,
+    claim.part === "select" ? "selection loss" : "",
+    claim.folds === null ? "" : `${claim.folds} folds`,
+    claim.seeds === null ? "" : `${claim.seeds} seeds`,
+  ]
+    .filter(Boolean)
+    .join(", ");
+const publishedText = (claim) => significant(claim.published, 6) + (claim.upper === null ? "" : ` to ${significant(claim.upper, 6)}`) + (claim.spread === null ? "" : ` ± ${significant(claim.spread, 6)}`);
+const verdictCell = (claim, ...more) => element("div", { class: "block-cell" }, outcomeChip(claim), claim.reason ? element("span", { class: "note" }, core.verdicts.reasons[claim.reason] ?? claim.reason) : null, marksNote(claim), more);
+const UNITS = { leads: " datasets", improvement: " %", mean_improvement: " %" };
+const inWords = (claim) => claim.kind !== "number";
+const sourceAbout = (name) => {
+  const source = core.sources[name];
+  if (!source) return null;
+  const statuses = source.status.map((entry) => [markTitle(entry.kind), [entry.note, " ", link(entry.link, "Where this is stated")]]);
+  return definitions([["It states", source.claimed], ["Its code", source.procedure], ["Not repeated here", source.differs], ...statuses]);
+};
 define(
   "claims",
-  () => ({ dataset: ALL, method: ALL, outcome: ALL, sort: "" }),
+  () => ({ dataset: ALL, method: ALL, outcome: ALL, source: ALL, sort: "" }),
   (body) => {
     const claims = tables.claims();
     if (!claims.length) {
       body.append(paragraph("No number has been published for what this configuration compares.", "nothing"));
       return { render: () => {} };
     }
-    const names = (key) => [...new Set(claims.map((claim) => claim[key]))].sort();
+    const names = (key) => [...new Set(claims.map((claim) => claim[key]))].filter(Boolean);
+    const place = (name) => orderOf.dataset.get(name) ?? 99;
+    const datasetNames = names("dataset").sort((a, b) => place(a) - place(b));
     const controls = [
-      chooser("claims", "dataset", "Dataset", () => withAll("all datasets", names("dataset").map((name) => [name, datasetTitle(name)]))),
-      chooser("claims", "method", "Method", () => withAll("all methods", names("method").map((name) => [name, name]))),
-      chooser("claims", "outcome", "Verdict", () => withAll("all verdicts", OUTCOMES.filter(([words]) => claims.some((claim) => outcomeOf(claim)[0] === words)).map(([words]) => [words, words]))),
+      chooser("claims", "dataset", "Dataset", () => withAll("all datasets", datasetNames.map((name) => [name, datasetTitle(name)]))),
+      chooser("claims", "method", "Method", () => withAll("all methods", names("method").sort().map((name) => [name, name]))),
+      chooser("claims", "outcome", "Verdict", () => withAll("all verdicts", [...OUTCOMES.keys()].filter((words) => claims.some((claim) => claim.outcome === words)).map((words) => [words, words]))),
+      chooser("claims", "source", "Source", () => withAll("all sources", names("source").map((name) => [name, core.sources[name]?.title ?? name]))),
     ];
-    const [summary, table] = [element("p", { class: "lead" }), element("div", {})];
-    body.append(summary, element("div", { class: "controls" }, controls), table, list(["Reproduced: the published value lies inside our 95 % interval in the protocol that repeats the source's procedure; our figure then does not contradict it.", "Honest: our figure under a protocol that chooses nothing on the scored samples. Best control: the leading control there, a method that any decoder has to beat.", ...new Set(claims.map((claim) => `${claim.source}: ${core.sources[claim.source] ?? "source"}.`))]));
-    const count = (words) => claims.filter((claim) => outcomeOf(claim)[0] === words).length;
-    summary.textContent = `Of ${plural(claims.length, "published number")}, ${count("reproduced")} reproduced, ${count("not reproduced")} not reproduced, ${count("cannot be tested here")} cannot be tested here.`;
+    const counts = (rows) => [...OUTCOMES.keys()].map((words) => [rows.filter((claim) => claim.outcome === words).length, words]).filter(([count]) => count).map(([count, words]) => `${count} ${words}`).join(", ");
+    const empty = element("div", {});
+    const spots = new Map([...datasetNames, ""].map((name) => [name, element("div", { class: "claims" })]));
+    body.append(
+      paragraph(`Of ${plural(claims.length, "published number")} and claims in words: ${counts(claims)}.`, "lead"),
+      element("div", { class: "controls" }, controls),
+      empty,
+      ...spots.values(),
+      list([
+        "Reproduced: the published value lies where one more run of the source's procedure would lie with probability 0.95 (prediction interval over our seeds). Measured again: the mean over seeds [their range], by the source's procedure.",
+        "In-sample: the procedure scores samples that it trained on. Without brain data: measured on rows that hold no brain data. Another version of the file: a second public file of the same trials gives the value, the first does not.",
+        "Honest: the same method where nothing is chosen on scored samples (holdout; for folds cv10 if it is run). Best control: the control with the best mean there; without brain data always answering the mean image.",
+      ]),
+    );
+    const folds = new Map();
     const render = (state) => {
-      const kept = claims.filter((claim) => (state.dataset === ALL || claim.dataset === state.dataset) && (state.method === ALL || claim.method === state.method) && (state.outcome === ALL || outcomeOf(claim)[0] === state.outcome));
-      const order = (name) => orderOf.dataset.get(name) ?? 99;
-      const verdict = (claim) => OUTCOMES.indexOf(outcomeOf(claim));
-      const sorted = [...kept].sort((a, b) => order(a.dataset) - order(b.dataset) || verdict(a) - verdict(b));
-      const groups = new Map();
-      for (const claim of sorted) groups.set(claim.dataset, [...(groups.get(claim.dataset) ?? []), claim]);
-      const digits = (claim) => Math.max(metricOf(claim.metric).decimals, 0);
-      drawTable(table, {
-        caption: "Published numbers and what became of them",
-        columns: [
-          { key: "method", title: "Method", value: (claim) => claim.method, cell: (claim) => claim.method },
-          { key: "metric", title: "Metric", value: (claim) => metricOf(claim.metric).label, cell: (claim) => metricOf(claim.metric).label },
-          { key: "published", title: "Published", kind: "number", value: (claim) => claim.published, cell: (claim) => significant(claim.published, 4) },
-          { key: "remeasured", title: "Re-measured [95 % interval]", kind: "number", value: (claim) => claim.remeasured, cell: (claim) => withInterval(claim.metric, claim.remeasured, claim.ci_low, claim.ci_high) },
-          { key: "honest", title: "Honest", kind: "number", value: (claim) => claim.honest, cell: (claim) => fixed(claim.honest, digits(claim)) },
-          { key: "control", title: "Best control", kind: "number", value: (claim) => claim.best_control_value, cell: (claim) => (claim.best_control_value === null ? NONE : element("span", { title: titleOf(claim.best_control) }, fixed(claim.best_control_value, digits(claim)))) },
-          {
-            key: "verdict",
-            title: "Verdict",
-            kind: "text",
-            value: (claim) => claim.verdict,
-            cell: (claim) => {
-              const [words, kind] = outcomeOf(claim);
-              const rest = claim.verdict.slice(words.length).replace(/^[:;]\s*/, "");
-              return [chip(words, kind), rest ? element("div", {}, rest) : null];
-            },
-          },
-          { key: "source", title: "Source, and protocol here", value: (claim) => claim.source, cell: (claim) => element("span", { class: "note" }, claim.source, element("br"), protocolTitle(claim.protocol)) },
-        ],
-        groups: [...groups].map(([name, rows]) => ({ title: datasetTitle(name), rows })),
-        sort: state.sort,
-        onsort: (sort) => change("claims", { sort }),
-      });
+      const kept = claims.filter((claim) => ["dataset", "method", "outcome", "source"].every((key) => state[key] === ALL || claim[key] === state[key]));
+      const groupsOf = (rows, at) =>
+        [...d3.group(rows, (claim) => claim.source)].map(([name, mine]) => {
+          const key = `${at}/${name}`;
+          return {
+            title: sourceLink(name),
+            note: counts(mine),
+            rows: mine,
+            about: sourceAbout(name),
+            folded: { name: core.sources[name]?.title ?? name, open: printing || (folds.get(key) ?? kept.length <= MOST_OPEN), onfold: (open) => folds.set(key, open) },
+          };
+        });
+      const numbers = [
+        { key: "method", title: "Method", value: (claim) => claim.method, cell: (claim) => claim.method },
+        { key: "what", title: "What", value: whatOf, cell: whatOf },
+        { key: "published", title: "Published", kind: "number", value: (claim) => claim.published, cell: publishedText },
+        { key: "remeasured", title: "Measured again [range]", kind: "number", value: (claim) => claim.remeasured, cell: (claim) => element("span", {}, withRange(claim.metric, claim.remeasured, claim.smallest, claim.largest), claim.measured_on && claim.measured_on !== claim.dataset ? [element("br"), element("span", { class: "note" }, `on ${claim.measured_on}${noBrainData(claim.measured_on) ? ", no brain data" : ""}`)] : null) },
+        { key: "honest", title: "Honest", kind: "number", value: (claim) => claim.honest, cell: (claim) => exact(claim.metric, claim.honest) },
+        { key: "control", title: "Best control", kind: "number", value: (claim) => claim.control_value, cell: (claim) => (claim.control_value === null ? NONE : element("span", {}, exact(claim.metric, claim.control_value), element("br"), element("span", { class: "note" }, shortOf(claim.control)))) },
+        { key: "verdict", title: "Verdict", kind: "block", value: (claim) => [...OUTCOMES.keys()].indexOf(claim.outcome), cell: (claim) => verdictCell(claim) },
+      ];
+      const said = [
+        { key: "claim", title: "Claim", kind: "text", cell: (claim) => claim.text },
+        { key: "dataset", title: "Dataset", cell: (claim) => (claim.dataset ? datasetTitle(claim.dataset) : "all four") },
+        { key: "published", title: "Published", kind: "number", cell: (claim) => (claim.published === null ? NONE : `${significant(claim.published, 6)}${UNITS[claim.kind] ?? ""}`) },
+        { key: "remeasured", title: "Measured again [range]", kind: "number", cell: (claim) => (claim.remeasured === null ? NONE : `${significant(claim.remeasured, 3)} [${significant(claim.smallest, 3)}, ${significant(claim.largest, 3)}]${UNITS[claim.kind] ?? ""}`) },
+        { key: "verdict", title: "Verdict", kind: "block", cell: (claim) => verdictCell(claim, claim.kind === "size_class" ? element("span", { class: "note" }, claim.verdict) : null) },
+      ];
+      empty.replaceChildren(...(kept.length ? [] : [paragraph("Nothing matches these filters.", "nothing")]));
+      for (const [name, spot] of spots) {
+        const words = name === "";
+        const mine = kept.filter((claim) => (words ? inWords(claim) : !inWords(claim) && claim.dataset === name));
+        spot.hidden = !mine.length;
+        if (mine.length) drawTable(spot, { caption: words ? "Claims in words" : datasetTitle(name), columns: words ? said : numbers, groups: groupsOf(mine, name), sort: words ? "" : state.sort, onsort: (sort) => change("claims", { sort }) });
+      }
     };
     return { controls, render };
   },
