@@ -21,7 +21,7 @@ from pathlib import Path
 import yaml
 from report import ROOT, Report, Row, TextTable, Timing, arguments, finish, versions
 
-PROTOCOLS = ["published", "holdout", "cv10", "cv10_published", "unseen"]
+PROTOCOLS = ["chosen_on_test", "holdout", "cv10", "chosen_on_fold", "unseen"]
 DATASETS = 50
 WANTED_SECONDS, WANTED_MEGABYTES, WANTED_OVERHEAD = 45, 2000, 2.5
 PARTS = ["Snakefile", "config", "envs", "profiles", "workflow", "resources/glyphclip"]

@@ -28,9 +28,10 @@ from cortexclip.data import crell, epochs, mindbigdata, no_brain, simulated  # n
 from cortexclip.data.arrays import DEFAULT_PART, SETS, roles  # noqa: E402
 from cortexclip.evaluation.metrics import METRICS  # noqa: E402
 from cortexclip.methods.catalogue import SIZES, load_method  # noqa: E402
+from cortexclip.methods.procedure import Procedure  # noqa: E402
 from cortexclip.schema import SCHEMAS, read_yaml  # noqa: E402
 
-DOCUMENTS = ("config/README.md", "docs/evaluation.md", "docs/methods.md")
+DOCUMENTS = ("config/README.md", "docs/add-a-method.md", "docs/evaluation.md", "docs/methods.md")
 BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
 TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false", "null": "null"}
 PYTHON_TYPES = {bool: "true or false", int: "whole number", float: "number", str: "text"}
@@ -62,6 +63,10 @@ def prose(docstring: str) -> str:
     return " ".join(re.sub(r"``([^`]*)``|:\w+:`([^`]*)`", r"`\1\2`", inspect.cleandoc(docstring)).split())
 
 
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def settings(kind: str) -> dict:
     return read_yaml(ROOT / "config" / f"{kind}.yaml")
 
@@ -79,6 +84,10 @@ def what(rule: Mapping, whole: Mapping) -> str:
     """What a key may hold, in words."""
     if "$ref" in rule:
         rule = {**whole["$defs"][rule["$ref"].rpartition("/")[2]], **rule}
+    if "anyOf" in rule:
+        return " or ".join(what(case, whole) for case in rule["anyOf"])
+    if "const" in rule:
+        return code(rule["const"])
     if "enum" in rule:
         return " or ".join(map(code, rule["enum"]))
     names = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
@@ -171,13 +180,31 @@ def reader_settings(*classes: type) -> str:
 def protocol_table() -> str:
     rows = []
     for name, entry in settings("protocols").items():
-        folds = "one split" if entry["over"] == "canonical" else f"{entry['folds']}, by {entry['group_by']}"
-        chosen = "the scored samples"
-        if entry["select"] == "inner":
-            chosen = f"{entry['inner_fraction']:.0%} of training, by {entry['inner_by']}".replace("%", " %")
-        optimistic = "yes" if entry["select"] == "scored" else "no"
-        rows.append([f"`{name}`", entry["over"], folds, chosen, optimistic, entry["note"]])
+        if not entry.get("source"):
+            folds = "one split" if entry["over"] == "canonical" else f"{entry['folds']}, by {entry['group_by']}"
+            optimistic = "yes" if entry["select"] == "scored" else "no"
+            rows.append([f"`{name}`", entry["over"], folds, choosing(entry), optimistic, entry["note"]])
     return table(["protocol", "over", "folds", "chooses", "optimistic", "note"], rows)
+
+
+def source_protocol_table() -> str:
+    rows = []
+    for name, entry in settings("protocols").items():
+        if entry.get("source"):
+            folds = f"{entry['folds']}, by {entry['group_by']}" if "folds" in entry else "one split"
+            rows.append([f"`{name}`", entry["over"], folds, choosing(entry), entry["note"]])
+    return table(["protocol", "over", "folds", "chooses", "note"], rows)
+
+
+def choosing(entry: Mapping) -> str:
+    """Which samples choose under a protocol, in words."""
+    most = f", at most {entry['select_most']}" if "select_most" in entry else ""
+    if entry["select"] == "scored":
+        return f"the scored samples{most}"
+    share = f"{entry['inner_fraction']:.0%}".replace("%", " %")
+    if entry["select"] == "last":
+        return f"the last {share} of training{most}"
+    return f"{share} of training, by {entry['inner_by']}"
 
 
 def control_table() -> str:
@@ -221,6 +248,18 @@ def method_settings() -> str:
         else:
             parts += ["No settings.", ""]
     return "\n".join(parts).rstrip()
+
+
+def procedure_fields() -> str:
+    """The fields of a source's procedure and what its docstring says of each."""
+    said = inspect.cleandoc(Procedure.__doc__).partition("----------\n")[2]
+    meanings = dict(line.split(" : ", 1) for line in re.sub(r"\n\s+", " ", said).splitlines())
+    hints = typing.get_type_hints(Procedure)
+    rows = [
+        [code(f.name), python_type(hints[f.name]), capital(prose(meanings.get(f.name, "see `schedule`.")))]
+        for f in dataclasses.fields(Procedure)
+    ]
+    return table(["key", "holds", "meaning"], rows)
 
 
 def encoder_settings() -> str:
@@ -280,6 +319,8 @@ MAKERS = {
     "published-numbers": lambda: published_keys("numbers"),
     "published-statements": lambda: published_keys("statements"),
     "protocol-table": protocol_table,
+    "source-protocol-table": source_protocol_table,
+    "procedure": procedure_fields,
     "metric-table": metric_table,
     "control-table": control_table,
     "method-cards": cards.cards,

@@ -1,93 +1,318 @@
-"""Writes tables of results into the documentation.
+"""Results of documented runs: takes a finished run into docs/results/, and writes the documentation from there.
 
-    python docs/results.py            # README.md's table and figure, from a run of the default configuration
-    python docs/results.py --honest   # the table of docs/cortexclip.md, from a run of config/honest.yaml
+    python docs/results.py                      write the tables of README.md and docs/ from docs/results/
+    python docs/results.py --check              change nothing; say which pages are out of date, and fail if any is
+    python docs/results.py --collect default    first take over the run in results/ (with --results, of that folder)
 
-Both read ``results/`` below the current folder.
+A run of the default configuration is ``default``, one of config/paper.yaml ``paper``, one of config/honest.yaml
+``honest``. Only a run of a clean commit whose manifest verifies is taken over: its tables, audits, score tables of the
+comparison, plan and manifest, never a picture of a stimulus and no prediction. A table in the documentation stands
+between ``<!-- results: NAME -->`` and ``<!-- end of results -->``.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
+import os
 import re
+import shlex
 import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-BLOCK = re.compile(r"(<!-- results -->\n).*?(<!-- end of results -->)", re.DOTALL)
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from cortexclip import manifest  # noqa: E402
+from cortexclip.config import merge  # noqa: E402
+from cortexclip.errors import InputError  # noqa: E402
+from cortexclip.files import read_json, write_json  # noqa: E402
+from cortexclip.schema import read_yaml  # noqa: E402
+
+KEPT = ROOT / "docs/results"
+CONFIGURATIONS = {"default": None, "paper": "paper.yaml", "honest": "honest.yaml"}
+TAKEN = ("plan.json", "tables/*.csv", *(f"tables/{name}.md" for name in ("paper", "claims", "comparison", "audit")))
+TAKEN += ("audit/*.json", "figures/mse_by_method.png")
+SCORES = ("scores/*/*/*.parquet", "identification/*/*.parquet")
+LARGEST = 5_000_000  # bytes of all documented runs together
+PAGES = ("README.md", "docs/results.md", "docs/cortexclip.md")
+BLOCK = re.compile(r"(<!-- results: ([\w-]+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 METRICS = {"mse": "MSE", "pixcorr": "PixCorr", "ssim": "SSIM", "pairwise_identification": "2-way"}
-COLUMNS = [
-    ("vangerven", "published"),
-    ("vangerven", "holdout"),
-    ("miyawaki", "published"),
-    ("miyawaki", "holdout"),
-    ("simulated", "holdout"),
-]
+SPLIT = "holdout"
+NOTHING = "–"
+
+Rows = list[dict[str, str]]
 
 
-def result_table(rows: list[dict[str, str]]) -> str:
-    """Mean squared error with its interval, methods by datasets and protocols, as Markdown."""
-    cells = {(r["method"], r["encoder"], r["dataset"], r["protocol"]): r for r in rows if r["metric"] == "mse"}
-    lines = ["| MSE [95 % interval] | " + " | ".join(f"{d}, {p}" for d, p in COLUMNS) + " |"]
-    lines.append("|:--|" + "--:|" * len(COLUMNS))
-    for method, encoder in dict.fromkeys((key[0], key[1]) for key in cells):
-        name = f"`{method}`" + ("" if encoder == "none" else f" ({encoder})")
-        found = [cells.get((method, encoder, *column)) for column in COLUMNS]
-        lines.append(f"| {name} | " + " | ".join(_cell(row) for row in found) + " |")
-    return "\n".join(lines) + "\n"
+def collect(name: str, results: Path, kept: Path = KEPT) -> list[str]:
+    """Take a finished run over into ``kept/name``; InputError if it is not one that can be documented.
+
+    Returns the names of the files that were taken. Score tables are left out if all runs together became too large.
+    """
+    known = manifest.read(results)
+    check_run(name, results, known)
+    names = manifest.select(known["files"], TAKEN)
+    scores = manifest.select(known["files"], SCORES)
+    elsewhere = sum(
+        path.stat().st_size for path in kept.rglob("*") if path.is_file() and kept / name not in path.parents
+    )
+    if elsewhere + sum((results / file).stat().st_size for file in [*names, *scores]) < LARGEST:
+        names += scores
+    else:
+        print(f"{name}: score tables left out, {len(scores)} files; docs/results/ would exceed {LARGEST:,} bytes")
+    kept.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept, prefix=".") as temporary:
+        target = Path(temporary) / name
+        for file in names:
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(results / file, target / file)
+        write_json(target / manifest.NAME, portable(known))
+        refuse_paths(target, results)
+        shutil.rmtree(kept / name, ignore_errors=True)
+        os.replace(target, kept / name)
+    return [*names, manifest.NAME]
 
 
-def _cell(row: dict[str, str] | None) -> str:
-    if row is None:
-        return "–"
-    mean, low, high = (float(row[key]) for key in ("mean", "ci_low", "ci_high"))
-    return f"{mean:.4f} [{low:.4f}, {high:.4f}]"
+def check_run(name: str, results: Path, known: Mapping) -> None:
+    """InputError unless a run verifies, is of a clean commit, and is one of the configuration called ``name``."""
+    if lines := manifest.differences(results, known):
+        raise InputError(f"{results}: not as its manifest says, {len(lines)} differences, first: {lines[0]}")
+    git = known.get("git")
+    if not git or not git["commit"] or git["changed"]:
+        raise InputError(f"{results}: not made from a clean commit (git: {git}). Commit, and run the workflow again.")
+    wanted = read_yaml(ROOT / "config/config.yaml")
+    if CONFIGURATIONS[name]:
+        wanted = merge(wanted, read_yaml(ROOT / "config" / CONFIGURATIONS[name]))
+    free = {"data_dir", "strict"}  # where the data lie, and whether all have to be there
+    other = [
+        key for key in {*wanted, *known["configuration"]} - free if wanted.get(key) != known["configuration"].get(key)
+    ]
+    if other:
+        raise InputError(f"{results}: a run of another configuration than '{name}': {', '.join(sorted(other))} differ.")
+    absent = set(read_json(results / manifest.PLAN)["unavailable"]) & {*wanted["datasets"], *wanted["stand_ins"]}
+    if absent:
+        raise InputError(f"{results}: a run without the datasets {', '.join(sorted(absent))}. Get them and run again.")
 
 
-def honest_table(rows: list[dict[str, str]], leaders: list[dict[str, str]]) -> str:
+def portable(known: Mapping) -> dict:
+    """A manifest without the places of files on the machine of the run."""
+    words = [Path(word).name if word.startswith("/") else word for word in shlex.split(known["command"])]
+    return {**known, "command": shlex.join(words), "configuration": {**known["configuration"], "data_dir": None}}
+
+
+def refuse_paths(folder: Path, results: Path) -> None:
+    """InputError if a text that is taken over names a folder of this machine."""
+    private = {str(results.resolve().parent), str(Path.home()), os.environ.get("CORTEXCLIP_DATA", "")} - {"", "/"}
+    for path in folder.rglob("*"):
+        if path.suffix in (".csv", ".md", ".json"):
+            text = path.read_text(encoding="utf-8")
+            if found := [place for place in private if f"{place}/" in text or f'{place}"' in text]:
+                raise InputError(f"{path.relative_to(folder)}: names a folder of this machine, {found[0]}")
+
+
+def table(run: str, name: str, kept: Path = KEPT) -> Rows:
+    """The rows of a CSV table of a documented run."""
+    with open(kept / run / "tables" / f"{name}.csv", encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def markdown(head: list[str], body: list[list[str]], right: bool = False) -> str:
+    rule = ["---"] + (["--:"] if right else ["---"]) * (len(head) - 1)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *body]) + "\n"
+
+
+def about(run: str) -> str:
+    """Which run a table is from."""
+    known = read_json(KEPT / run / manifest.NAME)
+    file = f"config/{CONFIGURATIONS[run] or 'config.yaml'}"
+    seeds, plan = known["configuration"], read_json(KEPT / run / manifest.PLAN)
+    gone = f" Not available: {', '.join(plan['unavailable'])}." if plan["unavailable"] else ""
+    return (
+        f"Run of `{file}` at commit `{known['git']['commit'][:10]}`, finished {known['ended'][:10]}; "
+        f"{seeds['seeds']} seeds, {seeds['source_seeds']} for the sources' procedures; Python "
+        f"{known['machine']['python']}, torch {known['versions'].get('torch', 'none')}, "
+        f"{known['machine']['processor']}.{gone}\n"
+    )
+
+
+# ---------------------------------------------------------------- the published table
+def paper(run: str) -> str:
+    """The published table: three methods as published and measured again, ridge, the best control and ours."""
+    rows = table(run, "paper")
+    names = list(dict.fromkeys(row["method"] for row in rows))
+    datasets = [row["dataset"] for row in rows if row["method"] == names[0] and not is_stand_in(row, run)]
+    by_cell = {(row["method"], row["dataset"]): row for row in rows}
+    body = [[name, *(paper_cell(by_cell[name, dataset], run) for dataset in datasets)] for name in names]
+    ridge = {r["dataset"]: r for r in table(run, "comparison") if (r["method"], r["metric"]) == ("ridge", "mse")}
+    ridge = {name: row for name, row in ridge.items() if row["protocol"] == SPLIT}
+    first = [by_cell[names[-1], dataset] for dataset in datasets]
+    body.append(["Ridge", *(digits(ridge.get(name, {}).get("mean")) for name in datasets)])
+    body.append(["Best control", *(f"{digits(r['control_value'])} ({r['control']})" for r in first)])
+    body.append(["cortexclip (ours)", *(digits(row["ours"]) for row in first)])
+    marks = {name: sorted({row["status"] for row in rows if row["method"] == name}) for name in names}
+    said = "; ".join(f"{name}: {' or '.join(found)}" for name, found in marks.items() if any(found))
+    return markdown(["MSE", *datasets], body) + f"\nStatus of the published values: {said.replace('_', ' ')}.\n"
+
+
+def paper_cell(row: dict[str, str], run: str) -> str:
+    """A published value, what its procedure gives, the verdict, and the method's value in the honest protocol."""
+    outcome = row["verdict"].partition("; the source:")[0]
+    lines = [f"{float(row['published']):.6f}", f"{digits(row['remeasured'])} {span(row['low'], row['high'])}"]
+    if own := on_own_file(row, run):
+        lines[1] = f"{own}; {row['dataset']}_sharp: {lines[1]}"
+    lines.append(outcome)
+    if row["honest"]:
+        lines.append(f"holdout {digits(row['honest'])}")
+    return "<br>".join(lines)
+
+
+def on_own_file(row: dict[str, str], run: str) -> str:
+    """What the procedure gives on the dataset itself, where the verdict is from another file of the same trials."""
+    if "another version of the file" not in row["verdict"]:
+        return ""
+    claim = next(
+        c
+        for c in table(run, "claims")
+        if (c["source"], c["method"], c["dataset"]) == (row["source"], row["method"], row["dataset"])
+    )
+    wanted = {"dataset": row["dataset"], "protocol": claim["protocol"], "method": claim["run"], "metric": "mse"}
+    seeds: dict[str, list[float]] = {}
+    for found in table(run, "remeasured"):
+        if wanted.items() <= found.items():
+            seeds.setdefault(found["seed"], []).append(float(found["mean"]))
+    means = [sum(values) / len(values) for values in seeds.values()]
+    return f"{sum(means) / len(means):.4f} {span(min(means), max(means))}"
+
+
+def is_stand_in(row: dict[str, str], run: str) -> bool:
+    return any(row["dataset"] == r["dataset"] != r["stands_for"] for r in table(run, "source_datasets"))
+
+
+def stand_ins(run: str) -> str:
+    """The same procedures on other files and on rows without brain data."""
+    rows = [row for row in table(run, "paper") if is_stand_in(row, run)]
+    names = list(dict.fromkeys(row["method"] for row in rows))
+    found = {(row["method"], row["dataset"]): row for row in rows}
+    body = []
+    for entry in table(run, "source_datasets"):
+        if any(dataset == entry["dataset"] for _, dataset in found):
+            cells = [found.get((name, entry["dataset"])) for name in names]
+            values = [f"{digits(r['remeasured'])} {span(r['low'], r['high'])}" if r else NOTHING for r in cells]
+            brain = "yes" if entry["brain_data"] == "True" else "none"
+            body.append([entry["dataset"], brain, *values, digits(entry["constant_mse"])])
+    return markdown(["dataset", "brain data", *names, "constant answer"], body)
+
+
+def span(low: str | float, high: str | float) -> str:
+    return f"[{float(low):.4f}, {float(high):.4f}]"
+
+
+def digits(value: str | None) -> str:
+    return f"{float(value):.4f}" if value else NOTHING
+
+
+# ---------------------------------------------------------------- other tables
+def comparison(run: str) -> str:
+    """Mean squared error with its interval under the honest protocol, methods by datasets."""
+    rows = [row for row in table(run, "comparison") if (row["metric"], row["protocol"]) == ("mse", SPLIT)]
+    cells = {(row["method"], row["encoder"], row["dataset"]): row for row in rows}
+    datasets = list(dict.fromkeys(row["dataset"] for row in rows))
+    body = []
+    for method, encoder in dict.fromkeys(key[:2] for key in cells):
+        found = [cells.get((method, encoder, dataset)) for dataset in datasets]
+        values = [f"{digits(r['mean'])} {span(r['ci_low'], r['ci_high'])}" if r else NOTHING for r in found]
+        body.append([f"`{method}`" + ("" if encoder == "none" else f" ({encoder})"), *values])
+    return markdown(["MSE [95 % interval]", *datasets], body, right=True)
+
+
+def claims(run: str) -> str:
+    """How many numbers of each source have which outcome."""
+    groups: dict[str, Rows] = {}
+    for row in table(run, "claims"):
+        groups.setdefault(row["source"], []).append(row)
+    outcomes = list(dict.fromkeys(row["outcome"] for rows in groups.values() for row in rows))
+    body = []
+    for source, rows in groups.items():
+        counts = Counter(row["outcome"] for row in rows)
+        marks = rows[0]["status"].replace("_", " ")
+        body.append([f"`{source}`", str(len(rows)), *(str(counts[o] or "") for o in outcomes), marks])
+    return markdown(["source", "claims", *outcomes, "status"], body)
+
+
+def honest(run: str) -> str:
     """Means of four metrics, methods below each dataset and protocol; bold where tests tell all others from it."""
-    tied = {
-        (r["dataset"], r["protocol"], r["metric"]) for r in leaders if r["tied"] == "true" and r["leader"] == "false"
-    }
-    leading = {
-        (r["dataset"], r["protocol"], r["metric"], r["method"], r["encoder"]) for r in leaders if r["leader"] == "true"
-    }
+    leaders = table(run, "leaders")
+    place = ("dataset", "protocol", "metric")
+    tied = {tuple(row[key] for key in place) for row in leaders if (row["tied"], row["leader"]) == ("true", "false")}
+    leading = {tuple(row[key] for key in (*place, "method", "encoder")) for row in leaders if row["leader"] == "true"}
     means = {
-        (r["dataset"], r["protocol"], r["metric"], r["method"], r["encoder"]): float(r["mean"])
-        for r in rows
-        if r["metric"] in METRICS
+        tuple(row[key] for key in (*place, "method", "encoder")): float(row["mean"])
+        for row in table(run, "comparison")
+        if row["metric"] in METRICS
     }
-    lines = ["| dataset | protocol | method | " + " | ".join(METRICS.values()) + " |", "|---|---|---|" + "--:|" * 4]
-    for dataset, protocol, method, encoder in dict.fromkeys((k[0], k[1], k[3], k[4]) for k in means):
+    body = []
+    for dataset, protocol, method, encoder in dict.fromkeys((*key[:2], *key[3:]) for key in means):
         cells = []
         for metric in METRICS:
             key = (dataset, protocol, metric, method, encoder)
             text = f"{means[key]:.4f}" if metric == "mse" else f"{means[key]:.3f}"
             cells.append(f"**{text}**" if key in leading and key[:3] not in tied else text)
-        lines.append(f"| {dataset} | `{protocol}` | {method} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        body.append([dataset, f"`{protocol}`", method, *cells])
+    return markdown(["dataset", "protocol", "method", *METRICS.values()], body)
 
 
-def main() -> None:
+MAKERS: dict[str, tuple[Callable[[str], str], str]] = {
+    "paper": (paper, "default"),
+    "stand-ins": (stand_ins, "default"),
+    "comparison": (comparison, "default"),
+    "claims": (claims, "paper"),
+    "about-default": (about, "default"),
+    "about-paper": (about, "paper"),
+    "honest": (honest, "honest"),
+}
+
+
+def regenerated(text: str) -> str:
+    """A page with its tables made anew; a table whose run is not in docs/results/ stays."""
+
+    def made(found: re.Match) -> str:
+        make, run = MAKERS[found[2]]
+        return f"{found[1]}{make(run)}{found[3]}" if (KEPT / run).is_dir() else found[0]
+
+    return BLOCK.sub(made, text)
+
+
+def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--honest", action="store_true", help="write the table of docs/cortexclip.md")
-    honest = parser.parse_args().honest
-    tables = Path("results/tables")
-    if honest:
-        table = honest_table(_read(tables / "comparison.csv"), _read(tables / "leaders.csv"))
-    else:
-        table = result_table(_read(tables / "comparison.csv"))
-        shutil.copy("results/figures/mse_by_method.png", ROOT / "docs/images/mse_by_method.png")
-    page = ROOT / ("docs/cortexclip.md" if honest else "README.md")
-    text = page.read_text(encoding="utf-8")
-    page.write_text(BLOCK.sub(lambda found: found[1] + table + found[2], text), encoding="utf-8")
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
+    parser.add_argument("--collect", choices=CONFIGURATIONS, help="take over a finished run under this name")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of that run (%(default)s)")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if a page is out of date")
+    arguments = parser.parse_args(argv)
+    try:
+        if arguments.collect:
+            names = collect(arguments.collect, arguments.results)
+            size = sum(path.stat().st_size for path in (KEPT / arguments.collect).rglob("*") if path.is_file())
+            print(f"docs/results/{arguments.collect}: {len(names)} files, {size / 1e6:.1f} MB")
+    except (InputError, json.JSONDecodeError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    stale = []
+    for name in PAGES:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        fresh = regenerated(text)
+        if fresh != text:
+            stale.append(name)
+            if not arguments.check:
+                (ROOT / name).write_text(fresh, encoding="utf-8")
+    for name in stale:
+        print(f"{name}: out of date. Run python docs/results.py." if arguments.check else f"{name}: rewritten")
+    return 1 if arguments.check and stale else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -111,7 +111,7 @@ _OTHER_FAMILIES = [
     for marker in ("X", ">", "H", "d", "*", "8")
     for colour in (_PALETTE[4], "#8c7a00", "#5b3a8c", "#00665e", "#a0303a")
 ]
-_PROTOCOLS = {"published": "s", "holdout": "o", "cv10": "^", "cv10_published": "v", "unseen": "D"}
+_PROTOCOLS = {"chosen_on_test": "s", "holdout": "o", "cv10": "^", "chosen_on_fold": "v", "unseen": "D"}
 _OTHER_PROTOCOLS = ("P", "X", "<", ">", "p", "h", "d", "8")
 
 

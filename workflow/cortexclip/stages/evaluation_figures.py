@@ -44,9 +44,9 @@ from cortexclip.tables.statistics import ALPHA, STATISTICS, p_text
 SHOWN = ["mse", "pairwise_identification"]
 SHUFFLED = "permuted"
 UNSEEN = "unseen"
-OPTIMISM = [("published", "holdout"), ("cv10_published", "cv10")]
-"""Protocols as published, each with the one that repeats it without choosing anything on the scored samples."""
-REPEATED = [("holdout", "published"), ("cv10", "cv10_published")]
+OPTIMISM = [("chosen_on_test", "holdout"), ("chosen_on_fold", "cv10")]
+"""Protocols in which the scored samples choose, each with the one of the same kind in which they do not."""
+REPEATED = [("holdout", "chosen_on_test"), ("cv10", "chosen_on_fold")]
 """Protocols under which a scored image may have been trained on: of each kind the first that was run."""
 SEEDS_AT_ONCE = 32
 
@@ -291,7 +291,8 @@ def optimism(material: Material) -> Figure:
     if not found:
         listed = ", nor ".join(f"both {first} and {second}" for first, second in OPTIMISM)
         reason = (
-            f"This needs a protocol as published and its honest counterpart; the configuration has neither {listed}."
+            "This needs a protocol in which the scored samples choose, and its honest counterpart; the configuration "
+            f"has neither {listed}."
         )
         return draw_words(title, material.about(list(material.protocols)[:1]), reason)
     pairs = []
