@@ -248,6 +248,8 @@ def _sources(
         for name, dataset in {**chosen["datasets"], **chosen["stand_ins"]}.items():
             if source_name(name, dataset) == entry["dataset"]:
                 allowed = dataset.get("protocols", [protocol])
+                if protocol not in allowed and dataset.get("brain_data", True):
+                    continue
                 cell = (protocol if protocol in allowed else allowed[0], name, method)
                 cells.setdefault(cell, set()).add(entry.get("configuration", entry.get("reported")))
     used = {dataset for _, dataset, _ in cells}

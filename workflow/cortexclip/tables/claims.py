@@ -165,7 +165,7 @@ class Evidence:
     def protocol_on(self, dataset: str, protocol: str, method: str | None) -> str:
         """The protocol by which a method was measured on a dataset: its own, or the one of a stand-in."""
         ran = [p for p, name, run in self.plan["sources"]["cells"] if (name, run) == (dataset, method)]
-        return protocol if protocol in ran or not ran else ran[0]
+        return ran[0] if ran and protocol not in ran and not self.brain_data(dataset) else protocol
 
     def brain_data(self, dataset: str) -> bool:
         """Whether a dataset holds brain data."""
