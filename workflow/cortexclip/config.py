@@ -388,6 +388,7 @@ def _plan_of_sources(configuration: Configuration) -> dict:
                 "notes": entry["notes"],
                 "stands_for": source_name(name, entry),
                 "brain_data": entry.get("brain_data", True),
+                "published_trials": "rows" in entry.get("settings", {}),
                 "judges": entry.get("settings", {}).get("rows") != "noise",
             }
             for name, entry in configuration.every_dataset.items()

@@ -177,8 +177,10 @@ class Evidence:
         return None if rows.empty else Control(CONSTANT, float(rows.iloc[0].constant_mse))
 
     def samples(self, dataset: str) -> int | None:
-        """Number of trials of the dataset of a published number, or of what stands for it with as many."""
-        rows = self.about[self.about.dataset.isin(self.stand_ins(dataset))]
+        """Number of trials of the dataset of a published number, or of what was made with as many."""
+        found = self.plan["sources"]["datasets"]
+        names = [n for n in self.stand_ins(dataset) if n == dataset or found[n]["published_trials"]]
+        rows = self.about[self.about.dataset.isin(names)]
         return None if rows.empty else int(rows.iloc[0].n_train + rows.iloc[0].n_test)
 
     def honest(self, dataset: str, protocol: str, method: str, metric: str) -> float | None:
@@ -304,7 +306,9 @@ def _statement(entry: Mapping, source: Mapping, evidence: Evidence) -> Claim:
         return Claim(entry, source, REPRODUCED if inside else NOT_REPRODUCED, repeated=Repeated(tuple(values)))
     percents = [improvements(values[0], values[1:]) for values in by_dataset.values()]
     repeated = Repeated(tuple(float(np.mean(values)) for values in zip(*percents, strict=True)))
-    return Claim(entry, source, REPRODUCED if repeated.gives(entry["value"]) else NOT_REPRODUCED, repeated=repeated)
+    fits = REPRODUCED if all(name in evidence.plan["datasets"] for name in datasets) else NO_BRAIN_DATA
+    fits = REPRODUCED if len(datasets) > 1 else fits
+    return Claim(entry, source, fits if repeated.gives(entry["value"]) else NOT_REPRODUCED, repeated=repeated)
 
 
 def _paper_values(dataset: str, name: str, evidence: Evidence) -> list[tuple[float, ...]]:
@@ -460,8 +464,8 @@ def _words(rows: Sequence[Claim], evidence: Evidence) -> Table:
     notes = [note for place, name in enumerate(sources, 1) for note in _source_notes(place, name, evidence.published)]
     notes.append(
         "Measured again: for each seed the number of datasets on which the error is below both rivals', or by how many "
-        "percent it is below the better rival's, each by its source's procedure; mindbigdata and crell on constant "
-        "rows."
+        "percent it is below the better rival's, each by its source's procedure; for mindbigdata and crell without "
+        "brain data."
     )
     columns = ["Claim", "Source", "Published", "Measured again [range over seeds]", "Verdict"]
     return Table("Claims in words", columns, body, notes, "claims-words")
