@@ -505,7 +505,9 @@ def test_tables_hold_every_finding_and_mark_the_serious_ones(clean):
     assert list(table.columns) == ["Check", "Data", "epoch chosen on the test part", "unseen stimuli"]
     assert {len(row) for row in table.rows} == {4}
     assert {table.rows[i][j] for i, j in table.strong} == {"serious"}
-    assert any(note.startswith("epoch chosen on the test part: All 80 scored samples also choose") for note in table.notes)
+    assert any(
+        note.startswith("epoch chosen on the test part: All 80 scored samples also choose") for note in table.notes
+    )
     assert "**serious**" in markdown(table)
     assert r"\textbf{serious}" in latex(table)
     assert audit_rows({}).empty and audit_tables({}, PLAN) == []

@@ -105,7 +105,9 @@ def attached(model: nn.Module, seed: int = 0, members: int = 1) -> noise.Noise:
     """Give a network its context and the noise of one step."""
     context = layers.Context()
     streams = layers.attach(model, context)
-    context.noise = noise.Noise(torch.tensor(noise.step_keys(np.arange(seed, seed + members), np.array([7]), streams)[0]))
+    context.noise = noise.Noise(
+        torch.tensor(noise.step_keys(np.arange(seed, seed + members), np.array([7]), streams)[0])
+    )
     return context.noise
 
 

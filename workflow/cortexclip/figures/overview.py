@@ -112,8 +112,9 @@ def draw_tables(title: str, tables: Sequence[Table]) -> PageFigure:
 
 
 def _write_table(page: Page, table: Table) -> None:
-    """Add a table whose first column holds names and the others values: the parts of a cell, which " · " separates, or a
-    mean and its interval, stand below each other.
+    """Add a table whose first column holds names and the others values.
+
+    The parts of a cell, which " · " separates, or a mean and its interval, stand below each other.
     """
     names = dots(45)
     width = (page.inner - names) // (len(table.columns) - 1)
