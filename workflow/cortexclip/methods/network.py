@@ -124,9 +124,14 @@ class NetworkDecoder:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     def predict(self, brain: np.ndarray) -> Prediction:
+        """Decode brain samples; all arrays have the precision that the network computes in."""
         own = self.chosen.get("scored_scaling") == "own"  # as a source did: by the values of what is decoded
+        given = voxels(brain, fit_scalar_scaler(brain) if own else self.scaler)
         with torch.inference_mode():
-            return self.read(self.network, voxels(brain, fit_scalar_scaler(brain) if own else self.scaler))
+            predicted = self.read(self.network, given)
+        kind = str(given.dtype).removeprefix("torch.")
+        arrays = {name: None if a is None else a.astype(kind, copy=False) for name, a in vars(predicted).items()}
+        return Prediction(**arrays)
 
     def weights(self) -> dict[str, np.ndarray]:
         state = {name: value[0].cpu().numpy() for name, value in self.network.state_dict().items()}
