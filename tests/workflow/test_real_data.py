@@ -11,10 +11,13 @@ import pytest
 
 FILES = ["vangerven/digit69_28x28.mat", "miyawaki/miyawaki_structured_28x28.mat"]
 FOLDER = os.environ.get("CORTEXCLIP_DATA", "")
-pytestmark = pytest.mark.skipif(
-    not FOLDER or not all((Path(FOLDER) / file).is_file() for file in FILES),
-    reason="the real data are not there: CORTEXCLIP_DATA does not name a folder that holds them",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not FOLDER or not all((Path(FOLDER) / file).is_file() for file in FILES),
+        reason="the real data are not there: CORTEXCLIP_DATA does not name a folder that holds them",
+    ),
+]
 
 
 @pytest.fixture(scope="module")
