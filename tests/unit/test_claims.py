@@ -33,7 +33,7 @@ def around(mean: float, spread: float = 0.001) -> tuple[float, ...]:
 def about(name: str, stands_for: str | None = None, brain_data: bool = True, judges: bool = True) -> dict:
     return {
         **{"title": name.title(), "notes": [f"Note of {name}."], "stands_for": stands_for or name},
-        **{"brain_data": brain_data, "judges": judges},
+        **{"brain_data": brain_data, "judges": judges, "published_trials": not brain_data},
     }
 
 
@@ -140,7 +140,12 @@ def test_the_mean_over_folds_is_compared_whatever_their_sizes():
     table.loc[table.fold == 1, "n_samples"] = 1000
     source = {"paper": a_source("source_cv5")}
     found = Evidence(
-        a_published([{"value": 0.05, "folds": 2}], **source), a_plan(), table, *[pd.DataFrame()] * 2, compared({})
+        a_published([{"value": 0.05, "folds": 2}], **source),
+        a_plan(),
+        table,
+        pd.DataFrame(),
+        datasets_table(),
+        compared({}),
     )
     (row,) = claims(found)
     assert row.outcome == "reproduced" and row.repeated.mean == pytest.approx(0.05)
@@ -385,15 +390,15 @@ def test_tables_render_with_everything_escaped():
         assert len({line.count("|") for line in cells}) == 1
         assert "$x_1$" not in source and "Dots_" not in source and "Table_1" not in source
     overview = made[0]
-    assert overview.rows[-1][:2] == ["all", "5"]
-    assert sum(map(int, overview.rows[-1][2:])) == 5
+    assert overview.rows[-1][:2] == ["all", "9"]  # four numbers have a spread
+    assert sum(map(int, overview.rows[-1][2:])) == 9
     dots = made[1]
     assert dots.rows[0][-1] == "cannot be tested (1)"
-    assert dots.rows[1][-1] == "reproduced; withdrawn; corrected later"
+    judged = next(row for row in dots.rows if row[-1] == "reproduced; withdrawn; corrected later")
     assert any(note.startswith("Cannot be tested (1): no protocol") for note in dots.notes)
     assert "Note of dots_sharp." in dots.notes and "Note of lines_constant." in made[2].notes
     assert any("withdrawn: Said: withdrawn." in note for note in dots.notes)
-    assert dots.rows[1][3:5] == ["0.05 ± 0.01", "0.0500 [0.0490, 0.0510]"]
+    assert judged[3:5] == ["0.05", "0.0500 [0.0490, 0.0510]"]
 
 
 def test_the_papers_table_has_each_cell_and_the_other_files():

@@ -38,7 +38,6 @@ HONEST_SPLIT, HONEST_FOLDS = ("holdout",), ("cv10", "holdout")
 REASONS = {
     "method": "its network or model is none of the methods here",
     "procedure": "no protocol here repeats its procedure",
-    "metric": "the source computes this metric otherwise",
     "run": "not measured in this configuration; config/paper.yaml measures it",
     "data": "the data are not available here",
     "encoder": "the claim is about CLIP, and no run here used CLIP's weights",
@@ -158,9 +157,9 @@ class Evidence:
         First itself, then other files, then those without brain data, the ones with most trials first.
         """
         found = self.plan["sources"]["datasets"]
-        trials = self.about.set_index("dataset").n_train
+        trials = dict(zip(self.about.dataset, self.about.n_train, strict=True))
         names = [n for n, entry in found.items() if entry["stands_for"] == dataset and entry["judges"]]
-        return sorted(names, key=lambda name: (name != dataset, not found[name]["brain_data"], -trials[name]))
+        return sorted(names, key=lambda name: (name != dataset, not found[name]["brain_data"], -trials.get(name, 0)))
 
     def protocol_on(self, dataset: str, protocol: str, method: str | None) -> str:
         """The protocol by which a method was measured on a dataset: its own, or the one of a stand-in."""
@@ -197,7 +196,7 @@ class Evidence:
         controls = {name for name in controls if not name.endswith(ORACLE)}
         table = self.comparison
         rows = table[(table.dataset == dataset) & (table.protocol == protocol) & (table.metric == metric)]
-        rows = rows[rows.method.str.removesuffix(NEAREST).isin(controls) & np.isfinite(rows["mean"])]
+        rows = rows[rows.method.str.removesuffix(NEAREST).isin(controls) & rows["mean"].notna()]
         if rows.empty:
             return None
         best = rows["mean"].idxmax() if METRICS[metric].higher_is_better else rows["mean"].idxmin()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from cortexclip.evaluation.reproduction import Repeated
-from cortexclip.tables.claims import Claim, Control, Evidence, sentence
+from cortexclip.tables.claims import Claim, Control, Evidence, honest_method, sentence
 from cortexclip.tables.render import NOT_MEASURED, Table
 
 PAPER = [
@@ -30,7 +30,7 @@ def paper_csv(rows: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
             if repeated is None and dataset != claim.entry["dataset"]:
                 continue
             own = dataset == claim.entry["dataset"]
-            control = claim.control if own or not evidence.brain_data(dataset) else None
+            control = control_of(claim, evidence) if own or not evidence.brain_data(dataset) else None
             found.append(
                 {
                     "method": claim.entry["name"],
@@ -40,7 +40,7 @@ def paper_csv(rows: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
                     "low": min(repeated.values) if repeated else math.nan,
                     "high": max(repeated.values) if repeated else math.nan,
                     "n_seeds": len(repeated.values) if repeated else 0,
-                    "honest": claim.honest if own and claim.honest is not None else math.nan,
+                    "honest": _value(honest_of(claim, evidence)) if own else math.nan,
                     "control": control.name if control else "",
                     "control_value": control.value if control else math.nan,
                     "ours": _value(evidence.honest(dataset, SPLIT, OURS, "mse")) if own else math.nan,
@@ -67,11 +67,15 @@ def paper_tables(rows: Sequence[Claim], evidence: Evidence) -> list[Table]:
         for dataset in datasets:
             claim = by_cell[name, dataset]
             place = verdicts.index(sentence(claim)) + 1
-            parts = [f"{claim.entry['value']:.6f}", _range(measured(claim, dataset, evidence)), _honest(claim.honest)]
+            parts = [
+                f"{claim.entry['value']:.6f}",
+                _range(measured(claim, dataset, evidence)),
+                _honest(honest_of(claim, evidence)),
+            ]
             cells.append(f"{' · '.join(parts)} ({place})")
         body.append([name, *cells])
     body.append(["Ridge", *(_honest(evidence.honest(name, SPLIT, RIDGE, "mse")) for name in datasets)])
-    body.append(["Best control", *(_control(by_cell[names[0], name].control) for name in datasets)])
+    body.append(["Best control", *(_control(control_of(by_cell[names[0], name], evidence)) for name in datasets)])
     body.append([f"{OURS} (ours)", *(_honest(evidence.honest(name, SPLIT, OURS, "mse")) for name in datasets)])
     sources = list(dict.fromkeys(claim.entry["source"] for claim in shown))
     notes = [
@@ -121,6 +125,18 @@ def of_paper(rows: Sequence[Claim], evidence: Evidence) -> list[Claim]:
     return sorted(
         found, key=lambda c: tuple(o.index(c.entry[k]) for o, k in zip(order, ("name", "dataset"), strict=True))
     )
+
+
+def honest_of(claim: Claim, evidence: Evidence) -> float | None:
+    """The value of a claim's method in the honest protocol of one split."""
+    method = honest_method(claim.entry["name"], claim.run, evidence.plan)
+    return evidence.honest(claim.entry["dataset"], SPLIT, method, "mse") if method else None
+
+
+def control_of(claim: Claim, evidence: Evidence) -> Control | None:
+    """The best control in that protocol, or the constant answer where there are no brain data."""
+    dataset = claim.entry["dataset"]
+    return evidence.best_control(dataset, SPLIT, "mse") if dataset in evidence.plan["datasets"] else claim.control
 
 
 def datasets_of(dataset: str, evidence: Evidence) -> list[str]:
