@@ -13,7 +13,7 @@ import pytest
 
 from cortexclip.evaluation.reproduction import Repeated
 from cortexclip.stages import claims as stage
-from cortexclip.stages.remeasure import CONFIGURATIONS, DATASETS, SCORES
+from cortexclip.tables.read import CONFIGURATIONS, DATASETS, SCORES
 from cortexclip.tables import claims as tables
 from cortexclip.tables.claims import CLAIMS, OUTCOMES, REASONS, STATUS, Claim, Evidence, claims, claims_csv
 from cortexclip.tables.comparison import COMPARISON
