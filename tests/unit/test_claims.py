@@ -13,11 +13,11 @@ import pytest
 
 from cortexclip.evaluation.reproduction import Repeated
 from cortexclip.stages import claims as stage
-from cortexclip.tables.read import CONFIGURATIONS, DATASETS, SCORES
 from cortexclip.tables import claims as tables
 from cortexclip.tables.claims import CLAIMS, OUTCOMES, REASONS, STATUS, Claim, Evidence, claims, claims_csv
 from cortexclip.tables.comparison import COMPARISON
 from cortexclip.tables.paper import PAPER, paper_csv, paper_tables
+from cortexclip.tables.read import CONFIGURATIONS, DATASETS, SCORES
 from cortexclip.tables.render import latex, markdown
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,6 @@ import pandas as pd
 from cortexclip.errors import InputError
 from cortexclip.evaluation.score import COLUMNS
 
-
 # Columns of the tables that the stage remeasure writes.
 SCORES = ["dataset", "protocol", "method", "metric", "seed", "fold", "n_samples", "mean", "variance"]
 CONFIGURATIONS = ["dataset", "protocol", "method", "configuration", "settings", "seed", "fold"]
