@@ -46,7 +46,7 @@ from cortexclip.tables.audit import MOST_NOTES, audit_rows, audit_tables, notes_
 from cortexclip.tables.render import latex, markdown
 
 CONFIG = Path(__file__).parents[2] / "config"
-PROTOCOLS = read_yaml(CONFIG / "protocols.yaml")
+PROTOCOLS = {n: e for n, e in read_yaml(CONFIG / "protocols.yaml").items() if not e.get("source")}
 PLAN = {
     "datasets": {name: {"title": name.title()} for name in ("simulated", "vangerven", "miyawaki")},
     "protocols": PROTOCOLS,
