@@ -26,7 +26,7 @@ def test_every_stage_leaves_its_files(finished):
         for suffix in ("csv", "md", "tex"):
             assert (results / f"tables/{table}.{suffix}").stat().st_size > 0
     for figure in ("reconstructions", "training_curves", "retrieved", "similarity", "similarity_distribution"):
-        for protocol in ("published", "holdout", "unseen"):
+        for protocol in ("chosen_on_test", "holdout", "unseen"):
             for suffix in ("png", "pdf"):
                 assert (results / f"figures/{figure}.{protocol}.simulated.{suffix}").stat().st_size > 1000
     assert (results / "figures/mse_by_method.png").exists()
