@@ -5,11 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: results data test test-fast docs bench clean help
+.PHONY: results data test test-all test-fast lint docs bench clean help
 
 help:
 	@echo "make results   set up, get the data that can be had, run everything, print the comparison table"
-	@echo "make test      set up and run all tests (make test-fast: the unit tests alone)"
+	@echo "make test      set up and run the tests (make test-fast: unit tests alone; make test-all: slow ones, too)"
 	@echo "make docs      the documentation as static pages below site/, without warnings"
 	@echo "make bench     measure speed and write docs/benchmarks.md (half an hour; keep the machine quiet)"
 	@echo "make data      only get the data and weights that can be had"
@@ -24,16 +24,25 @@ data: $(VENV)/ready
 	python -m cortexclip fetch
 
 # One thread for each job, as in the workflow; more are slower on networks this small.
-test test-fast: export OMP_NUM_THREADS = 1
-test test-fast: export OPENBLAS_NUM_THREADS = 1
-test: $(VENV)/ready
+# Unit tests run side by side; tests of workflows one by one, since each of them takes the cores that there are.
+test test-all test-fast: export OMP_NUM_THREADS = 1
+test test-all test-fast: export OPENBLAS_NUM_THREADS = 1
+UNIT := python -m pytest tests/unit --numprocesses auto --maxprocesses 4
+test: $(VENV)/ready lint
+	$(UNIT) -m "not slow"
+	python -m pytest tests/workflow -m "not slow"
+
+test-all: $(VENV)/ready lint
+	$(UNIT)
+	python -m pytest tests/workflow
+
+test-fast: $(VENV)/ready
+	$(UNIT) -m "not slow"
+
+lint: $(VENV)/ready
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow/rules
-	python -m pytest tests/unit tests/workflow
-
-test-fast: $(VENV)/ready
-	python -m pytest tests/unit
 
 docs: $(VENV)/ready
 	sphinx-build -W --keep-going -q -c docs . site

@@ -1,409 +1,449 @@
-"""The claims table: every verdict from planted scores, the constant answers from the real stimuli."""
+"""The claims table and the paper's table: every outcome from a small constructed evidence."""
+
+from __future__ import annotations
 
 import argparse
 import json
-import os
+import math
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
-from PIL import Image
 
-from cortexclip.errors import InputError
-from cortexclip.evaluation.score import COLUMNS
-from cortexclip.evaluation.statistics import summarise
+from cortexclip.evaluation.reproduction import Repeated
 from cortexclip.stages import claims as stage
-from cortexclip.tables.claims import (
-    CLAIMS,
-    CONSTANT,
-    SAME_LEVEL,
-    Figure,
-    claims,
-    claims_csv,
-    constant_answer,
-    constant_level,
-    is_control,
-    measure,
-    reproduction,
-)
+from cortexclip.tables import claims as tables
+from cortexclip.tables.claims import CLAIMS, OUTCOMES, REASONS, STATUS, Claim, Evidence, claims, claims_csv
+from cortexclip.tables.comparison import COMPARISON
+from cortexclip.tables.paper import PAPER, paper_csv, paper_tables
+from cortexclip.tables.read import CONFIGURATIONS, DATASETS, SCORES
+from cortexclip.tables.render import latex, markdown
 
-REPOSITORY = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
+NOTHING = {"datasets": {}, "protocols": {}, "runs": {}, "names": [], "cells": [], "seeds": 4}
+SPREAD = np.array([-1.0, -1 / 3, 1 / 3, 1.0])
 
 
-def write_scores(folder, protocol, dataset, method, values, encoder="none", folds=1, spread=0.1, name=None):
-    """A score table with 12 stimuli and 2 seeds whose metric means are ``values``: {metric: mean}."""
-    rows = []
-    offsets = np.linspace(-1, 1, 12)
-    for metric, mean in values.items():
-        for seed in range(2):
-            for sample, offset in enumerate(offsets):
-                value = mean if metric.startswith("gallery") else mean * (1 + spread * offset)
-                cell = (dataset, protocol, method, encoder, sample % folds, seed, sample, f"s{sample}", metric)
-                rows.append((*cell, value))
-    path = folder / protocol / dataset / f"{name or method}.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    if path.exists():
-        table = pd.concat([pd.read_parquet(path), table])
-    table.to_parquet(path, index=False)
+def around(mean: float, spread: float = 0.001) -> tuple[float, ...]:
+    """Four values with this mean."""
+    return tuple(mean + spread * SPREAD)
 
 
-def a_plan(runs, protocols=("published", "holdout"), datasets=("dots",)):
-    known = {
-        "ours": {"title": "Ours", "published": "Ours", "control": False},
+def about(name: str, stands_for: str | None = None, brain_data: bool = True, judges: bool = True) -> dict:
+    return {
+        **{"title": name.title(), "notes": [f"Note of {name}."], "stands_for": stands_for or name},
+        **{"brain_data": brain_data, "judges": judges, "published_trials": not brain_data},
+    }
+
+
+def a_plan(datasets=("dots",), protocols=("holdout", "cv10"), stand_ins=(), unavailable=(), cells=()) -> dict:
+    runs = {
         "net": {"title": "Net", "published": "Net", "control": False},
         "ridge": {"title": "Ridge", "published": None, "control": True},
-        "knn": {"title": "k-NN", "published": None, "control": True},
         "class_mean_oracle": {"title": "Oracle", "published": None, "control": True},
     }
-    entries = {}
-    for name in runs:
-        method, _, encoder = name.partition(".")
-        entries[name] = {"method": method, "encoder": encoder or "none", "note": "", **known[method]}
     return {
         "datasets": {name: {"title": name.title(), "notes": ["A note."], "simulated": False} for name in datasets},
-        "protocols": {
-            name: {"title": name, "optimistic": name in ("published", "cv10_published"), "note": f"About {name}."}
-            for name in protocols
-        },
-        "encoders": {"gabor": "Gabor", "pixels": "Pixels"},
-        "runs": entries,
-        "cells": {name: list(entries) for name in datasets},
-        "unavailable": {"lost": "lost.mat is not there."},
-        "seeds": 2,
-    }
-
-
-def a_published(*numbers):
-    source = {"claimed": "one split", "observed": "one split", "title": "A paper"}
-    return {
+        "protocols": {name: {"title": name, "optimistic": False, "note": f"{name}."} for name in protocols},
+        "encoders": {},
+        "runs": {name: {"method": name, "encoder": "none", "note": "", **entry} for name, entry in runs.items()},
+        "cells": {name: list(runs) for name in datasets},
+        "unavailable": {name: f"{name}.mat is not there." for name in unavailable},
         "sources": {
-            "paper": {**source, "protocol": "published"},
-            "folds": {**source, "protocol": "cv10_published"},
-            "honest": {**source, "protocol": "holdout"},
+            **NOTHING,
+            "datasets": {**{name: about(name) for name in datasets}, **{entry["name"]: entry for entry in stand_ins}},
+            "cells": [list(cell) for cell in cells],
         },
-        "numbers": [{"source": "paper", "dataset": "dots", "metric": "mse", **number} for number in numbers],
+        "seeds": 3,
+        "judge": None,
     }
 
 
-def rows_of(tmp_path, plan, published, constants=None):
-    measured = measure(tmp_path, plan, published, left_out=constants or {}, n_resamples=200)
-    return claims(published, measured, constants or {})
+def stand_in(name: str, stands_for: str, **facts) -> dict:
+    return {"name": name, **about(name, stands_for, **facts)}
 
 
-@pytest.mark.parametrize(
-    ("entry", "figure", "expected"),
-    [
-        ({"metric": "mse", "value": 0.05}, (0.06, 0.05, 0.07), ("reproduced", "")),
-        ({"metric": "mse", "value": 0.07}, (0.06, 0.05, 0.07), ("reproduced", "")),
-        ({"metric": "mse", "value": 0.04}, (0.06, 0.05, 0.07), ("not reproduced", "we get higher (worse)")),
-        ({"metric": "mse", "value": 0.08}, (0.06, 0.05, 0.07), ("not reproduced", "we get lower (better)")),
-        ({"metric": "ssim", "value": 0.4}, (0.6, 0.5, 0.7), ("not reproduced", "we get higher (better)")),
-        ({"metric": "ssim", "value": 0.8}, (0.6, 0.5, 0.7), ("not reproduced", "we get lower (worse)")),
-        (
-            {"metric": "mse", "value": 0.05},
-            (0.06, np.nan, np.nan),
-            ("cannot be tested here", "one stimulus gives no interval"),
-        ),
-        (
-            {"metric": "pixcorr", "value": 0.5},
-            (np.nan, np.nan, np.nan),
-            ("cannot be tested here", "PixCorr is not defined for any of our predictions"),
-        ),
-        ({"metric": "top1_test", "value": 0.15, "upper": 0.25}, (0.25, 0.1, 0.9), ("reproduced", "")),
-        (
-            {"metric": "top1_test", "value": 0.15, "upper": 0.25},
-            (0.83, 0.5, 1.0),
-            ("not reproduced", "we get higher (better)"),
-        ),
-        (
-            {"metric": "top1_test", "value": 0.15, "upper": 0.25},
-            (0.1, 0.0, 0.3),
-            ("not reproduced", "we get lower (worse), though our interval reaches the published range"),
-        ),
-    ],
-)
-def test_reproduction(entry, figure, expected):
-    assert reproduction(entry, Figure(*figure)) == expected
+def a_source(protocol="source_split", methods=None, status=()) -> dict:
+    text = {"title": "A table", "link": "https://example.org/t", "claimed": "An error.", "procedure": "Trained."}
+    kinds = [{"kind": kind, "note": f"Said: {kind}.", "link": "https://example.org/s"} for kind in status]
+    methods = {"Net": "net"} if methods is None else methods
+    return {**text, "differs": "Nothing.", "status": kinds, "protocol": protocol, "methods": methods}
 
 
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        (1.03, "at the level of a constant answer (1.000000; 3.0 % above it)"),
-        (0.97, "at the level of a constant answer (1.000000; 3.0 % below it)"),
-        (1 - SAME_LEVEL - 0.01, "lower than a constant answer's (1.000000; 6.0 % below it)"),
-        (1 + SAME_LEVEL + 0.01, "higher than a constant answer's (1.000000; 6.0 % above it)"),
-    ],
-)
-def test_constant_level(value, words):
-    assert words in constant_level(value, 1.0)[0]
+def a_published(numbers=(), statements=(), **sources) -> dict:
+    shared = {"source": "paper", "name": "Net", "dataset": "dots", "metric": "mse"}
+    return {
+        "paper": {"methods": ["Net", "Rival"], "datasets": ["dots", "lines"], "sources": ["paper", "rivals"]},
+        "sources": {"paper": a_source(), **sources},
+        "numbers": [{**shared, **entry} for entry in numbers],
+        "statements": [{"source": "paper", "name": "Net", "text": "It is so.", **entry} for entry in statements],
+    }
 
 
-def test_a_claim_that_is_reproduced_but_no_better_than_a_control(tmp_path):
-    write_scores(tmp_path, "published", "dots", "ours", {"mse": 0.050})
-    write_scores(tmp_path, "holdout", "dots", "ours", {"mse": 0.060})
-    for protocol in ("published", "holdout"):
-        write_scores(tmp_path, protocol, "dots", "ridge", {"mse": 0.055})
-        write_scores(tmp_path, protocol, "dots", "knn", {"mse": 0.070})
-        write_scores(tmp_path, protocol, "dots", "class_mean_oracle", {"mse": 0.001})
-    plan = a_plan(["ours", "ridge", "knn", "class_mean_oracle"])
-    (row,) = rows_of(tmp_path, plan, a_published({"name": "Ours", "value": 0.0501}))
-    assert row.verdict == "reproduced; no better than Ridge under an honest protocol (holdout: 0.0600 against 0.0550)"
-    table = claims_csv([row])
-    assert list(table.columns) == CLAIMS
-    cell = table.iloc[0]
-    assert (cell.best_control, cell.protocol, cell.source) == ("ridge", "published", "paper")
-    assert cell.remeasured == pytest.approx(0.05) and cell.honest == pytest.approx(0.06)
-    assert cell.best_control_value == pytest.approx(0.055)
-    assert cell.ci_low < 0.0501 < cell.ci_high
+def measured(cells: dict, folds: int = 1, n: int = 10, variance: float = 0.0) -> pd.DataFrame:
+    """The table of ``remeasure``: {(dataset, protocol, method[, metric]): values by seed}, spread over folds."""
+    rows = []
+    for (dataset, protocol, method, *metric), values in cells.items():
+        for seed, value in enumerate(values):
+            for fold in range(folds):
+                off = (fold - (folds - 1) / 2) * 0.5  # the mean over folds is the value
+                cell = (dataset, protocol, method, *(metric or ["mse"]), seed, fold, n, value + off, variance)
+                rows.append(dict(zip(SCORES, cell, strict=True)))
+    return pd.DataFrame(rows, columns=SCORES)
 
 
-def test_intervals_are_those_of_the_comparison_table(tmp_path):
-    for protocol in ("published", "holdout"):
-        write_scores(tmp_path, protocol, "dots", "ours", {"mse": 0.05, "ssim": 0.4})
-    published = a_published({"name": "Ours", "value": 0.05})
-    measured = measure(tmp_path, a_plan(["ours"]), published, base_seed=3, n_resamples=100)
-    scores = pd.read_parquet(tmp_path / "published/dots/ours.parquet")
-    expected = summarise(scores, base_seed=3, n_resamples=100).query("metric == 'mse'").iloc[0]
-    found = measured.cells["dots", "published", "ours", "none", "mse"]
-    assert (found.mean, found.ci_low, found.ci_high) == (expected["mean"], expected.ci_low, expected.ci_high)
-    assert (found.n_samples, found.n_seeds) == (12, 2)
-
-
-def test_a_method_that_beats_the_controls_gets_no_second_clause(tmp_path):
-    for protocol in ("published", "holdout"):
-        write_scores(tmp_path, protocol, "dots", "ours", {"mse": 0.05})
-        write_scores(tmp_path, protocol, "dots", "ridge", {"mse": 0.06})
-    (row,) = rows_of(tmp_path, a_plan(["ours", "ridge"]), a_published({"name": "Ours", "value": 0.09}))
-    assert row.verdict == "not reproduced: we get lower (better)"
-
-
-def test_what_cannot_be_tested_says_why(tmp_path):
-    for protocol in ("published", "holdout"):
-        write_scores(tmp_path, protocol, "dots", "ours", {"mse": 0.05})
-        write_scores(tmp_path, protocol, "dots", "ridge", {"mse": 0.06, "pixcorr": 0.791, "ssim": 0.5})
-    published = a_published(
-        {"name": "Ours", "value": 0.05, "dataset": "lost"},
-        {"name": "Ours", "value": 0.05, "dataset": "elsewhere"},
-        {"name": "Ours", "value": 0.05, "source": "folds", "folds": 10},
-        {"name": "Ours", "value": 0.5, "metric": "pixcorr"},
-        {"name": "Theirs", "value": 0.768, "metric": "pixcorr", "source": "honest"},
-        {"name": "Theirs", "value": 0.862, "metric": "pixcorr", "source": "honest"},
-        {"name": "Theirs", "value": 0.4, "metric": "ssim", "source": "honest"},
-        {"name": "Theirs", "value": 0.09, "source": "folds", "folds": 10},
-    )
-    verdicts = [row.verdict for row in rows_of(tmp_path, a_plan(["ours", "ridge"]), published)]
-    start = "cannot be tested here: "
-    assert verdicts == [
-        start + "its data are not available",
-        start + "dataset not in this configuration",
-        start + "protocol cv10_published not in this configuration; "
-        "the honest figure is of the canonical split, not of folds",
-        start + "our runs have no PixCorr; the published value is no better than Ridge under an honest protocol "
-        "(holdout: 0.791)",
-        start + "method not run in this configuration; the published value is no better than Ridge under an honest "
-        "protocol (holdout: 0.791)",
-        start + "method not run in this configuration",
-        start + "method not run in this configuration",
-        start + "method not run in this configuration",
+def compared(cells: dict) -> pd.DataFrame:
+    """A comparison table: {(dataset, protocol, method, metric): mean}."""
+    rows = [
+        dict(zip(COMPARISON, (d, p, m, "none", metric, mean, mean, mean, 10, 3), strict=True))
+        for (d, p, m, metric), mean in cells.items()
     ]
-    rows = claims_csv(rows_of(tmp_path, a_plan(["ours", "ridge"]), published))
-    assert rows.best_control_value[4] == pytest.approx(0.791)
-    assert np.isnan(rows.remeasured[4]) and rows.best_control[0] == ""
+    return pd.DataFrame(rows, columns=COMPARISON)
 
 
-def test_folds_that_differ_are_said_and_cv10_is_the_honest_protocol_of_folds(tmp_path):
-    protocols = ("cv10_published", "holdout", "cv10")
-    for protocol, error in zip(protocols, (0.05, 0.06, 0.07), strict=True):
-        write_scores(tmp_path, protocol, "dots", "ours", {"mse": error}, folds=1 if protocol == "holdout" else 3)
-        write_scores(tmp_path, protocol, "dots", "ridge", {"mse": 0.08})
-    entries = [{"name": "Ours", "value": 0.05, "source": "folds", "folds": folds} for folds in (3, 5)]
-    same, other = rows_of(tmp_path, a_plan(["ours", "ridge"], protocols), a_published(*entries))
-    assert same.verdict == "reproduced"
-    assert other.verdict == "reproduced; 3 folds here, 5 in the source"
-    assert same.honest.mean == pytest.approx(0.07)
-    (split,) = rows_of(
-        tmp_path, a_plan(["ours", "ridge"], protocols), a_published({"name": "Ours", "value": 0.05, "source": "honest"})
-    )
-    assert split.honest.mean == pytest.approx(0.06)
+def datasets_table(*rows) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=DATASETS)
 
 
-def test_retrieval_ranges_one_row_per_encoder_and_the_chance_of_our_gallery(tmp_path):
-    for encoder, hit in (("gabor", 0.2), ("pixels", 0.8)):
-        values = {"top1_test": hit, "top5_test": 0.9, "top10_test": 1.0, "gallery_test": 10.0}
-        write_scores(tmp_path, "holdout", "dots", "net", values, encoder, spread=0.01, name=f"net.{encoder}")
-        write_scores(tmp_path, "holdout", "dots", "ridge", values, encoder, spread=0.01, name=f"ridge.{encoder}")
-    published = a_published(
-        {"name": "Net", "metric": "top1_test", "value": 0.15, "upper": 0.25, "source": "honest"},
-        {"name": "Net", "metric": "top5_test", "value": 0.35, "upper": 0.5, "source": "honest"},
-        {"name": "Net", "metric": "top10_test", "value": 0.5, "upper": 0.65, "source": "honest"},
-    )
-    rows = rows_of(
-        tmp_path, a_plan(["net.gabor", "net.pixels", "ridge.gabor", "ridge.pixels"], ("holdout",)), published
-    )
-    assert [row.method for row in rows[:2]] == ["Net (gabor)", "Net (pixels)"]
-    assert rows[0].verdict == (
-        "reproduced; published as a range, 0.15 to 0.25; no better than Ridge (Pixels) under an honest protocol "
-        "(holdout: 0.200 against 0.800)"
-    )
-    assert rows[1].verdict.startswith("not reproduced: we get higher (better); published as a range")
-    assert "not above chance in our gallery (10 stimuli, chance 0.500)" in rows[2].verdict
-    assert rows[4].verdict == (
-        "cannot be tested here: with 10 stimuli in our gallery every answer scores 1; published as a range, 0.5 to 0.65"
+def evidence(
+    published, plan=None, cells=None, *, configurations=(), about_data=(), comparison=None, **shape
+) -> Evidence:
+    return Evidence(
+        published,
+        plan or a_plan(),
+        measured(cells or {}, **shape),
+        pd.DataFrame(configurations, columns=CONFIGURATIONS),
+        datasets_table(*about_data),
+        compared(comparison or {}),
     )
 
 
-def test_second_readouts_of_controls_count_as_controls(tmp_path):
-    plan = a_plan(["ours", "ridge"])
-    for protocol in ("published", "holdout"):
-        write_scores(tmp_path, protocol, "dots", "ours", {"mse": 0.05})
-        write_scores(tmp_path, protocol, "dots", "ridge", {"mse": 0.06})
-        write_scores(tmp_path, protocol, "dots", "ridge_nearest", {"mse": 0.01}, name="ridge")
-    (row,) = rows_of(tmp_path, plan, a_published({"name": "Ours", "value": 0.05}))
-    assert row.control.name == "ridge_nearest" and row.control.candidates == 2
-    assert row.control.title == "Ridge, nearest training image"
-
-
-def test_controls_without_marks():
-    assert is_control({"method": "ridge", "encoder": "none"})
-    assert not is_control({"method": "cccv1", "encoder": "none"})
-    assert not is_control({"method": "ridge", "encoder": "none", "control": False})
-    assert not is_control({"method": "class_mean_oracle", "encoder": "none", "control": True})
-
-
-def test_an_optimistic_protocol_is_never_the_honest_one(tmp_path):
-    write_scores(tmp_path, "holdout", "dots", "ours", {"mse": 0.05})
-    plan = a_plan(["ours"], ("holdout",))
-    plan["protocols"]["holdout"]["optimistic"] = True
-    (row,) = rows_of(tmp_path, plan, a_published({"name": "Ours", "value": 0.05, "source": "honest"}))
-    assert row.honest is None and row.honest_protocol is None
-
-
-def images(folder, arrays):
-    folder.mkdir(parents=True)
-    for number, array in enumerate(arrays):
-        Image.fromarray(array).save(folder / f"{number}.png")
-
-
-def test_the_constant_answer_is_the_variance_of_the_images(tmp_path):
-    rng = np.random.default_rng(0)
-    arrays = [rng.integers(0, 256, (28, 28), dtype=np.uint8) for _ in range(10)]
-    images(tmp_path / "grey", arrays)
-    images(tmp_path / "colour", [np.stack([array] * 3, axis=-1) for array in arrays])
-    expected = (np.stack(arrays) / 255).var(axis=0).mean()
-    for kind in ("grey", "colour"):
-        found = constant_answer(tmp_path / kind)
-        assert found.error == pytest.approx(expected, rel=1e-12)
-        assert found.lowest < found.error < found.highest and found.n_images == 10
-
-
-def test_constant_answers_without_usable_stimuli(tmp_path):
-    assert constant_answer(tmp_path / "nowhere") is None
-    (tmp_path / "empty").mkdir()
-    assert constant_answer(tmp_path / "empty") is None
-    images(tmp_path / "sizes", [np.zeros((28, 28), np.uint8), np.zeros((20, 28), np.uint8)])
-    with pytest.raises(InputError, match="expected"):
-        constant_answer(tmp_path / "sizes")
-    (tmp_path / "sizes" / "0.png").write_bytes(b"not an image")
-    with pytest.raises(InputError, match="not a readable image"):
-        constant_answer(tmp_path / "sizes")
-
-
-@pytest.mark.parametrize(("name", "expected"), [("crell", 0.032345), ("mindbigdata", 0.056625)])
-def test_constant_answers_of_the_real_stimuli(name, expected):
-    folder = Path(os.environ.get("CORTEXCLIP_DATA", REPOSITORY / "resources/data")) / "stimuli" / name
-    if not folder.is_dir():
-        pytest.skip("the stimuli are not there: CORTEXCLIP_DATA does not name a folder that holds them")
-    assert constant_answer(folder).error == pytest.approx(expected, abs=1e-5)
-
-
-def test_datasets_without_public_brain_data(tmp_path):
-    images(tmp_path / "stimuli", [np.full((28, 28), value, np.uint8) for value in (0, 255)])
-    constant = constant_answer(tmp_path / "stimuli")
-    assert constant.error == pytest.approx(0.25)
-    published = a_published(
-        {"name": "Ours", "dataset": "closed", "value": 0.251},
-        {"name": "Ours", "dataset": "closed", "value": 0.1},
-        {"name": "Ours", "dataset": "closed", "value": 0.5, "metric": "ssim"},
-        {"name": "Ours", "dataset": "gone", "value": 0.1},
-    )
-    rows = rows_of(tmp_path, a_plan(["ours"], (), ()), published, {"closed": constant, "gone": None})
-    start = "cannot be tested here: brain data not public"
-    assert [row.verdict for row in rows] == [
-        f"{start}; the published value is at the level of a constant answer (0.250000; 0.4 % above it)",
-        f"{start}; the published value is lower than a constant answer's (0.250000; 60.0 % below it)",
-        f"{start}, and no constant answer's SSIM is computed",
-        f"{start}, and the stimuli are not there (images below stimuli/gone in the data folder)",
-    ]
+def test_a_value_inside_the_interval_of_one_more_run_is_reproduced():
+    values = around(0.05)
+    low, high = Repeated(values).interval()
+    published = a_published([{"value": v} for v in (0.05, low, high, low - 1e-6, high + 1e-6)])
+    rows = claims(evidence(published, cells={("dots", "source_split", "net"): values}))
+    assert [row.outcome for row in rows] == ["reproduced"] * 3 + ["not reproduced"] * 2
     table = claims_csv(rows)
-    assert list(table.best_control) == [CONSTANT, CONSTANT, "", ""]
+    assert list(table.columns) == CLAIMS
+    first = table.iloc[0]
+    assert (first.low, first.high) == pytest.approx((low, high))
+    assert (first.smallest, first.largest, first.n_seeds) == (min(values), max(values), 4)
+    assert first.remeasured == pytest.approx(0.05)
+    assert (first.kind, first.run, first.measured_on, first.protocol) == ("number", "net", "dots", "source_split")
+    assert first.verdict == "reproduced" and not first.reason
 
 
-def run_stage(tmp_path, plan, published, *options):
-    path = tmp_path / "published.yaml"
-    path.write_text(yaml.safe_dump(published), encoding="utf-8")
-    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
-    finding = {"scope": "dataset", "check": "c", "severity": "serious", "message": "Found_it.", "meaning": "So what."}
-    for name in plan["datasets"]:
-        (tmp_path / f"{name}.json").write_text(json.dumps({"findings": [finding]}), encoding="utf-8")
+def test_the_mean_over_folds_is_compared_whatever_their_sizes():
+    table = measured({("dots", "source_cv5", "net"): around(0.05)}, folds=2)
+    table.loc[table.fold == 1, "n_samples"] = 1000
+    source = {"paper": a_source("source_cv5")}
+    found = Evidence(
+        a_published([{"value": 0.05, "folds": 2}], **source),
+        a_plan(),
+        table,
+        pd.DataFrame(),
+        datasets_table(),
+        compared({}),
+    )
+    (row,) = claims(found)
+    assert row.outcome == "reproduced" and row.repeated.mean == pytest.approx(0.05)
+
+
+def test_in_sample_is_said():
+    published = a_published([{"value": 0.05}], paper=a_source("in_sample", status=["in_sample"]))
+    (row,) = claims(evidence(published, cells={("dots", "in_sample", "net"): around(0.05)}))
+    assert row.outcome == "reproduced, in-sample"
+    assert tables.sentence(row) == "reproduced, in-sample; the source: in-sample"
+
+
+def test_without_brain_data_the_stand_in_judges_and_the_constant_answer_is_the_control():
+    plan = a_plan(
+        stand_ins=[
+            stand_in("lines_noise", "lines", brain_data=False, judges=False),
+            stand_in("lines_constant", "lines", brain_data=False),
+        ]
+    )
+    cells = {
+        ("lines_constant", "source_split", "net"): around(0.05),
+        ("lines_noise", "source_split", "net"): around(0.09),
+    }
+    known = [
+        ("lines_constant", "lines", False, 90, 10, 10, 0.0499),
+        ("lines_noise", "lines", False, 90, 10, 10, 0.0499),
+    ]
+    published = a_published([{"value": v, "dataset": "lines"} for v in (0.05, 0.09)])
+    first, second = claims(evidence(published, plan, cells, about_data=known))
+    assert first.outcome == "reproduced without brain data"
+    assert second.outcome == "not reproduced"  # white noise judges nothing
+    assert first.measured_on == second.measured_on == "lines_constant"
+    assert (first.control.name, first.control.value) == ("constant answer", 0.0499)
+    assert first.honest is None
+    assert tables.sentence(first) == "reproduced without brain data (lines_constant)"
+
+
+def test_other_scored_images_widen_the_interval_where_there_are_no_brain_data():
+    plan = a_plan(stand_ins=[stand_in("lines_constant", "lines", brain_data=False)])
+    cells = {("lines_constant", "source_split", "net"): around(0.05), ("dots", "source_split", "net"): around(0.05)}
+    found = evidence(a_published(), plan, cells, n=16, variance=0.04)
+    assert found.repeated("lines_constant", "source_split", "net").image_variance == pytest.approx(0.04 / 16)
+    assert found.repeated("dots", "source_split", "net").image_variance == 0
+    folds = evidence(a_published(), plan, cells, n=16, variance=0.04, folds=5)
+    assert folds.repeated("lines_constant", "source_split", "net").image_variance == pytest.approx(0.04 / 80)
+
+
+def test_another_file_of_the_same_trials_is_named():
+    plan = a_plan(stand_ins=[stand_in("dots_sharp", "dots")])
+    cells = {("dots", "source_split", "net"): around(0.02), ("dots_sharp", "source_split", "net"): around(0.05)}
+    published = a_published([{"value": v} for v in (0.05, 0.02, 0.9)])
+    sharp, own, neither = claims(evidence(published, plan, cells))
+    assert (sharp.outcome, sharp.measured_on) == ("reproduced on another version of the file", "dots_sharp")
+    assert (own.outcome, own.measured_on) == ("reproduced", "dots")
+    assert (neither.outcome, neither.measured_on) == ("not reproduced", "dots")
+    assert tables.sentence(sharp).endswith("(dots_sharp)")
+
+
+@pytest.mark.parametrize(
+    ("entry", "source", "reason"),
+    [
+        ({"value": 0.1}, a_source(methods={}), "method"),
+        ({"value": 0.1}, a_source(protocol=None), "procedure"),
+        ({"value": 0.1}, a_source("source_cv10"), "run"),
+        ({"value": 0.1, "metric": "ssim"}, a_source(), "run"),
+        ({"value": 0.1, "dataset": "elsewhere"}, a_source(), "run"),
+        ({"value": 0.1, "dataset": "lost"}, a_source(), "data"),
+        ({"value": 0.15, "upper": 0.25, "metric": "top1_test"}, a_source(), "encoder"),
+    ],
+)
+def test_what_cannot_be_tested_says_why(entry, source, reason):
+    published = a_published([entry], paper=source)
+    cells = {("dots", "source_split", "net"): around(0.05)}
+    (row,) = claims(evidence(published, a_plan(unavailable=["lost"]), cells))
+    assert (row.outcome, row.reason) == ("cannot be tested here", reason)
+    assert tables.sentence(row) == f"cannot be tested here: {REASONS[reason]}"
+    assert row.repeated is None and np.isnan(claims_csv([row]).remeasured.item())
+
+
+def test_every_reason_and_mark_can_occur():
+    """What the table can say is what its schema and the cases above know."""
+    statuses = json.loads(json.dumps(stage.read_yaml(ROOT / "workflow/schemas/published.schema.yaml")))
+    kinds = statuses["properties"]["sources"]["additionalProperties"]["properties"]["status"]["items"]["properties"]
+    assert set(kinds["kind"]["enum"]) == set(STATUS)
+    assert set(REASONS) == {"method", "procedure", "run", "data", "encoder"}
+    assert len(set(OUTCOMES)) == 6
+
+
+def test_a_configuration_is_compared_with_the_same_one():
+    def row(configuration, seed, fold, select, scored, chosen):
+        return ("dots", "source_split", "net", configuration, "lr 1", seed, fold, select, scored, chosen)
+
+    rows = [
+        row(c, s, 0, 0.01 * c + 0.001 * off, 0.1 * c + 0.01 * off, c == 1)
+        for c in (1, 2)
+        for s, off in enumerate(SPREAD)
+    ]
+    numbers = [
+        {"value": 0.1, "configuration": 1},
+        {"value": 0.2, "configuration": 2},
+        {"value": 0.02, "configuration": 2, "part": "select"},
+        {"value": 0.2, "configuration": 1},
+        {"value": 0.2, "configuration": 3},
+    ]
+    cells = {("dots", "source_split", "net"): around(0.1)}
+    found = claims(evidence(a_published(numbers), cells=cells, configurations=rows))
+    assert [r.outcome for r in found[:4]] == ["reproduced"] * 3 + ["not reproduced"]
+    assert found[4].reason == "run"
+    assert found[2].repeated.mean == pytest.approx(0.02)
+
+
+def test_the_honest_value_and_the_best_control_are_those_of_an_honest_protocol():
+    comparison = {
+        ("dots", "holdout", "net", "mse"): 0.06,
+        ("dots", "holdout", "ridge", "mse"): 0.07,
+        ("dots", "holdout", "ridge_nearest", "mse"): 0.05,
+        ("dots", "holdout", "class_mean_oracle", "mse"): 0.001,
+        ("dots", "cv10", "net", "mse"): 0.08,
+        ("dots", "cv10", "ridge", "mse"): 0.09,
+        ("dots", "holdout", "ridge", "ssim"): 0.2,
+        ("dots", "holdout", "ridge_nearest", "ssim"): 0.1,
+    }
+    numbers = [{"value": 0.05}, {"value": 0.05, "folds": 10}, {"value": 0.5, "metric": "ssim"}]
+    split, folds, ssim = claims(evidence(a_published(numbers), comparison=comparison))
+    assert (split.honest_protocol, split.honest) == ("holdout", 0.06)
+    assert (split.control.name, split.control.value) == ("ridge_nearest", 0.05)
+    assert (folds.honest_protocol, folds.honest, folds.control.name) == ("cv10", 0.08, "ridge")
+    assert (ssim.honest, ssim.control.name, ssim.control.value) == (None, "ridge", 0.2)
+    without = claims(evidence(a_published(numbers), a_plan(protocols=("holdout",)), comparison=comparison))
+    assert without[1].honest_protocol == "holdout"
+    none = claims(evidence(a_published(numbers), a_plan(protocols=("chosen_on_test",)), comparison=comparison))
+    assert all(row.honest is None and row.honest_protocol is None and row.control is None for row in none)
+
+
+def test_the_method_of_the_comparison_stands_for_one_that_follows_the_source_alone():
+    plan = a_plan()
+    assert tables.honest_method("Net", "net", plan) == "net"
+    assert tables.honest_method("Net", "net_script", plan) == "net"
+    assert tables.honest_method("Other", "other", plan) is None
+
+
+def words(values_of_net, values_of_rival, statements, datasets=("dots", "lines")) -> list[Claim]:
+    """Claims in words about a paper of two methods on two datasets."""
+    plan = a_plan(datasets=datasets)
+    numbers = [
+        {"source": source, "name": name, "dataset": dataset, "value": 0.05}
+        for source, name in (("rivals", "Rival"), ("paper", "Net"))
+        for dataset in ("dots", "lines")
+    ]
+    published = a_published(numbers, statements, rivals=a_source("source_cv5", {"Rival": "rival"}))
+    cells = {(d, "source_split", "net"): v for d, v in values_of_net.items()}
+    cells |= {(d, "source_cv5", "rival"): v for d, v in values_of_rival.items()}
+    return claims(evidence(published, plan, cells))[len(numbers) :]
+
+
+def test_leads_counts_the_datasets_on_which_each_seed_is_below_all_rivals():
+    net = {"dots": (1.0, 1.0, 1.0, 3.0), "lines": (1.0, 3.0, 1.0, 3.0)}
+    rival = {"dots": (2.0, 2.0, 2.0, 2.0), "lines": (2.0, 2.0, 2.0, 2.0)}
+    rows = words(net, rival, [{"kind": "leads", "value": value} for value in (2, 1, 0, 3)])
+    assert rows[0].repeated.values == (2.0, 1.0, 2.0, 0.0)
+    assert [row.outcome for row in rows] == ["reproduced"] * 3 + ["not reproduced"]
+    (equal,) = words(rival, rival, [{"kind": "leads", "value": 0}])
+    assert equal.repeated.values == (0.0,) * 4  # a tie is no lead
+
+
+def test_improvements_are_those_of_each_seed():
+    net, rival = {"dots": around(0.8), "lines": around(0.5)}, {"dots": (1.0,) * 4, "lines": (1.0,) * 4}
+    statements = [
+        {"kind": "improvement", "dataset": "dots", "value": 20.0},
+        {"kind": "improvement", "dataset": "lines", "value": 20.0},
+        {"kind": "mean_improvement", "value": 35.0},
+        {"kind": "mean_improvement", "value": 50.0},
+    ]
+    one, other, mean, off = words(net, rival, statements)
+    assert [row.outcome for row in (one, other, mean, off)] == ["reproduced", "not reproduced"] * 2
+    assert one.repeated.values == pytest.approx(tuple(20 - 100 * 0.001 * SPREAD))
+    assert mean.repeated.mean == pytest.approx(35.0)
+
+
+def test_claims_in_words_that_lack_a_run_are_not_judged():
+    statements = [{"kind": "leads", "value": 1}, {"kind": "improvement", "dataset": "dots", "value": 1.0}]
+    leads, improvement = words({"dots": around(0.5)}, {"dots": around(0.6)}, statements)
+    assert (leads.outcome, leads.reason) == ("cannot be tested here", "run")
+    assert improvement.outcome == "not reproduced"
+
+
+def test_size_classes_follow_from_the_number_of_samples():
+    known = [("dots", "dots", True, 180, 20, 10, 0.05)]
+    kinds = [{"kind": "size_class", "dataset": "dots", "value": value} for value in ("small", "medium", "large")]
+    rows = claims(evidence(a_published((), kinds), about_data=known))
+    assert [row.outcome for row in rows] == ["not reproduced", "reproduced", "not reproduced"]
+    assert tables.sentence(rows[1]) == "reproduced: medium by its number of samples"
+    (gone,) = claims(evidence(a_published((), kinds[:1])))
+    assert gone.reason == "run"
+    table = claims_csv(rows)
+    assert table.kind.tolist() == ["size_class"] * 3 and table.published.isna().all()
+
+
+def paper_evidence() -> Evidence:
+    """The small paper, half of it measured, with texts that Markdown and LaTeX would interpret."""
+    plan = a_plan(
+        stand_ins=[stand_in("dots_sharp", "dots"), stand_in("lines_constant", "lines", brain_data=False)],
+        cells=[("source_split", "dots_sharp", "net")],
+    )
+    plan["datasets"]["dots"]["title"] = "Dots_$1$ | <b>"
+    numbers = [
+        {"source": source, "name": name, "dataset": dataset, "value": 0.05, "folds": 5, "spread": 0.01}
+        for source, name in (("rivals", "Rival"), ("paper", "Net"))
+        for dataset in ("dots", "lines")
+    ]
+    statements = [{"kind": "leads", "value": 2, "text": "100 % | <script> of $x_1$"}]
+    paper, rivals = a_source(status=["withdrawn", "corrected", "withdrawn"]), a_source(None, {"Rival": "rival"})
+    paper["title"] = "Table_1 & 'x' | <i>"
+    cells = {("dots", "source_split", "net"): around(0.05), ("dots_sharp", "source_split", "net"): around(0.07)}
+    cells[("lines_constant", "source_split", "net")] = around(0.05)
+    known = [
+        ("dots", "dots", True, 90, 10, 10, 0.06),
+        ("dots_sharp", "dots", True, 90, 10, 10, 0.06),
+        ("lines_constant", "lines", False, 90, 10, 10, 0.0499),
+    ]
+    comparison = {("dots", "holdout", m, "mse"): v for m, v in (("net", 0.06), ("ridge", 0.055), ("cortexclip", 0.05))}
+    return evidence(
+        a_published(numbers, statements, paper=paper, rivals=rivals),
+        plan,
+        cells,
+        about_data=known,
+        comparison=comparison,
+    )
+
+
+def test_tables_render_with_everything_escaped():
+    found = paper_evidence()
+    rows = claims(found)
+    made = tables.claims_tables(rows, found, {"dots": {"findings": []}})
+    assert [table.label for table in made] == ["claims-overview", "claims-dots", "claims-lines", "claims-words"]
+    made += paper_tables(rows, found)
+    for table in made:
+        assert {len(row) for row in table.rows} == {len(table.columns)}
+        text, source = markdown(table), latex(table)
+        assert "<script>" not in text and "<b>" not in text and "<i>" not in text
+        cells = [line.replace(r"\|", "") for line in text.splitlines() if line.startswith("|")]
+        assert len({line.count("|") for line in cells}) == 1
+        assert "$x_1$" not in source and "Dots_" not in source and "Table_1" not in source
+    overview = made[0]
+    assert overview.rows[-1][:2] == ["all", "9"]  # four numbers have a spread
+    assert sum(map(int, overview.rows[-1][2:])) == 9
+    dots = made[1]
+    assert dots.rows[0][-1] == "cannot be tested (1)"
+    judged = next(row for row in dots.rows if row[-1] == "reproduced; withdrawn; corrected later")
+    assert any(note.startswith("Cannot be tested (1): no protocol") for note in dots.notes)
+    assert "Note of dots_sharp." in dots.notes and "Note of lines_constant." in made[2].notes
+    assert any("withdrawn: Said: withdrawn." in note for note in dots.notes)
+    assert judged[3:5] == ["0.05", "0.0500 [0.0490, 0.0510]"]
+
+
+def test_the_papers_table_has_each_cell_and_the_other_files():
+    found = paper_evidence()
+    rows = claims(found)
+    table = paper_csv(rows, found)
+    assert list(table.columns) == PAPER
+    assert list(zip(table.method, table.dataset, strict=True)) == [
+        *(("Net", "dots"), ("Net", "dots_sharp"), ("Net", "lines")),
+        *(("Rival", "dots"), ("Rival", "lines")),
+    ] or ("Net", "lines_constant") in set(zip(table.method, table.dataset, strict=True))
+    net = table.set_index(["method", "dataset"]).loc["Net"]
+    assert net.loc["dots"].remeasured == pytest.approx(0.05) and net.loc["dots"].honest == 0.06
+    assert net.loc["dots"].ours == 0.05 and net.loc["dots"].control == "ridge"
+    assert net.loc["dots_sharp"].remeasured == pytest.approx(0.07) and math.isnan(net.loc["dots_sharp"].honest)
+    assert net.loc["dots_sharp"].control == ""
+    assert net.loc["lines"].control == "constant answer"
+    main, other = paper_tables(rows, found)
+    assert main.columns == ["Method", "dots", "lines"]
+    assert main.rows[0][1].startswith("0.050000 · 0.0500 [0.0490, 0.0510] · 0.0600 (")
+    assert main.rows[1][1].startswith("0.050000 · not measured · ")
+    assert [row[0] for row in main.rows[2:]] == ["Ridge", "Best control", "cortexclip (ours)"]
+    assert [row[:2] for row in other.rows] == [["dots_sharp", "yes"], ["lines_constant", "none"]]
+    assert other.rows[0][2] == "0.0700 [0.0690, 0.0710]" and other.rows[0][-1] == "–"
+    assert other.rows[1][-1] == "0.0499"
+
+
+def test_the_stage_writes_every_table_without_any_training(tmp_path):
+    """The real numbers and a plan that measures none of them: every table is there and says so."""
+    plan = {**a_plan(), "sources": NOTHING}
+    (tmp_path / "audits").mkdir()
+    (tmp_path / "audits/dots.json").write_text(json.dumps({"findings": []}))
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    for name, columns in (("remeasured", SCORES), ("configurations", CONFIGURATIONS), ("datasets", DATASETS)):
+        pd.DataFrame(columns=columns).to_csv(tmp_path / f"{name}.csv", index=False)
+    compared({("dots", "holdout", "ridge", "mse"): 0.05}).to_csv(tmp_path / "comparison.csv", index=False)
     parser = argparse.ArgumentParser()
     stage.add_arguments(parser)
-    inputs = ["--plan", str(tmp_path / "plan.json"), "--audits", str(tmp_path), "--published", str(path)]
-    where = ["--scores", str(tmp_path / "scores"), "--output", str(tmp_path / "tables"), "--resamples", "50"]
-    stage.run(parser.parse_args([*inputs, *where, *options]))
-    return tmp_path / "tables"
-
-
-def test_the_stage_writes_escaped_tables_twice_the_same(tmp_path):
-    plan = a_plan(["ours", "ridge"])
-    plan["runs"]["ridge"]["title"] = "Ridge_&|<b>"
-    plan["runs"]["ours"]["published"] = "Ours_50%|x"
-    for protocol in ("published", "holdout"):
-        write_scores(tmp_path / "scores", protocol, "dots", "ours", {"mse": 0.05})
-        write_scores(tmp_path / "scores", protocol, "dots", "ridge", {"mse": 0.04})
-    images(tmp_path / "ten", [np.full((28, 28), value, np.uint8) for value in (0, 255)])
-    published = a_published(
-        {"name": "Ours_50%|x", "value": 0.05}, {"name": "Ours", "dataset": "closed", "value": 0.25, "spread": 0.01}
-    )
-    places = {"closed": ["nowhere", "ten"], "gone": ["nowhere"]}
-    options = [f"--stimuli={name}={tmp_path / folder}" for name, folders in places.items() for folder in folders]
-    folder = run_stage(tmp_path, plan, published, *options)
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert sorted(before) == ["claims.csv", "claims.md", "claims.tex"]
-    run_stage(tmp_path, plan, published, *options)
-    assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
-    text, tex = before["claims.md"].decode(), before["claims.tex"].decode()
-    assert r"Ours\_50%\|x" in text and "Ours_50%|x" not in text
-    assert r"Ridge\_&amp;\|&lt;b&gt;" in text
-    assert r"Ours\_50\%$|$x" in tex and r"Ridge\_\&$|$$<$b$>$" in tex
-    assert r"Found\_it. So what." in text and "A note." in text
-    assert "reproduced; no better than control" in text and "Claimed: one split. Observed: one split." in text
-    assert list(pd.read_csv(folder / "claims.csv").best_control) == ["ridge", CONSTANT]
-
-
-def test_missing_and_damaged_files_are_named(tmp_path):
-    plan, published = a_plan(["ours"]), a_published({"name": "Ours", "value": 0.05})
-    with pytest.raises(InputError, match=r"published/dots/ours.parquet: missing"):
-        run_stage(tmp_path, plan, published)
-    for protocol in ("published", "holdout"):
-        write_scores(tmp_path / "scores", protocol, "dots", "ours", {"mse": 0.05})
-    (tmp_path / "scores/holdout/dots/ours.parquet").write_bytes(b"damaged")
-    with pytest.raises(InputError, match=r"holdout/dots/ours.parquet: damaged"):
-        run_stage(tmp_path, plan, published)
-    with pytest.raises(InputError, match="NAME=FOLDER"):
-        run_stage(tmp_path, plan, published, "--stimuli=nothing")
-    with pytest.raises(InputError, match="unknown metric"):
-        rows_of(tmp_path, a_plan(["ours"], (), ()), a_published({"name": "Ours", "value": 1.0, "metric": "mze"}))
-    with pytest.raises(InputError, match="unknown source"):
-        rows_of(tmp_path, a_plan(["ours"], (), ()), a_published({"name": "Ours", "value": 1.0, "source": "x"}))
-
-
-def test_every_published_number_of_the_project_gets_a_row():
-    published = yaml.safe_load((REPOSITORY / "config/published.yaml").read_text(encoding="utf-8"))
-    measured = measure(Path("nowhere"), a_plan([], (), ()), published)
-    rows = claims(published, measured, {"crell": None, "mindbigdata": None})
-    assert len(rows) == len(published["numbers"])
-    assert all(row.verdict.startswith("cannot be tested here: ") for row in rows)
+    files = [f"--{name}={tmp_path / name}.csv" for name in ("remeasured", "configurations", "datasets", "comparison")]
+    others = [f"--plan={tmp_path}/plan.json", f"--audits={tmp_path}/audits", f"--output={tmp_path}/tables"]
+    stage.run(parser.parse_args([*files, *others, f"--published={ROOT}/config/published.yaml"]))
+    assert {path.name for path in (tmp_path / "tables").iterdir()} == {
+        *(f"{name}.{suffix}" for name in ("claims", "paper") for suffix in ("csv", "md", "tex")),
+        "paper.pdf",
+    }
+    table = pd.read_csv(tmp_path / "tables/claims.csv")
+    assert set(table.outcome) == {"cannot be tested here"} and len(table) > 150
+    assert "not measured" in (tmp_path / "tables/paper.md").read_text()

@@ -37,7 +37,7 @@ def test_data_are_found_below_resources_and_below_the_data_folder(tmp_path, monk
     (tmp_path / "mine/miyawaki/miyawaki_structured_28x28.mat").touch()
     (tmp_path / "mine/weights").mkdir()
     (tmp_path / "mine/weights/ViT-B-32.pt").touch()
-    assert set(load(DEFAULT | {"data_dir": "mine"}, ROOT).datasets) == {"simulated", "vangerven", "miyawaki"}
+    assert set(load(DEFAULT | {"data_dir": "mine"}, ROOT).datasets) == {"vangerven", "miyawaki"}
     monkeypatch.setenv("CORTEXCLIP_DATA", str(tmp_path / "mine"))
     assert "ridge_clip.clip" in load(DEFAULT, ROOT).runs
     assert locate("vangerven/digit69_28x28.mat", "data", None) == Path("resources/data/vangerven/digit69_28x28.mat")
@@ -66,7 +66,7 @@ def test_methods_that_need_classes_skip_datasets_without(tmp_path):
         ({"encoders": ["clpi"]}, "encoders: unknown name 'clpi'. Did you mean 'clip'"),
         ({"save_weights": "some"}, "save_weights: 'some' is not one of"),
         ({"strict": True}, "strict is true and something is not available. vangerven: "),
-        ({"datasets": ["vangerven"]}, "none of the datasets is available"),
+        ({"datasets": ["vangerven"], "fallback": None}, "none of the datasets is available"),
         (
             {"overrides": {"methods": {"ridge_nearest": {"title": "x", "module": "y"}}}},
             "'ridge_nearest' does not match",
@@ -159,12 +159,13 @@ def test_a_dataset_is_available_with_all_its_files_or_folders_only(tmp_path):
 def test_protocols_over_the_sources_split_do_not_apply_to_a_dataset_without_one():
     datasets = {"simulated": {"parts": "none"}}
     settings = DEFAULT | {"datasets": ["simulated"], "overrides": {"datasets": datasets}}
-    configuration = load(settings | {"protocols": ["published", "cv10", "cv10_published", "unseen"]}, ROOT)
+    configuration = load(settings | {"protocols": ["chosen_on_test", "cv10", "chosen_on_fold", "unseen"]}, ROOT)
     assert configuration.protocols_of == {"simulated": ["cv10", "unseen"]}
     made = plan(configuration)
-    assert made["not_applicable"] == {"simulated": ["published", "cv10_published"]}
+    assert made["not_applicable"] == {"simulated": ["chosen_on_test", "chosen_on_fold"]}
     assert protocols_of(made, "simulated") == ["cv10", "unseen"]
-    assert "as published, 10-fold, as published need a train/test split" in without_split(made, "simulated")
+    said = "epoch chosen on the test part, 10-fold, epoch chosen on the fold need a train/test split"
+    assert said in without_split(made, "simulated")
     with pytest.raises(InputError, match="no protocol applies to dataset 'simulated', which has no train/test split"):
         load(settings, ROOT)
     assert plan(load(DEFAULT, ROOT))["not_applicable"] == {}

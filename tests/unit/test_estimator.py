@@ -87,6 +87,20 @@ def test_predictions_are_shaped_and_scaled_as_the_images_were(layout):
     assert plain.score(brain, images) == pytest.approx(expected / 255**2, rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [("ridge", np.float64), ("ridge_clip", np.float64), ("cccv1", np.float32), ("clip_encoder", np.float32)],
+)
+def test_what_is_returned_has_the_precision_that_it_was_computed_in(name, precision):
+    brain, images = world(12)
+    decoder = Decoder(name, settings=QUICK_NETWORK if precision is np.float32 else None, image_range=(0, 2))
+    assert decoder.fit(brain, 2 * images).predict(brain).dtype == precision
+    assert pickle.loads(pickle.dumps(decoder)).predict(brain).dtype == precision
+    if decoder.encoder_:
+        assert decoder.embed(brain).dtype == precision
+        assert decoder.retrieve(brain, images, 2)[0].dtype == precision
+
+
 def test_images_of_another_shape_given_as_rows():
     brain, images = world(20)
     decoder = Decoder("ridge", image_shape=(14, 56)).fit(brain, images.reshape(20, -1))

@@ -11,6 +11,7 @@ import pytest
 import torch
 import xarray as xr
 from PIL import Image
+from precision import SINGLE
 from safetensors.torch import save_file
 
 from cortexclip.data import dataset
@@ -111,7 +112,8 @@ def test_batches_are_halved_where_a_gpu_has_no_memory_for_them(tiny, images, mon
 
     monkeypatch.setattr(tiny, "encode_image", limited)
     found = openclip.Encoder(tiny, batch_size=8).encode(images)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    # batches of other sizes sum in another order: a few hundred roundings, of either sign, in layer after layer
+    np.testing.assert_allclose(found, expected, atol=100 * SINGLE * np.abs(expected).max())
     assert sizes[:3] == [8, 4, 2] and set(sizes[2:]) <= {1, 2}
     with pytest.raises(torch.cuda.OutOfMemoryError):
         monkeypatch.setattr(tiny, "encode_image", lambda batch: (_ for _ in ()).throw(torch.cuda.OutOfMemoryError))

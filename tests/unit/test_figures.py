@@ -93,14 +93,12 @@ def draw_similarity_distribution(title="Method", **sizes):
 def draw_mse_by_method(title="Method", rows=3, sets=3, protocols=("published", "holdout")):
     names = {f"set{number}": f"{title} {number}" for number in range(sets)}
     cells = {(name, protocol): (0.04, 0.03, 0.05) for name in names for protocol in protocols}
-    found = [overview.Row(look(number, title), cells, {"set0": 0.045}) for number in range(rows)]
+    found = [overview.Row(look(number, title), cells) for number in range(rows)]
     return overview.draw_mse_by_method(
         found,
         names,
         {protocol: f"{title} {protocol}" for protocol in protocols},
         {cell: 0.06 for cell in cells},
-        beside="published",
-        sources=[title],
         notes=[title],
     )
 
@@ -313,12 +311,18 @@ def test_looks_are_the_same_whatever_else_is_compared():
     assert len({(look.colour, look.marker) for look in many.values()}) == 5
 
 
-def test_overview_marks_published_values_and_the_control():
+def test_overview_marks_the_control():
     figure = draw_mse_by_method(rows=1, sets=1)
     (axes,) = figure.axes
-    stars = [line for line in axes.lines if line.get_marker() == "*" and np.isfinite(line.get_xdata()).all()]
-    assert [float(line.get_xdata()[0]) for line in stars] == [0.045]
-    assert sum(list(line.get_xdata()) == [0.06, 0.06] for line in axes.lines) == 3  # two protocols, one published value
+    assert sum(list(line.get_xdata()) == [0.06, 0.06] for line in axes.lines) == 2  # one for each protocol
+
+
+def test_tables_on_a_page_keep_the_parts_of_a_cell_apart():
+    cells = ["0.0098 · 0.0070 [0.0067, 0.0072] · 0.0047 (1)", "0.0099 [0.0096, 0.0103]"]
+    table = Table("Paper", ["Method", "one", "two"], [["Net", *cells], ["Ridge", "0.0086", "–"]], notes=["A note."])
+    figure = overview.draw_tables("Paper", [table, table])
+    for part in ("0.0098", "0.0070 [0.0067, 0.0072]", "0.0047 (1)", "[0.0096, 0.0103]"):
+        assert part in words(figure)
 
 
 def test_overview_without_scores_says_so():
@@ -479,33 +483,11 @@ def comparison(tmp_path):
 ROWS = [("ridge", "none"), ("net", "space"), ("net_nearest", "space")]
 
 
-def test_overview_stage_places_published_values_and_says_what_is_missing(results, tmp_path):
+def test_overview_stage_has_a_row_for_each_readout_and_says_what_is_missing(results, tmp_path):
     _, plan = results
-    table = overview_stage.read_table(comparison(tmp_path))
-    sources = {
-        "paper": {"title": "The paper", "protocol": "published"},
-        "later": {"title": "Later runs", "protocol": "cv10_published"},
-    }
-    numbers = [
-        {"source": "paper", "name": "NET", "dataset": "toy", "metric": "mse", "value": 0.12},
-        {"source": "paper", "name": "Other", "dataset": "toy", "metric": "mse", "value": 0.13},
-        {"source": "paper", "name": "Other", "dataset": "elsewhere", "metric": "mse", "value": 0.14},
-        {"source": "paper", "name": "NET", "dataset": "toy", "metric": "ssim", "value": 0.5},
-        {"source": "later", "name": "NET", "dataset": "toy", "metric": "mse", "value": 0.15},
-    ]
-    found, titles = overview_stage.published_errors({"sources": sources, "numbers": numbers}, plan)
-    assert titles == ["The paper"] and found == {"NET": {"toy": 0.12}, "Other": {"toy": 0.13}}
-    rows = overview_stage.rows_of(table, found, plan)
-    assert [row.look.label for row in rows] == [
-        "Ridge",
-        "Net (Space)",
-        "Net (Space, nearest training image)",
-        "Other (published only, not run here)",
-    ]
-    assert [dict(row.published) for row in rows] == [{}, {"toy": 0.12}, {}, {"toy": 0.13}]
+    rows = overview_stage.rows_of(overview_stage.read_table(comparison(tmp_path)), plan)
+    assert [row.look.label for row in rows] == ["Ridge", "Net (Space)", "Net (Space, nearest training image)"]
     assert "gone" in overview_stage.notes_of(plan, {"toy": AUDIT})[-1]
-    without = {**plan, "protocols": {"holdout": {"title": "holdout", "optimistic": False, "note": ""}}}
-    assert overview_stage.published_errors({"sources": sources, "numbers": numbers}, without) == ({}, [])
 
 
 def test_overview_stage_writes_its_figure(results, tmp_path):
@@ -515,11 +497,16 @@ def test_overview_stage_writes_its_figure(results, tmp_path):
         ("toy", "published", "mse", method, encoder, number == 0, True) for number, (method, encoder) in enumerate(ROWS)
     ]
     pd.DataFrame(leaders, columns=LEADERS_READ).to_csv(tmp_path / "leaders.csv", index=False)
-    options += ["--leaders", f"{tmp_path}/leaders.csv", "--published", str(ROOT / "config/published.yaml")]
+    options += ["--leaders", f"{tmp_path}/leaders.csv"]
     call(overview_stage, [*options, "--output", str(tmp_path / "figures"), "--tables", str(tmp_path / "tables")])
-    assert {path.name for path in (tmp_path / "tables").iterdir()} == {"main.md", "main.tex", "main.pdf", "paper.tex"}
+    assert {path.name for path in (tmp_path / "tables").iterdir()} == {
+        "main.md",
+        "main.tex",
+        "main.pdf",
+        "document.tex",
+    }
     assert "No figure is bold" in (tmp_path / "tables/main.md").read_text()
-    assert "{../figures/mse_by_method.pdf}" in (tmp_path / "tables/paper.tex").read_text()
+    assert "{../figures/mse_by_method.pdf}" in (tmp_path / "tables/document.tex").read_text()
     assert b"/Count 1" in (tmp_path / "tables/main.pdf").read_bytes()
     written = {path.suffix: path for path in (tmp_path / "figures").glob("mse_by_method.*")}
     assert set(written) == {".png", ".pdf", ".txt", ".csv"}

@@ -244,7 +244,7 @@ def test_shuffles_are_counted_that_are_at_least_as_good():
 # The stage, on files
 
 PROTOCOLS = {
-    "published": {"title": "as published", "over": "canonical", "select": "scored"},
+    "chosen_on_test": {"title": "chosen on the test part", "over": "canonical", "select": "scored"},
     "holdout": {
         "title": "holdout",
         "over": "canonical",
@@ -273,7 +273,7 @@ def results(tmp_path_factory):
         "datasets": {"toy": {"title": "Toy_$1$", "notes": ["Made up."], "simulated": True}},
         "protocols": {
             name: {
-                **{"title": entry["title"], "optimistic": name == "published", "note": "Chosen on the scored."},
+                **{"title": entry["title"], "optimistic": name == "chosen_on_test", "note": "Chosen on the scored."},
                 "average": entry.get("average", "sample"),
             }
             for name, entry in PROTOCOLS.items()
@@ -392,18 +392,18 @@ def test_every_figure_names_what_it_is_of_and_what_has_to_be_known(drawn):
     for figure in drawn.values():
         check_page(figure)
         assert "Toy_$1$" in words(figure) and "Made up." in words(figure)
-    for name in (*stage.FIGURES, "differences.published", "differences.holdout"):
+    for name in (*stage.FIGURES, "differences.chosen_on_test", "differences.holdout"):
         assert "Scores measure recognition." in words(drawn[name])
-    for name in ("permutation_null", "optimism", "identification_curves", "differences.published"):
+    for name in ("permutation_null", "optimism", "identification_curves", "differences.chosen_on_test"):
         assert "(optimistic)" in words(drawn[name]) and "Chosen on the scored." in words(drawn[name])
     assert "optimistic" not in words(drawn["differences.holdout"])
 
 
 def test_a_caveat_that_several_protocols_share_is_said_once(material):
-    notes = material.about(["published", "holdout", "unseen"]).notes
+    notes = material.about(["chosen_on_test", "holdout", "unseen"]).notes
     assert notes == (
         "One seed of each method.",
-        "As published: Chosen on the scored.",
+        "Chosen on the test part: Chosen on the scored.",
         "Unseen stimuli: means weigh each image once.",
         "All test samples repeat. Scores measure recognition.",
         "Likewise under holdout.",
@@ -413,7 +413,7 @@ def test_a_caveat_that_several_protocols_share_is_said_once(material):
 
 
 def test_differences_say_how_many_trials_and_whether_any_test_could_find_one(drawn):
-    text = words(drawn["differences.published"])
+    text = words(drawn["differences.chosen_on_test"])
     assert "5 trials of 5 stimuli, 3 comparisons: too few stimuli for any corrected p below 0.05." in text
     assert "Space, nearest training image" in text and "Shuffled" in text
     assert "6 stimuli, each weighed once" in words(drawn["differences.unseen"])
@@ -470,7 +470,7 @@ def test_null_gives_the_p_value_of_the_reference_alone(results, drawn):
     ("name", "change", "reason"),
     [
         ("permutation_null", {"runs": ["ridge"]}, "was not run"),
-        ("optimism", {"protocols": ["holdout"]}, "neither both published and holdout, nor"),
+        ("optimism", {"protocols": ["holdout"]}, "neither both chosen_on_test and holdout, nor"),
         ("seen_unseen", {"protocols": ["holdout"]}, "needs the protocol unseen"),
         ("seen_unseen", {"protocols": ["unseen"]}, "needs the protocol unseen"),
         ("identification_curves", {"protocols": ["unseen"]}, "nothing to identify an image among"),
@@ -544,7 +544,7 @@ def test_rank_stage_draws_or_says_why_not(results, tmp_path):
     assert "enough methods on 3 datasets: PixCorr, SSIM, 2-way (pixels)." in words(drawn)
     told = rank_stage.critical_difference(table.assign(friedman_p=1e-4), "holdout", plan, audits)
     assert "some methods differ (p <0.001)" in words(told)
-    empty = rank_stage.critical_difference(table[:0], "published", plan, audits)
+    empty = rank_stage.critical_difference(table[:0], "chosen_on_test", plan, audits)
     check_page(empty)
     assert "Fewer than three methods" in words(empty) and "(optimistic)" in words(empty) and not empty.axes
     del plan["datasets"]["three"], plan["datasets"]["two"]

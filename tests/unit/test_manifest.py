@@ -20,6 +20,7 @@ PLAN = {
     "protocols": {"holdout": {}},
     "encoders": {"gabor": ""},
     "cells": {"toy": ["ridge"]},
+    "sources": {"datasets": {}, "protocols": {}, "runs": {}, "names": [], "cells": [], "seeds": 4},
     "judge": "gabor",
 }
 CONFIGURATION = {"base_seed": 7, "seeds": 2}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from precision import in_double
 from test_methods import make_samples, silent
 
 from cortexclip.methods import mind_vis, mind_vis_transductive
@@ -74,6 +75,7 @@ def test_shapes_and_patches():
     assert made.context(brain).shape == (1, 5, 3, 128)
 
 
+@in_double()
 def test_a_masked_patch_is_not_seen():
     """What is reconstructed depends on the patches that are seen and on no other."""
     made, brain = network(12), batch(12)["brain"]
@@ -87,6 +89,7 @@ def test_a_masked_patch_is_not_seen():
         assert not torch.allclose(made.reconstruct(changed, order, 1), before)
 
 
+@in_double()
 def test_the_masked_loss_is_the_error_of_the_masked_patches():
     made, samples = network(12), batch(12, training=False)
     with torch.inference_mode():
@@ -99,6 +102,7 @@ def test_the_masked_loss_is_the_error_of_the_masked_patches():
     torch.testing.assert_close(loss, torch.stack(expected).mean()[None])
 
 
+@in_double()
 def test_the_diffusion_loss_is_the_error_of_the_velocity():
     """Against the equation of Salimans and Ho 2022, v = alpha e - sigma x."""
     torch.manual_seed(0)
@@ -109,7 +113,7 @@ def test_the_diffusion_loss_is_the_error_of_the_velocity():
         level = (samples.noise.uniform(1, (1, 5)) * 1000).long()[0]
         noise = samples.noise.normal(2, (1, 5, 4, 14, 14))[0]
         clean = to_network(samples["pixels"][0].view(5, 28, 28))
-        kept = scheduler.alphas_cumprod[level].view(-1, 1, 1, 1)
+        kept = scheduler.alphas_cumprod[level].view(-1, 1, 1, 1).double()
         alpha, sigma = kept.sqrt(), (1 - kept).sqrt()
         context = made.context(samples["brain"])[0]
         predicted = unet(alpha * clean + sigma * noise, level, context, class_labels=context.mean(1)).sample

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from precision import in_double
 from sklearn.linear_model import Ridge, RidgeCV
 from torch.nn import functional
 
@@ -59,6 +60,7 @@ def test_cccv1_has_the_parameters_of_its_document():
     assert rates == pytest.approx([0.06, 0.042, 0.03, 0.02])
 
 
+@in_double()
 def test_cccv1_computes_what_its_document_says():
     torch.manual_seed(0)
     network = CCCV1(12, 784, 0.06, 0.02, 0.1).eval()
@@ -76,6 +78,7 @@ def test_cccv1_computes_what_its_document_says():
     torch.testing.assert_close(network.embed(brain).norm(dim=-1), torch.ones(1, 4))
 
 
+@in_double()
 def test_the_brain_encoder_has_the_layers_of_its_source():
     network = BrainEncoder(967, 512, (2048, 1024), 0.3, 0.07, learn_temperature=False)
     expected = (967 * 2048 + 2048) + 2 * 2048 + (2048 * 1024 + 1024) + 2 * 1024 + (1024 * 512 + 512)
@@ -85,6 +88,7 @@ def test_the_brain_encoder_has_the_layers_of_its_source():
     assert BrainEncoder(9, 4, (8,), 0.3, 0.07, learn_temperature=True).log_temperature.requires_grad
 
 
+@in_double()
 def test_info_nce_is_the_cross_entropy_both_ways_without_duplicates():
     generator = torch.Generator().manual_seed(0)
     brain, image = (functional.normalize(torch.randn(2, 5, 8, generator=generator), dim=-1) for _ in range(2))
@@ -97,6 +101,7 @@ def test_info_nce_is_the_cross_entropy_both_ways_without_duplicates():
         torch.testing.assert_close((losses if n == 5 else padded)[member], expected)
 
 
+@in_double()
 def test_copies_of_a_stimulus_are_not_negatives_of_each_other():
     """With every sample the same stimulus there is nothing to tell apart: a perfect answer costs only the log of n."""
     image = functional.normalize(torch.ones(1, 4, 8), dim=-1)

@@ -12,6 +12,7 @@ import pytest
 import torch
 import xarray as xr
 from PIL import Image
+from precision import in_double
 
 from cortexclip.audit.corpus import check_corpus, nearest_images
 from cortexclip.errors import InputError
@@ -186,17 +187,19 @@ def test_the_vae_has_the_stated_shapes_and_parameters():
     assert [part.shape[1:] for part in vae.split(latents)] == [(32, 1, 1), (4, 7, 7), (1, 14, 14)]
 
 
+@in_double()
 def test_the_divergence_is_the_one_of_torch():
     generator = torch.Generator().manual_seed(0)
     first, second = (tuple(torch.randn(2, 5, 4, 3, 3, generator=generator)) for _ in range(2))
     kl = torch.distributions.kl_divergence
     normal = torch.distributions.Normal
     expected = kl(normal(first[0], first[1].exp()), normal(second[0], second[1].exp())).flatten(1).sum(1)
-    torch.testing.assert_close(vae.divergence(first, second), expected, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(vae.divergence(first, second), expected)
     standard = kl(normal(first[0], first[1].exp()), normal(torch.zeros(()), torch.ones(()))).flatten(1).sum(1)
-    torch.testing.assert_close(vae.divergence(first, None), standard, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(vae.divergence(first, None), standard)
 
 
+@in_double()
 def test_the_bound_counts_divergences_above_the_free_nats():
     logits, images = torch.zeros(2, 28, 28), torch.rand(2, 28, 28)
     divergences = [torch.tensor([1.0, 2.0]), torch.tensor([10.0, 20.0])]
@@ -246,6 +249,7 @@ def test_the_unet_takes_any_number_of_tokens_and_a_vector():
     assert not torch.allclose(plain, other)
 
 
+@in_double()
 def test_images_to_the_network_and_back():
     images = torch.rand(3, 28, 28)
     assert diffusion.to_network(images).shape == (3, 4, 14, 14)
@@ -258,6 +262,7 @@ def cosine_schedule() -> np.ndarray:
     return np.cumprod(1 - np.minimum(1 - f[1:] / f[:-1], 0.999))
 
 
+@in_double()
 def test_the_loss_is_the_weighted_error_of_the_velocity():
     kept, images = cosine_schedule(), torch.rand(6, 28, 28)
     scheduler = diffusion.noise_schedule()
@@ -291,7 +296,7 @@ def plain_ddim(unet, context, empty, noise, rough, steps, strength, guidance) ->
         x = np.sqrt(kept[levels[0]]) * clean + np.sqrt(1 - kept[levels[0]]) * x
     for level in levels:
         a, b = kept[level], kept[level - 1000 // steps] if level >= 1000 // steps else 1.0
-        now = torch.from_numpy(x).float()
+        now = torch.from_numpy(x).to(noise.dtype)
         ask = [
             unet(now, torch.full((len(x),), level), c, class_labels=c.mean(dim=1)).sample.detach().numpy()
             for c in (empty, context)
@@ -304,15 +309,17 @@ def plain_ddim(unet, context, empty, noise, rough, steps, strength, guidance) ->
 
 
 @pytest.mark.parametrize(("strength", "guidance"), [(1.0, 1.0), (1.0, 7.5), (0.75, 3.0)])
+@in_double()
 def test_sampling_follows_the_equations(strength, guidance):
+    """In double precision, but for the schedule, whose single precision is 1e-5 of the least kept signal."""
     unet, n = tiny_unet(), 3
     context, empty = torch.randn(n, 4, 128), torch.randn(n, 4, 128)
-    noise, rough = diffusion.draw_noise(n, 5), blobs(n) if strength < 1 else None
+    noise, rough = diffusion.draw_noise(n, 5), blobs(n).double() if strength < 1 else None
     drawn = diffusion.generate(
         unet, context, empty, noise, rough=rough, steps=8, strength=strength, guidance=guidance, batch_size=2
     )
     expected = plain_ddim(unet, context, empty, noise, rough, 8, strength, guidance)
-    np.testing.assert_allclose(drawn.numpy(), expected, atol=2e-3)
+    np.testing.assert_allclose(drawn.numpy(), expected, atol=1e-5)
     assert drawn.min() >= 0
     assert drawn.max() <= 1
 
@@ -335,6 +342,7 @@ def test_the_noise_of_an_image_depends_on_the_seed_and_its_position_alone():
     assert noise.std().item() == pytest.approx(1, abs=0.03)
 
 
+@in_double()
 def test_the_condition_mixes_image_and_text():
     condition = diffusion.EmbeddingCondition(6)
     condition.mean[1], condition.scale[0] = 2.0, 4.0
@@ -488,11 +496,12 @@ def test_wrong_settings_of_the_training_are_named(settings, words):
         training.checked_settings(settings)
 
 
+@in_double()
 def test_the_main_directions_are_the_principal_components():
     embedding = torch.randn(50, 6, generator=torch.Generator().manual_seed(0)) * torch.tensor([5.0, 3, 1, 1, 1, 0])
     found = training.main_directions(embedding, 2).numpy()
     expected = np.linalg.svd((embedding - embedding.mean(dim=0)).numpy())[2][:2]
-    np.testing.assert_allclose(np.abs(found @ expected.T), np.eye(2), atol=1e-4)
+    np.testing.assert_allclose(np.abs(found @ expected.T), np.eye(2), atol=1e-9)
     assert training.main_directions(embedding, 9).shape == (5, 6)
 
 

@@ -29,20 +29,36 @@ def test_scored_samples_never_train(name):
         assert len(train) >= 2
         assert len(select) >= 1
         assert len(score) >= 1
+        if PROTOCOLS[name]["over"] == "in_sample":
+            assert set(train) | set(select) == set(score) and not set(train) & set(select)
+            continue
         assert not set(train) & set(score)
         assert not set(train) & set(select)
-        optimistic = PROTOCOLS[name]["select"] == "scored"
-        assert (set(select) == set(score)) == optimistic
-        if not optimistic:
+        if PROTOCOLS[name]["select"] == "scored":
+            most = PROTOCOLS[name].get("select_most")
+            assert set(select) == set(score[:most])
+        else:
             assert not set(select) & set(score)
     scored = np.concatenate([rows(split, fold, "score") for fold in split.fold.unique()])
     assert len(scored) == len(set(scored))
-    expected = {"canonical": range(40, 50), "all": range(50), "train": range(40)}[PROTOCOLS[name]["over"]]
-    assert set(scored) == set(expected)
+    last = 40 + PROTOCOLS[name].get("score_first", 10)
+    ranges = {"canonical": range(40, last), "all": range(50), "train": range(40), "in_sample": range(40)}
+    assert set(scored) == set(ranges[PROTOCOLS[name]["over"]])
+
+
+def test_a_source_cuts_off_the_last_fifth_of_the_training_part_in_order():
+    for name in ("source_split", "source_first8"):
+        split = make_split(PROTOCOLS[name], PART, STIMULUS, seed=1)
+        np.testing.assert_array_equal(rows(split, 0, "train"), np.arange(32))
+        np.testing.assert_array_equal(rows(split, 0, "select"), np.arange(32, 40))
+    long = np.array(["train"] * 400 + ["test"] * 10)
+    split = make_split(PROTOCOLS["source_first8"], long, np.arange(410).astype(str), seed=1)
+    np.testing.assert_array_equal(rows(split, 0, "select"), np.arange(368, 400))
+    np.testing.assert_array_equal(rows(split, 0, "score"), np.arange(400, 408))
 
 
 def test_the_folds_are_those_of_scikit_learn():
-    split = make_split(PROTOCOLS["cv10_published"], PART, STIMULUS, seed=1)
+    split = make_split(PROTOCOLS["chosen_on_fold"], PART, STIMULUS, seed=1)
     folds = KFold(10, shuffle=True, random_state=42).split(np.arange(40))
     for fold, (train, score) in enumerate(folds):
         np.testing.assert_array_equal(rows(split, fold, "train"), train)
@@ -70,7 +86,7 @@ def test_the_inner_part_follows_from_the_seed():
 
 @pytest.mark.parametrize(
     ("name", "part"),
-    [("holdout", ["train"] * 5), ("holdout", ["test"] * 5), ("cv10", ["train"]), ("published", ["train", "test"])],
+    [("holdout", ["train"] * 5), ("holdout", ["test"] * 5), ("cv10", ["train"]), ("chosen_on_test", ["train", "test"])],
 )
 def test_too_small_a_dataset_is_one_clear_error(name, part):
     with pytest.raises(InputError, match=PROTOCOLS[name]["title"]):

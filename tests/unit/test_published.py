@@ -1,5 +1,6 @@
 """config/published.yaml: every number has a source that says what was run, and stands there once."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def test_file_is_as_its_schema_asks():
 def test_schema_refuses_another_form(change, message):
     entry = {"source": "cccv1_cv5", "name": "CCCV1", "dataset": "crell", "metric": "mse", "value": 0.1} | change
     with pytest.raises(InputError, match=message):
-        check({"sources": SOURCES, "numbers": [entry], "statements": []}, "published", "published.yaml")
+        check({**PUBLISHED, "numbers": [entry], "statements": []}, "published", "published.yaml")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_schema_refuses_another_form(change, message):
 def test_schema_refuses_a_statement_whose_value_does_not_fit_its_kind(statement):
     statement = {"source": "cccv1_document", "text": "as printed", "name": "CCCV1"} | statement
     with pytest.raises(InputError, match="statements"):
-        check({"sources": SOURCES, "numbers": [], "statements": [statement]}, "published", "published.yaml")
+        check({**PUBLISHED, "numbers": [], "statements": [statement]}, "published", "published.yaml")
 
 
 def test_every_number_and_statement_has_a_known_source():
@@ -192,3 +193,26 @@ def test_printed_improvements_follow_from_the_stored_errors():
     assert printed == {d: pytest.approx(100 * (1 - errors[d] / rivals[d]), abs=0.005) for d in errors}
     (mean,) = (s["value"] for s in STATEMENTS if s["kind"] == "mean_improvement")
     assert mean == pytest.approx(sum(printed.values()) / 4, abs=0.005)
+
+
+TEXTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "config").glob("*")]
+TEXTS += [*(ROOT / "workflow/captions").glob("*.rst"), *(ROOT / "workflow/cortexclip").rglob("*.py")]
+
+
+def test_every_link_to_a_sources_repository_is_one_that_an_entry_gives():
+    """What a text says of a source can be looked up where the entry points."""
+    known = (ROOT / "config/published.yaml").read_text() + (ROOT / "config/datasets.yaml").read_text()
+    repositories = {source["repository"] for source in PUBLISHED["sources"].values() if source["repository"]}
+    links = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+)[\w./%-]*")
+    for path in TEXTS:
+        for found in links.finditer(path.read_text(encoding="utf-8")):
+            if found[1].removesuffix(".git") in repositories:
+                assert found[0].rstrip(".") in known, f"{path.name}: {found[0]} is in no entry"
+
+
+def test_the_protocols_that_measure_optimism_are_nobodys_procedure():
+    """No entry names them, and the old names, which called them published, are gone."""
+    assert not {"chosen_on_test", "chosen_on_fold"} & {s["protocol"] for s in PUBLISHED["sources"].values()}
+    for path in TEXTS:
+        text = path.read_text(encoding="utf-8")
+        assert "cv10_published" not in text.replace("`cv10_published`", "") or path.name == "CHANGELOG.md", path.name

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from precision import in_double, methods_in_double
 from test_methods import METHODS, honest_data, make_samples, silent
-from test_training import CCCV1_SETTINGS, CLIP_SETTINGS, part
+from test_training import CCCV1_SETTINGS, CLIP_SETTINGS, double, part
 from torch.nn import functional
 
 from cortexclip.config import applies, pool_for
@@ -112,6 +113,7 @@ def test_nothing_switched_on_is_cccv1():
     torch.testing.assert_close(other.eval()(x), plain.eval()(x), rtol=0, atol=0)
 
 
+@in_double()
 def test_voxel_attention_computes_what_it_says():
     torch.manual_seed(0)
     reader = VoxelAttention(10, 4, 8, 2)
@@ -132,9 +134,10 @@ def test_voxel_attention_computes_what_it_says():
     normal = functional.layer_norm(tokens, (8,))
     mixed = theirs(normal, normal, normal)[0]
     written = torch.stack([mixed[:, g] @ reader.write.weight[0, g] + reader.write.bias[0, g] for g in range(3)], 1)
-    torch.testing.assert_close(reader(x)[0], x[0] + written.reshape(5, 12)[:, :10], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(reader(x)[0], x[0] + written.reshape(5, 12)[:, :10])
 
 
+@in_double()
 def test_the_gated_enhancer_computes_what_it_says():
     torch.manual_seed(0)
     enhancer = GatedEnhancer(0.1, 2)
@@ -146,6 +149,7 @@ def test_the_gated_enhancer_computes_what_it_says():
     torch.testing.assert_close(enhancer(e), functional.normalize(expected, dim=-1))
 
 
+@in_double()
 def test_the_pyramid_decoder_doubles_twice():
     torch.manual_seed(0)
     decoder = PyramidDecoder((28, 28), 0.0)
@@ -166,10 +170,11 @@ def test_the_pyramid_decoder_doubles_twice():
         expected.append(torch.sigmoid(conv(x, image))[:, 0])
     for got, image, side in zip(decoder.pyramid(e), expected, (7, 14, 28), strict=True):
         assert got.shape == (1, 2, side, side)
-        torch.testing.assert_close(got[0], image, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(decoder(e)[0], expected[2].flatten(1), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(got[0], image)
+    torch.testing.assert_close(decoder(e)[0], expected[2].flatten(1))
 
 
+@in_double()
 def test_the_error_of_a_pyramid_averages_blocks_of_the_stimulus():
     target = torch.rand(1, 2, 8, 8)
     pyramid = [torch.rand(1, 2, side, side) for side in (2, 4, 8)]
@@ -178,6 +183,7 @@ def test_the_error_of_a_pyramid_averages_blocks_of_the_stimulus():
     torch.testing.assert_close(pyramid_error(pyramid, target.flatten(2)), expected)
 
 
+@in_double()
 def test_the_cosine_of_views_is_the_mean_of_their_cosines():
     torch.manual_seed(0)
     alignment = Alignment(12, 3)
@@ -195,6 +201,7 @@ def test_the_cosine_of_views_is_the_mean_of_their_cosines():
     torch.testing.assert_close(same(e), functional.normalize(e, dim=-1))
 
 
+@in_double()
 def test_a_reversed_gradient_is_the_identity_forward():
     x = torch.randn(3, requires_grad=True)
     y = reversed_gradient(x, 0.2)
@@ -203,6 +210,7 @@ def test_a_reversed_gradient_is_the_identity_forward():
     torch.testing.assert_close(x.grad, -0.2 * 2 * x.detach())
 
 
+@in_double()
 def test_only_hidden_voxels_count_and_they_are_not_seen():
     torch.manual_seed(0)
     network = ExtendedCCCV1(30, (28, 28), 0, 0, extended(mask_fraction=0.5)).eval()
@@ -220,12 +228,14 @@ def test_only_hidden_voxels_count_and_they_are_not_seen():
     assert torch.equal(loss, again)
 
 
+@in_double()
 def test_the_training_loss_is_the_sum_of_its_terms():
     torch.manual_seed(0)
     settings = extended(clip_weight=0.3, consistency_weight=0.2, domain_weight=0.1, contrastive_weight=0.4)
     network = ExtendedCCCV1(7, (2, 2), 4, 3, settings)
     layers.attach(network, layers.Context())
-    batch = {name: value[None] for name, value in (part(6, 1, n_pixels=4) | {"session": torch.arange(6) % 3}).items()}
+    samples = double(part(6, 1, n_pixels=4)) | {"session": torch.arange(6) % 3}
+    batch = {name: value[None] for name, value in samples.items()}
     batch["stimulus"] = torch.arange(6)[None]
     got = cccv1_extended.training_loss(network.train(), Batch(batch), settings)
     e = network.embed(batch["brain"])
@@ -295,6 +305,7 @@ def test_aligned_sessions_need_two_and_any_dataset_that_has_them():
     assert not applies({"needs": ["classes", "sessions"]}, {"labels": "session"})
 
 
+@in_double()
 def test_the_variants_of_the_encoder_compute_what_they_say():
     torch.manual_seed(0)
     x = torch.randn(1, 5, 7)
@@ -314,7 +325,7 @@ def test_the_variants_of_the_encoder_compute_what_they_say():
     expected = expected + hidden(expected, *network.hidden[1][4].layers[:2])
     heads = [affine(functional.relu(affine(expected, head[0])), head[2]) for head in network.projection.heads]
     expected = functional.normalize(sum(functional.normalize(head, dim=-1) for head in heads), dim=-1)
-    torch.testing.assert_close(network(x), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(network(x), expected)
 
     def count(**changes):
         return parameter_count(BrainEncoder(7, 6, (16, 8), 0.3, 0.07, False, **changes))
@@ -439,7 +450,7 @@ def test_crops_are_the_picture_and_its_corners():
 
         def encode(self, images, progress=None):
             progress and progress(len(images), len(images))
-            return np.stack([images.mean((1, 2)), np.ones(len(images))], 1)
+            return np.stack([images.mean((1, 2), np.float64), np.ones(len(images))], 1)
 
         encode_again = encode
 
@@ -453,7 +464,7 @@ def test_crops_are_the_picture_and_its_corners():
     assert got.shape == (3, 10)
     parts = [images, images[:, :6, :6], images[:, :6, 4:], images[:, 4:, :6], images[:, 4:, 4:]]
     for number, view in enumerate(parts):
-        raw = np.stack([view.mean((1, 2)), np.ones(3)], 1)
+        raw = np.stack([view.mean((1, 2), np.float64), np.ones(3)], 1)
         expected = raw / np.sqrt((raw**2).sum(1, keepdims=True))
         np.testing.assert_allclose(got[:, 2 * number : 2 * number + 2], expected, rtol=1e-6)
     assert seen[-1] == (3, 3)
@@ -467,6 +478,7 @@ def test_a_corner_is_a_part_of_the_picture(side):
         crops.load({"side": side})
 
 
+@in_double()
 def test_pooled_datasets_share_all_but_the_input_layer():
     torch.manual_seed(0)
     network = PooledCCCV1((7, 4), 784, 0.1, 0.1, 0.1)
@@ -481,6 +493,7 @@ def test_pooled_datasets_share_all_but_the_input_layer():
     torch.testing.assert_close(got[:, dataset[0] == 1], plain(x[:, dataset[0] == 1, :4]))
 
 
+@methods_in_double()
 def test_pooling_learns_every_dataset_and_chooses_by_its_own():
     data = honest_data()
     other = replace(make_samples(20, seed=4, n_voxels=9), embedding=None)
@@ -491,7 +504,7 @@ def test_pooling_learns_every_dataset_and_chooses_by_its_own():
     assert pooled.predict(data.select.brain).images.shape == (8, 28, 28)
     plain = cccv1.fit(data, settings, 0, silent)
     np.testing.assert_allclose(
-        alone.predict(data.select.brain).images, plain.predict(data.select.brain).images, atol=1e-5
+        alone.predict(data.select.brain).images, plain.predict(data.select.brain).images, atol=1e-9
     )
     assert [row["value"] for row in alone.history()] == pytest.approx(
         [row["value"] for row in plain.history()], rel=1e-4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from cortexclip.data.characters import character_images
 from cortexclip.methods import mind_vis
@@ -32,6 +33,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 def test_every_image_that_is_drawn_is_closest_to_its_own_stimulus():
     """Eight digits, each with voxels of its own."""
     every = np.arange(8)

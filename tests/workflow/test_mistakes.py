@@ -93,6 +93,7 @@ def test_a_mistake_in_the_configuration_is_said_before_anything_runs(project, ar
     assert not (project.path / "results/data").exists()
 
 
+@pytest.mark.slow
 def test_what_is_not_there_is_said_in_the_tables_and_on_the_terminal(project):
     done = project.snakemake(
         *("--configfile", "config/small.yaml", "--config", "datasets=[simulated,miyawaki]"),

@@ -17,7 +17,12 @@ def test_the_tables_compile_in_a_paper(finished, tmp_path):
     shutil.copytree(finished.path / "results/tables", tmp_path / "tables")
     shutil.copytree(finished.path / "results/figures", tmp_path / "figures")
     done = subprocess.run(
-        [*PDFLATEX, "paper.tex"], cwd=tmp_path / "tables", capture_output=True, text=True, errors="replace", timeout=120
+        [*PDFLATEX, "document.tex"],
+        cwd=tmp_path / "tables",
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=120,
     )
     assert done.returncode == 0, done.stdout[-3000:]
     assert "Overfull" not in done.stdout and "Float too large" not in done.stdout

@@ -26,7 +26,7 @@ def test_every_stage_leaves_its_files(finished):
         for suffix in ("csv", "md", "tex"):
             assert (results / f"tables/{table}.{suffix}").stat().st_size > 0
     for figure in ("reconstructions", "training_curves", "retrieved", "similarity", "similarity_distribution"):
-        for protocol in ("published", "holdout", "unseen"):
+        for protocol in ("chosen_on_test", "holdout", "unseen"):
             for suffix in ("png", "pdf"):
                 assert (results / f"figures/{figure}.{protocol}.simulated.{suffix}").stat().st_size > 1000
     assert (results / "figures/mse_by_method.png").exists()
@@ -148,6 +148,7 @@ def assert_same_bytes(first, second):
                 assert (results[0] / name).read_bytes() == (results[1] / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_a_run_killed_again_and_again_on_other_cores_in_another_order_ends_with_the_same_bytes(finished, project):
     scores = [f"results/scores/unseen/simulated/{run}.parquet" for run in reversed(RUNS)]
     killed = 0
@@ -174,6 +175,7 @@ def test_a_run_killed_again_and_again_on_other_cores_in_another_order_ends_with_
     assert project.python("-m", "cortexclip", "verify").returncode == 0
 
 
+@pytest.mark.slow
 def test_what_is_damaged_is_found_removed_and_made_again(finished):
     results = finished.path / "results"
     files = ["data/simulated.nc", "splits/holdout/simulated.parquet", "audit/simulated.json", "tables/comparison.csv"]

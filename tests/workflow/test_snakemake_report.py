@@ -14,7 +14,7 @@ def test_it_holds_every_table_and_figure(finished):
     categories, _ = json.JSONDecoder().raw_decode(text, re.search(r"var categories = (?={)", text).end())
     made = finished.path / "results"
     tables = {path.stem: path for kind in ("csv", "pdf") for path in made.glob(f"tables/*.{kind}")}
-    assert tables.keys() == {path.stem for path in made.glob("tables/*.*") if path.stem != "paper"}
+    assert tables.keys() == {path.stem for path in made.glob("tables/*.*") if path.stem != "document"}
     wanted = [*tables.values(), *made.glob("figures/**/*.png"), made / "report/index.html"]
     assert results.keys() == {path.relative_to(finished.path).as_posix() for path in wanted}
     for name, result in results.items():

@@ -146,7 +146,7 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
                     )
     published = read_yaml(folder / "published.yaml")
     check(published, "published", "config/published.yaml")
-    chosen["stand_ins"] = {name: entry for name, entry in stand_ins.items() if name not in chosen["datasets"]}
+    source_names = _source_names(settings, published)
     for entry in chosen["protocols"].values():  # where the scored samples choose, scores flatter
         entry["optimistic"] = entry["select"] == "scored"
     fits = check_method_settings(chosen["methods"], settings["seeds"])
@@ -154,6 +154,13 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
     data_dir = data_folder(settings)
     unavailable: dict[str, str] = {}
     for kind, folder_name in (("datasets", "data"), ("stand_ins", "data"), ("encoders", "weights")):
+        if kind == "stand_ins":  # none is looked for where no source is trained on it
+            measured = _measured(source_names, published, chosen["datasets"])
+            chosen[kind] = {
+                name: entry
+                for name, entry in stand_ins.items()
+                if name not in chosen["datasets"] and source_name(name, entry) in measured
+            }
         for name, entry in list(chosen[kind].items()):
             missing = [file for file in files_of(entry) if locate(file, folder_name, data_dir) is None]
             if missing:
@@ -208,9 +215,8 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
                 f"config.yaml: no protocol applies to dataset '{name}', which has no train/test split (parts: none). "
                 "Add a protocol that cuts all samples into folds, such as cv10 or unseen."
             )
-    sources = _sources(settings, published, chosen, all_protocols, all_methods)
-    if not sources.names:  # then nobody misses what would stand in for published data
-        unavailable = {name: reason for name, reason in unavailable.items() if name not in settings["stand_ins"]}
+    names = source_names if measured else []
+    sources = _sources(settings, published, names, chosen, all_protocols, all_methods)
     found = {"unavailable": unavailable, "runs": runs, "cells": cells, "protocols_of": protocols_of, "sources": sources}
     return Configuration(settings=settings, **found, **{kind: chosen[kind] for kind in CATALOGUES})
 
@@ -222,18 +228,29 @@ def _named(names: Iterable[str], known: Mapping[str, dict], where: str) -> dict[
     return {name: known[name] for name in names}
 
 
+def _source_names(settings: Mapping, published: Mapping) -> list[str]:
+    """The sources of published.yaml that a configuration chooses."""
+    known = published["sources"]
+    return list(known if settings["sources"] == "all" else _named(settings["sources"], known, "config.yaml: sources"))
+
+
+def _measured(names: Iterable[str], published: Mapping, datasets: Iterable[str]) -> set[str]:
+    """The datasets of the numbers of these sources; none where no dataset of the comparison has published numbers."""
+    if not {entry["dataset"] for entry in published["numbers"]} & set(datasets):
+        return set()
+    return {entry["dataset"] for entry in published["numbers"] if entry["source"] in names}
+
+
 def _sources(
-    settings: Mapping, published: Mapping, chosen: Mapping[str, dict], protocols: Mapping, methods: Mapping
+    settings: Mapping,
+    published: Mapping,
+    names: list[str],
+    chosen: Mapping[str, dict],
+    protocols: Mapping,
+    methods: Mapping,
 ) -> Sources:
     """What is trained as the chosen sources of published.yaml did it: what their numbers need, and nothing else."""
     known = published["sources"]
-    names = (
-        list(known)
-        if settings["sources"] == "all"
-        else list(_named(settings["sources"], known, "config.yaml: sources"))
-    )
-    if not {entry["dataset"] for entry in published["numbers"]} & set(chosen["datasets"]):
-        names = []
     cells: dict[tuple[str, str, str], set[int | None]] = {}
     for entry in published["numbers"]:
         source = known[entry["source"]]
@@ -388,6 +405,7 @@ def _plan_of_sources(configuration: Configuration) -> dict:
                 "notes": entry["notes"],
                 "stands_for": source_name(name, entry),
                 "brain_data": entry.get("brain_data", True),
+                "published_trials": "rows" in entry.get("settings", {}),
                 "judges": entry.get("settings", {}).get("rows") != "noise",
             }
             for name, entry in configuration.every_dataset.items()

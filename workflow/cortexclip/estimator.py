@@ -119,17 +119,18 @@ class Decoder(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X, label=None) -> np.ndarray:
-        """Images of brain responses (n_samples, n_voxels), shaped as those that `fit` was given, float64.
+        """Images of brain responses (n_samples, n_voxels), shaped as those that `fit` was given.
 
+        They have the precision that they were computed in: float32 from a network, else float64.
         ``label`` (n_samples,) is the class of each image, for oracles alone, which are told it.
         """
-        images = self.decode(X, label).images.astype(np.float64)
+        images = self.decode(X, label).images
         low, high = self.image_range_
         images = low + (high - low) * images
         return images.reshape(len(images), *self._layout)
 
     def embed(self, X) -> np.ndarray:
-        """Predicted image embeddings (n_samples, n_features) in the space of ``encoder_``.
+        """Predicted image embeddings (n_samples, n_features) in the space of ``encoder_``; float32 from a network.
 
         Raises InputError for a method that predicts none.
         """
@@ -152,18 +153,19 @@ class Decoder(RegressorMixin, BaseEstimator):
 
         Returns
         -------
-        similarity : array of shape (n_samples, k), cosines, the greatest first.
+        similarity : array of shape (n_samples, k), cosines, the greatest first; in the precision of `embed`.
         index : array of shape (n_samples, k), positions in the gallery; of equals the first.
         """
-        predicted = unit_length(self.embed(X))
+        embedding = self.embed(X)
         with _said():
             images = _images(gallery, self.image_shape_, self.image_range_, "gallery")[0]
             if not 1 <= k <= len(images):
                 raise InputError(f"k: found {k}, expected 1 to {len(images)}, the images in the gallery.")
             encoder = encoder_named(self.encoder_)
-            similarity = predicted @ unit_length(encoder.encode(images).astype(np.float64)).T
+            ours, theirs = (unit_length(np.asarray(a, np.float64)) for a in (embedding, encoder.encode(images)))
+            similarity = ours @ theirs.T
         index = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(similarity, index, axis=1), index
+        return np.take_along_axis(similarity, index, axis=1).astype(embedding.dtype, copy=False), index
 
     def score(self, X, y, label=None) -> float:
         """Minus the mean squared error per pixel of images, as given: the project's main measure; 0 is perfect."""

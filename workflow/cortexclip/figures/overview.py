@@ -112,7 +112,10 @@ def draw_tables(title: str, tables: Sequence[Table]) -> PageFigure:
 
 
 def _write_table(page: Page, table: Table) -> None:
-    """Add a table whose first column holds names and the others a mean with its interval below it."""
+    """Add a table whose first column holds names and the others values.
+
+    The parts of a cell, which " · " separates, or a mean and its interval, stand below each other.
+    """
     names = dots(45)
     width = (page.inner - names) // (len(table.columns) - 1)
     edges = [page.margin + names + number * width for number in range(1, len(table.columns))]
@@ -132,12 +135,13 @@ def _write_table(page: Page, table: Table) -> None:
         page.block(page.margin, page.y, [(line, SMALL, INK) for line in name])
         for j, (edge, cell) in enumerate(zip(edges, row[1:], strict=True), start=1):
             found = INTERVAL.fullmatch(cell)
-            mean, interval = found.groups() if found else (cell, "")
             weight = "bold" if (i, j) in table.strong else "normal"
-            page.text(edge, page.y, mean, SMALL, ha="right", weight=weight)
-            if interval:
-                page.text(edge, page.y + line_height(SMALL), interval, SMALL, ha="right", color=MUTED)
-        page.y += max(2, len(name)) * line_height(SMALL) + dots(0.4)
+            for line, text in enumerate(found.groups() if found else cell.split(" · ")):
+                colour = MUTED if found and line else INK
+                place = page.y + line * line_height(SMALL)
+                page.text(edge, place, text, SMALL, ha="right", color=colour, weight=weight if line == 0 else "normal")
+        lines = max(2, len(name), *(cell.count(" · ") + 1 for cell in row))
+        page.y += lines * line_height(SMALL) + dots(0.4)
     rule(0.8)
 
 

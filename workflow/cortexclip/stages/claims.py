@@ -11,11 +11,10 @@ from cortexclip.figures.style import save_pdf
 from cortexclip.files import read_json
 from cortexclip.log import logger
 from cortexclip.schema import check, read_yaml
-from cortexclip.stages.remeasure import CONFIGURATIONS, DATASETS, SCORES
 from cortexclip.tables.claims import Evidence, claims, claims_csv, claims_tables
 from cortexclip.tables.comparison import COMPARISON
 from cortexclip.tables.paper import paper_csv, paper_tables
-from cortexclip.tables.read import read_table
+from cortexclip.tables.read import CONFIGURATIONS, DATASETS, SCORES, read_table
 from cortexclip.tables.write import write_csv, write_readable
 
 NOTHING = "This configuration measures none of the table's numbers."

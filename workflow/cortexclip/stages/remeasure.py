@@ -15,12 +15,9 @@ from cortexclip.evaluation.reproduction import constant_error
 from cortexclip.files import read_json
 from cortexclip.log import logger
 from cortexclip.runs import read_netcdf
+from cortexclip.tables.read import CONFIGURATIONS, DATASETS, SCORES
 from cortexclip.tables.write import write_csv
 
-SCORES = ["dataset", "protocol", "method", "metric", "seed", "fold", "n_samples", "mean", "variance"]
-CONFIGURATIONS = ["dataset", "protocol", "method", "configuration", "settings", "seed", "fold"]
-CONFIGURATIONS += ["select_loss", "scored_mse", "chosen"]
-DATASETS = ["dataset", "stands_for", "brain_data", "n_train", "n_test", "n_stimuli", "constant_mse"]
 MEASURED = {"mse": mse, "pixcorr": pixcorr, "ssim": ssim}
 
 

@@ -38,7 +38,6 @@ HONEST_SPLIT, HONEST_FOLDS = ("holdout",), ("cv10", "holdout")
 REASONS = {
     "method": "its network or model is none of the methods here",
     "procedure": "no protocol here repeats its procedure",
-    "metric": "the source computes this metric otherwise",
     "run": "not measured in this configuration; config/paper.yaml measures it",
     "data": "the data are not available here",
     "encoder": "the claim is about CLIP, and no run here used CLIP's weights",
@@ -158,9 +157,9 @@ class Evidence:
         First itself, then other files, then those without brain data, the ones with most trials first.
         """
         found = self.plan["sources"]["datasets"]
-        trials = self.about.set_index("dataset").n_train
+        trials = dict(zip(self.about.dataset, self.about.n_train, strict=True))
         names = [n for n, entry in found.items() if entry["stands_for"] == dataset and entry["judges"]]
-        return sorted(names, key=lambda name: (name != dataset, not found[name]["brain_data"], -trials[name]))
+        return sorted(names, key=lambda name: (name != dataset, not found[name]["brain_data"], -trials.get(name, 0)))
 
     def protocol_on(self, dataset: str, protocol: str, method: str | None) -> str:
         """The protocol by which a method was measured on a dataset: its own, or the one of a stand-in."""
@@ -177,8 +176,10 @@ class Evidence:
         return None if rows.empty else Control(CONSTANT, float(rows.iloc[0].constant_mse))
 
     def samples(self, dataset: str) -> int | None:
-        """Number of trials of the dataset of a published number, or of what stands for it with as many."""
-        rows = self.about[self.about.dataset.isin(self.stand_ins(dataset))]
+        """Number of trials of the dataset of a published number, or of what was made with as many."""
+        found = self.plan["sources"]["datasets"]
+        names = [n for n in self.stand_ins(dataset) if n == dataset or found[n]["published_trials"]]
+        rows = self.about[self.about.dataset.isin(names)]
         return None if rows.empty else int(rows.iloc[0].n_train + rows.iloc[0].n_test)
 
     def honest(self, dataset: str, protocol: str, method: str, metric: str) -> float | None:
@@ -195,7 +196,7 @@ class Evidence:
         controls = {name for name in controls if not name.endswith(ORACLE)}
         table = self.comparison
         rows = table[(table.dataset == dataset) & (table.protocol == protocol) & (table.metric == metric)]
-        rows = rows[rows.method.str.removesuffix(NEAREST).isin(controls) & np.isfinite(rows["mean"])]
+        rows = rows[rows.method.str.removesuffix(NEAREST).isin(controls) & rows["mean"].notna()]
         if rows.empty:
             return None
         best = rows["mean"].idxmax() if METRICS[metric].higher_is_better else rows["mean"].idxmin()
@@ -304,7 +305,9 @@ def _statement(entry: Mapping, source: Mapping, evidence: Evidence) -> Claim:
         return Claim(entry, source, REPRODUCED if inside else NOT_REPRODUCED, repeated=Repeated(tuple(values)))
     percents = [improvements(values[0], values[1:]) for values in by_dataset.values()]
     repeated = Repeated(tuple(float(np.mean(values)) for values in zip(*percents, strict=True)))
-    return Claim(entry, source, REPRODUCED if repeated.gives(entry["value"]) else NOT_REPRODUCED, repeated=repeated)
+    fits = REPRODUCED if all(name in evidence.plan["datasets"] for name in datasets) else NO_BRAIN_DATA
+    fits = REPRODUCED if len(datasets) > 1 else fits
+    return Claim(entry, source, fits if repeated.gives(entry["value"]) else NOT_REPRODUCED, repeated=repeated)
 
 
 def _paper_values(dataset: str, name: str, evidence: Evidence) -> list[tuple[float, ...]]:
@@ -460,8 +463,8 @@ def _words(rows: Sequence[Claim], evidence: Evidence) -> Table:
     notes = [note for place, name in enumerate(sources, 1) for note in _source_notes(place, name, evidence.published)]
     notes.append(
         "Measured again: for each seed the number of datasets on which the error is below both rivals', or by how many "
-        "percent it is below the better rival's, each by its source's procedure; mindbigdata and crell on constant "
-        "rows."
+        "percent it is below the better rival's, each by its source's procedure; for mindbigdata and crell without "
+        "brain data."
     )
     columns = ["Claim", "Source", "Published", "Measured again [range over seeds]", "Verdict"]
     return Table("Claims in words", columns, body, notes, "claims-words")

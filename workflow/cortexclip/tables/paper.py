@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from cortexclip.evaluation.reproduction import Repeated
-from cortexclip.tables.claims import Claim, Control, Evidence, sentence
+from cortexclip.tables.claims import Claim, Control, Evidence, honest_method, sentence
 from cortexclip.tables.render import NOT_MEASURED, Table
 
 PAPER = [
@@ -30,7 +30,7 @@ def paper_csv(rows: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
             if repeated is None and dataset != claim.entry["dataset"]:
                 continue
             own = dataset == claim.entry["dataset"]
-            control = claim.control if own or not evidence.brain_data(dataset) else None
+            control = control_of(claim, evidence) if own or not evidence.brain_data(dataset) else None
             found.append(
                 {
                     "method": claim.entry["name"],
@@ -40,7 +40,7 @@ def paper_csv(rows: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
                     "low": min(repeated.values) if repeated else math.nan,
                     "high": max(repeated.values) if repeated else math.nan,
                     "n_seeds": len(repeated.values) if repeated else 0,
-                    "honest": claim.honest if own and claim.honest is not None else math.nan,
+                    "honest": _value(honest_of(claim, evidence)) if own else math.nan,
                     "control": control.name if control else "",
                     "control_value": control.value if control else math.nan,
                     "ours": _value(evidence.honest(dataset, SPLIT, OURS, "mse")) if own else math.nan,
@@ -67,19 +67,23 @@ def paper_tables(rows: Sequence[Claim], evidence: Evidence) -> list[Table]:
         for dataset in datasets:
             claim = by_cell[name, dataset]
             place = verdicts.index(sentence(claim)) + 1
-            parts = [f"{claim.entry['value']:.6f}", _range(claim.repeated), _honest(claim.honest)]
+            parts = [
+                f"{claim.entry['value']:.6f}",
+                _range(measured(claim, dataset, evidence)),
+                _honest(honest_of(claim, evidence)),
+            ]
             cells.append(f"{' · '.join(parts)} ({place})")
         body.append([name, *cells])
     body.append(["Ridge", *(_honest(evidence.honest(name, SPLIT, RIDGE, "mse")) for name in datasets)])
-    body.append(["Best control", *(_control(by_cell[names[0], name].control) for name in datasets)])
+    body.append(["Best control", *(_control(control_of(by_cell[names[0], name], evidence)) for name in datasets)])
     body.append([f"{OURS} (ours)", *(_honest(evidence.honest(name, SPLIT, OURS, "mse")) for name in datasets)])
     sources = list(dict.fromkeys(claim.entry["source"] for claim in shown))
     notes = [
         "Mean squared error, lower is better. The document's three rows: the published value · measured again by the "
         "procedure that made it, mean [range over seeds] · the same method in the honest protocol holdout. Rows below: "
         "holdout.",
-        "mindbigdata and crell: the published brain data are not public; measured again on rows that are all the same "
-        "(no brain data). Best control there: always answering the mean image of the ten stimuli.",
+        "mindbigdata and crell: the published brain data are not public, so what is measured again has no brain data "
+        "(the dataset is named in the remark). Best control there: always answering the mean of the ten images.",
         *(f"({place}) {text}." for place, text in enumerate(verdicts, 1)),
         *(f"{name}: {evidence.published['sources'][name]['link']}" for name in sources),
     ]
@@ -115,11 +119,24 @@ def _stand_ins(shown: Sequence[Claim], names: Sequence[str], evidence: Evidence)
 def of_paper(rows: Sequence[Claim], evidence: Evidence) -> list[Claim]:
     """The claims of the paper's table, in the order of the document."""
     layout = evidence.published["paper"]
-    found = [claim for claim in rows if claim.entry["source"] in layout["sources"] and "metric" in claim.entry]
+    kept = [claim for claim in rows if "metric" in claim.entry and "part" not in claim.entry]
+    found = [claim for claim in kept if claim.entry["source"] in layout["sources"]]
     order = [layout["methods"], layout["datasets"]]
     return sorted(
         found, key=lambda c: tuple(o.index(c.entry[k]) for o, k in zip(order, ("name", "dataset"), strict=True))
     )
+
+
+def honest_of(claim: Claim, evidence: Evidence) -> float | None:
+    """The value of a claim's method in the honest protocol of one split."""
+    method = honest_method(claim.entry["name"], claim.run, evidence.plan)
+    return evidence.honest(claim.entry["dataset"], SPLIT, method, "mse") if method else None
+
+
+def control_of(claim: Claim, evidence: Evidence) -> Control | None:
+    """The best control in that protocol, or the constant answer where there are no brain data."""
+    dataset = claim.entry["dataset"]
+    return evidence.best_control(dataset, SPLIT, "mse") if dataset in evidence.plan["datasets"] else claim.control
 
 
 def datasets_of(dataset: str, evidence: Evidence) -> list[str]:
@@ -130,7 +147,7 @@ def datasets_of(dataset: str, evidence: Evidence) -> list[str]:
 
 def measured(claim: Claim, dataset: str, evidence: Evidence) -> Repeated | None:
     """What the claim's method reaches on a dataset: by its own procedure, or by the one that was run there."""
-    if dataset == claim.entry["dataset"]:
+    if dataset not in evidence.plan["sources"]["datasets"]:
         return claim.repeated
     return evidence.repeated(dataset, evidence.protocol_on(dataset, claim.source["protocol"], claim.run), claim.run)
 

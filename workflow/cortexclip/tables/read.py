@@ -12,6 +12,12 @@ import pandas as pd
 from cortexclip.errors import InputError
 from cortexclip.evaluation.score import COLUMNS
 
+# Columns of the tables that the stage remeasure writes.
+SCORES = ["dataset", "protocol", "method", "metric", "seed", "fold", "n_samples", "mean", "variance"]
+CONFIGURATIONS = ["dataset", "protocol", "method", "configuration", "settings", "seed", "fold"]
+CONFIGURATIONS += ["select_loss", "scored_mse", "chosen"]
+DATASETS = ["dataset", "stands_for", "brain_data", "n_train", "n_test", "n_stimuli", "constant_mse"]
+
 
 def read_scores(path: str | os.PathLike, metrics: Iterable[str]) -> pd.DataFrame:
     """The rows of a score table that hold one of ``metrics``; the others are left on the disk.
