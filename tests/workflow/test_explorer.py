@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from PIL import Image
+from selenium.webdriver.support.ui import WebDriverWait
 
 ROOT = Path(__file__).resolve().parents[2]
 VIEWS = ["overview", "comparison", "gallery", "tests", "ablation", "claims", "audit", "training", "runs"]
@@ -61,7 +62,8 @@ def opened(chromium, page):
 def visit(driver, page, link):
     driver.get("about:blank")
     driver.get(f"{page.as_uri()}#{link}")
-    assert driver.execute_script("return document.documentElement.dataset.ready") == "true"
+    ready = "return document.documentElement.dataset.ready"
+    WebDriverWait(driver, 30).until(lambda page: page.execute_script(ready) == "true")  # a busy machine takes its time
     if link.startswith("gallery"):
         painted(driver)
     return driver
