@@ -163,30 +163,20 @@ def paper_cell(row: dict[str, str], run: str) -> str:
     """A published value, what its procedure gives, the verdict, and the method's value in the honest protocol."""
     outcome = row["verdict"].partition("; the source:")[0]
     lines = [f"{float(row['published']):.6f}", f"{digits(row['remeasured'])} {span(row['low'], row['high'])}"]
-    if own := on_own_file(row, run):
-        lines[1] = f"{own}; {row['dataset']}_sharp: {lines[1]}"
-    lines.append(outcome)
+    lines += [*on_other_files(row, run), outcome]
     if row["honest"]:
         lines.append(f"holdout {digits(row['honest'])}")
     return "<br>".join(lines)
 
 
-def on_own_file(row: dict[str, str], run: str) -> str:
-    """What the procedure gives on the dataset itself, where the verdict is from another file of the same trials."""
+def on_other_files(row: dict[str, str], run: str) -> list[str]:
+    """What the procedure gives on other files of the same trials, where the verdict is from one of these."""
     if "another version of the file" not in row["verdict"]:
-        return ""
-    claim = next(
-        c
-        for c in table(run, "claims")
-        if (c["source"], c["method"], c["dataset"]) == (row["source"], row["method"], row["dataset"])
-    )
-    wanted = {"dataset": row["dataset"], "protocol": claim["protocol"], "method": claim["run"], "metric": "mse"}
-    seeds: dict[str, list[float]] = {}
-    for found in table(run, "remeasured"):
-        if wanted.items() <= found.items():
-            seeds.setdefault(found["seed"], []).append(float(found["mean"]))
-    means = [sum(values) / len(values) for values in seeds.values()]
-    return f"{sum(means) / len(means):.4f} {span(min(means), max(means))}"
+        return []
+    stands_for = {r["dataset"]: r["stands_for"] for r in table(run, "source_datasets")}
+    others = [r for r in table(run, "paper") if r["method"] == row["method"] and r["dataset"] != row["dataset"]]
+    others = [r for r in others if stands_for.get(r["dataset"]) == row["dataset"]]
+    return [f"{r['dataset']}: {digits(r['remeasured'])} {span(r['low'], r['high'])}" for r in others]
 
 
 def is_stand_in(row: dict[str, str], run: str) -> bool:
@@ -268,7 +258,7 @@ def honest(run: str) -> str:
 
 MAKERS: dict[str, tuple[Callable[[str], str], str]] = {
     "paper": (paper, "default"),
-    "stand-ins": (stand_ins, "default"),
+    "stand-ins": (stand_ins, "paper"),
     "comparison": (comparison, "default"),
     "claims": (claims, "paper"),
     "about-default": (about, "default"),
