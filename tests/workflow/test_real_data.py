@@ -30,7 +30,6 @@ def results(tmp_path_factory) -> Path:
         *("methods=[mean_image,class_mean_oracle,ridge,ridge_snap]", "encoders=[]", "bootstrap_resamples=200"),
         *("sources=[cccv1_document_others]", "stand_ins=[crell_eeg2fmri]"),
         "--until",
-        "tables",
         "claims",
         CORTEXCLIP_DATA=str(Path(FOLDER).resolve()),
     )
