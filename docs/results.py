@@ -147,7 +147,7 @@ def paper(run: str) -> str:
     names = list(dict.fromkeys(row["method"] for row in rows))
     datasets = [row["dataset"] for row in rows if row["method"] == names[0] and not is_stand_in(row, run)]
     by_cell = {(row["method"], row["dataset"]): row for row in rows}
-    body = [[name, *(paper_cell(by_cell[name, dataset], run) for dataset in datasets)] for name in names]
+    body = [[name, *(paper_cell(by_cell[name, dataset], by_cell) for dataset in datasets)] for name in names]
     ridge = {r["dataset"]: r for r in table(run, "comparison") if (r["method"], r["metric"]) == ("ridge", "mse")}
     ridge = {name: row for name, row in ridge.items() if row["protocol"] == SPLIT}
     first = [by_cell[names[-1], dataset] for dataset in datasets]
@@ -159,24 +159,22 @@ def paper(run: str) -> str:
     return markdown(["MSE", *datasets], body) + f"\nStatus of the published values: {said.replace('_', ' ')}.\n"
 
 
-def paper_cell(row: dict[str, str], run: str) -> str:
+def paper_cell(row: dict[str, str], by_cell: Mapping[tuple[str, str], dict[str, str]]) -> str:
     """A published value, what its procedure gives, the verdict, and the method's value in the honest protocol."""
     outcome = row["verdict"].partition("; the source:")[0]
-    lines = [f"{float(row['published']):.6f}", f"{digits(row['remeasured'])} {span(row['low'], row['high'])}"]
-    lines += [*on_other_files(row, run), outcome]
+    lines = [f"{float(row['published']):.6f}", again(row)]
+    named = re.search(r"another version of the file \((\w+)\)", outcome)
+    if named and (other := by_cell.get((row["method"], named[1]))):
+        lines.append(f"{named[1]}: {again(other)}")
+    lines.append(outcome)
     if row["honest"]:
-        lines.append(f"holdout {digits(row['honest'])}")
+        lines.append(f"`{SPLIT}`: {digits(row['honest'])}")
     return "<br>".join(lines)
 
 
-def on_other_files(row: dict[str, str], run: str) -> list[str]:
-    """What the procedure gives on other files of the same trials, where the verdict is from one of these."""
-    if "another version of the file" not in row["verdict"]:
-        return []
-    stands_for = {r["dataset"]: r["stands_for"] for r in table(run, "source_datasets")}
-    others = [r for r in table(run, "paper") if r["method"] == row["method"] and r["dataset"] != row["dataset"]]
-    others = [r for r in others if stands_for.get(r["dataset"]) == row["dataset"]]
-    return [f"{r['dataset']}: {digits(r['remeasured'])} {span(r['low'], r['high'])}" for r in others]
+def again(row: Mapping[str, str]) -> str:
+    """What a procedure gives: mean and range over seeds."""
+    return f"{digits(row['remeasured'])} {span(row['low'], row['high'])}" if row["remeasured"] else "not measured"
 
 
 def is_stand_in(row: dict[str, str], run: str) -> bool:
@@ -192,7 +190,7 @@ def stand_ins(run: str) -> str:
     for entry in table(run, "source_datasets"):
         if any(dataset == entry["dataset"] for _, dataset in found):
             cells = [found.get((name, entry["dataset"])) for name in names]
-            values = [f"{digits(r['remeasured'])} {span(r['low'], r['high'])}" if r else NOTHING for r in cells]
+            values = [again(row) if row else NOTHING for row in cells]
             brain = "yes" if entry["brain_data"] == "True" else "none"
             body.append([entry["dataset"], brain, *values, digits(entry["constant_mse"])])
     return markdown(["dataset", "brain data", *names, "constant answer"], body)
