@@ -134,10 +134,14 @@ def about(run: str) -> str:
     gone = f" Not available: {', '.join(plan['unavailable'])}." if plan["unavailable"] else ""
     return (
         f"Run of `{file}` at commit `{known['git']['commit'][:10]}`, finished {known['ended'][:10]}; "
-        f"{seeds['seeds']} seeds, {seeds['source_seeds']} for the sources' procedures; Python "
+        f"{amount(seeds['seeds'])}, {seeds['source_seeds']} for the sources' procedures; Python "
         f"{known['machine']['python']}, torch {known['versions'].get('torch', 'none')}, "
         f"{known['machine']['processor']}.{gone}\n"
     )
+
+
+def amount(seeds: int) -> str:
+    return "1 seed" if seeds == 1 else f"{seeds} seeds"
 
 
 # ---------------------------------------------------------------- the published table
@@ -154,9 +158,24 @@ def paper(run: str) -> str:
     body.append(["Ridge", *(digits(ridge.get(name, {}).get("mean")) for name in datasets)])
     body.append(["Best control", *(f"{digits(r['control_value'])} ({r['control']})" for r in first)])
     body.append(["cortexclip (ours)", *(digits(row["ours"]) for row in first)])
-    marks = {name: sorted({row["status"] for row in rows if row["method"] == name}) for name in names}
-    said = "; ".join(f"{name}: {' or '.join(found)}" for name, found in marks.items() if any(found))
-    return markdown(["MSE", *datasets], body) + f"\nStatus of the published values: {said.replace('_', ' ')}.\n"
+    return markdown(["MSE", *datasets], body) + f"\n{status(rows, names)}\n"
+
+
+def status(rows: Rows, names: list[str]) -> str:
+    """What has been stated about the published values since, or what their code shows: of all, then of single rows."""
+    marks = {name: [marks_of(row) for row in rows if row["method"] == name] for name in names}
+    shared = [mark for mark in marks[names[0]][0] if all(mark in found for each in marks.values() for found in each)]
+    said = [f"Of all these published values: {', '.join(shared)}."] if shared else []
+    for name, each in marks.items():
+        if own := [mark for mark in dict.fromkeys(sum(each, [])) if mark not in shared]:
+            said.append(f"Of {name}: {', '.join(own)}.")
+    return " ".join(said)
+
+
+def marks_of(row: Mapping[str, str]) -> list[str]:
+    """The marks of a cell's source, in the words of its verdict."""
+    words = row["verdict"].partition("; the source: ")[2]
+    return words.split(", ") if words else []
 
 
 def paper_cell(row: dict[str, str], by_cell: Mapping[tuple[str, str], dict[str, str]]) -> str:
@@ -223,11 +242,12 @@ def claims(run: str) -> str:
     groups: dict[str, Rows] = {}
     for row in table(run, "claims"):
         groups.setdefault(row["source"], []).append(row)
-    outcomes = list(dict.fromkeys(row["outcome"] for rows in groups.values() for row in rows))
+    found = {row["outcome"] for rows in groups.values() for row in rows}
+    outcomes = sorted(found, key=lambda text: (text.startswith(("not", "cannot")), text))
     body = []
     for source, rows in groups.items():
         counts = Counter(row["outcome"] for row in rows)
-        marks = rows[0]["status"].replace("_", " ")
+        marks = ", ".join(marks_of(rows[0]))
         body.append([f"`{source}`", str(len(rows)), *(str(counts[o] or "") for o in outcomes), marks])
     return markdown(["source", "claims", *outcomes, "status"], body)
 
