@@ -63,6 +63,9 @@ def test_methods_that_need_classes_skip_datasets_without(tmp_path):
         ({"datasets": []}, "datasets: .* should be non-empty"),
         ({"datasets": ["simulated", "simulated"]}, "non-unique"),
         ({"protocols": ["holdot"]}, "protocols: unknown name 'holdot'. Did you mean 'holdout'"),
+        ({"sources": ["cccv1_documnt"]}, "sources: unknown name 'cccv1_documnt'. Did you mean 'cccv1_document'"),
+        ({"stand_ins": ["miyawaki_shrap"]}, "stand_ins: unknown name 'miyawaki_shrap'. Did you mean 'miyawaki_sharp'"),
+        ({"source_seeds": 0}, "source_seeds: 0 is less than the minimum of"),
         ({"encoders": ["clpi"]}, "encoders: unknown name 'clpi'. Did you mean 'clip'"),
         ({"save_weights": "some"}, "save_weights: 'some' is not one of"),
         ({"strict": True}, "strict is true and something is not available. vangerven: "),
@@ -169,3 +172,94 @@ def test_protocols_over_the_sources_split_do_not_apply_to_a_dataset_without_one(
     with pytest.raises(InputError, match="no protocol applies to dataset 'simulated', which has no train/test split"):
         load(settings, ROOT)
     assert plan(load(DEFAULT, ROOT))["not_applicable"] == {}
+
+
+FILES = ["vangerven/digit69_28x28.mat", "miyawaki/miyawaki_structured_28x28.mat"]
+OTHERS = ["miyawaki/miyawaki_conditions_2to5_combined_sharp.mat", "eeg2fmri/crell.mat"]
+
+
+@pytest.fixture
+def with_data(tmp_path):
+    """Settings that find two datasets, another version of one, and stand-ins of a third."""
+    for name in [*FILES, *OTHERS]:
+        (tmp_path / "d" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "d" / name).touch()
+    (tmp_path / "d/stimuli/crell").mkdir(parents=True)
+    stand_ins = [f"{name}_{kind}" for name in ("mindbigdata", "crell") for kind in ("constant", "noise", "eeg2fmri")]
+    return DEFAULT | {
+        **{"data_dir": "d", "datasets": ["vangerven", "miyawaki"], "stand_ins": ["miyawaki_sharp", *stand_ins]}
+    }
+
+
+PUBLISHED = read_yaml(ROOT / "config/published.yaml")
+DATASETS = read_yaml(ROOT / "config/datasets.yaml")
+HERE = ["vangerven", "miyawaki", "miyawaki_sharp", "crell_constant", "crell_noise", "crell_eeg2fmri"]
+SOURCE_PROTOCOLS = {n for n, e in read_yaml(ROOT / "config/protocols.yaml").items() if e.get("source")}
+
+
+@pytest.mark.parametrize("sources", ["all", ["cccv1_document"], ["cccv1_document_rivals", "cccv1_article"], []])
+def test_sources_train_what_their_numbers_need_and_nothing_else(with_data, sources):
+    configuration = load(with_data | {"sources": sources, "source_seeds": 7}, ROOT)
+    chosen = list(PUBLISHED["sources"]) if sources == "all" else sources
+    expected: dict[tuple[str, str, str], set] = {}
+    for entry in PUBLISHED["numbers"]:
+        source = PUBLISHED["sources"][entry["source"]]
+        method = source["methods"].get(entry["name"])
+        if entry["source"] not in chosen or method is None or source["protocol"] not in SOURCE_PROTOCOLS:
+            continue
+        for dataset in HERE:
+            about = DATASETS[dataset]
+            if about.get("stands_for", dataset) != entry["dataset"]:
+                continue
+            allowed = about.get("protocols", [source["protocol"]])
+            if source["protocol"] in allowed:
+                cell = (source["protocol"], dataset, method)
+            elif about.get("brain_data", True):
+                continue  # another file of the same trials, whose parts are no others
+            else:
+                cell = (allowed[0], dataset, method)
+            expected.setdefault(cell, set()).add(entry.get("configuration", entry.get("reported")))
+    found = configuration.sources
+    assert len(found.cells) == len(set(found.cells)) and set(found.cells) == set(expected)
+    assert found.configurations == {c: None if None in w else sorted(w) for c, w in expected.items()}
+    assert set(found.protocols) == {protocol for protocol, _, _ in expected}
+    assert set(found.methods) == set(found.runs) == {method for _, _, method in expected}
+    assert set(found.datasets) == {dataset for _, dataset, _ in expected} - {"vangerven", "miyawaki"}
+    assert {run.fits for run in found.runs.values()} <= {7}
+    assert found.names == chosen
+    made = plan(configuration)["sources"]
+    assert set(made) == {"datasets", "protocols", "runs", "names", "cells", "seeds"}
+    assert made["cells"] == [list(cell) for cell in found.cells] and made["seeds"] == 7
+    if sources == "all":
+        assert not made["datasets"]["crell_noise"]["judges"] and made["datasets"]["crell_constant"]["judges"]
+        assert made["datasets"]["miyawaki_sharp"]["stands_for"] == "miyawaki"
+
+
+def test_sources_leave_the_comparison_as_it_is(with_data):
+    configuration = load(with_data, ROOT)
+    assert list(configuration.datasets) == ["vangerven", "miyawaki"]
+    assert not SOURCE_PROTOCOLS & set(configuration.protocols)
+    assert "cccv1_script" in configuration.every_run and "cccv1_script" not in configuration.runs
+    assert {"crell_constant", "vangerven"} <= set(configuration.every_dataset)
+    again = load(with_data | {"datasets": ["vangerven", "miyawaki_sharp"]}, ROOT)
+    assert "miyawaki_sharp" in again.datasets and "miyawaki_sharp" not in again.sources.datasets
+    assert ("source_split", "miyawaki_sharp", "cccv1_script") in again.sources.cells
+
+
+def test_no_source_is_trained_where_no_compared_dataset_has_published_numbers(with_data):
+    configuration = load(with_data | {"datasets": ["simulated"], "sources": "all"}, ROOT)
+    found = configuration.sources
+    assert (found.cells, found.names, found.datasets, found.runs) == ([], [], {}, {})
+    assert configuration.unavailable.keys() == {"clip"}  # no stand-in is missed
+    made = plan(configuration)["sources"]
+    assert made == {"datasets": {}, "protocols": {}, "runs": {}, "names": [], "cells": [], "seeds": 4}
+
+
+def test_stand_ins_that_are_not_there_are_named_where_they_are_needed(with_data):
+    configuration = load(with_data, ROOT)
+    assert set(configuration.unavailable) == {
+        *("mindbigdata_constant", "mindbigdata_noise", "mindbigdata_eeg2fmri", "clip")
+    }
+    with pytest.raises(InputError, match="strict is true and something is not available. mindbigdata_constant: "):
+        load(with_data | {"strict": True}, ROOT)
+    assert set(load(with_data | {"sources": []}, ROOT).unavailable) == {"clip"}

@@ -11,7 +11,7 @@ from test_methods import METHODS, make_samples, quick_settings, silent, suited
 
 from cortexclip.config import read_yaml
 from cortexclip.protocols import make_split
-from cortexclip.stages.train import fit_data
+from cortexclip.stages.train import Folds, fit_data
 
 PROTOCOLS = read_yaml(Path(__file__).resolve().parents[2] / "config/protocols.yaml")
 PART = np.array(["train"] * 36 + ["test"] * 8)
@@ -57,3 +57,29 @@ def test_the_optimistic_protocol_does_depend_on_them():
     first = module.fit(fit_data(samples, split, 0, refit=False), settings, 1, silent)
     second = module.fit(fit_data(spoiled(samples, scored), split, 0, refit=False), settings, 1, silent)
     assert any(first.weights()[key].tobytes() != second.weights()[key].tobytes() for key in first.weights())
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_only_marked_protocols_may_look_at_scored_samples(name):
+    """What a fit is given holds nothing of a scored sample, outside the protocols that are optimistic or a source's."""
+    entry = PROTOCOLS[name]
+    optimistic, source = entry["select"] == "scored" and not entry.get("source"), bool(entry.get("source"))
+    samples = make_samples(44, n_stimuli=22)
+    split = make_split(entry, PART, samples.stimulus, seed=0)
+    for fold in split.fold.unique():
+        scored = split.loc[(split.fold == fold) & (split.role == "score"), "sample"].to_numpy()
+        data = Folds(samples, split, optimistic, source, transductive=False).data(fold)
+        shown = [data.train, data.select, data.final, *([] if data.scored is None else [data.scored])]
+        seen = {row.tobytes() for part in shown for row in part.brain}
+        looked_at = any(samples.brain[row].tobytes() in seen for row in scored)
+        assert looked_at == (optimistic or source)
+        assert data.scored_brain is None
+        assert (data.scored is not None) == source
+        assert data.refit == (not (optimistic or source))
+
+
+def test_following_a_source_needs_the_mark():
+    """The catalogue gives procedures for the protocols of sources alone, so no honest protocol can follow one."""
+    for name, entry in METHODS.items():
+        for protocol in entry.get("procedures", {}):
+            assert PROTOCOLS[protocol].get("source"), f"{name}: {protocol}"

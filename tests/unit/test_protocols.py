@@ -46,23 +46,65 @@ def test_scored_samples_never_train(name):
     assert set(scored) == set(ranges[PROTOCOLS[name]["over"]])
 
 
-def test_a_source_cuts_off_the_last_fifth_of_the_training_part_in_order():
-    for name in ("source_split", "source_first8"):
-        split = make_split(PROTOCOLS[name], PART, STIMULUS, seed=1)
-        np.testing.assert_array_equal(rows(split, 0, "train"), np.arange(32))
-        np.testing.assert_array_equal(rows(split, 0, "select"), np.arange(32, 40))
-    long = np.array(["train"] * 400 + ["test"] * 10)
-    split = make_split(PROTOCOLS["source_first8"], long, np.arange(410).astype(str), seed=1)
-    np.testing.assert_array_equal(rows(split, 0, "select"), np.arange(368, 400))
-    np.testing.assert_array_equal(rows(split, 0, "score"), np.arange(400, 408))
-
-
-def test_the_folds_are_those_of_scikit_learn():
-    split = make_split(PROTOCOLS["chosen_on_fold"], PART, STIMULUS, seed=1)
-    folds = KFold(10, shuffle=True, random_state=42).split(np.arange(40))
+@pytest.mark.parametrize(
+    ("name", "n_folds", "n"),
+    [("chosen_on_fold", 10, 40), ("source_cv5", 5, 40), ("source_cv10", 10, 40), ("source_cv5_all", 5, 50)],
+)
+def test_the_folds_are_those_of_scikit_learn(name, n_folds, n):
+    split = make_split(PROTOCOLS[name], PART, STIMULUS, seed=1)
+    folds = list(KFold(n_folds, shuffle=True, random_state=42).split(np.arange(n)))
+    assert split.fold.nunique() == len(folds)
     for fold, (train, score) in enumerate(folds):
         np.testing.assert_array_equal(rows(split, fold, "train"), train)
         np.testing.assert_array_equal(rows(split, fold, "score"), score)
+
+
+@pytest.mark.parametrize("n", [7, 40, 53, 90, 107])
+def test_the_sources_split_cuts_off_the_last_fifth_in_order(n):
+    """As the source's code does it: the first int(0.8 n) train, the rest selects, the canonical test part is scored."""
+    part = np.array(["test"] * 3 + ["train"] * n + ["test"] * 9)
+    training = np.arange(3, n + 3)
+    split = make_split(PROTOCOLS["source_split"], part, np.arange(n + 12).astype(str), seed=1)
+    assert split.fold.unique().tolist() == [0]
+    np.testing.assert_array_equal(rows(split, 0, "train"), training[: int(0.8 * n)])
+    np.testing.assert_array_equal(rows(split, 0, "select"), training[int(0.8 * n) :])
+    np.testing.assert_array_equal(rows(split, 0, "score"), [0, 1, 2, *range(n + 3, n + 12)])
+
+
+@pytest.mark.parametrize(("n", "selecting"), [(40, 8), (160, 32), (576, 32)])
+def test_the_split_of_the_first_eight_scores_these_and_selects_on_32_at_most(n, selecting):
+    part = np.array(["train"] * n + ["test"] * 20)
+    split = make_split(PROTOCOLS["source_first8"], part, np.arange(n + 20).astype(str), seed=1)
+    np.testing.assert_array_equal(rows(split, 0, "train"), np.arange(n - selecting))
+    np.testing.assert_array_equal(rows(split, 0, "select"), np.arange(n - selecting, n))
+    np.testing.assert_array_equal(rows(split, 0, "score"), np.arange(n, n + 8))
+
+
+def test_a_large_fold_selects_by_its_first_16_samples():
+    part = np.array(["train"] * 100 + ["test"] * 20)
+    split = make_split(PROTOCOLS["source_cv5_all"], part, np.arange(120).astype(str), seed=1)
+    for fold in range(5):
+        score = rows(split, fold, "score")
+        assert len(score) == 24
+        np.testing.assert_array_equal(rows(split, fold, "select"), score[:16])
+
+
+def test_in_sample_trains_and_scores_the_training_part():
+    split = make_split(PROTOCOLS["in_sample"], PART, STIMULUS, seed=1)
+    train, select, score = (rows(split, 0, role) for role in ("train", "select", "score"))
+    assert split.fold.nunique() == 1
+    np.testing.assert_array_equal(score, np.arange(40))
+    np.testing.assert_array_equal(np.sort(np.concatenate([train, select])), np.arange(40))
+    assert len(select) == round(0.15 * 40)
+
+
+def test_protocols_of_sources_are_marked_and_the_others_are_not():
+    """A protocol that scores what it trained on, or cuts as a source did, belongs to no comparison."""
+    marked = {name for name, entry in PROTOCOLS.items() if entry.get("source")}
+    assert marked == {name for name in PROTOCOLS if name.startswith("source_")} | {"in_sample"}
+    for name, entry in PROTOCOLS.items():
+        if entry["over"] == "in_sample" or entry["select"] == "last" or "score_first" in entry:
+            assert name in marked
 
 
 def test_no_image_of_a_scored_fold_was_trained_on_in_unseen():

@@ -514,10 +514,16 @@ def test_the_selection_part_chooses_the_grid_point():
             )
 
 
+BY_A_SOURCE = {
+    **{"optimiser": "adam", "schedule": "plateau", "plateau_factor": 0.5, "plateau_patience": 0, "clip_norm": 0.05},
+    **{"selection_loss": "batches", "weights": "last", "join_single": False},
+}
+
+
 @pytest.mark.parametrize("limit", [1, 10])
-@pytest.mark.parametrize("selecting", [True, False])
-def test_an_interrupted_training_goes_on_bit_by_bit(tmp_path, limit, selecting):
-    members = [m if selecting else replace(m, select=None) for m in jobs(Small)]
+@pytest.mark.parametrize(("selecting", "changes"), [(True, {}), (False, {}), (True, BY_A_SOURCE)])
+def test_an_interrupted_training_goes_on_bit_by_bit(tmp_path, limit, selecting, changes):
+    members = [m if selecting else replace(m, select=None) for m in jobs(Small, **changes)]
     options = stack.Options(limit=limit)
     expected = stack.train(members, pixel_mse, silent, options)
 
@@ -608,3 +614,83 @@ def test_a_weight_that_is_applied_twice_gets_one_update_from_both_gradients(monk
     assert [d.uses for d in sorted(optimiser.directs, key=lambda d: d.name)] == [1, 2]
     for ours, theirs in zip(network.parameters(), plain.parameters(), strict=True):
         assert (ours - theirs).abs().max() < 3 * 4 * SINGLE * theirs.abs().max()
+
+
+class Mean(nn.Module):
+    """Answers one number whatever the voxels, which a stack trains."""
+
+    def __init__(self):
+        super().__init__()
+        self.value = nn.Parameter(torch.zeros(1, 1))
+
+    def forward(self, x):
+        return self.value[:, None].expand(*x.shape[:2], 1)
+
+
+def test_selection_loss_over_batches_is_the_mean_of_each_members_own_batch_means():
+    """Members whose selection parts have other numbers of samples and of batches, in one stack."""
+    sizes = (5, 9, 4, 13)
+    selects = [
+        {"brain": torch.zeros(n, 2), "pixels": torch.tensor(np.random.default_rng(n).random((n, 1)))} for n in sizes
+    ]
+    selects = [{name: value.float() for name, value in select.items()} for select in selects]
+    train = {"brain": torch.zeros(8, 2), "pixels": torch.zeros(8, 1)}
+    for kind in ("batches", "samples"):
+        made = settings(epochs=1, selection_loss=kind)
+        members = [stack.Member(Mean, train, select, made, seed) for seed, select in enumerate(selects)]
+        assert len(stack.chunks(members, 10)) == 1
+        for results in (
+            stack.train(members, pixel_mse, silent, stack.Options(limit=10)),
+            [stack.train([member], pixel_mse, silent)[0] for member in members],
+        ):
+            for select, result in zip(selects, results, strict=True):
+                errors = select["pixels"].double().square()[:, 0]  # the answer stays zero
+                parts = errors.split(4) if kind == "batches" else [errors]
+                expected = np.mean([part.mean().item() for part in parts])
+                assert result.select_loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_last_batch_of_one_joins_the_one_before_where_it_is_asked_to():
+    assert stack.batch_sizes(9, 4) == stack.batch_sizes(9, 4, join_single=True) == [4, 5]
+    assert stack.batch_sizes(9, 4, join_single=False) == [4, 4, 1]
+    assert stack.batch_sizes(1, 4) == stack.batch_sizes(1, 4, False) == [1]
+    for join in (True, False):
+        assert stack.batch_sizes(10, 4, join) == [4, 4, 2]
+        assert stack.batch_sizes(8, 4, join) == [4, 4]
+    visited = []
+
+    def loss(network, batch):
+        visited.append(batch["brain"].shape[1])
+        return network.value.sum(1)
+
+    made = settings(epochs=1, join_single=False)
+    stack.train([stack.Member(Scalar, {"brain": torch.arange(9.0)[:, None]}, None, made, 0)], loss, silent)
+    assert visited == [4, 4, 1]
+
+
+def test_last_weights_are_those_of_the_last_epoch_with_the_least_selection_loss():
+    member = stack.Member(
+        Scalar, {"brain": torch.ones(8, 1)}, {"brain": torch.ones(2, 1)}, settings(epochs=10, weights="last"), 0
+    )
+    (result,) = stack.train([member], scripted([5.0, 3.0, 4.0, 4.0, 4.0, 1.0]), silent)
+    assert (result.epoch, result.select_loss) == (5, 3.0)  # patience of three
+    (five,) = stack.train([replace(member, select=None, settings=settings(epochs=5))], scripted([]), silent)
+    torch.testing.assert_close(result.network.value, five.network.value)
+
+
+def test_each_member_follows_the_plateau_of_its_own_losses():
+    """Together as alone, in double precision, where members come to differ in their rates."""
+    members = [
+        replace(m, make=lambda: Small().double(), train=double(m.train), select=double(m.select))
+        for m in jobs(Small, **BY_A_SOURCE)
+    ]
+    assert len(stack.chunks(members, 10)) == 1
+    together = stack.train(members, pixel_mse, silent, stack.Options(limit=10))
+    fell = []
+    for member, result in zip(members, together, strict=True):
+        (alone,) = stack.train([member], pixel_mse, silent)
+        losses = [[r["value"] for r in x.history if r["quantity"] == "select_loss"] for x in (result, alone)]
+        np.testing.assert_allclose(*losses, rtol=1e-4)
+        assert (result.epoch, len(losses[0])) == (alone.epoch, len(losses[1]))
+        fell.append(member.settings.plateau(losses[0]))
+    assert len(set(fell)) > 1
