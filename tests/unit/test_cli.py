@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +16,7 @@ from cortexclip.__main__ import STAGES, main
 from cortexclip.errors import InputError
 from cortexclip.files import atomic_path, read_json, sha256, write_if_changed, write_json, write_text
 from cortexclip.seeds import derive_seed
+from cortexclip.summary import opening
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,6 +44,51 @@ def test_a_users_mistake_is_one_line_and_status_2(tmp_path):
     ]
     assert "Traceback" not in done.stderr
     assert "not there" in (tmp_path / "log.txt").read_text()
+
+
+COMPARISON = """dataset,protocol,method,encoder,metric,mean,ci_low,ci_high
+vangerven,holdout,ridge,none,mse,0.03101,0.03,0.032
+"""
+PAPER = """method,dataset,published,remeasured,honest,control,control_value,ours
+Net,vangerven,0.037037,{},0.0391,mean_image,0.0626,0.0299
+Net,crell,0.032055,,,constant answer,0.032345,
+Net,crell_constant,0.032055,0.0324,,constant answer,0.032345,
+"""
+DATASETS = "dataset,stands_for\nvangerven,vangerven\ncrell_constant,crell\n"
+
+
+def test_show_begins_with_the_papers_table(tmp_path, capsys):
+    for name, text in (("comparison", COMPARISON), ("paper", PAPER.format(0.03654)), ("source_datasets", DATASETS)):
+        (tmp_path / f"{name}.csv").write_text(text)
+    assert main(["show", "--table", str(tmp_path / "comparison.csv")]) == 0
+    head, _, net, ridge, control, ours, *_, last = capsys.readouterr().out.partition("\n\n")[0].splitlines()
+    assert head.split() == ["published", ">", "again", ">", "honest", "vangerven", "crell"]
+    assert net.split("  ")[0] == "Net" and "0.037037 > 0.0365 > 0.0391" in net and "0.032055 > – > –" in net
+    assert ridge.split() == ["ridge", "0.0310", "–"]
+    assert control.split() == ["best", "control", "0.0626", "mean_image", "0.0323", "constant", "answer"]
+    assert ours.split() == ["cortexclip", "(ours)", "0.0299", "–"]
+    columns = {line.index(text) for line, text in ((head, "crell"), (net, "0.032055"), (control, "0.0323"))}
+    assert len(columns) == 1 and "paper.md" in last
+
+
+def test_show_leaves_out_a_table_that_was_not_measured(tmp_path, capsys):
+    (tmp_path / "comparison.csv").write_text(COMPARISON)
+    for paper in ("", PAPER.replace("0.0324", "").format("")):
+        (tmp_path / "paper.csv").write_text(paper)
+        assert main(["show", "--table", str(tmp_path / "comparison.csv")]) == 0
+        said = capsys.readouterr().out
+        assert said.startswith("The published table is left out") and "0.037037" not in said
+        assert "ridge" in said
+
+
+def test_the_opening_names_sources_and_what_has_no_brain_data():
+    shared = {"datasets": ["a"], "protocols": ["b"], "runs": ["c"], "settings": {"seeds": 1}, "unavailable": {}}
+    stand_ins = {"other_file": {}, "rows": {"brain_data": False}}
+    sources = SimpleNamespace(names=["one", "two"], cells=[("p", "rows", "m")], datasets=stand_ins)
+    said = opening(SimpleNamespace(**shared, sources=sources)).splitlines()
+    assert said[-2:] == ["  sources    one, two", "  stand-ins  other_file, rows (no brain data)"]
+    none = SimpleNamespace(names=[], cells=[], datasets={})
+    assert "sources" not in opening(SimpleNamespace(**shared, sources=none))
 
 
 def test_a_file_that_cannot_be_read_is_no_traceback(tmp_path):

@@ -17,6 +17,7 @@ from PIL import Image
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.report import content, gallery, page, sheets
+from cortexclip.tables.claims import OUTCOMES, REASONS, STATUS
 
 HOSTILE = "</script><script>alert(1)</script><!-- {{ 1 }} \u2028 \ud800"
 
@@ -197,3 +198,32 @@ def test_too_many_pairs_are_cut_to_the_reference(monkeypatch):
     monkeypatch.setattr(content, "MOST_PAIRS", 2)
     kept, fewer = content.fewer_pairs(pairs, "ridge")
     assert fewer and kept.reference.tolist() == ["ridge", "ridge"]
+
+
+def test_every_outcome_has_a_look_and_every_reason_and_mark_its_words():
+    told = content.verdicts()
+    assert [words for words, _ in told["outcomes"]] == list(OUTCOMES)
+    assert {look for _, look in told["outcomes"]} <= {"best", "tied", "behind", "none"}
+    assert (told["reasons"], told["marks"]) == (REASONS, STATUS)
+
+
+def test_sources_are_those_of_the_claims_with_links_and_status():
+    status = [{"kind": "withdrawn", "note": "Called invalid.", "link": "https://example.org/b"}]
+    source = {"title": "A table", "link": "https://example.org/a", "claimed": "c", "procedure": "p", "differs": "d"}
+    published = {"sources": {"used": {**source, "status": status, "commit": "0"}, "unused": {**source, "status": []}}}
+    found = content.sources_of(published, pd.DataFrame({"source": ["used", "used"]}))
+    assert found == {"used": {**source, "status": status}}
+
+
+def test_stand_ins_say_whether_they_hold_brain_data():
+    about = {"title": "Rows", "notes": [], "stands_for": "crell", "brain_data": False, "judges": True}
+    plan = {"sources": {"datasets": {"rows": about, "later": {**about, "brain_data": True}}}}
+    found = content.stand_ins_of(plan, pd.DataFrame({"dataset": ["rows"], "constant_mse": [0.0323]}))
+    assert found["rows"] == {
+        "title": "Rows",
+        "notes": [],
+        "stands_for": "crell",
+        "brain_data": False,
+        "constant": 0.0323,
+    }
+    assert found["later"]["brain_data"] and found["later"]["constant"] is None

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+import yaml
 from PIL import Image
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -158,7 +159,7 @@ def test_ties_are_shown_as_the_tests_found_them(opened, finished):
     driver = opened("comparison?protocol=holdout&metric=mse")
     leaders = pd.read_csv(finished.path / "results/tables/leaders.csv")
     here = leaders[(leaders.protocol == "holdout") & (leaders.metric == "mse")]
-    said = texts(driver, "#view-comparison tbody td:nth-child(4) .chip, #view-comparison tbody td:nth-child(5) .chip")
+    said = texts(driver, "#view-comparison tbody td:nth-child(4) .chip")
     assert sum(text.startswith(("leads", "best")) for text in said) == here.leader.sum() == 1
     assert sum("told from the leader" == text for text in said) == (~here.tied.astype(bool)).sum()
 
@@ -320,25 +321,146 @@ def test_print_shows_every_view(opened):
 def made(explorer, tmp_path_factory):
     """A page of simulated results of so many methods, whose names and texts are ``text``; and the results folder."""
 
-    def make(methods: int, text: str, spoil=lambda results: None) -> Path:
+    def make(methods: int, text: str, spoil=lambda results: None, published=None) -> Path:
         results = tmp_path_factory.mktemp("results")
         explorer.write_results(results, explorer.simulated_plan(1, methods, text), 6, text)
         explorer.make_tables(results)
         spoil(results)
-        explorer.make_page(results, results / "report/index.html")
+        explorer.make_page(results, results / "report/index.html", published or explorer.PUBLISHED)
         return results / "report/index.html"
 
     return make
 
 
-def test_text_from_data_stays_text(made, chromium):
-    page = made(2, HOSTILE)
+def planted(results: Path, text: str = "Net") -> None:
+    """Claims and a paper's table as if some of the numbers had been measured again, their words ``text``."""
+    plan = json.loads((results / "plan.json").read_text())
+    about = {"title": text, "notes": [], "judges": True}
+    plan["sources"]["datasets"] = {
+        "miyawaki": {**about, "stands_for": "miyawaki", "brain_data": True},
+        "crell_constant": {**about, "stands_for": "crell", "brain_data": False},
+    }
+    (results / "plan.json").write_text(json.dumps(plan))
+    folder = results / "tables"
+    claims, paper = (pd.read_csv(folder / f"{name}.csv") for name in ("claims", "paper"))
+    measured = {"remeasured": 0.0325, "smallest": 0.031, "largest": 0.034, "n_seeds": 4, "reason": np.nan}
+    document = claims.source.str.startswith("cccv1_document") & (claims.kind == "number")
+    for dataset, place, outcome in (
+        ("miyawaki", "miyawaki", "not reproduced"),
+        ("crell", "crell_constant", "reproduced without brain data"),
+    ):
+        rows = document & (claims.dataset == dataset)
+        for key, value in {**measured, "measured_on": place, "outcome": outcome}.items():
+            claims[key] = claims[key].astype(object)
+            claims.loc[rows, key] = value
+        own = paper.dataset == dataset
+        paper.loc[own, ["remeasured", "low", "high"]] = [0.0325, 0.031, 0.034]
+    claims["control"] = claims.control.astype(object)
+    claims.loc[document, ["control", "control_value"]] = [text, 0.5]
+    stood = paper[paper.dataset == "crell"].assign(dataset="crell_constant")
+    pd.concat([paper, stood]).to_csv(folder / "paper.csv", index=False)
+    claims.to_csv(folder / "claims.csv", index=False)
+    numbers = {"brain_data": False, "n_train": 1, "n_test": 1, "n_stimuli": 10, "constant_mse": 0.0323}
+    pd.DataFrame([{"dataset": "crell_constant", "stands_for": "crell", **numbers}]).to_csv(
+        folder / "source_datasets.csv", index=False
+    )
+
+
+def test_the_overview_opens_with_the_papers_table(made, chromium):
+    driver = visit(chromium, made(2, "Simulated", planted), "overview")
+    tables = "#view-overview .paper table"
+    assert driver.execute_script(f"return document.querySelector('#view-overview .body table').matches('{tables}')")
+    assert texts(driver, "#view-overview .paper > div:first-child tbody th") == [
+        *("Brain-Diffuser", "MinD-Vis", "CCCV1"),
+        *("Ridge", "Best control", "cortexclip (ours)"),
+    ]
+    assert texts(driver, "#view-overview .paper > div:first-child thead th")[1:] == [
+        *("miyawaki", "vangerven", "mindbigdata", "crell")
+    ]
+    cell = "#view-overview .paper > div:first-child tbody tr:nth-child(3) td:nth-child({})"
+    assert texts(driver, cell.format(2) + " .figures span:nth-child(even)")[:2] == [
+        "0.009569",
+        "0.0325 [0.0310, 0.0340]",
+    ]
+    assert texts(driver, cell.format(2) + " .chip") == ["not reproduced"]
+    assert texts(driver, cell.format(5) + " .chip") == ["reproduced without brain data"]
+    assert "no brain data: crell_constant" in texts(driver, cell.format(5))[0]
+    assert "withdrawn, corrected later, chosen on test data" in texts(driver, cell.format(5))[0]
+    links = driver.execute_script(f"return [...document.querySelectorAll('{tables} a')].map((a) => a.href)")
+    assert len(links) == 12 and all(link.startswith("https://github.com/") for link in links)
+    second = texts(driver, "#view-overview .paper > div:nth-child(2) tbody tr")
+    assert len(second) == 1 and "no brain data" in second[0] and "0.0323" in second[0]
+    metrics = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        for view in ("overview", "claims?source=cccv1_document"):
+            driver = visit(chromium, made_page(driver), view)
+            assert driver.execute_script("return document.documentElement.scrollWidth") == 390
+    finally:
+        chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert_clean(chromium)
+
+
+def made_page(driver) -> Path:
+    """The file that the browser has open."""
+    return Path(driver.execute_script("return decodeURIComponent(location.pathname)"))
+
+
+def test_claims_are_grouped_filtered_and_folded(made, chromium):
+    driver = visit(chromium, made(2, "Simulated", planted), "claims")
+    shown = (
+        "return [...document.querySelectorAll('#view-claims tbody tr:not(.group)')].filter((row) => !row.hidden).length"
+    )
+    assert driver.execute_script(shown) == 0, "with so many rows all groups are folded"
+    assert texts(driver, "#view-claims caption") == ["miyawaki", "vangerven", "mindbigdata", "crell", "Claims in words"]
+    first = "#view-claims .fold"
+    driver.execute_script(f"document.querySelector('{first}').click()")
+    assert driver.execute_script(f"return document.querySelector('{first}').getAttribute('aria-expanded')") == "true"
+    assert driver.execute_script(shown) == 2, "the source's text and its one row"
+    driver.execute_script("dispatchEvent(new Event('resize'))")
+    assert driver.execute_script(shown) == 2
+    select(driver, "claims", "outcome", "reproduced without brain data")
+    assert texts(driver, "#view-claims .claims:not([hidden]) caption") == ["crell"]
+    rows = "#view-claims .claims:not([hidden]) tbody tr:not(.group):not(.about)"
+    assert (
+        len(texts(driver, rows))
+        == 3
+        == driver.execute_script(shown) - len(texts(driver, "#view-claims .claims:not([hidden]) .about"))
+    )
+    assert all("on crell_constant, no brain data" in text for text in texts(driver, rows))
+    select(driver, "claims", "source", "cccv1_document")
+    assert len(texts(driver, rows)) == 1
+    about = texts(driver, "#view-claims .claims:not([hidden]) .about")[0]
+    assert "Adam (betas 0.9, 0.999)" in about and "TABLE CONTAINS INVALID RESULTS" in about
+    [group] = texts(driver, "#view-claims .claims:not([hidden]) .group a")
+    assert "row CCCV1" in group
+    visit(chromium, made_page(driver), "claims?source=cccv1_summary")
+    assert texts(driver, "#view-claims .claims:not([hidden]) caption") == ["Claims in words"]
+    assert_clean(chromium)
+
+
+def hostile_sources(folder: Path) -> str:
+    """A published.yaml whose sources' words are hostile."""
+    published = yaml.safe_load((ROOT / "config/published.yaml").read_text())
+    for source in published["sources"].values():
+        source.update({key: HOSTILE for key in ("title", "claimed", "procedure", "differs")})
+        source["status"] = [{**status, "note": HOSTILE} for status in source["status"]]
+    path = folder / "published.yaml"
+    path.write_text(yaml.safe_dump(published))
+    return str(path)
+
+
+def test_text_from_data_stays_text(made, chromium, tmp_path):
+    page = made(2, HOSTILE, lambda results: planted(results, HOSTILE), hostile_sources(tmp_path))
     for view in VIEWS:
         driver = visit(chromium, page, view)
         assert driver.execute_script("return window.hacked") is None
         assert driver.execute_script("return document.querySelectorAll('img, main script').length") == 0
     assert any(HOSTILE in text for text in texts(driver, "dd, .card p"))
     assert any(HOSTILE in text for text in texts(visit(chromium, page, "audit"), "td"))
+    assert any(HOSTILE in text for text in texts(visit(chromium, page, "overview"), ".paper td, .paper th"))
+    claims = texts(visit(chromium, page, "claims"), ".claims .group a, .claims dd")
+    assert HOSTILE in claims and any(text.startswith(f"{HOSTILE} Where") for text in claims)
     assert any(text.startswith(HOSTILE) for text in texts(visit(chromium, page, "comparison"), ".method"))
     assert_clean(chromium)
 
@@ -351,6 +473,7 @@ def test_what_is_not_there_is_said(made, chromium):
 
     page = made(1, "Lonely", empty)
     for view, words in {
+        "overview": "This configuration measures none of the published table's numbers.",
         "claims": "No number has been published",
         "audit": "has no findings",
         "ablation": "there is no part whose worth could be told",

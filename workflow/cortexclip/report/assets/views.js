@@ -100,7 +100,7 @@ const drawPaper = (target) => {
   };
   const control = (dataset) => {
     const row = cellOf.get(`${names[0]}/${dataset}`);
-    return row?.control ? [exact("mse", row.control_value), " ", element("span", { class: "note" }, titleOf(row.control))] : NONE;
+    return row?.control ? element("span", {}, exact("mse", row.control_value), " ", element("span", { class: "note" }, titleOf(row.control))) : NONE;
   };
   const table = element("div", {});
   const others = element("div", {});
@@ -150,7 +150,7 @@ define(
   "overview",
   () => ({ metric: comparedMetrics()[0] }),
   (body) => {
-    const paper = element("div", {});
+    const paper = element("div", { class: "paper" });
     drawPaper(paper);
     const controls = [chooser("overview", "metric", "Metric", () => metricOptions(testedMetrics().length ? testedMetrics() : comparedMetrics()))];
     const leading = element("div", {});
