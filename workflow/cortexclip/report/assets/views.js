@@ -451,6 +451,7 @@ define(
         const mine = kept.filter((claim) => (words ? inWords(claim) : !inWords(claim) && claim.dataset === name));
         spot.hidden = !mine.length;
         if (mine.length) drawTable(spot, { caption: words ? "Claims in words" : datasetTitle(name), columns: words ? said : numbers, groups: groupsOf(mine, name), sort: words ? "" : state.sort, onsort: (sort) => change("claims", { sort }) });
+        else spot.replaceChildren();
       }
     };
     return { controls, render };
