@@ -344,7 +344,7 @@ def planted(results: Path, text: str = "Net") -> None:
     folder = results / "tables"
     claims, paper = (pd.read_csv(folder / f"{name}.csv") for name in ("claims", "paper"))
     measured = {"remeasured": 0.0325, "smallest": 0.031, "largest": 0.034, "n_seeds": 4, "reason": np.nan}
-    document = claims.source.str.startswith("cccv1_document") & (claims.kind == "number")
+    document = claims.source.str.startswith("cccv1_document") & (claims.kind == "number") & claims.part.isna()
     for dataset, place, outcome in (
         ("miyawaki", "miyawaki", "not reproduced"),
         ("crell", "crell_constant", "reproduced without brain data"),
