@@ -171,8 +171,12 @@ class Evidence:
         return self.plan["sources"]["datasets"][dataset]["brain_data"]
 
     def constant(self, dataset: str) -> Control | None:
-        """Error of always answering the mean image of a dataset without brain data, its images shown equally often."""
-        rows = self.about[(self.about.stands_for == dataset) & ~self.about.brain_data.astype(bool)]
+        """Error of always answering the mean image of a dataset without brain data, its images shown equally often.
+
+        For a published dataset, that of the first dataset which stands for it.
+        """
+        rows = self.about[~self.about.brain_data.astype(bool)]
+        rows = rows[(rows.dataset == dataset) | (rows.stands_for == dataset)]
         return None if rows.empty else Control(CONSTANT, float(rows.iloc[0].constant_mse))
 
     def samples(self, dataset: str) -> int | None:

@@ -30,7 +30,7 @@ def paper_csv(rows: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
             if repeated is None and dataset != claim.entry["dataset"]:
                 continue
             own = dataset == claim.entry["dataset"]
-            control = control_of(claim, evidence) if own or not evidence.brain_data(dataset) else None
+            control = control_of(claim, evidence) if own else evidence.constant(dataset)
             found.append(
                 {
                     "method": claim.entry["name"],
