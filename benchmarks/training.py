@@ -1,10 +1,11 @@
-"""Speed of stacked training against the loop that one would write first, same networks and numerics, in one run.
+"""Speed of stacked training against loops that one would write first, same networks and numerics, in one run.
 
-The plain loop is a DataLoader over a TensorDataset, one network at a time in PyTorch's own modules, with AdamW as it
-comes, in a process of its own that has none of this project's settings. Speed is in model-steps per second: optimiser
-steps times networks trained. The floor is what the memory allows: a step has to read a network's weights in the forward
-pass and in the backward pass, write and read its gradients, and read and write weights and both moments, ten times four
-bytes a parameter, at the bandwidth that a large copy reaches in the same run.
+Three peers in PyTorch's own modules, in a process of their own that has none of this project's settings: a DataLoader
+over a TensorDataset, one network at a time, with AdamW as it comes; the same over tensors, with the fused AdamW; and
+``torch.func.vmap`` over as many networks as a stack has, with the fused AdamW on their stacked weights. Speed is in
+model-steps per second: optimiser steps times networks trained. The floor is what the memory allows: a step has to read
+a network's weights in the forward pass and in the backward pass, write and read its gradients, and read and write
+weights and both moments, ten times four bytes a parameter, at the bandwidth that a large copy reaches in the same run.
 
     OMP_NUM_THREADS=1 PYTHONPATH=workflow python benchmarks/training.py [--device cuda] [--write]
 
@@ -132,6 +133,71 @@ def plain_steps_per_second(name: str, networks: int, epochs: int, place: torch.d
     return steps / seconds
 
 
+def tensors_steps_per_second(name: str, networks: int, epochs: int, place: torch.device) -> float:
+    """A loop over tensors on the device, without a DataLoader and with the fused AdamW, one network after the other."""
+    settings = SETTINGS[name]
+    data = [part.to(place) for part in samples().values()]
+    steps, seconds = 0, 0.0
+    for seed in range(networks):
+        torch.manual_seed(seed)
+        network = NETWORKS[name][0]().to(place)
+        optimiser = torch.optim.AdamW(
+            network.parameters(), lr=settings["lr"], weight_decay=settings["weight_decay"], fused=True
+        )
+        synchronise(place)
+        start = time.perf_counter()
+        for _ in range(epochs):
+            for rows in torch.randperm(N_SAMPLES, device=place).split(settings["batch_size"]):
+                network.loss(*(part[rows] for part in data)).backward()
+                optimiser.step()
+                optimiser.zero_grad()
+                steps += 1
+        synchronise(place)
+        seconds += time.perf_counter() - start
+    return steps / seconds
+
+
+def vmap_steps_per_second(name: str, members: int, epochs: int, place: torch.device) -> float:
+    """``members`` networks at once by ``torch.func.vmap``, each with its own order of samples and its own dropout."""
+    settings = SETTINGS[name]
+    data = [part.to(place) for part in samples().values()]
+    networks = [torch.func.replace_all_batch_norm_modules_(NETWORKS[name][0]().to(place)) for _ in range(members)]
+    weights, buffers = torch.func.stack_module_state(networks)
+    optimiser = torch.optim.AdamW(
+        weights.values(), lr=settings["lr"], weight_decay=settings["weight_decay"], fused=True
+    )
+    plain = Loss(networks[0])
+
+    def loss(weights, buffers, *batch):
+        named = {f"network.{key}": value for key, value in {**weights, **buffers}.items()}
+        return torch.func.functional_call(plain, named, batch)
+
+    losses = torch.func.vmap(loss, randomness="different")
+    steps = 0
+    synchronise(place)
+    start = time.perf_counter()
+    for _ in range(epochs):
+        orders = torch.stack([torch.randperm(N_SAMPLES, device=place) for _ in range(members)])
+        for rows in orders.split(settings["batch_size"], 1):
+            losses(weights, buffers, *(part[rows] for part in data)).sum().backward()
+            optimiser.step()
+            optimiser.zero_grad()
+            steps += members
+    synchronise(place)
+    return steps / (time.perf_counter() - start)
+
+
+class Loss(nn.Module):
+    """A network whose call is its loss, as ``torch.func.functional_call`` needs it."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, *batch):
+        return self.network.loss(*batch)
+
+
 def stacked_steps_per_second(name: str, members: int, epochs: int, place: torch.device, **options) -> float:
     """This project's loop: ``members`` in one stack; warm-up epochs (and the capture of a CUDA graph) not counted."""
     _, make, loss = NETWORKS[name]
@@ -208,17 +274,23 @@ def measure(place: torch.device, repeats: int, fast: bool) -> Report:
     elsewhere = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,))
     for name, (_, make, _) in NETWORKS.items():
         floor = bandwidth / (BYTES_PER_PARAMETER * stack.parameter_count(make()))
+        used = 100 if gpu else stack.CPU_MEMBERS
         ours: dict[tuple, list[float]] = {}
-        plain: list[float] = []
+        peers = {
+            "DataLoader, one network at a time, torch.optim.AdamW": (plain_steps_per_second, 2),
+            "loop over tensors, one network at a time, fused AdamW": (tensors_steps_per_second, 2),
+            f"torch.func.vmap over {used} networks, fused AdamW": (vmap_steps_per_second, used),
+        }
+        theirs: dict[str, list[float]] = {peer: [] for peer in peers}
         variants = [(members, {}) for members in sizes]
         if gpu:
             variants += [(100, {"graphs": False}), (100, {"precision": "bfloat16"})]
         for _ in range(repeats):
-            plain.append(elsewhere.submit(plain_steps_per_second, name, 2, epochs, place).result())
+            for peer, (function, networks) in peers.items():
+                theirs[peer].append(elsewhere.submit(function, name, networks, epochs, place).result())
             for members, options in variants:
                 key = (members, *options.items())
                 ours.setdefault(key, []).append(stacked_steps_per_second(name, members, epochs, place, **options))
-        used = 100 if gpu else stack.CPU_MEMBERS
         best = Timing.of(ours[(used,)])
         share = best.median / floor
         note = f"{share:.0%} of the floor of {floor:.0f} model-steps/s"
@@ -228,17 +300,13 @@ def measure(place: torch.device, repeats: int, fast: bool) -> Report:
                 f"; of a step's {1e3 / best.median:.1f} ms its matrix products and AdamW alone, back to back, take"
                 f" {1e3 * alone:.1f} ms ({1 / (alone * floor):.0%} of the floor)"
             )
-        rows.append(
-            Row(
-                f"training {name}, {used} networks at once",
-                best,
-                Timing.of(plain),
-                "DataLoader, one network at a time, torch.optim.AdamW",
-                wanted=25.0 if gpu else 2.0,
-                unit="steps/s",
-                note=note,
+        wanted = [25.0 if gpu else 2.0, None, None]
+        for (peer, values), least in zip(theirs.items(), wanted, strict=True):
+            what = f"training {name}, {used} networks at once"
+            rows.append(
+                Row(what, best, Timing.of(values), peer, wanted=least, unit="steps/s", note=note if least else "")
             )
-        )
+        plain = next(iter(theirs.values()))
         for key, values in ours.items():
             timing = Timing.of(values)
             what = ", ".join([f"{key[0]} in a stack", *(f"{k} {v}" for k, v in key[1:])])
