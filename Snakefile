@@ -20,19 +20,12 @@ include: "workflow/rules/prior.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/tables.smk"
-include: "workflow/rules/statistics.smk"
-include: "workflow/rules/claims.smk"
-include: "workflow/rules/records.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
 RESULTS = [
     rules.tables.output,
-    rules.statistics.output,
-    rules.remeasure.output,
-    rules.claims.output,
-    rules.records.output,
     rules.overview.output,
     rules.critical_difference.output,
     expand(rules.evaluation_figures.output, dataset=CONFIG.datasets),

@@ -25,10 +25,10 @@ from scipy.ndimage import gaussian_filter
 
 from cortexclip import __main__ as cortexclip
 from cortexclip.data import dataset as datasets
-from cortexclip.evaluation.score import score_predictions
+from cortexclip.evaluation.score import combine_scores
 from cortexclip.files import write_json
-from cortexclip.runs import history_table, write_parquet, write_predictions
-from cortexclip.stages.evaluate import write_similarity
+from cortexclip.runs import history_table, read_netcdf, write_groups, write_parquet, write_predictions
+from cortexclip.stages.evaluate import scored, similarity_of
 
 PUBLISHED = str(ROOT / "config/published.yaml")
 PROTOCOLS = {
@@ -84,8 +84,13 @@ def write_results(results: Path, plan: Mapping, images: int, text: str = "Simula
         for protocol in plan["protocols"]:
             sample = np.arange(10, len(stimuli))
             write_split(results / f"splits/{protocol}/{name}.parquet", sample)
+            scores, similarities = [], {}
             for place, (run, about) in enumerate(plan["runs"].items()):
-                write_run(results, dataset, protocol, run, about, sample, 0.1 + 0.02 * place, rng)
+                table, similarity = write_run(results, dataset, protocol, run, about, sample, 0.1 + 0.02 * place, rng)
+                scores.append(table)
+                similarities |= {} if similarity is None else {run: similarity}
+            write_parquet(results / f"scores/{protocol}/{name}.parquet", combine_scores(scores))
+            write_groups(results / f"scores/{protocol}/{name}.similarity.nc", similarities)
 
 
 def write_split(path: Path, sample: np.ndarray) -> None:
@@ -93,10 +98,13 @@ def write_split(path: Path, sample: np.ndarray) -> None:
     write_parquet(path, pd.DataFrame(rows))
 
 
-def write_run(results: Path, dataset, protocol, run, about, sample, noise, rng) -> None:
-    """Files of one run, whose images are the stimuli with noise; every second run has embeddings, one draws."""
+def write_run(results: Path, dataset, protocol, run, about, sample, noise, rng):
+    """Files of one run, whose images are the stimuli with noise; every second run has embeddings, one draws.
+
+    Returns its scores, and its similarities if it has embeddings.
+    """
     name, seeds = dataset.attrs["name"], about["fits"]
-    stimuli, ids = dataset.stimuli.values[sample], dataset.stimulus.values[sample]
+    stimuli = dataset.stimuli.values[sample]
     fold = np.zeros(len(sample), np.int32)
     shape = (seeds, *stimuli.shape)
     images = np.clip(stimuli * 0.8 + noise * 2 * gaussian_filter(rng.normal(size=shape), (0, 0, 1, 1)), 0, 1)
@@ -126,41 +134,16 @@ def write_run(results: Path, dataset, protocol, run, about, sample, noise, rng) 
         **{"machine": {"processor": "none"}, "versions": {}},
     }
     write_json(folder / "run.json", record)
-    gallery = {}
-    if features is not None:
-        gallery = {"gallery_embeddings": features.embedding.values, "gallery_ids": features.stimulus.values}
-    scores = score_predictions(
-        **{"dataset": name, "protocol": protocol, "method": about["method"], "encoder": about["encoder"]},
-        **{"folds": fold, "samples": sample, "stimuli": stimuli, "stimulus_ids": ids, "images": images},
-        **{"nearest_images": extra.get("nearest"), "embeddings": extra.get("embedding"), **gallery},
-    )
-    path = results / "scores" / protocol / name
-    write_parquet(path / f"{run}.parquet", scores)
-    write_similarity(path / f"{run}.similarity.nc", extra.get("embedding"), sample, ids, fold, features)
+    predictions = read_netcdf(folder / "predictions.nc")
+    similarity = None if features is None else similarity_of(dataset, predictions, features)
+    return scored(dataset, predictions, features), similarity
 
 
 def make_tables(results: Path) -> None:
-    """The tables of a results folder, as the workflow makes them, with few resamples."""
+    """The tables of a results folder, in which nothing was trained as a source did it, with few resamples."""
     plan, tables = str(results / "plan.json"), str(results / "tables")
-    scores, audits = ["--scores", str(results / "scores")], ["--audits", str(results / "audit")]
-    splits = ["--splits", str(results / "splits"), "--identification", str(results / "identification")]
-    few = ["--resamples", "100"]
-    stage("tables", "--plan", plan, *scores, *audits, *splits, *few, "--output", tables)
-    stage("statistics", "--plan", plan, *scores, *audits, *few, "--reference", "method0", "--output", tables)
-    make_claims(results, plan, tables)
-    measured = ["--runs", str(results / "runs"), "--benchmarks", str(results / "benchmarks")]
-    stage("records", "--plan", plan, *measured, "--output", tables)
-
-
-def make_claims(results: Path, plan: str, tables: str) -> None:
-    """The claims table and the paper's table of a results folder, in which nothing was trained as a source did it."""
-    folders = ["--data", str(results / "data"), "--runs", str(results / "runs")]
-    stage("remeasure", "--plan", plan, *folders, "--output", tables)
-    names = {"comparison": "comparison", "remeasured": "remeasured", "configurations": "configurations"}
-    options = {**names, "datasets": "source_datasets"}
-    given = [word for option, name in options.items() for word in (f"--{option}", f"{tables}/{name}.csv")]
-    audits = ["--audits", str(results / "audit")]
-    stage("claims", "--plan", plan, *given, *audits, "--published", PUBLISHED, "--output", tables)
+    options = ["--published", PUBLISHED, "--resamples", "100", "--reference", "method0"]
+    stage("tables", "--plan", plan, "--results", str(results), *options, "--output", tables)
 
 
 def make_page(results: Path, page: Path, published: str = PUBLISHED) -> None:

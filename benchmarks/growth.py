@@ -26,7 +26,8 @@ from cortexclip.evaluation.metrics import pairwise_identification, ssim
 from cortexclip.evaluation.statistics import bootstrap_interval
 from cortexclip.models.ridge import ShuffledRidge, fit_ridge, penalty_grid
 from cortexclip.protocols import make_split
-from cortexclip.tables.read import lay_out, read_scores
+from cortexclip.results.folder import Results
+from cortexclip.tables.read import lay_out
 from cortexclip.tables.statistics import compare, leaders
 
 PENALTIES = penalty_grid(1e0, 1e6, 25)
@@ -90,9 +91,8 @@ def comparisons(folder: str, methods: int, folds: int, datasets: int) -> Callabl
     write_simulated_scores(place, plan, folds, seeds=3, samples=10)
 
     def run() -> None:
-        for dataset, names in plan["cells"].items():
-            tables = [read_scores(place / "cv10" / dataset / f"{name}.parquet", ["mse"]) for name in names]
-            scores = lay_out(tables, "mse")
+        for dataset in plan["cells"]:
+            scores = lay_out(Results(place, plan).scores("cv10", dataset, ["mse"]), "mse")
             compare(scores, "mse")
             leaders(scores, "mse")
 

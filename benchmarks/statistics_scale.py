@@ -8,8 +8,6 @@ By default 5 datasets, 30 methods, 10 folds, 10 seeds and 100 samples in each fo
 
 from __future__ import annotations
 
-import argparse
-import json
 import resource
 import subprocess
 import sys
@@ -21,7 +19,11 @@ import numpy as np
 import pandas as pd
 from report import Report, Row, Timing, arguments, finish
 
-from cortexclip.stages import statistics
+from cortexclip.evaluation.score import combine_scores
+from cortexclip.files import read_json, write_json
+from cortexclip.results.folder import Results
+from cortexclip.runs import write_parquet
+from cortexclip.stages.tables import write_statistics
 from cortexclip.tables.statistics import COMPARED
 
 
@@ -55,46 +57,37 @@ def write_simulated_scores(folder: Path, plan: dict, folds: int, seeds: int, sam
         "metric": pd.Categorical.from_codes(np.repeat(np.arange(len(COMPARED)), seeds * trials), COMPARED),
     }
     for dataset in plan["datasets"]:
-        difficulty = rng.normal(0, 0.1, trials)
+        difficulty, tables = rng.normal(0, 0.1, trials), []
         for place, method in enumerate(plan["cells"][dataset]):
             values = 0.5 + 0.005 * place + difficulty + rng.normal(0, 0.1, (len(COMPARED) * seeds, trials))
             names = {"dataset": dataset, "protocol": "cv10", "method": method, "encoder": "none"}
             constants = {key: pd.Categorical.from_codes(np.zeros(size, np.int8), [name]) for key, name in names.items()}
             table = pd.DataFrame({**constants, **layout, "value": values.ravel()})
-            path = folder / "cv10" / dataset / f"{method}.parquet"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            table.to_parquet(path, index=False, compression="zstd")
+            tables.append(table)
             rows += len(table)
+        write_parquet(folder / f"scores/cv10/{dataset}.parquet", combine_scores(tables))
     return rows
 
 
 def main() -> None:
     if "--stage" in sys.argv:  # the process that is measured
-        parser = argparse.ArgumentParser()
-        statistics.add_arguments(parser)
-        statistics.run(parser.parse_args(sys.argv[sys.argv.index("--stage") + 1 :]))
+        folder = Path(sys.argv[-1])
+        results = Results(folder, read_json(folder / "plan.json"))
+        scores = combine_scores([results.scores("cv10", dataset) for dataset in results.plan["datasets"]])
+        options = {"reference": "ridge", "base_seed": 0, "n_resamples": 2000, "n_permutations": 10_000}
+        write_statistics(results, scores, folder / "tables", **options)
         return
     options = arguments(__doc__.splitlines()[0], repeats=1)
     datasets, methods, folds, seeds, samples = (2, 6, 10, 3, 100) if options.fast else (5, 30, 10, 10, 100)
     plan, seconds = simulated_plan(datasets, methods), []
     with tempfile.TemporaryDirectory(prefix="simulated-scores-") as folder:
         rows = write_simulated_scores(Path(folder), plan, folds, seeds, samples)
-        Path(folder, "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+        write_json(Path(folder, "plan.json"), plan)
         for name in plan["datasets"]:
-            Path(folder, f"{name}.json").write_text('{"findings": []}', encoding="utf-8")
-        where = [
-            "--plan",
-            f"{folder}/plan.json",
-            "--audits",
-            folder,
-            "--scores",
-            folder,
-            "--output",
-            f"{folder}/tables",
-        ]
+            write_json(Path(folder, f"audit/{name}.json"), {"findings": []})
         for _ in range(options.repeats):
             start = time.perf_counter()
-            subprocess.run([sys.executable, __file__, "--stage", *where], check=True)
+            subprocess.run([sys.executable, __file__, "--stage", folder], check=True)
             seconds.append(time.perf_counter() - start)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         pairs = sum(1 for _ in open(f"{folder}/tables/statistics.csv", encoding="utf-8")) - 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 from pathlib import Path
 
@@ -12,13 +10,16 @@ import pandas as pd
 import pytest
 
 from cortexclip.evaluation.reproduction import Repeated
-from cortexclip.stages import claims as stage
+from cortexclip.files import write_json
+from cortexclip.results.folder import Results
+from cortexclip.results.tables import TABLES
+from cortexclip.schema import read_yaml
+from cortexclip.stages.tables import write_claims
 from cortexclip.tables import claims as tables
-from cortexclip.tables.claims import CLAIMS, OUTCOMES, REASONS, STATUS, Claim, Evidence, claims, claims_csv
-from cortexclip.tables.comparison import COMPARISON
-from cortexclip.tables.paper import PAPER, paper_csv, paper_tables
-from cortexclip.tables.read import CONFIGURATIONS, DATASETS, SCORES
+from cortexclip.tables.claims import OUTCOMES, REASONS, STATUS, Claim, Evidence, claims, claims_csv
+from cortexclip.tables.paper import paper_csv, paper_tables
 from cortexclip.tables.render import latex, markdown
+from cortexclip.tables.write import write_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTHING = {"datasets": {}, "protocols": {}, "runs": {}, "names": [], "cells": [], "seeds": 4}
@@ -89,21 +90,21 @@ def measured(cells: dict, folds: int = 1, n: int = 10, variance: float = 0.0) ->
             for fold in range(folds):
                 off = (fold - (folds - 1) / 2) * 0.5  # the mean over folds is the value
                 cell = (dataset, protocol, method, *(metric or ["mse"]), seed, fold, n, value + off, variance)
-                rows.append(dict(zip(SCORES, cell, strict=True)))
-    return pd.DataFrame(rows, columns=SCORES)
+                rows.append(dict(zip(TABLES["remeasured"], cell, strict=True)))
+    return pd.DataFrame(rows, columns=TABLES["remeasured"])
 
 
 def compared(cells: dict) -> pd.DataFrame:
     """A comparison table: {(dataset, protocol, method, metric): mean}."""
     rows = [
-        dict(zip(COMPARISON, (d, p, m, "none", metric, mean, mean, mean, 10, 3), strict=True))
+        dict(zip(TABLES["comparison"], (d, p, m, "none", metric, mean, mean, mean, 10, 3), strict=True))
         for (d, p, m, metric), mean in cells.items()
     ]
-    return pd.DataFrame(rows, columns=COMPARISON)
+    return pd.DataFrame(rows, columns=TABLES["comparison"])
 
 
 def datasets_table(*rows) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=DATASETS)
+    return pd.DataFrame(rows, columns=TABLES["source_datasets"])
 
 
 def evidence(
@@ -113,7 +114,7 @@ def evidence(
         published,
         plan or a_plan(),
         measured(cells or {}, **shape),
-        pd.DataFrame(configurations, columns=CONFIGURATIONS),
+        pd.DataFrame(configurations, columns=TABLES["configurations"]),
         datasets_table(*about_data),
         compared(comparison or {}),
     )
@@ -126,7 +127,7 @@ def test_a_value_inside_the_interval_of_one_more_run_is_reproduced():
     rows = claims(evidence(published, cells={("dots", "source_split", "net"): values}))
     assert [row.outcome for row in rows] == ["reproduced"] * 3 + ["not reproduced"] * 2
     table = claims_csv(rows)
-    assert list(table.columns) == CLAIMS
+    assert list(table.columns) == TABLES["claims"]
     first = table.iloc[0]
     assert (first.low, first.high) == pytest.approx((low, high))
     assert (first.smallest, first.largest, first.n_seeds) == (min(values), max(values), 4)
@@ -227,7 +228,7 @@ def test_what_cannot_be_tested_says_why(entry, source, reason):
 
 def test_every_reason_and_mark_can_occur():
     """What the table can say is what its schema and the cases above know."""
-    statuses = json.loads(json.dumps(stage.read_yaml(ROOT / "workflow/schemas/published.schema.yaml")))
+    statuses = read_yaml(ROOT / "workflow/schemas/published.schema.yaml")
     kinds = statuses["properties"]["sources"]["additionalProperties"]["properties"]["status"]["items"]["properties"]
     assert set(kinds["kind"]["enum"]) == set(STATUS)
     assert set(REASONS) == {"method", "procedure", "run", "data", "encoder"}
@@ -405,7 +406,7 @@ def test_the_papers_table_has_each_cell_and_the_other_files():
     found = paper_evidence()
     rows = claims(found)
     table = paper_csv(rows, found)
-    assert list(table.columns) == PAPER
+    assert list(table.columns) == TABLES["paper"]
     assert list(zip(table.method, table.dataset, strict=True)) == [
         *(("Net", "dots"), ("Net", "dots_sharp"), ("Net", "lines")),
         *(("Rival", "dots"), ("Rival", "lines")),
@@ -426,22 +427,15 @@ def test_the_papers_table_has_each_cell_and_the_other_files():
     assert other.rows[1][-1] == "0.0499"
 
 
-def test_the_stage_writes_every_table_without_any_training(tmp_path):
+def test_every_table_is_written_without_any_training(tmp_path):
     """The real numbers and a plan that measures none of them: every table is there and says so."""
     plan = {**a_plan(), "sources": NOTHING}
-    (tmp_path / "audits").mkdir()
-    (tmp_path / "audits/dots.json").write_text(json.dumps({"findings": []}))
-    (tmp_path / "plan.json").write_text(json.dumps(plan))
-    for name, columns in (("remeasured", SCORES), ("configurations", CONFIGURATIONS), ("datasets", DATASETS)):
-        pd.DataFrame(columns=columns).to_csv(tmp_path / f"{name}.csv", index=False)
-    compared({("dots", "holdout", "ridge", "mse"): 0.05}).to_csv(tmp_path / "comparison.csv", index=False)
-    parser = argparse.ArgumentParser()
-    stage.add_arguments(parser)
-    files = [f"--{name}={tmp_path / name}.csv" for name in ("remeasured", "configurations", "datasets", "comparison")]
-    others = [f"--plan={tmp_path}/plan.json", f"--audits={tmp_path}/audits", f"--output={tmp_path}/tables"]
-    stage.run(parser.parse_args([*files, *others, f"--published={ROOT}/config/published.yaml"]))
+    write_json(tmp_path / "audit/dots.json", {"findings": []})
+    write_csv(tmp_path / "tables/comparison.csv", compared({("dots", "holdout", "ridge", "mse"): 0.05}))
+    write_claims(Results(tmp_path, plan), read_yaml(ROOT / "config/published.yaml"), tmp_path / "tables")
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {
         *(f"{name}.{suffix}" for name in ("claims", "paper") for suffix in ("csv", "md", "tex")),
+        *(f"{name}.csv" for name in ("comparison", "remeasured", "configurations", "source_datasets")),
         "paper.pdf",
     }
     table = pd.read_csv(tmp_path / "tables/claims.csv")

@@ -24,10 +24,10 @@ PLAN = {
     },
 }
 RUN = "runs/holdout/vangerven/ridge"
-TAKEN = ["audit/vangerven.json", "figures/mse_by_method.png", "plan.json", "scores/holdout/vangerven/ridge.parquet"]
+TAKEN = ["audit/vangerven.json", "figures/mse_by_method.png", "plan.json", "scores/holdout/vangerven.parquet"]
 TAKEN += ["tables/claims.md", "tables/comparison.csv"]
 LEFT = ["data/vangerven.nc", "figures/reconstructions.holdout.vangerven.png", f"{RUN}/predictions.nc"]
-LEFT += ["tables/claims.tex", "splits/holdout/vangerven.parquet", "scores/holdout/vangerven/ridge.similarity.nc"]
+LEFT += ["tables/claims.tex", "splits/holdout/vangerven.parquet", "scores/holdout/vangerven.similarity.nc"]
 
 
 @pytest.fixture(scope="module")

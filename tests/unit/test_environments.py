@@ -113,8 +113,6 @@ def test_the_pins_of_the_environment_fit_each_other(rule):
                 assert requirement.specifier.contains(pin, prereleases=True), f"{rule}: {package} needs {requirement}"
 
 
-@pytest.mark.parametrize(
-    "rule", [rule for rule in RULES if rule in ("tables", "figures", "overview", "claims", "statistics", "report")]
-)
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule in ("tables", "figures", "overview", "report")])
 def test_rules_that_only_read_scores_install_no_torch(rule):
     assert "pytorch" not in environment(rule)[1]

@@ -404,11 +404,11 @@ def results(tmp_path_factory):
         )
         rows = history([run]).drop(columns="run").to_dict("records") if embedded else []
         write_parquet(out / "history.parquet", history_table(rows))
-        scores = folder / "scores/published/toy"
-        options = ["--scores", f"{scores / run}.parquet", "--similarity", f"{scores / run}.similarity.nc"]
-        if embedded:
-            options += ["--features", f"{folder / 'features.nc'}"]
-        call(evaluate, ["--dataset", f"{folder}/toy.nc", "--predictions", f"{out}/predictions.nc", *options])
+    predictions = [f"{folder}/runs/published/toy/{run}/predictions.nc" for run in plan["runs"]]
+    scores = f"{folder}/scores/published/toy"
+    options = ["--scores", f"{scores}.parquet", "--similarity", f"{scores}.similarity.nc"]
+    options += ["--predictions", *predictions, "--features", f"{folder / 'features.nc'}"]
+    call(evaluate, ["--dataset", f"{folder}/toy.nc", *options])
     return folder, plan
 
 

@@ -11,16 +11,18 @@ from figure_checks import ABOUT, LONG, call, check_page, look, words
 
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.metrics import pairwise_identification
-from cortexclip.evaluation.score import combine_scores, score_predictions
+from cortexclip.evaluation.score import combine_scores, score_predictions, weigh
 from cortexclip.evaluation.statistics import groups_not_different, nemenyi_critical_difference, summarise
 from cortexclip.figures import ablation, chance, differences, pairs, ranks, rows, style
+from cortexclip.files import write_json
 from cortexclip.protocols import make_split
+from cortexclip.results.folder import Results
+from cortexclip.results.tables import read_table
 from cortexclip.runs import write_parquet, write_predictions
 from cortexclip.stages import critical_difference as rank_stage
 from cortexclip.stages import evaluation_figures as stage
-from cortexclip.stages import statistics as statistics_stage
+from cortexclip.stages.tables import write_statistics
 from cortexclip.tables.ablation import ABLATION
-from cortexclip.tables.read import read_table
 from cortexclip.tables.statistics import RANKS, STATISTICS
 
 METRICS = {"mse": ("MSE", "lower is better"), "pairwise": ("2-way (pixels)", "higher is better")}
@@ -306,6 +308,7 @@ def results(tmp_path_factory):
         scored = split[split.role == "score"]
         samples, folds = scored["sample"].to_numpy(), scored.fold.to_numpy()
         stimuli, ids = dataset.stimuli.values[samples], dataset.stimulus.values[samples]
+        tables = []
         for run, about in plan["runs"].items():
             seeds = SHUFFLES if run == "permuted" else 1
             images = stimuli + rng.normal(0, noise[run], (seeds, *stimuli.shape))
@@ -325,7 +328,8 @@ def results(tmp_path_factory):
                 images=images,
                 nearest_images=images if about["encoder"] != "none" else None,
             )
-            write_parquet(folder / f"scores/{protocol}/toy/{run}.parquet", scores)
+            tables.append(scores)
+        write_parquet(folder / f"scores/{protocol}/toy.parquet", combine_scores(tables))
     serious = {"check": "repeats", "severity": "serious", "meaning": "Scores measure recognition."}
     findings = [
         {**serious, "scope": "dataset", "message": "All test samples repeat."},
@@ -335,8 +339,11 @@ def results(tmp_path_factory):
     ]
     (folder / "toy.json").write_text(json.dumps({"dataset": "toy", "findings": findings}))
     (folder / "plan.json").write_text(json.dumps(plan))
-    options = ["--plan", f"{folder}/plan.json", "--scores", f"{folder}/scores", "--audits", str(folder)]
-    call(statistics_stage, [*options, "--resamples", "50", "--permutations", "50", "--output", f"{folder}/tables"])
+    write_json(folder / "audit/toy.json", {"dataset": "toy", "findings": findings})
+    results = Results(folder, plan)
+    scores = weigh(combine_scores([results.scores(protocol, "toy") for protocol in PROTOCOLS]), plan)
+    options = {"reference": "ridge", "base_seed": 0, "n_resamples": 50, "n_permutations": 50}
+    write_statistics(results, scores, folder / "tables", **options)
     return folder
 
 

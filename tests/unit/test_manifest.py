@@ -36,8 +36,8 @@ OURS = [
     "plan.json",
     "runs/holdout/toy/ridge/predictions.nc",
     "runs/holdout/toy/ridge/run.json",
-    "scores/holdout/toy/ridge.parquet",
-    "scores/holdout/toy/ridge.similarity.nc",
+    "scores/holdout/toy.parquet",
+    "scores/holdout/toy.similarity.nc",
     "splits/holdout/toy.parquet",
     "tables/comparison.csv",
 ]
@@ -46,7 +46,7 @@ OTHERS = [
     "figures/optimism.old.png",
     "logs/train.log",
     "runs/holdout/toy/knn/run.json",
-    "scores/published/toy/ridge.parquet",
+    "scores/published/toy.parquet",
     "tables/.comparison.csv.x",
 ]
 
@@ -117,7 +117,7 @@ def test_a_missing_file_is_found(results, capsys):
 @pytest.mark.parametrize(
     ("place", "words"),
     [
-        (("code", "tables"), "stale    tables/*: the code of the stage 'tables'"),
+        (("code", "tables"), "stale    tables/*.*: the code of the stage 'tables'"),
         (("runs", "runs/holdout/toy/ridge/run.json", "code"), "stale    runs/holdout/toy/ridge: its training code"),
         (("runs", "runs/holdout/toy/ridge/run.json", "module"), "stale    runs/holdout/toy/ridge: its training code"),
     ],

@@ -6,10 +6,10 @@ import json
 
 import pandas as pd
 import pytest
-from figure_checks import call
 
 from cortexclip.errors import InputError
-from cortexclip.stages import records as stage
+from cortexclip.results.folder import Results
+from cortexclip.stages.tables import write_records
 from cortexclip.tables.records import COST, GRID, point_text
 
 POINTS = [{"lr": 0.001, "hidden": [512, 256]}, {"lr": 0.01, "hidden": [512, 256]}]
@@ -53,7 +53,7 @@ def results(tmp_path):
     made = {
         ("published", "a", "ridge"): record(1.5, 1),
         ("cv10", "a", "ridge"): record(3.0, 1, parameters=20),
-        ("published", "a", "net.space"): record(40.0, 4, parameters=1000, grid=True),
+        ("published", "a", "net.space"): {**record(40.0, 4, parameters=1000, grid=True), "peak_mb": 512.5},
         ("cv10", "a", "net.space"): record(80.0, 4, parameters=1000),
         ("cv10", "b", "ridge"): record(7.0, 2),
     }
@@ -61,22 +61,17 @@ def results(tmp_path):
         folder = tmp_path / "runs" / protocol / dataset / run
         folder.mkdir(parents=True)
         (folder / "run.json").write_text(json.dumps(content))
-    measured = tmp_path / "benchmarks/published/a/net.space.tsv"
-    measured.parent.mkdir(parents=True)
-    measured.write_text("s\tmax_rss\tcpu_time\n40\t512.5\t39\n")
-    (tmp_path / "benchmarks/published/a/ridge.tsv").write_text("s\tmax_rss\tcpu_time\n1\t-\t1\n")
     (tmp_path / "plan.json").write_text(json.dumps(plan))
     return tmp_path
 
 
-def tables(results, *options):
-    where = ["--plan", f"{results}/plan.json", "--runs", f"{results}/runs", "--output", f"{results}/tables"]
-    call(stage, [*where, *options])
+def tables(results):
+    write_records(Results(results, json.loads((results / "plan.json").read_text())), results / "tables")
     return {path.name: path.read_text() for path in (results / "tables").iterdir()}
 
 
 def test_cost_has_a_row_for_each_job_and_peaks_where_there_are_any(results):
-    files = tables(results, "--benchmarks", f"{results}/benchmarks")
+    files = tables(results)
     found = pd.read_csv(results / "tables/cost.csv").set_index(["dataset", "protocol", "method"])
     assert [*found.index.names, *found.columns] == COST and len(found) == 5
     net = found.loc["a", "published", "net"]
@@ -89,13 +84,6 @@ def test_cost_has_a_row_for_each_job_and_peaks_where_there_are_any(results):
     assert r"A\_&amp;\|" in text and r"A\_\&$|$" in files["cost.tex"]
     assert "| Method | Parameters | 10-fold (s) | Peak (MB) |" in text.partition("## Cost of training: B")[2]
     assert "unlike every other table" in text and "cpu\\_x" in text
-
-
-def test_without_benchmarks_the_table_is_made_all_the_same(results):
-    tables(results)
-    assert pd.read_csv(results / "tables/cost.csv").peak_mb.isna().all()
-    tables(results, "--benchmarks", f"{results}/nowhere")
-    assert pd.read_csv(results / "tables/cost.csv").peak_mb.isna().all()
 
 
 def test_grid_has_every_point_and_how_often_it_was_chosen(results):

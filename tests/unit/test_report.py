@@ -101,7 +101,7 @@ def source(seeds=2, samples=12, seed=0):
         gallery.Run(
             "net.space", "net", "space", lambda: files["net"], lambda: scores("net", seeds), lambda: similarity
         ),
-        gallery.Run("flat", "flat", "none", lambda: files["flat"], lambda: scores("flat", 1), lambda: xr.Dataset()),
+        gallery.Run("flat", "flat", "none", lambda: files["flat"], lambda: scores("flat", 1), lambda: None),
     ]
     return gallery.Source(dataset, "p", runs), files, similarity
 

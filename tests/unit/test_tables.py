@@ -13,8 +13,9 @@ from cortexclip.evaluation.quality import problems
 from cortexclip.evaluation.score import score_predictions
 from cortexclip.evaluation.statistics import summarise
 from cortexclip.figures.style import seeds_of
+from cortexclip.results.tables import TABLES
 from cortexclip.summary import short_table
-from cortexclip.tables.comparison import COMPARISON, comparison, comparison_tables, retrieval, retrieval_tables
+from cortexclip.tables.comparison import comparison, comparison_tables, retrieval, retrieval_tables
 from cortexclip.tables.main import main_tables
 from cortexclip.tables.render import LATEX_PACKAGES, Table, latex, latex_text, markdown
 from cortexclip.tables.write import write_readable
@@ -83,7 +84,7 @@ def summary():
 
 def test_the_comparison_has_the_columns_that_scripts_read(summary):
     table = comparison(summary, PLAN)
-    assert list(table) == COMPARISON
+    assert list(table) == TABLES["comparison"]
     assert list(dict.fromkeys(table.method)) == ["mean_image", "net", "net_nearest"]
     expected = toy_scores().query("method == 'net' and metric == 'mse'").value.mean()
     found = table.query("method == 'net' and metric == 'mse'").iloc[0]

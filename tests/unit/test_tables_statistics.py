@@ -1,7 +1,5 @@
 """The statistics tables: planted differences for every conclusion, intervals and tests against plain loops."""
 
-import argparse
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cortexclip.errors import InputError
-from cortexclip.evaluation.score import COLUMNS
+from cortexclip.evaluation.score import COLUMNS, combine_scores
 from cortexclip.evaluation.statistics import (
     bootstrap_interval,
     cohens_dz,
@@ -17,8 +15,10 @@ from cortexclip.evaluation.statistics import (
     holm,
     paired_permutation_test,
 )
-from cortexclip.stages import statistics as stage
-from cortexclip.tables.read import SeededScores, lay_out, read_scores
+from cortexclip.files import write_json
+from cortexclip.results.folder import Results, read_scores
+from cortexclip.stages.tables import write_statistics
+from cortexclip.tables.read import SeededScores, lay_out
 from cortexclip.tables.statistics import (
     ALPHA,
     LEADERS,
@@ -120,8 +120,7 @@ def test_layout_is_that_of_align_scores():
     scores.values[1][0, 3] = np.nan
     scores.values[1][:, 5] = np.nan
     tables = [as_table(scores, only=[name]).sample(frac=1, random_state=1) for name in ("ridge", "knn")]
-    tables[0]["stimulus"] = tables[0]["stimulus"].astype("category")
-    found = lay_out(tables, "mse")
+    found = lay_out(pd.concat(tables), "mse")
     expected = align_scores(pd.concat(tables), "dots", "holdout", "mse")
     order = [expected.methods.index(method) for method in found.methods]
     np.testing.assert_allclose(found.means(), expected.values[order], rtol=1e-14)
@@ -133,14 +132,12 @@ def test_layout_is_that_of_align_scores():
 def test_layout_refuses_what_does_not_fit():
     table = as_table(seeded({"ridge": 0.5}))
     with pytest.raises(InputError, match="none of ssim"):
-        lay_out([table], "ssim")
+        lay_out(table, "ssim")
     with pytest.raises(InputError, match="a trial twice"):
-        lay_out([pd.concat([table, table])], "mse")
-    with pytest.raises(InputError, match="in two tables"):
-        lay_out([table, table], "mse")
+        lay_out(pd.concat([table, table]), "mse")
     other = table.assign(method="knn", stimulus="s0")
     with pytest.raises(InputError, match="disagree on what a trial showed"):
-        lay_out([table, other], "mse")
+        lay_out(pd.concat([table, other]), "mse")
 
 
 def test_every_figure_of_a_pair_against_its_own_function():
@@ -359,15 +356,14 @@ def a_plan(methods, datasets, protocols=("holdout",)):
     }
 
 
-def run_stage(tmp_path, plan, *options):
-    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+def run_stage(tmp_path, plan, reference="ridge"):
     finding = {"scope": "dataset", "check": "c", "severity": "serious", "message": "Found_it.", "meaning": "So what."}
     for name in plan["datasets"]:
-        (tmp_path / f"{name}.json").write_text(json.dumps({"findings": [finding]}), encoding="utf-8")
-    parser = argparse.ArgumentParser()
-    stage.add_arguments(parser)
-    where = ["--scores", str(tmp_path / "scores"), "--output", str(tmp_path / "tables"), "--resamples", "50"]
-    stage.run(parser.parse_args(["--plan", str(tmp_path / "plan.json"), "--audits", str(tmp_path), *where, *options]))
+        write_json(tmp_path / f"audit/{name}.json", {"findings": [finding]})
+    results, output = Results(tmp_path, plan), tmp_path / "tables"
+    scores = combine_scores([results.scores(p, d) for d in plan["datasets"] for p in plan["protocols"]])
+    options = {"reference": reference, "base_seed": 0, "n_resamples": 50, "n_permutations": 10_000}
+    write_statistics(results, scores, output, **options)
     return {path.name: path.read_bytes() for path in (tmp_path / "tables").iterdir()}
 
 
@@ -375,14 +371,13 @@ def write_all(tmp_path, plan, means, **options):
     for dataset in plan["datasets"]:
         for protocol in plan["protocols"]:
             scores = seeded(means, **options)
-            for method in means:
-                tables = [
-                    as_table(scores, metric, dataset, protocol, only=[method])
-                    for metric in ("mse", "pixcorr", "ssim", "pairwise_identification")
-                ]
-                path = tmp_path / "scores" / protocol / dataset / f"{method}.parquet"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                pd.concat(tables).to_parquet(path, index=False)
+            tables = [
+                as_table(scores, metric, dataset, protocol)
+                for metric in ("mse", "pixcorr", "ssim", "pairwise_identification")
+            ]
+            path = tmp_path / "scores" / protocol / f"{dataset}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pd.concat(tables).to_parquet(path, index=False)
 
 
 def test_the_stage_writes_all_tables_twice_the_same(tmp_path):
@@ -411,7 +406,7 @@ def test_the_stage_with_folds_few_datasets_and_no_reference(tmp_path):
     assert "The reference ridge was not run" in text
     assert "undecided: not told from 1 of the 1 others" in text
     assert pd.read_csv(tmp_path / "tables/ranks.csv").empty
-    text = run_stage(tmp_path, plan, "--reference", "knn")["statistics.md"].decode()
+    text = run_stage(tmp_path, plan, "knn")["statistics.md"].decode()
     assert "p (folds)" in text and "About published." in text and "(optimistic)" in text
 
 
@@ -426,10 +421,10 @@ def test_too_few_stimuli_are_said(tmp_path):
 
 def test_missing_and_damaged_files_are_named(tmp_path):
     plan = a_plan({"ridge": "Ridge"}, ["a"])
-    with pytest.raises(InputError, match=r"holdout/a/ridge.parquet: missing"):
+    with pytest.raises(InputError, match=r"holdout/a.parquet: missing"):
         run_stage(tmp_path, plan)
     write_all(tmp_path, plan, {"ridge": 0.5})
-    path = tmp_path / "scores/holdout/a/ridge.parquet"
+    path = tmp_path / "scores/holdout/a.parquet"
     assert run_stage(tmp_path, plan)["statistics.csv"].decode().count("\n") == 1
     path.write_bytes(b"damaged")
     with pytest.raises(InputError, match="damaged or not a score table"):

@@ -25,9 +25,11 @@ import yaml
 from conftest import ROOT, copy_project
 
 from cortexclip import provenance
-from cortexclip.__main__ import main
-from cortexclip.files import read_json, write_json
+from cortexclip.evaluation.metrics import mse
+from cortexclip.files import read_json
+from cortexclip.results.folder import Results
 from cortexclip.schema import read_yaml
+from cortexclip.tables.remeasured import remeasured
 
 FOLDER = os.environ.get("CORTEXCLIP_DATA", "")
 KEPT = ROOT / "docs/results"
@@ -81,11 +83,12 @@ def cells_of_the_comparison(run: str) -> list[Cell]:
         if row["metric"] != "mse" or not names or plan["protocols"][row["protocol"]]["average"] != "sample":
             continue
         cell = (row["protocol"], row["dataset"], names[0])
-        scores = KEPT / run / f"scores/{'/'.join(cell)}.parquet"
+        scores = KEPT / run / f"scores/{cell[0]}/{cell[1]}.parquet"
         seeds = (float(row["mean"]),)
         if scores.is_file():
             table = pd.read_parquet(scores)
             table = table[(table.metric == "mse") & (table.method == row["method"])]
+            table = table[table.encoder == row["encoder"]]
             seeds = tuple(table.groupby("seed").value.mean())
         found.append(Cell("comparison", *cell, float(row["mean"]), seeds, seconds_of(run, "/".join(cell))))
     return found
@@ -130,29 +133,19 @@ def test_a_random_cell_is_measured_again(run, cells, project):
 
     settings = read_json(KEPT / run / "manifest.json")["configuration"]
     (project.path / "documented.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-    target = f"runs/{cell.folder}/predictions.nc" if cell.table == "remeasured" else f"scores/{cell.folder}.parquet"
+    options = ("--configfile", "documented.yaml")
     done = project.snakemake(
-        f"results/{target}", "--configfile", "documented.yaml", CORTEXCLIP_DATA=str(Path(FOLDER).resolve())
+        f"results/runs/{cell.folder}/predictions.nc", *options, CORTEXCLIP_DATA=str(Path(FOLDER).resolve())
     )
     assert done.returncode == 0, done.stdout[-3000:]
-    value = remeasured(cell, project.path) if cell.table == "remeasured" else scored(cell, project.path)
+    results = Results(project.path / "results", read_json(project.path / "results/plan.json"))
+    table = remeasured(results, [(cell.protocol, cell.dataset, cell.run)])
+    value = table[table.metric == "mse"]["mean"].mean() if cell.table == "remeasured" else scored(cell, results)
     module = read_yaml(ROOT / "config/methods.yaml")[cell.run.partition(".")[0]]["module"]
     assert value == pytest.approx(cell.value, abs=bound(cell, run, module)), json.dumps(vars(cell))
 
 
-def scored(cell: Cell, project: Path) -> float:
-    """The mean of the comparison table, from the score table."""
-    table = pd.read_parquet(project / f"results/scores/{cell.folder}.parquet")
-    return table[(table.metric == "mse") & (table.method == cell.run.partition(".")[0])].value.mean()
-
-
-def remeasured(cell: Cell, project: Path) -> float:
-    """The mean over seeds and folds, by the stage that writes remeasured.csv, of this cell alone."""
-    plan = read_json(project / "results/plan.json")
-    sources = plan["sources"] | {"cells": [[cell.protocol, cell.dataset, cell.run]]}
-    sources["datasets"] = {cell.dataset: plan["sources"]["datasets"][cell.dataset]}
-    write_json(project / "one.json", {**plan, "sources": sources})
-    folders = ["--data", project / "results/data", "--runs", project / "results/runs", "--output", project / "one"]
-    assert main(["remeasure", "--plan", str(project / "one.json"), *map(str, folders)]) == 0
-    table = pd.read_csv(project / "one/remeasured.csv")
-    return table[table.metric == "mse"]["mean"].mean()
+def scored(cell: Cell, results: Results) -> float:
+    """The mean of the comparison table, from the predictions."""
+    predictions, dataset = results.predictions(cell.protocol, cell.dataset, cell.run), results.dataset(cell.dataset)
+    return float(mse(predictions.image.values, dataset.stimuli.values[predictions.sample.values]).mean())

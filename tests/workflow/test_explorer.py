@@ -204,14 +204,13 @@ def test_a_trial_has_its_scores_and_what_was_retrieved(opened, finished):
     driver.execute_script("document.querySelector('.pick').click()")
     assert driver.execute_script("return document.querySelector('dialog').open")
     trial = int(texts(driver, "#trial-title")[0].split()[1])
-    scores = pd.read_parquet(finished.path / "results/scores/holdout/simulated/ridge.parquet")
+    scores = pd.read_parquet(finished.path / "results/scores/holdout/simulated.parquet").query("method == 'ridge'")
     [expected] = scores[(scores.metric == "mse") & (scores["sample"] == trial)].value
     rows = dict(zip(texts(driver, "dialog tbody th"), texts(driver, "dialog tbody td:nth-child(3)"), strict=True))
     assert float(rows["Ridge one fit"]) == pytest.approx(expected, abs=5e-5)
     assert "sample" not in rows
-    similarity = xr.load_dataset(
-        finished.path / "results/scores/holdout/simulated/ridge_clip.glyphclip.similarity.nc", engine="h5netcdf"
-    )
+    file = finished.path / "results/scores/holdout/simulated.similarity.nc"
+    similarity = xr.load_dataset(file, engine="h5netcdf", group="ridge_clip.glyphclip")
     row = list(similarity.sample.values).index(trial)
     best = similarity.gallery.values[np.argsort(-similarity.similarity.values[0, row], kind="stable")[:5]]
     right = "return [...document.querySelectorAll('dialog tbody tr')].find((row) => row.textContent.startsWith('Ridge to embedding') && !row.textContent.includes('nearest')).querySelectorAll('.right').length"

@@ -119,4 +119,4 @@ def test_a_job_that_fails_is_shown_as_failed_and_never_as_an_empty_cell(project)
     assert done.returncode != 0
     assert "planted" in done.stdout
     assert not (project.path / "results/tables/comparison.csv").exists()
-    assert (project.path / "results/scores/holdout/simulated/ridge.parquet").exists()  # the others went on
+    assert (project.path / "results/runs/holdout/simulated/ridge/run.json").exists()  # the others went on

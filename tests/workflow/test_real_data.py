@@ -56,7 +56,8 @@ def test_floors(results, dataset, protocol, method, expected, tolerance):
 
 @pytest.mark.parametrize(("method", "expected", "tolerance"), [("ridge", 0.030, 0.003), ("mean_image", 0.084, 0.002)])
 def test_floors_on_unseen_stimuli_each_weighed_once(results, method, expected, tolerance):
-    scores = pd.read_parquet(results / f"scores/unseen/miyawaki/{method}.parquet").query("metric == 'mse'")
+    scores = pd.read_parquet(results / "scores/unseen/miyawaki.parquet")
+    scores = scores[(scores.metric == "mse") & (scores.method == method)]
     assert scores.groupby("stimulus", observed=True).value.mean().mean() == pytest.approx(expected, abs=tolerance)
 
 

@@ -124,7 +124,7 @@ def test_a_lost_result_is_made_again_to_the_same_bytes(finished):
     results = finished.path / "results"
     watched = [
         *(results / f"tables/{name}.csv" for name in TABLES),
-        results / "scores/holdout/simulated/cccv1.parquet",
+        results / "scores/holdout/simulated.parquet",
         results / "runs/holdout/simulated/cccv1/predictions.nc",
         results / "runs/holdout/simulated/cccv1/weights.safetensors",
     ]
@@ -150,7 +150,7 @@ def assert_same_bytes(first, second):
 
 @pytest.mark.slow
 def test_a_run_killed_again_and_again_on_other_cores_in_another_order_ends_with_the_same_bytes(finished, project):
-    scores = [f"results/scores/unseen/simulated/{run}.parquet" for run in reversed(RUNS)]
+    scores = [f"results/runs/unseen/simulated/{run}/run.json" for run in reversed(RUNS)]
     killed = 0
     for wanted in (1, 5, 10, 14):  # training jobs that have ended; the kill comes somewhere in those that follow
         process = subprocess.Popen(
@@ -179,7 +179,7 @@ def test_a_run_killed_again_and_again_on_other_cores_in_another_order_ends_with_
 def test_what_is_damaged_is_found_removed_and_made_again(finished):
     results = finished.path / "results"
     files = ["data/simulated.nc", "splits/holdout/simulated.parquet", "audit/simulated.json", "tables/comparison.csv"]
-    files += ["features/simulated/glyphclip.nc", "figures/mse_by_method.png", "scores/unseen/simulated/ridge.parquet"]
+    files += ["features/simulated/glyphclip.nc", "figures/mse_by_method.png", "scores/unseen/simulated.parquet"]
     files += [f"runs/holdout/simulated/ridge/{name}" for name in ("predictions.nc", "weights.safetensors", "run.json")]
     before = {name: (results / name).read_bytes() for name in files}
     for name, content in before.items():

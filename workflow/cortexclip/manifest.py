@@ -9,70 +9,26 @@ from pathlib import Path
 from cortexclip import provenance
 from cortexclip.errors import InputError
 from cortexclip.files import read_json, sha256
+from cortexclip.plan import protocols_of
+from cortexclip.results.paths import MADE_BY, PATHS, TRAINED, pattern
 
-NAME, PLAN = "manifest.json", "plan.json"
-# Files below the results folder, by the stages that make them.
-MADE_BY = {
-    PLAN: (),
-    "corpus.nc": ("corpus",),
-    "data/*.nc": ("ingest", "simulate"),
-    "splits/*/*.parquet": ("split",),
-    "audit/*.json": ("audit",),
-    "features/*/*.nc": ("encode",),
-    "runs/*/*/*/*": ("train",),
-    "scores/*/*/*": ("evaluate",),
-    "identification/*/*.parquet": ("identify",),
-    "tables/*": ("tables", "statistics", "remeasure", "claims", "records", "overview"),
-    "figures/reference/*/*": ("figures",),
-    "figures/*": ("figures", "overview", "evaluation_figures", "critical_difference"),
-    "report/*": ("report",),
-}
+NAME, PLAN = "manifest.json", PATHS["plan"]
 
 
 def files_of(results: Path, plan: Mapping) -> list[str]:
     """Paths below the results folder that belong to a plan, sorted; what other configurations left there does not."""
-    found = []
-    for pattern in MADE_BY:
-        for path in results.glob(pattern):
-            name = path.relative_to(results).as_posix()
-            if path.is_file() and not path.name.startswith(".") and belongs(name, plan):
-                found.append(name)
+    compared = [(p, d, run) for d, runs in plan["cells"].items() for p in protocols_of(plan, d) for run in runs]
+    patterns = set()
+    for name in PATHS:
+        for cell in [*compared, *(plan["sources"]["cells"] if name in TRAINED else [])]:
+            names = dict(zip(("protocol", "dataset", "run"), cell, strict=True), judge=plan["judge"])
+            patterns |= {pattern(name, **names, encoder=encoder) for encoder in plan["encoders"] or ["none"]}
+    found = set()
+    for each in patterns:
+        for path in results.glob(each):
+            if path.is_file() and not path.name.startswith(".") and path.name.count(".") == each.count("."):
+                found.add(path.relative_to(results).as_posix())
     return sorted(found)
-
-
-def belongs(name: str, plan: Mapping) -> bool:
-    """Whether a file below the results folder is named after datasets, protocols and runs of the plan alone."""
-    folder, *parts = name.split("/")
-    datasets, protocols, encoders = plan["datasets"], plan["protocols"], plan["encoders"]
-    sources = plan["sources"]
-    match folder:
-        case "data" if stem(parts[0]) in sources["datasets"]:
-            return True
-        case "splits" if parts[0] in sources["protocols"]:
-            return any(cell[:2] == [parts[0], stem(parts[1])] for cell in sources["cells"])
-        case "runs" if parts[0] in sources["protocols"]:
-            return parts[:3] in sources["cells"]
-        case "data" | "audit":
-            return stem(parts[0]) in datasets
-        case "splits":
-            return parts[0] in protocols and stem(parts[1]) in datasets
-        case "features":
-            return parts[0] in datasets and stem(parts[1]) in encoders
-        case "runs" | "scores":
-            run = parts[2].removesuffix(".parquet").removesuffix(".similarity.nc")
-            return parts[0] in protocols and run in plan["cells"].get(parts[1], ())
-        case "identification":
-            return parts[0] == plan["judge"] and stem(parts[1]) in datasets
-        case "figures" if parts[0] == "reference":
-            return parts[1] in protocols and stem(parts[2]) in datasets
-        case "figures":  # FIGURE.PROTOCOL.DATASET.SUFFIX, FIGURE.DATASET.SUFFIX, FIGURE.PROTOCOL.SUFFIX, FIGURE.SUFFIX
-            return all(part in datasets or part in protocols for part in name.split(".")[1:-1])
-        case _:
-            return True
-
-
-def stem(name: str) -> str:
-    return name.rpartition(".")[0]
 
 
 def make(results: Path, plan: Mapping, configuration: Mapping, fields: Mapping[str, object]) -> dict:
@@ -125,7 +81,7 @@ def differences(results: Path, manifest: Mapping) -> list[str]:
             lines.append("stale    all: the configuration is another one now" if name == PLAN else f"altered  {name}")
     for stage, digest in manifest["code"].items():
         if digest != _digest(stage):
-            made = ", ".join(pattern for pattern, stages in MADE_BY.items() if stage in stages)
+            made = ", ".join(pattern(name) for name, stages in MADE_BY.items() if stage in stages)
             lines.append(f"stale    {made}: the code of the stage '{stage}' is another one now")
     for name, run in manifest["runs"].items():
         if run["code"] and run["code"] != _digest("train", run["module"]):

@@ -9,6 +9,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import resource
 import shlex
 import subprocess
 import sys
@@ -61,6 +62,11 @@ def machine() -> dict[str, object]:
         "memory_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
         "gpus": _gpus(),
     }
+
+
+def peak_memory() -> float:
+    """The largest resident memory of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def git_state() -> dict[str, object] | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -68,29 +69,36 @@ def scored_draw(predictions: xr.Dataset) -> str:
     return "mean" if np.allclose(image, draws.mean(axis=0), atol=1e-5) else "neither"
 
 
-def read_netcdf(path: str | os.PathLike) -> xr.Dataset:
-    """Read one of the project's own NetCDF files into memory; InputError if it is missing or damaged."""
+@contextmanager
+def _reading(path: str | os.PathLike) -> Iterator[None]:
+    """Turn whatever reading a file raises into an InputError."""
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as dataset:
-            return dataset.load()
+        yield
     except FileNotFoundError as error:
         raise InputError(f"{path}: missing. Run the workflow again.") from error
-    except Exception as error:  # damaged HDF5 raises OSError, KeyError, RuntimeError and others
-        raise InputError(
-            f"{path}: damaged ({' '.join(str(error).split())}). Delete it and run the workflow again."
-        ) from error
+    except Exception as error:  # damaged files raise OSError, KeyError, ArrowInvalid and others
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: damaged ({reason}). Delete it and run the workflow again.") from error
+
+
+def read_netcdf(path: str | os.PathLike, group: str | None = None) -> xr.Dataset:
+    """Read one of the project's own NetCDF files, or a group of it, into memory; InputError if missing or damaged."""
+    with _reading(path):
+        with xr.open_dataset(path, engine="h5netcdf", group=group) as dataset:
+            return dataset.load()
+
+
+def write_groups(path: str | os.PathLike, groups: Mapping[str, xr.Dataset]) -> None:
+    """Write several data sets as the groups of one NetCDF file, with checksums, whole or not at all."""
+    encoding = {f"/{name}": {variable: {"fletcher32": True} for variable in each} for name, each in groups.items()}
+    with atomic_path(path) as temporary:
+        xr.DataTree.from_dict(dict(groups)).to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
 
 
 def read_parquet(path: str | os.PathLike) -> pd.DataFrame:
     """Read one of the project's own tables; InputError if it is missing or damaged."""
-    try:
+    with _reading(path):
         return pd.read_parquet(path, page_checksum_verification=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: missing. Run the workflow again.") from error
-    except Exception as error:  # damaged files raise ArrowInvalid, OSError and others
-        raise InputError(
-            f"{path}: damaged ({' '.join(str(error).split())}). Delete it and run the workflow again."
-        ) from error
 
 
 def write_parquet(path: str | os.PathLike, table: pd.DataFrame) -> None:

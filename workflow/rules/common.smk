@@ -28,8 +28,8 @@ from cortexclip.config import (
 from cortexclip.errors import InputError
 from cortexclip.files import sha256, write_if_changed
 from cortexclip.launch import prepare_environment
-from cortexclip.manifest import MADE_BY
 from cortexclip.provenance import code_digest
+from cortexclip.results.paths import MADE_BY
 from cortexclip.summary import closing, opening
 
 try:
@@ -47,6 +47,8 @@ ENCODERS = [name for name in CONFIG.encoders if name == JUDGE or any(r.encoder =
 ROOT = os.path.relpath(workflow.basedir)
 PUBLISHED = f"{ROOT}/config/published.yaml"
 PLAN = "results/plan.json"
+TABLES = ["comparison", "retrieval", "audit", "statistics", "ablation", "claims", "paper", "cost", "grid"]
+CSV_TABLES = ["leaders", "ranks", "remeasured", "configurations", "source_datasets"]
 SUFFIXES = ["png", "pdf", "txt", "csv"]  # to look at, for a paper, its caption, its numbers
 FIGURES = ["reconstructions"]
 if any(run.trained for run in CONFIG.runs.values()):
@@ -168,16 +170,6 @@ def splits_of(wildcards):
         "results/splits/{protocol}/{dataset}.parquet",
         protocol=CONFIG.protocols_of[wildcards.dataset],
         dataset=wildcards.dataset,
-    )
-
-
-def scores_of(dataset):
-    """The score tables of all runs that apply to a dataset, in all protocols."""
-    return expand(
-        "results/scores/{protocol}/{dataset}/{run}.parquet",
-        protocol=CONFIG.protocols_of[dataset],
-        dataset=dataset,
-        run=CONFIG.cells[dataset],
     )
 
 
@@ -312,6 +304,12 @@ def pool_of(wildcards):
     """The other datasets that a run learns from, if its method pools them."""
     names = pool_for(wildcards.dataset, CONFIG.datasets) if method_of(wildcards).get("pools") else []
     return expand("results/data/{name}.nc", name=names)
+
+
+def features_of_all(wildcards):
+    """The embeddings that the runs of a dataset need."""
+    encoders = dict.fromkeys(CONFIG.runs[run].encoder for run in CONFIG.cells[wildcards.dataset])
+    return [f"results/features/{wildcards.dataset}/{encoder}.nc" for encoder in encoders if encoder]
 
 
 def features_of(wildcards):

@@ -1,29 +1,28 @@
-# Stage: predictions and the stimuli -> the tidy score table of a run, and its similarity matrix.
+# Stage: predictions of all runs of a dataset and protocol, and the stimuli -> their scores and similarity matrices.
 rule evaluate:
     input:
         dataset="results/data/{dataset}.nc",
-        predictions="results/runs/{protocol}/{dataset}/{run}/predictions.nc",
-        features=features_of,
+        predictions=of_each_run("results/runs/{protocol}/{dataset}/{run}/predictions.nc"),
+        features=features_of_all,
     output:
-        scores="results/scores/{protocol}/{dataset}/{run}.parquet",
-        similarity="results/scores/{protocol}/{dataset}/{run}.similarity.nc",
+        scores="results/scores/{protocol}/{dataset}.parquet",
+        similarity="results/scores/{protocol}/{dataset}.similarity.nc",
     log:
-        "results/logs/evaluate/{protocol}/{dataset}/{run}.log",
+        "results/logs/evaluate/{protocol}/{dataset}.log",
     benchmark:
-        "results/benchmarks/evaluate/{protocol}/{dataset}/{run}.tsv"
+        "results/benchmarks/evaluate/{protocol}/{dataset}.tsv"
     conda:
         "../../envs/evaluate.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=30,
+        mem_mb=growing(3000),
+        runtime=60,
         gpu=0,
     params:
-        features=lambda wildcards, input: f"--features {input.features}" if input.features else "",
         code=digest("evaluate"),
     shell:
         "python -m cortexclip evaluate --log {log:q} --threads {threads} --dataset {input.dataset:q}"
-        " --predictions {input.predictions:q} {params.features} --scores {output.scores:q}"
+        " --predictions {input.predictions:q} --features {input.features:q} --scores {output.scores:q}"
         " --similarity {output.similarity:q}"
 
 

@@ -5,7 +5,8 @@ rule figures:
         dataset="results/data/{dataset}.nc",
         audit="results/audit/{dataset}.json",
         runs=of_each_run("results/runs/{protocol}/{dataset}/{run}/{file}", file=["predictions.nc", "history.parquet"]),
-        scores=of_each_run("results/scores/{protocol}/{dataset}/{run}{suffix}", suffix=[".parquet", ".similarity.nc"]),
+        scores="results/scores/{protocol}/{dataset}.parquet",
+        similarity="results/scores/{protocol}/{dataset}.similarity.nc",
     output:
         reported(expand("results/figures/{figure}.{{protocol}}.{{dataset}}.{suffix}", figure=FIGURES, suffix=SUFFIXES)),
         reported(expand("results/figures/reference/{{protocol}}/{{dataset}}.{suffix}", suffix=SUFFIXES)),
@@ -71,7 +72,11 @@ rule evaluation_figures:
             dataset=wildcards.dataset,
             run=CONFIG.cells[wildcards.dataset],
         ),
-        scores=lambda wildcards: scores_of(wildcards.dataset),
+        scores=lambda wildcards: expand(
+            "results/scores/{protocol}/{dataset}.parquet",
+            protocol=CONFIG.protocols_of[wildcards.dataset],
+            dataset=wildcards.dataset,
+        ),
     output:
         reported(
             expand(

@@ -9,16 +9,13 @@ rule report:
         audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
         tables=expand(
             "results/tables/{table}.csv",
-            table=[
-                *("comparison", "retrieval", "claims", "statistics", "leaders"),
-                *("ranks", "ablation", "cost", "grid", "audit", "paper", "source_datasets"),
-            ],
+            table=[*TABLES, "leaders", "ranks", "source_datasets"],
         ),
         runs=of_each_job("results/runs/{protocol}/{dataset}/{run}/predictions.nc"),
         histories=of_each_job("results/runs/{protocol}/{dataset}/{run}/history.parquet"),
         records=of_each_job("results/runs/{protocol}/{dataset}/{run}/run.json"),
-        scores=of_each_job("results/scores/{protocol}/{dataset}/{run}.parquet"),
-        similarities=of_each_job("results/scores/{protocol}/{dataset}/{run}.similarity.nc"),
+        scores=of_each_cell("results/scores/{protocol}/{dataset}.parquet"),
+        similarities=of_each_cell("results/scores/{protocol}/{dataset}.similarity.nc"),
     output:
         report("results/report/index.html", caption="../captions/explorer.rst", category="Explorer"),
     log:

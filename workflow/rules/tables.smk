@@ -1,19 +1,19 @@
-# Stage: all scores -> the comparison tables.
+# Stage: scores and records of all runs, and what sources trained -> all tables.
 rule tables:
     input:
         plan=PLAN,
+        datasets=expand("results/data/{dataset}.nc", dataset=dict.fromkeys(d for _, d, _ in CONFIG.sources.cells)),
         audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
         splits=of_each_cell("results/splits/{protocol}/{dataset}.parquet"),
         identification=judged(),
-        scores=[scores_of(dataset) for dataset in CONFIG.datasets],
+        scores=of_each_cell("results/scores/{protocol}/{dataset}.parquet"),
+        records=of_each_job("results/runs/{protocol}/{dataset}/{run}/run.json"),
+        source_predictions=of_sources("results/runs/{protocol}/{dataset}/{run}/predictions.nc"),
+        source_records=of_sources("results/runs/{protocol}/{dataset}/{run}/run.json"),
     output:
-        reported(
-            expand(
-                "results/tables/{table}.{suffix}",
-                table=["comparison", "retrieval", "audit"],
-                suffix=["csv", "md", "tex"],
-            )
-        ),
+        reported(expand("results/tables/{table}.{suffix}", table=TABLES, suffix=["csv", "md", "tex"])),
+        reported(expand("results/tables/{table}.csv", table=CSV_TABLES)),
+        reported(["results/tables/paper.pdf"]),
     log:
         "results/logs/tables.log",
     benchmark:
@@ -23,15 +23,16 @@ rule tables:
         "../../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=120,
         gpu=0,
     params:
+        published=PUBLISHED,
+        published_sha256=sha256(PUBLISHED),
         resamples=CONFIG.settings["bootstrap_resamples"],
         base_seed=CONFIG.settings["base_seed"],
         code=digest("tables"),
     shell:
-        "python -m cortexclip tables --log {log:q} --threads {threads} --plan {input.plan:q} --scores results/scores --audits results/audit"
-        " --identification results/identification --splits results/splits"
-        " --resamples {params.resamples} --base-seed {params.base_seed}"
+        "python -m cortexclip tables --log {log:q} --threads {threads} --plan {input.plan:q} --results results"
+        " --published {params.published:q} --resamples {params.resamples} --base-seed {params.base_seed}"
         " --output results/tables"

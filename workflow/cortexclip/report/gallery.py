@@ -34,7 +34,7 @@ class Run:
     encoder: str
     predictions: Callable[[], xr.Dataset]
     scores: Callable[[], pd.DataFrame]
-    similarity: Callable[[], xr.Dataset]
+    similarity: Callable[[], xr.Dataset | None]
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def _scores(run: Run, samples: np.ndarray, number: int) -> dict[str, dict[str, l
 def _retrieved(cell: Cell, run: Run, number: int) -> list[list[int]]:
     """Of each shown sample, the numbers in the pool of the stimuli nearest to its predicted embedding; may be empty."""
     file = run.similarity()
-    if "similarity" not in file:
+    if file is None:
         return []
     order = np.argsort(file.sample.values)
     at = order[np.searchsorted(file.sample.values, cell.samples, sorter=order)]

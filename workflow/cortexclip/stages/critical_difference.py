@@ -14,8 +14,8 @@ from cortexclip.figures.ranks import Ranking, draw_critical_difference
 from cortexclip.figures.style import Subject, draw_words, look_of, save, seeds_of, weightiest
 from cortexclip.files import read_json
 from cortexclip.log import logger
+from cortexclip.results.tables import read_table
 from cortexclip.tables.audit import notes_for
-from cortexclip.tables.read import read_table
 from cortexclip.tables.statistics import ALPHA, COMPARED, MIN_DATASETS, RANKS, p_text
 
 

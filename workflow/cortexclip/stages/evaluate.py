@@ -1,77 +1,83 @@
-"""Stage: predictions and the stimuli -> the tidy scores of a run, and its similarity matrix."""
+"""Stage: the predictions of all runs of a dataset and protocol, and the stimuli -> their scores and similarities."""
 
 from __future__ import annotations
 
 import argparse
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.retrieval import similarity_matrix
-from cortexclip.evaluation.score import score_predictions
-from cortexclip.files import atomic_path
+from cortexclip.evaluation.score import combine_scores, score_predictions
 from cortexclip.log import logger
-from cortexclip.runs import read_netcdf, write_parquet
+from cortexclip.runs import read_netcdf, write_groups, write_parquet
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, help="labelled dataset (.nc)")
-    parser.add_argument("--predictions", required=True, help="predictions of a run (.nc)")
-    parser.add_argument("--features", help="embeddings of the stimuli (.nc), for methods that predict one")
-    parser.add_argument("--scores", required=True, help="output: tidy scores (.parquet)")
-    parser.add_argument("--similarity", required=True, help="output: predicted against true embeddings (.nc)")
+    parser.add_argument("--predictions", required=True, nargs="+", help="predictions of all runs (.nc)")
+    parser.add_argument("--features", nargs="*", default=[], help="embeddings of the stimuli (.nc), one per encoder")
+    parser.add_argument("--scores", required=True, help="output: tidy scores of all runs (.parquet)")
+    parser.add_argument("--similarity", required=True, help="output: predicted against true embeddings, by run (.nc)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     dataset = datasets.read(arguments.dataset)
-    predictions = read_netcdf(arguments.predictions)
-    features = read_netcdf(arguments.features) if arguments.features else None
-    name = dataset.attrs["name"]
-    protocol, method, encoder = (predictions.attrs[key] for key in ("protocol", "method", "encoder"))
+    features = {file.attrs["encoder"]: file for file in map(read_netcdf, arguments.features)}
+    tables, similarities = [], {}
+    for path in arguments.predictions:
+        predictions = read_netcdf(path)
+        protocol, method, encoder = (predictions.attrs[key] for key in ("protocol", "method", "encoder"))
+        name = method + (f".{encoder}" if encoder else "")
+        tables.append(scored(dataset, predictions, features.get(encoder)))
+        if "embedding" in predictions:
+            similarities[name] = similarity_of(dataset, predictions, features[encoder])
+        error = tables[-1].loc[(tables[-1].metric == "mse") & (tables[-1].method == method), "value"].mean()
+        logger.info("evaluate %s/%s/%s: MSE %.5f", protocol, dataset.attrs["name"], name, error)
+    write_parquet(arguments.scores, combine_scores(tables))
+    write_groups(arguments.similarity, similarities)
+
+
+def scored(dataset: xr.Dataset, predictions: xr.Dataset, features: xr.Dataset | None) -> pd.DataFrame:
+    """The tidy scores of one run."""
     rows = predictions.sample.values
-    stimulus = dataset.stimulus.values[rows]
     arrays = {name: predictions[name].values for name in ("nearest", "embedding") if name in predictions}
-    scores = score_predictions(
-        dataset=name,
-        protocol=protocol,
-        method=method,
-        encoder=encoder or "none",
+    return score_predictions(
+        dataset=dataset.attrs["name"],
+        protocol=predictions.attrs["protocol"],
+        method=predictions.attrs["method"],
+        encoder=predictions.attrs["encoder"] or "none",
         folds=predictions.fold.values,
         samples=rows,
         stimuli=dataset.stimuli.values[rows],
-        stimulus_ids=stimulus,
+        stimulus_ids=dataset.stimulus.values[rows],
         images=predictions.image.values,
         nearest_images=arrays.get("nearest"),
         embeddings=arrays.get("embedding"),
         gallery_embeddings=None if features is None else features.embedding.values,
         gallery_ids=None if features is None else features.stimulus.values,
     )
-    write_parquet(arguments.scores, scores)
-    write_similarity(arguments.similarity, arrays.get("embedding"), rows, stimulus, predictions.fold.values, features)
-    error = scores.loc[(scores.metric == "mse") & (scores.method == method), "value"].mean()
-    logger.info("evaluate %s/%s/%s: MSE %.5f", protocol, name, method + (f".{encoder}" if encoder else ""), error)
 
 
-def write_similarity(
-    path: str,
-    embedding: np.ndarray | None,
-    sample: np.ndarray,
-    stimulus: np.ndarray,
-    fold: np.ndarray,
-    features: xr.Dataset | None,
-) -> None:
-    """Save the cosine similarity of every predicted embedding to every distinct stimulus of the dataset.
+def similarity_of(dataset: xr.Dataset, predictions: xr.Dataset, features: xr.Dataset) -> xr.Dataset:
+    """Cosine similarity of every predicted embedding of a run to every distinct stimulus of the dataset.
 
     The variable ``similarity`` has dims (seed, sample, gallery); ``scored`` (gallery) says whether a stimulus is among
-    the scored ones. For a method that predicts no embedding the file holds neither.
+    the scored ones.
     """
-    variables, coords = {}, {"sample": sample, "shown": ("sample", stimulus), "fold": ("sample", fold)}
-    if embedding is not None:
-        similarity = similarity_matrix(embedding, features.embedding.values)
-        variables["similarity"] = (("seed", "sample", "gallery"), similarity.astype(np.float32))
-        variables["scored"] = (("gallery",), np.isin(features.stimulus.values, stimulus).astype(np.int8))
-        coords["gallery"] = features.stimulus.values
-    checked = {name: {"fletcher32": True} for name in variables}
-    with atomic_path(path) as temporary:
-        xr.Dataset(variables, coords=coords).to_netcdf(temporary, engine="h5netcdf", encoding=checked)
+    shown = dataset.stimulus.values[predictions.sample.values]
+    similarity = similarity_matrix(predictions.embedding.values, features.embedding.values)
+    return xr.Dataset(
+        {
+            "similarity": (("seed", "sample", "gallery"), similarity.astype(np.float32)),
+            "scored": (("gallery",), np.isin(features.stimulus.values, shown).astype(np.int8)),
+        },
+        coords={
+            "sample": predictions.sample.values,
+            "shown": ("sample", shown),
+            "fold": ("sample", predictions.fold.values),
+            "gallery": features.stimulus.values,
+        },
+    )

@@ -35,10 +35,11 @@ from cortexclip.figures.style import (
 from cortexclip.files import read_json
 from cortexclip.log import logger
 from cortexclip.plan import protocols_of, without_split
+from cortexclip.results.folder import Results
+from cortexclip.results.tables import read_table
 from cortexclip.runs import read_netcdf, read_parquet
 from cortexclip.tables.ablation import ABLATION
 from cortexclip.tables.audit import notes_for
-from cortexclip.tables.read import read_scores, read_table
 from cortexclip.tables.statistics import ALPHA, STATISTICS, p_text
 
 SHOWN = ["mse", "pairwise_identification"]
@@ -119,11 +120,8 @@ class Material:
     @functools.cached_property
     def scores(self) -> dict[str, dict[str, pd.DataFrame]]:
         """Score tables by protocol and run, of the metrics that are shown; a row for each trial."""
-        folder = self.results / "scores"
-        return {
-            protocol: {run: read_scores(folder / protocol / self.name / f"{run}.parquet", SHOWN) for run in self.looks}
-            for protocol in self.protocols
-        }
+        results = Results(self.results, self.plan)
+        return {protocol: results.scores_by_run(protocol, self.name, SHOWN) for protocol in self.protocols}
 
     @functools.cached_property
     def splits(self) -> dict[str, pd.DataFrame]:

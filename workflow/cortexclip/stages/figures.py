@@ -23,6 +23,7 @@ from cortexclip.figures.style import Look, Subject, draw_words, looks, save, sub
 from cortexclip.figures.training import draw_training_curves
 from cortexclip.files import read_json
 from cortexclip.log import logger
+from cortexclip.results.folder import Results
 from cortexclip.runs import read_netcdf, read_parquet, scored_draw
 from cortexclip.tables.audit import notes_for
 
@@ -89,15 +90,14 @@ class Material:
 
     @functools.cached_property
     def scores(self) -> dict[str, pd.DataFrame]:
-        folder = self.results / "scores" / self.protocol / self.name
-        return {run: read_parquet(folder / f"{run}.parquet") for run in self.looks}
+        return Results(self.results, self.plan).scores_by_run(self.protocol, self.name)
 
     @functools.cached_property
     def similarity(self) -> dict[str, xr.Dataset]:
-        """Similarity files of the runs that predict embeddings."""
-        folder = self.results / "scores" / self.protocol / self.name
-        files = {run: read_netcdf(folder / f"{run}.similarity.nc") for run in self.looks}
-        return {run: file for run, file in files.items() if "similarity" in file}
+        """Similarities of the runs that predict embeddings."""
+        results = Results(self.results, self.plan)
+        files = {run: results.similarity(self.protocol, self.name, run) for run in self.looks}
+        return {run: file for run, file in files.items() if file is not None}
 
     def first_seed(self, run: str, method: str, metric: str, samples: np.ndarray) -> np.ndarray:
         """Scores (n_samples,) of the first seed of a run; NaN where there is none."""

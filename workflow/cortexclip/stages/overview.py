@@ -15,7 +15,7 @@ from cortexclip.figures.style import look_of, save, save_pdf, seeds_of, weightie
 from cortexclip.files import read_json, write_text
 from cortexclip.log import logger
 from cortexclip.plan import reduced_precision, without_split
-from cortexclip.tables import read as results
+from cortexclip.results import tables as results
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.main import LEADERS_READ, latex_document, main_tables
 from cortexclip.tables.render import latex_text

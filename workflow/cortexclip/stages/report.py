@@ -5,45 +5,21 @@ from __future__ import annotations
 import argparse
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
-import xarray as xr
 
-from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.metrics import METRICS
 from cortexclip.files import read_json, sha256, write_text
 from cortexclip.log import logger
 from cortexclip.plan import protocols_of, reduced_precision
 from cortexclip.report import content, gallery
 from cortexclip.report.page import page
-from cortexclip.runs import read_netcdf, read_parquet
+from cortexclip.results.folder import Results
 from cortexclip.schema import check, read_yaml
-from cortexclip.stages.remeasure import DATASETS
-from cortexclip.tables.ablation import ABLATION, absent_references
-from cortexclip.tables.audit import AUDIT
-from cortexclip.tables.claims import CLAIMS
-from cortexclip.tables.comparison import COMPARISON, RETRIEVAL
-from cortexclip.tables.paper import PAPER
-from cortexclip.tables.read import read_scores, read_table
-from cortexclip.tables.records import COST, GRID
-from cortexclip.tables.statistics import LEADERS, RANKS, STATISTICS
+from cortexclip.tables.ablation import absent_references
 
-TABLES = {
-    "comparison": COMPARISON,
-    "retrieval": RETRIEVAL,
-    "claims": CLAIMS,
-    "paper": PAPER,
-    "source_datasets": DATASETS,
-    "statistics": STATISTICS,
-    "leaders": LEADERS,
-    "ranks": RANKS,
-    "ablation": ABLATION,
-    "cost": COST,
-    "grid": GRID,
-    "audit": AUDIT,
-}
+READ = ("comparison", "retrieval", "claims", "paper", "source_datasets", "statistics", "leaders", "ranks", "ablation")
+READ += ("cost", "grid", "audit")
 VIEWS = {
     "overview": "Overview",
     "comparison": "Comparison",
@@ -70,56 +46,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     published = read_yaml(arguments.published)
     check(published, "published", arguments.published)
-    material = Material(arguments.plan, Path(arguments.results))
+    results = Results(arguments.results, arguments.plan)
+    runs = records(results)
     data = {
-        "core": core(material, published, arguments.reference),
-        "statistics": statistics(material, arguments.reference),
-        "records": records(material),
-        **galleries(material),
+        "core": core(results, published, arguments.reference),
+        "statistics": statistics(results, arguments.reference),
+        "records": runs,
+        **galleries(results),
     }
-    text = page("cortexclip: decoding seen images from brain activity", subtitle(material.plan), data, VIEWS)
+    text = page("cortexclip: decoding seen images from brain activity", subtitle(results.plan), data, VIEWS)
     write_text(arguments.output, text)
-    logger.info("report: %.1f MB, %d cells", len(text) / 1e6, len(material.cells))
-
-
-@dataclass(frozen=True)
-class Material:
-    """The files of a results folder, each read when it is first asked for."""
-
-    plan: dict
-    results: Path
-
-    @functools.cached_property
-    def datasets(self) -> dict[str, xr.Dataset]:
-        return {name: datasets.read(self.results / f"data/{name}.nc") for name in self.plan["datasets"]}
-
-    @functools.cached_property
-    def audits(self) -> dict[str, dict]:
-        return {name: read_json(self.results / f"audit/{name}.json") for name in self.plan["datasets"]}
-
-    @functools.cached_property
-    def tables(self) -> dict[str, pd.DataFrame]:
-        """The result tables by name; methods carry an ``id`` beside their columns."""
-        found = {name: read_table(self.results / f"tables/{name}.csv", wanted) for name, wanted in TABLES.items()}
-        return {
-            name: table if "encoder" not in table else content.with_identity(table) for name, table in found.items()
-        }
-
-    @functools.cached_property
-    def cells(self) -> list[tuple[str, str, str]]:
-        """Every (dataset, protocol, run) of the plan."""
-        return [
-            (dataset, protocol, name)
-            for dataset in self.plan["datasets"]
-            for protocol in protocols_of(self.plan, dataset)
-            for name in self.plan["cells"][dataset]
-        ]
-
-    def run_file(self, dataset: str, protocol: str, name: str, file: str) -> Path:
-        return self.results / "runs" / protocol / dataset / name / file
-
-    def score_file(self, dataset: str, protocol: str, name: str, suffix: str) -> Path:
-        return self.results / "scores" / protocol / dataset / f"{name}{suffix}"
+    logger.info("report: %.1f MB, %d cells", len(text) / 1e6, len(runs))
 
 
 def subtitle(plan: Mapping) -> str:
@@ -133,9 +70,9 @@ def subtitle(plan: Mapping) -> str:
     return ", ".join(f"{n} {word if n == 1 else (more[0] if more else word + 's')}" for n, word, *more in counts)
 
 
-def core(material: Material, published: Mapping, reference: str) -> dict:
+def core(results: Results, published: Mapping, reference: str) -> dict:
     """Everything but the pairwise tests, the records and the pictures."""
-    plan, tables = material.plan, material.tables
+    plan, tables = results.plan, {name: identified(results.table(name)) for name in READ}
     attributes = {
         name: {
             **dataset.attrs,
@@ -143,7 +80,7 @@ def core(material: Material, published: Mapping, reference: str) -> dict:
             "voxels": dataset.sizes["voxel"],
             "stimuli": len(set(dataset.stimulus.values.tolist())),
         }
-        for name, dataset in material.datasets.items()
+        for name, dataset in ((name, results.dataset(name)) for name in plan["datasets"])
     }
     comparison = content.with_chance(tables["comparison"], tables["retrieval"]).drop(columns=["method", "encoder"])
     named = {
@@ -157,7 +94,7 @@ def core(material: Material, published: Mapping, reference: str) -> dict:
         "encoders": plan["encoders"],
         "methods": content.methods_of(plan, [tables["comparison"], tables["retrieval"]]),
         "metrics": content.metrics_of(plan),
-        "caveats": content.caveats_of(plan, material.audits),
+        "caveats": content.caveats_of(plan, results.audits),
         "precision": reduced_precision(plan),
         "unavailable": plan["unavailable"],
         "seeds": plan["seeds"],
@@ -174,40 +111,40 @@ def core(material: Material, published: Mapping, reference: str) -> dict:
     }
 
 
-def statistics(material: Material, reference: str) -> dict:
+def identified(table: pd.DataFrame) -> pd.DataFrame:
+    """A result table, with an ``id`` of the method beside its columns where it has methods."""
+    return content.with_identity(table) if "encoder" in table else table
+
+
+def statistics(results: Results, reference: str) -> dict:
     """The tested pairs of methods."""
-    pairs, fewer = content.fewer_pairs(material.tables["statistics"], reference)
+    pairs, fewer = content.fewer_pairs(identified(results.table("statistics")), reference)
     names = ["dataset", "protocol", "metric", "id", "reference", "difference", "ci_low", "ci_high", "effect_size", "p"]
     names += ["p_holm", "p_corrected_t", "n_samples", "n_stimuli", "n_comparisons", "conclusion"]
     return {"pairs": content.columns(pairs, names), "only_reference": fewer}
 
 
-def records(material: Material) -> list[dict]:
+def records(results: Results) -> list[dict]:
     """Record, checksums and training curves of every run."""
-    found = []
-    for cell in material.cells:
-        files = {
-            f"runs/{cell[1]}/{cell[0]}/{cell[2]}/predictions.nc": sha256(material.run_file(*cell, "predictions.nc")),
-            f"scores/{cell[1]}/{cell[0]}/{cell[2]}.parquet": sha256(material.score_file(*cell, ".parquet")),
-        }
-        found.append(
-            {
-                "dataset": cell[0],
-                "protocol": cell[1],
-                "run": cell[2],
-                "record": content.record_of(read_json(material.run_file(*cell, "run.json")), files),
-                "curves": content.curves_of(read_parquet(material.run_file(*cell, "history.parquet"))),
-            }
-        )
+    found, plan = [], results.plan
+    for dataset in plan["datasets"]:
+        for protocol in protocols_of(plan, dataset):
+            scores = results.path("scores", protocol=protocol, dataset=dataset)
+            for run in plan["cells"][dataset]:
+                cell = {"protocol": protocol, "dataset": dataset, "run": run}
+                files = [results.path("predictions", **cell), scores]
+                files = {path.relative_to(results.folder).as_posix(): sha256(path) for path in files}
+                record = content.record_of(results.record(**cell), files)
+                found.append({**cell, "record": record, "curves": content.curves_of(results.history(**cell))})
     return found
 
 
-def galleries(material: Material) -> dict[str, object]:
+def galleries(results: Results) -> dict[str, object]:
     """The gallery of every dataset and protocol, the stimuli of every dataset, and what of it is left out."""
     sources = [
-        gallery.Source(dataset, protocol, runs_of(material, name, protocol))
-        for name, dataset in material.datasets.items()
-        for protocol in protocols_of(material.plan, name)
+        gallery.Source(results.dataset(name), protocol, runs_of(results, name, protocol))
+        for name in results.plan["datasets"]
+        for protocol in protocols_of(results.plan, name)
     ]
     packed, stimuli, left_out = gallery.pack(sources)
     return {
@@ -220,19 +157,20 @@ def galleries(material: Material) -> dict[str, object]:
     }
 
 
-def runs_of(material: Material, dataset: str, protocol: str) -> list[gallery.Run]:
+def runs_of(results: Results, dataset: str, protocol: str) -> list[gallery.Run]:
     """The runs of a dataset and protocol, whose files are read when they are asked for."""
+    scores = functools.cache(lambda: results.scores_by_run(protocol, dataset, gallery.SHOWN))
     found = []
-    for name in material.plan["cells"][dataset]:
-        cell, about = (dataset, protocol, name), material.plan["runs"][name]
+    for name in results.plan["cells"][dataset]:
+        cell, about = (protocol, dataset, name), results.plan["runs"][name]
         found.append(
             gallery.Run(
                 name,
                 about["method"],
                 about["encoder"],
-                functools.partial(read_netcdf, material.run_file(*cell, "predictions.nc")),
-                functools.partial(read_scores, material.score_file(*cell, ".parquet"), gallery.SHOWN),
-                functools.partial(read_netcdf, material.score_file(*cell, ".similarity.nc")),
+                functools.partial(results.predictions, *cell),
+                lambda name=name: scores()[name],
+                functools.partial(results.similarity, *cell),
             )
         )
     return found

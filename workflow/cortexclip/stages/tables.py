@@ -1,51 +1,83 @@
-"""Stage: all scores and the published numbers -> the comparison tables as CSV, Markdown and LaTeX."""
+"""Stage: scores, records and what sources trained -> all tables, as CSV, Markdown and LaTeX."""
 
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from cortexclip.errors import InputError
+from cortexclip.errors import InputError, nearest
 from cortexclip.evaluation.quality import problems
 from cortexclip.evaluation.score import combine_scores, weigh
 from cortexclip.evaluation.statistics import summarise
+from cortexclip.figures.overview import draw_tables
+from cortexclip.figures.style import save_pdf
 from cortexclip.files import read_json
-from cortexclip.log import logger
+from cortexclip.log import Progress, logger
 from cortexclip.plan import protocols_of
-from cortexclip.runs import read_parquet
+from cortexclip.results.folder import Results
+from cortexclip.results.tables import TABLES, read_table
+from cortexclip.schema import check, read_yaml
+from cortexclip.seeds import derive_seed
+from cortexclip.tables.ablation import ABLATED, NO_PARTS, ablated, ablation_tables
 from cortexclip.tables.audit import audit_rows, audit_tables
+from cortexclip.tables.claims import Evidence, claims, claims_csv, claims_tables
 from cortexclip.tables.comparison import comparison, comparison_tables, retrieval, retrieval_tables
+from cortexclip.tables.paper import NO_NUMBERS, paper_csv, paper_tables
+from cortexclip.tables.read import lay_out
+from cortexclip.tables.records import NO_GRID, cost_rows, cost_tables, grid_rows, grid_tables
+from cortexclip.tables.remeasured import configurations, remeasured, source_datasets
+from cortexclip.tables.statistics import COMPARED, compare, leaders, ranks, run_name, statistics_tables
 from cortexclip.tables.write import write_csv, write_readable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", required=True, type=read_json, help="what is compared (plan.json)")
-    parser.add_argument("--scores", required=True, help="folder of the score tables")
-    parser.add_argument("--splits", required=True, help="folder of the splits")
-    parser.add_argument("--audits", required=True, help="folder of the audits")
-    parser.add_argument("--identification", required=True, help="folder of the identification scores")
+    parser.add_argument("--results", required=True, help="the results folder")
+    parser.add_argument("--published", required=True, help="published.yaml")
+    parser.add_argument("--reference", default="ridge", help="run that the others are compared with (%(default)s)")
     parser.add_argument("--resamples", type=int, default=2000, help="resamples of the bootstrap")
+    parser.add_argument("--permutations", type=int, default=10_000, help="sign flips where not all are enumerated")
     parser.add_argument("--base-seed", type=int, default=0)
     parser.add_argument("--output", required=True, help="folder of the tables")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    plan, output = arguments.plan, Path(arguments.output)
-    scores = read_scores(Path(arguments.scores), Path(arguments.identification), plan)
-    counts = {}
+    results, output = Results(arguments.results, arguments.plan), Path(arguments.output)
+    published = read_yaml(arguments.published)
+    check(published, "published", arguments.published)
+    drawn = {"base_seed": arguments.base_seed, "n_resamples": arguments.resamples}
+    scores = whole_scores(results)
+    write_comparison(results, scores, output, **drawn)
+    write_statistics(
+        results, scores, output, reference=arguments.reference, n_permutations=arguments.permutations, **drawn
+    )
+    write_claims(results, published, output)
+    write_records(results, output)
+
+
+def whole_scores(results: Results) -> pd.DataFrame:
+    """All scores that the plan implies, weighed as its protocols say; InputError if any is missing or impossible."""
+    plan, tables, counts = results.plan, [], {}
     for dataset in plan["datasets"]:
         for protocol in protocols_of(plan, dataset):
-            split = read_parquet(Path(arguments.splits) / protocol / f"{dataset}.parquet")
-            counts[dataset, protocol] = int((split.role == "score").sum())
+            tables.append(results.scores(protocol, dataset))
+            counts[dataset, protocol] = int((results.split(protocol, dataset).role == "score").sum())
+        if plan["judge"] is not None:
+            tables.append(results.identification(dataset))
+    scores = combine_scores(tables)
     if wrong := problems(scores, plan, counts):
         raise InputError("the comparison is not whole, so no table is written. " + " ".join(wrong[:5]))
-    scores = weigh(scores, plan)
-    summary = summarise(scores, base_seed=arguments.base_seed, n_resamples=arguments.resamples)
+    return weigh(scores, plan)
 
-    audits = {name: read_json(Path(arguments.audits) / f"{name}.json") for name in plan["datasets"]}
+
+def write_comparison(results: Results, scores: pd.DataFrame, output: Path, **options: int) -> None:
+    """The tables audit, comparison and retrieval."""
+    plan, audits = results.plan, results.audits
+    summary = summarise(scores, **options)
     write_readable(output, "audit", "Audit", audit_tables(audits, plan), plan)
     write_csv(output / "audit.csv", audit_rows(audits))
     write_csv(output / "comparison.csv", comparison(summary, plan))
@@ -56,13 +88,85 @@ def run(arguments: argparse.Namespace) -> None:
     logger.info("tables: %d cells from %d scores", len(summary), len(scores))
 
 
-def read_scores(folder: Path, identification: Path, plan: Mapping) -> pd.DataFrame:
-    """All scores that the plan implies, as one table."""
-    tables = []
+def write_statistics(
+    results: Results, scores: pd.DataFrame, output: Path, *, reference: str, base_seed: int, **options: int
+) -> None:
+    """The tables statistics, leaders, ranks and ablation."""
+    plan, audits = results.plan, results.audits
+    pairs, leading, parts, powerless = [], [], [], set()
+    progress = Progress("statistics", sum(len(protocols_of(plan, dataset)) for dataset in plan["datasets"]))
     for dataset in plan["datasets"]:
         for protocol in protocols_of(plan, dataset):
-            runs = plan["cells"][dataset]
-            tables += [read_parquet(folder / protocol / dataset / f"{run}.parquet") for run in runs]
-        if plan["judge"] is not None:
-            tables.append(read_parquet(identification / plan["judge"] / f"{dataset}.parquet"))
-    return combine_scores(tables)
+            cell = scores[((scores.dataset == dataset) & (scores.protocol == protocol)).to_numpy()]
+            where = {"dataset": dataset, "protocol": protocol}
+            seed = derive_seed(base_seed, dataset, protocol)
+            shared = {"optimistic": plan["protocols"][protocol]["optimistic"], "base_seed": seed, **options}
+            for metric in ABLATED:
+                if not (cell.metric == metric).any():
+                    continue  # no method predicts an embedding
+                laid = lay_out(cell, metric)
+                parts.append(ablated(laid, metric, plan["ablations"][dataset], **shared).assign(**where))
+                if metric not in COMPARED:
+                    continue
+                pairs.append(compare(laid, metric, reference=reference, **shared).assign(**where))
+                first, decidable = leaders(laid, metric, base_seed=seed, n_permutations=options["n_permutations"])
+                leading.append(first.assign(**where))
+                if not decidable:
+                    powerless.add((dataset, protocol, metric))
+            progress.step(f"{dataset}, {protocol}")
+    pairs, parts = _joined(pairs, "statistics"), _joined(parts, "ablation")
+    leading = pd.concat(leading, ignore_index=True)[TABLES["leaders"]]
+    ranked = ranks(leading)
+    names = {run_name(m, e) for m, e in zip(leading.method, leading.encoder, strict=True)}
+    if reference not in names:
+        logger.warning("--reference %s was not run. %s", reference, nearest(reference, names))
+    write_csv(output / "statistics.csv", pairs)
+    write_csv(output / "leaders.csv", leading.replace({True: "true", False: "false"}))
+    write_csv(output / "ranks.csv", ranked)
+    tables = statistics_tables(pairs, leading, ranked, powerless, plan, audits, reference)
+    write_readable(output, "statistics", "Which methods differ", tables, plan)
+    write_csv(output / "ablation.csv", parts)
+    tables = ablation_tables(parts, plan, audits)
+    write_readable(output, "ablation", "What each part is worth", tables, plan, NO_PARTS)
+    logger.info("statistics: %d pairs of methods, %d of them a part and its absence", len(pairs), len(parts))
+
+
+def _joined(tables: list[pd.DataFrame], name: str) -> pd.DataFrame:
+    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)[TABLES[name]]
+
+
+def write_claims(results: Results, published: Mapping, output: Path) -> None:
+    """What sources trained measured again, what became of each published number, and the paper's table."""
+    plan, sources = results.plan, results.plan["sources"]
+    records = [results.record(*cell) for cell in sources["cells"]]
+    write_csv(output / "remeasured.csv", remeasured(results, sources["cells"]))
+    write_csv(output / "configurations.csv", configurations(records))
+    write_csv(output / "source_datasets.csv", source_datasets(results, sources["datasets"]))
+    read = ("remeasured", "configurations", "source_datasets", "comparison")  # with the digits that are written
+    evidence = Evidence(published, plan, *(read_table(output / f"{name}.csv", TABLES[name]) for name in read))
+    rows = claims(evidence)
+    write_csv(output / "claims.csv", claims_csv(rows))
+    write_readable(output, "claims", "Claims", claims_tables(rows, evidence, results.audits), plan)
+    write_csv(output / "paper.csv", paper_csv(rows, evidence))
+    tables = paper_tables(rows, evidence)
+    write_readable(output, "paper", "The published table", tables, plan, NO_NUMBERS)
+    save_pdf(draw_tables("The published table, measured again", tables), output / "paper.pdf")
+    counts = Counter(row.outcome for row in rows)
+    logger.info("claims: %s", ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+
+
+def write_records(results: Results, output: Path) -> None:
+    """What training cost, and every grid point that was tried."""
+    plan = results.plan
+    records = {
+        (dataset, protocol, run): results.record(protocol, dataset, run)
+        for dataset in plan["datasets"]
+        for protocol in protocols_of(plan, dataset)
+        for run in plan["cells"][dataset]
+    }
+    cost, grid = cost_rows(records, plan), grid_rows(records, plan)
+    write_csv(output / "cost.csv", cost)
+    write_readable(output, "cost", "Cost of training", cost_tables(cost, plan), plan)
+    write_csv(output / "grid.csv", grid)
+    write_readable(output, "grid", "Grid points", grid_tables(grid, plan), plan, NO_GRID)
+    logger.info("records: %d training jobs, %d grid points", len(cost), len(grid))

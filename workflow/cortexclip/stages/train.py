@@ -142,6 +142,7 @@ def run(arguments: argparse.Namespace) -> None:
             "git": provenance.git_state(),
             "versions": provenance.versions("numpy", "pandas", "scikit-learn", "scipy", "torch", "xarray"),
             "machine": provenance.machine(),
+            "peak_mb": provenance.peak_memory(),
         },
     )
     if checkpoints:

@@ -13,14 +13,15 @@ import pandas as pd
 
 from cortexclip.ablation import ENCODER
 from cortexclip.evaluation.metrics import METRICS
+from cortexclip.results.tables import PAIR, TABLES
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.read import SeededScores
 from cortexclip.tables.render import NOT_MEASURED, Table
-from cortexclip.tables.statistics import COMPARED, PAIR, difference_text, full_title, p_text, run_name, tested_pairs
+from cortexclip.tables.statistics import COMPARED, difference_text, full_title, p_text, run_name, tested_pairs
 
-ABLATION = ["dataset", "protocol", "kind", *PAIR]
+ABLATION = TABLES["ablation"]
 ABLATED = [*COMPARED, "mrr_test"]
-NOTHING = (
+NO_PARTS = (
     "No method of this configuration is a variant of another one in it (key ablates of methods.yaml), and none runs in "
     "more than one embedding space, so there is no part whose worth could be told."
 )

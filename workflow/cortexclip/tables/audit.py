@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from cortexclip.audit.finding import SEVERITIES
+from cortexclip.results.tables import TABLES
 from cortexclip.tables.render import NOT_MEASURED, Table
 
-AUDIT = ["dataset", "scope", "check", "severity", "message", "meaning"]
 DATASET = "dataset"
 """The scope of findings that hold whatever the protocol."""
 MOST_NOTES = 6
@@ -23,7 +23,7 @@ def audit_rows(audits: Mapping[str, Mapping]) -> pd.DataFrame:
     audits : what the stage ``audit`` wrote, by name of the dataset.
     """
     rows = [{"dataset": name, **finding} for name, audit in audits.items() for finding in audit["findings"]]
-    return pd.DataFrame(rows, columns=AUDIT)
+    return pd.DataFrame(rows, columns=TABLES["audit"])
 
 
 def audit_tables(audits: Mapping[str, Mapping], plan: Mapping) -> list[Table]:

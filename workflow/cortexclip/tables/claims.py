@@ -17,6 +17,7 @@ from cortexclip.evaluation.metrics import METRICS
 from cortexclip.evaluation.reproduction import Repeated, improvements
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.methods.catalogue import size_class
+from cortexclip.results.tables import TABLES
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.comparison import number
 from cortexclip.tables.render import NOT_MEASURED, Table
@@ -27,11 +28,6 @@ NO_BRAIN_DATA, OTHER_FILE = "reproduced without brain data", "reproduced on anot
 NOT_REPRODUCED, UNTESTED = "not reproduced", "cannot be tested here"
 OUTCOMES = (REPRODUCED, IN_SAMPLE, NO_BRAIN_DATA, OTHER_FILE, NOT_REPRODUCED, UNTESTED)
 
-CLAIMS = [
-    *("kind", "method", "dataset", "metric", "published", "upper", "spread", "folds", "seeds", "configuration", "part"),
-    *("text", "source", "status", "protocol", "run", "measured_on", "remeasured", "low", "high", "smallest", "largest"),
-    *("n_seeds", "honest_protocol", "honest", "control", "control_value", "outcome", "reason", "verdict"),
-]
 HONEST_SPLIT, HONEST_FOLDS = ("holdout",), ("cv10", "holdout")
 """Honest protocols of a claim about one split, and of one about folds: the first that the plan has."""
 
@@ -334,7 +330,7 @@ def _paper_values(dataset: str, name: str, evidence: Evidence) -> list[tuple[flo
 
 def claims_csv(rows: Sequence[Claim]) -> pd.DataFrame:
     """The table of results/tables/claims.csv; for a published range ``published`` is its lower end."""
-    return pd.DataFrame([_row(row) for row in rows], columns=CLAIMS)
+    return pd.DataFrame([_row(row) for row in rows], columns=TABLES["claims"])
 
 
 def _row(row: Claim) -> dict:

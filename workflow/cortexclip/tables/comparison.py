@@ -11,14 +11,10 @@ import pandas as pd
 from cortexclip.evaluation.metrics import METRICS, chance_level
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.plan import without_split
+from cortexclip.results.tables import TABLES
 from cortexclip.tables.audit import ceiling_of, notes_for
 from cortexclip.tables.render import NOT_MEASURED, Table
 
-COMPARISON = ["dataset", "protocol", "method", "encoder", "metric", "mean", "ci_low", "ci_high", "n_samples", "n_seeds"]
-RETRIEVAL = [
-    *("dataset", "protocol", "method", "encoder", "gallery", "gallery_size", "metric"),
-    *("mean", "ci_low", "ci_high", "chance", "n_samples", "n_seeds"),
-]
 SHOWN = ["mse", "pixcorr", "ssim", "pairwise_identification", "clip_identification"]
 RETRIEVED = ["top1", "top5", "top10", "median_rank", "mrr"]
 
@@ -43,7 +39,7 @@ def comparison(summary: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
     """The table of results/tables/comparison.csv; gallery sizes are left to the retrieval table."""
     table = ordered(summary, plan)
     described = table.metric.map(lambda name: METRICS[name].higher_is_better is not None)
-    table = table.loc[described, COMPARISON].reset_index(drop=True)
+    table = table.loc[described, TABLES["comparison"]].reset_index(drop=True)
     return table.assign(metric=table.metric.map(lambda name: judged_name(name, plan)))
 
 
@@ -71,14 +67,14 @@ def retrieval(summary: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
                 continue
             rows.append(
                 {
-                    **{key: getattr(row, key) for key in RETRIEVAL if hasattr(row, key)},
+                    **{key: getattr(row, key) for key in TABLES["retrieval"] if hasattr(row, key)},
                     "gallery": metric.gallery,
                     "gallery_size": means[gallery_row(row.metric)],
                     "metric": row.metric,
                     "chance": chance_level(row.metric, means),
                 }
             )
-    return pd.DataFrame(rows, columns=RETRIEVAL)
+    return pd.DataFrame(rows, columns=TABLES["retrieval"])
 
 
 def comparison_tables(summary: pd.DataFrame, plan: Mapping, audits: Mapping[str, Mapping]) -> list[Table]:

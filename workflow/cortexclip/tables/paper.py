@@ -8,14 +8,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from cortexclip.evaluation.reproduction import Repeated
+from cortexclip.results.tables import TABLES
 from cortexclip.tables.claims import Claim, Control, Evidence, honest_method, sentence
 from cortexclip.tables.render import NOT_MEASURED, Table
 
-PAPER = [
-    *("method", "dataset", "published", "remeasured", "low", "high", "n_seeds", "honest", "control", "control_value"),
-    *("ours", "status", "verdict", "source"),
-]
 OURS, RIDGE, SPLIT = "cortexclip", "ridge", "holdout"
+NO_NUMBERS = "This configuration measures none of the table's numbers."
 
 
 def paper_csv(rows: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
@@ -49,7 +47,7 @@ def paper_csv(rows: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
                     "source": claim.entry["source"],
                 }
             )
-    return pd.DataFrame(found, columns=PAPER)
+    return pd.DataFrame(found, columns=TABLES["paper"])
 
 
 def paper_tables(rows: Sequence[Claim], evidence: Evidence) -> list[Table]:

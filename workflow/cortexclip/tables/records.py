@@ -8,24 +8,20 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from cortexclip.plan import protocols_of
+from cortexclip.results.tables import TABLES
 from cortexclip.tables.render import NOT_MEASURED, Table
 from cortexclip.tables.statistics import full_title
 
-COST = [
-    *("dataset", "protocol", "method", "encoder", "folds", "fits", "seconds", "seconds_per_fit", "peak_mb"),
-    *("parameters", "device"),
-]
-GRID = ["dataset", "protocol", "method", "encoder", "fold", "seed", "point", "criterion", "value", "chosen"]
+COST, GRID = TABLES["cost"], TABLES["grid"]
 NO_GRID = "No method of this configuration has a grid of settings to choose from (key grid of methods.yaml)."
 
 
-def cost_rows(records: Mapping[tuple[str, str, str], Mapping], peaks: Mapping, plan: Mapping) -> pd.DataFrame:
+def cost_rows(records: Mapping[tuple[str, str, str], Mapping], plan: Mapping) -> pd.DataFrame:
     """The table of results/tables/cost.csv: a row for each training job.
 
     Parameters
     ----------
     records : (dataset, protocol, run) -> its run.json
-    peaks : the same keys -> peak memory in MB, where it was measured
     """
     rows = []
     for key, record in records.items():
@@ -37,7 +33,7 @@ def cost_rows(records: Mapping[tuple[str, str, str], Mapping], peaks: Mapping, p
                 "fits": len(fits),
                 "seconds": record["seconds"],
                 "seconds_per_fit": record["seconds"] / len(fits),
-                "peak_mb": peaks.get(key, math.nan),
+                "peak_mb": record.get("peak_mb", math.nan),
                 "parameters": max(fit["parameters"] for fit in fits),
                 "device": record["machine"].get("device", record["machine"]["processor"]),
             }
@@ -78,8 +74,7 @@ def cost_tables(table: pd.DataFrame, plan: Mapping) -> list[Table]:
                     "in brackets the number of fits. Seconds and memory differ from run to run and machine to machine, "
                     "unlike every other table of this folder.",
                     "Parameters: fitted numbers of the decoder, of the fold that has most. Peak: the largest resident "
-                    "memory of the job as Snakemake measured it; a dash where the job was not run by Snakemake or was "
-                    "over before it could be measured.",
+                    "memory of the job.",
                     f"Measured on: {', '.join(dict.fromkeys(here.device))}.",
                 ],
             )

@@ -22,6 +22,7 @@ from cortexclip.evaluation.statistics import (
     nemenyi_critical_difference,
     paired_permutation_test,
 )
+from cortexclip.results.tables import PAIR, TABLES
 from cortexclip.seeds import derive_seed
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.comparison import number, title_of
@@ -29,16 +30,7 @@ from cortexclip.tables.read import SeededScores, mean_over_seeds
 from cortexclip.tables.render import NOT_MEASURED, Table
 
 COMPARED = ["mse", "pixcorr", "ssim", "pairwise_identification"]
-PAIR = [
-    *("metric", "method", "encoder", "reference", "difference", "ci_low", "ci_high"),
-    *("effect_size", "p", "p_holm", "p_corrected_t", "n_samples", "n_stimuli", "n_missing", "smallest_p"),
-    *("n_comparisons", "conclusion"),
-]
-STATISTICS = ["dataset", "protocol", *PAIR]
-LEADERS = ["dataset", "protocol", "metric", "method", "encoder", "mean", "leader", "tied"]
-RANKS = [
-    *("protocol", "metric", "method", "encoder", "average_rank", "n_datasets", "friedman_p", "critical_difference"),
-]
+STATISTICS, LEADERS, RANKS = TABLES["statistics"], TABLES["leaders"], TABLES["ranks"]
 ALPHA = 0.05
 MIN_FOLDS = 3
 MIN_DATASETS = 3

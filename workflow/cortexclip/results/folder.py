@@ -1,0 +1,116 @@
+"""A results folder, read: datasets, audits, splits, scores, predictions, histories, records and tables of a plan."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+from cortexclip.data import dataset as datasets
+from cortexclip.errors import InputError
+from cortexclip.evaluation.score import COLUMNS, NEAREST
+from cortexclip.files import read_json
+from cortexclip.results.paths import PATHS
+from cortexclip.results.tables import TABLES, read_table
+from cortexclip.runs import read_netcdf, read_parquet
+
+
+class Results:
+    """The files of a results folder that belong to a plan, each read when it is first needed.
+
+    Parameters
+    ----------
+    folder : the results folder.
+    plan : what is compared (results/plan.json).
+    """
+
+    def __init__(self, folder: str | os.PathLike, plan: Mapping):
+        self.folder, self.plan = Path(folder), plan
+
+    def path(self, name: str, **names: str) -> Path:
+        """A file by the name of its path in `cortexclip.results.paths.PATHS`."""
+        return self.folder / PATHS[name].format(**names)
+
+    @functools.cache  # noqa: B019  a stage has one folder and ends with it
+    def dataset(self, dataset: str) -> xr.Dataset:
+        """A labelled dataset."""
+        return datasets.read(self.path("dataset", dataset=dataset))
+
+    @functools.cached_property
+    def audits(self) -> dict[str, dict]:
+        """The audit of every dataset."""
+        return {name: read_json(self.path("audit", dataset=name)) for name in self.plan["datasets"]}
+
+    def split(self, protocol: str, dataset: str) -> pd.DataFrame:
+        """Which samples train, choose and are scored: fold, role and sample."""
+        return read_parquet(self.path("split", protocol=protocol, dataset=dataset))
+
+    def scores(self, protocol: str, dataset: str, metrics: Iterable[str] | None = None) -> pd.DataFrame:
+        """The tidy scores of all runs, of some metrics alone if these are named."""
+        return read_scores(self.path("scores", protocol=protocol, dataset=dataset), metrics)
+
+    def scores_by_run(
+        self, protocol: str, dataset: str, metrics: Iterable[str] | None = None
+    ) -> dict[str, pd.DataFrame]:
+        """The same, by the run that they are of, second readouts included."""
+        table = self.scores(protocol, dataset, metrics)
+        method, runs = table.method.astype(str).str.removesuffix(NEAREST), {}
+        for name in self.plan["cells"][dataset]:
+            run = self.plan["runs"][name]
+            runs[name] = table[(method == run["method"]) & (table.encoder == run["encoder"])]
+        return runs
+
+    def similarity(self, protocol: str, dataset: str, run: str) -> xr.Dataset | None:
+        """Similarities of a run's predicted to the true embeddings; None for a run without an embedding space."""
+        if self.plan["runs"][run]["encoder"] == "none":
+            return None
+        return read_netcdf(self.path("similarity", protocol=protocol, dataset=dataset), group=run)
+
+    def identification(self, dataset: str) -> pd.DataFrame:
+        """The scores of all runs in the space of the encoder that judges reconstructions."""
+        return read_parquet(self.path("identification", judge=self.plan["judge"], dataset=dataset))
+
+    def predictions(self, protocol: str, dataset: str, run: str) -> xr.Dataset:
+        """What a run predicted for every scored sample."""
+        return read_netcdf(self.path("predictions", protocol=protocol, dataset=dataset, run=run))
+
+    def history(self, protocol: str, dataset: str, run: str) -> pd.DataFrame:
+        """Training curves of a run: fold, seed, stage, epoch, quantity and value."""
+        return read_parquet(self.path("history", protocol=protocol, dataset=dataset, run=run))
+
+    def record(self, protocol: str, dataset: str, run: str) -> dict:
+        """What was done in a training job (run.json)."""
+        path = self.path("record", protocol=protocol, dataset=dataset, run=run)
+        record = read_json(path)
+        if missing := [key for key in ("fits", "seconds", "machine") if key not in record]:
+            raise InputError(f"{path}: no key '{missing[0]}'. Delete it and run the workflow again.")
+        return record
+
+    @functools.cache  # noqa: B019
+    def table(self, table: str) -> pd.DataFrame:
+        """A result table (.csv) as it was written."""
+        return read_table(self.path("table", table=table, suffix="csv"), TABLES[table])
+
+
+def read_scores(path: str | os.PathLike, metrics: Iterable[str] | None = None) -> pd.DataFrame:
+    """A score table, or its rows that hold one of ``metrics``, the others being left on the disk.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or not a score table.
+    """
+    try:
+        wanted = None if metrics is None else [("metric", "in", sorted(set(metrics)))]
+        return pd.read_parquet(path, columns=COLUMNS, filters=wanted, page_checksum_verification=True)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: missing. Run the workflow again.") from error
+    except Exception as error:  # damaged files raise ArrowInvalid, OSError and others
+        raise InputError(
+            f"{path}: damaged or not a score table ({' '.join(str(error).split())}). Delete it and run the workflow "
+            "again."
+        ) from error

@@ -1,0 +1,68 @@
+"""The result tables for scripts (CSV): their columns, and reading and writing them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import pandas as pd
+
+from cortexclip.errors import InputError
+from cortexclip.files import atomic_path
+
+PAIR = [
+    *("metric", "method", "encoder", "reference", "difference", "ci_low", "ci_high"),
+    *("effect_size", "p", "p_holm", "p_corrected_t", "n_samples", "n_stimuli", "n_missing", "smallest_p"),
+    *("n_comparisons", "conclusion"),
+]
+"""A tested pair of methods."""
+_CELL = ["dataset", "protocol", "method", "encoder"]
+_MEASURED = ["mean", "ci_low", "ci_high"]
+TABLES = {
+    "comparison": [*_CELL, "metric", *_MEASURED, "n_samples", "n_seeds"],
+    "retrieval": [*_CELL, "gallery", "gallery_size", "metric", *_MEASURED, "chance", "n_samples", "n_seeds"],
+    "audit": ["dataset", "scope", "check", "severity", "message", "meaning"],
+    "statistics": ["dataset", "protocol", *PAIR],
+    "leaders": ["dataset", "protocol", "metric", "method", "encoder", "mean", "leader", "tied"],
+    "ranks": [
+        *("protocol", "metric", "method", "encoder", "average_rank", "n_datasets", "friedman_p"),
+        "critical_difference",
+    ],
+    "ablation": ["dataset", "protocol", "kind", *PAIR],
+    "cost": [*_CELL, "folds", "fits", "seconds", "seconds_per_fit", "peak_mb", "parameters", "device"],
+    "grid": [*_CELL, "fold", "seed", "point", "criterion", "value", "chosen"],
+    "remeasured": ["dataset", "protocol", "method", "metric", "seed", "fold", "n_samples", "mean", "variance"],
+    "configurations": [
+        *("dataset", "protocol", "method", "configuration", "settings", "seed", "fold"),
+        *("select_loss", "scored_mse", "chosen"),
+    ],
+    "source_datasets": ["dataset", "stands_for", "brain_data", "n_train", "n_test", "n_stimuli", "constant_mse"],
+    "claims": [
+        *("kind", "method", "dataset", "metric", "published", "upper", "spread", "folds", "seeds", "configuration"),
+        *("part", "text", "source", "status", "protocol", "run", "measured_on", "remeasured", "low", "high"),
+        *("smallest", "largest", "n_seeds", "honest_protocol", "honest", "control", "control_value"),
+        *("outcome", "reason", "verdict"),
+    ],
+    "paper": [
+        *("method", "dataset", "published", "remeasured", "low", "high", "n_seeds", "honest", "control"),
+        *("control_value", "ours", "status", "verdict", "source"),
+    ],
+}
+"""Columns of every table, in their order."""
+
+
+def read_table(path: str | os.PathLike, columns: Sequence[str]) -> pd.DataFrame:
+    """A result table (.csv) as it was written; InputError if it is missing or lacks one of ``columns``."""
+    try:
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"encoder": str})
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}). Run the workflow again; it will be made.") from error
+    if missing := [column for column in columns if column not in table]:
+        raise InputError(f"{path}: the columns {', '.join(missing)} are missing. Delete it and run the workflow again.")
+    return table
+
+
+def write_csv(path: str | os.PathLike, table: pd.DataFrame) -> None:
+    """Write a table with six significant digits, so that equal results are equal bytes."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
