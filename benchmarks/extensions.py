@@ -23,7 +23,7 @@ from cortexclip.config import applies, read_yaml
 from cortexclip.files import atomic_path
 from cortexclip.methods.catalogue import load_method, settings_for
 from cortexclip.methods.interface import Samples, make_settings
-from cortexclip.models.readout import unit_length
+from cortexclip.numerics.readout import unit_length
 from cortexclip.seeds import derive_seed
 from cortexclip.stages.train import fit_data
 

@@ -24,7 +24,7 @@ from statistics_scale import simulated_plan, write_simulated_scores
 
 from cortexclip.evaluation.metrics import pairwise_identification, ssim
 from cortexclip.evaluation.statistics import bootstrap_interval
-from cortexclip.models.ridge import ShuffledRidge, fit_ridge, penalty_grid
+from cortexclip.numerics.ridge import ShuffledRidge, fit_ridge, penalty_grid
 from cortexclip.protocols import make_split
 from cortexclip.results.folder import Results
 from cortexclip.tables.read import lay_out

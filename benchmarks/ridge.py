@@ -15,7 +15,7 @@ import numpy as np
 from report import Report, Row, Timing, arguments, finish, in_turns
 from sklearn.linear_model import RidgeCV
 
-from cortexclip.models.ridge import ShuffledRidge, fit_ridge, penalty_grid
+from cortexclip.numerics.ridge import ShuffledRidge, fit_ridge, penalty_grid
 
 FOLDS, TIMED_SHUFFLES = 10, 2
 

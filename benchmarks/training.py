@@ -31,8 +31,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from report import Report, Row, TextTable, Timing, arguments, finish, machine, versions
 
-from cortexclip.models.cccv1 import CCCV1, pixel_mse
-from cortexclip.models.contrastive import BrainEncoder, info_nce
+from cortexclip.methods.cccv1.network import CCCV1, pixel_mse
+from cortexclip.methods.clip_encoder.network import BrainEncoder, info_nce
 from cortexclip.precision import configure
 from cortexclip.training import stack
 from cortexclip.training.layers import Linear

@@ -22,7 +22,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from cortexclip.data.simulated import noise_ceiling, simulate
 from cortexclip.evaluation.metrics import pairwise_identification
 from cortexclip.figures.style import INK, MUTED, Page, dots, plain, save, styled
-from cortexclip.models.ridge import fit_ridge, penalty_grid
+from cortexclip.numerics.ridge import fit_ridge, penalty_grid
 
 TRIALS = (20, 40, 80, 160, 320, 640)
 RATIOS = (0.01, 0.03, 0.1, 0.3, 1.0)

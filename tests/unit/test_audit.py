@@ -37,7 +37,7 @@ from cortexclip.data import dataset as datasets
 from cortexclip.data import simulated
 from cortexclip.data.arrays import read as read_mat
 from cortexclip.errors import InputError
-from cortexclip.models.ridge import fit_ridge
+from cortexclip.numerics.ridge import fit_ridge
 from cortexclip.protocols import make_split
 from cortexclip.runs import write_parquet
 from cortexclip.schema import read_yaml

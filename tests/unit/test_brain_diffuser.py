@@ -14,8 +14,8 @@ from cortexclip.errors import InputError
 from cortexclip.features import glyphclip
 from cortexclip.methods import brain_diffuser, vae_ridge
 from cortexclip.methods.interface import FitData
-from cortexclip.models.diffusion import draw_noise, generate
-from cortexclip.models.priors import DIFFUSION, SHA256, SHIPPED, VAE, load_diffusion, load_vae
+from cortexclip.numerics.diffusion import draw_noise, generate
+from cortexclip.priors.stored import DIFFUSION, SHA256, SHIPPED, VAE, load_diffusion, load_vae
 
 KNOWN = SimpleNamespace(captions=("the digit one", "the digit six", "a ring"), texts=np.eye(3))
 

@@ -18,11 +18,11 @@ from cortexclip.errors import InputError
 from cortexclip.features.glyphs import render_shapes
 from cortexclip.methods import cortexclip, ridge
 from cortexclip.methods.interface import FitData, Samples, make_settings
-from cortexclip.models.image_prior import components, deform, posterior_mean, prior_axes
-from cortexclip.models.kernels import fit_kernel, median_distance, squared_distance
-from cortexclip.models.receptive_fields import fit_encoding, gaussian_fields, mean_fields
-from cortexclip.models.ridge import fit_ridge
-from cortexclip.models.stacking import Stack
+from cortexclip.numerics.image_prior import components, deform, posterior_mean, prior_axes
+from cortexclip.numerics.kernels import fit_kernel, median_distance, squared_distance
+from cortexclip.numerics.receptive_fields import fit_encoding, gaussian_fields, mean_fields
+from cortexclip.numerics.ridge import fit_ridge
+from cortexclip.numerics.stacking import Stack
 
 SHAPE = (10, 12)
 SETTINGS = make_settings(
@@ -134,7 +134,7 @@ def test_a_deformation_is_an_affine_map_and_nothing_is_random():
 
 def test_a_deformation_of_one_image_is_the_same_as_with_scipys_affine_transform(monkeypatch):
     image = render_shapes(1, seed=2).images[0]
-    monkeypatch.setattr("cortexclip.models.image_prior.norm.ppf", lambda points: np.tile([1, 1, -1, 1, 1, -1], (1, 1)))
+    monkeypatch.setattr("cortexclip.numerics.image_prior.norm.ppf", lambda points: np.tile([1, 1, -1, 1, 1, -1], (1, 1)))
     c, s = np.cos(0.1), np.sin(0.1)
     matrix = np.array([[c, -s], [s, c]]) @ np.array([[1, 0], [0.12, 1]]) @ np.diag(np.exp([-0.12, 0.12]))
     centre = np.full(2, 13.5)

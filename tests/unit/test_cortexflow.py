@@ -19,7 +19,7 @@ from cortexclip.methods.catalogue import configured
 from cortexclip.methods.interface import FitData, Saved, Task
 from cortexclip.methods.network import fit_tasks, following
 from cortexclip.methods.procedure import Configured, Procedure
-from cortexclip.models.cortexflow import (
+from cortexclip.methods.cortexflow.network import (
     BETAS,
     LEVELS,
     BrainDiffuserPerceptron,

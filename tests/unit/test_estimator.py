@@ -23,7 +23,7 @@ from cortexclip.errors import InputError
 from cortexclip.features import gabor
 from cortexclip.methods import knn, ridge
 from cortexclip.methods.interface import FitData
-from cortexclip.models.readout import unit_length
+from cortexclip.numerics.readout import unit_length
 
 QUICK_NETWORK = {"epochs": 3, "patience": 2, "batch_size": 16}
 ONE_ROW = "the check's 5 targets are no square image, and images given as rows are square unless image_shape says more"

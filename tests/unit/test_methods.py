@@ -16,7 +16,7 @@ from cortexclip.errors import InputError
 from cortexclip.methods import class_mean, clip_encoder, kernel_ridge, knn, permuted, pls, ridge, ridge_snap
 from cortexclip.methods.catalogue import SIZES, load_method, number_of_fits, settings_for
 from cortexclip.methods.interface import FitData, Samples, make_settings
-from cortexclip.models.readout import unit_length
+from cortexclip.numerics.readout import unit_length
 
 METHODS = read_yaml(Path(__file__).resolve().parents[2] / "config/methods.yaml")
 RIDGE = {"standardise": True, "penalty_low": 1e-2, "penalty_high": 1e7, "penalty_count": 19}

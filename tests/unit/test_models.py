@@ -9,11 +9,11 @@ from precision import in_double
 from sklearn.linear_model import Ridge, RidgeCV
 from torch.nn import functional
 
-from cortexclip.models.cccv1 import CCCV1
-from cortexclip.models.contrastive import BrainEncoder, info_nce
-from cortexclip.models.readout import nearest_images, unit_length
-from cortexclip.models.ridge import fit_dual, fit_ridge, penalty_grid
-from cortexclip.models.standardise import fit_scaler
+from cortexclip.methods.cccv1.network import CCCV1
+from cortexclip.methods.clip_encoder.network import BrainEncoder, info_nce
+from cortexclip.numerics.readout import nearest_images, unit_length
+from cortexclip.numerics.ridge import fit_dual, fit_ridge, penalty_grid
+from cortexclip.numerics.standardise import fit_scaler
 from cortexclip.training.layers import Dropout, LayerNorm, Linear
 
 

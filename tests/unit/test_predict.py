@@ -136,7 +136,7 @@ def test_another_scale_can_be_fitted_and_a_doubtful_one_is_remarked(runs, tmp_pa
 
 def test_voxels_outside_a_mask_do_not_hide_another_scale():
     from cortexclip.errors import InputError
-    from cortexclip.models.standardise import fit_scaler
+    from cortexclip.numerics.standardise import fit_scaler
     from cortexclip.stages.predict import check_scale
 
     rng = np.random.default_rng(0)

@@ -17,7 +17,7 @@ from precision import in_double
 from cortexclip.audit.corpus import check_corpus, nearest_images
 from cortexclip.errors import InputError
 from cortexclip.files import sha256
-from cortexclip.models import diffusion, priors, vae
+from cortexclip.numerics import diffusion, priors, vae
 from cortexclip.priors import corpus, training
 from cortexclip.stages import corpus as corpus_stage
 from cortexclip.stages import prior as prior_stage

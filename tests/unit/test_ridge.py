@@ -13,8 +13,8 @@ from test_methods import honest_data, make_samples, silent
 
 from cortexclip.methods import permuted
 from cortexclip.methods import ridge as ridge_method
-from cortexclip.models import ridge, standardise
-from cortexclip.models.ridge import ShuffledRidge, fit_dual, fit_ridge, penalty_grid
+from cortexclip.numerics import ridge, standardise
+from cortexclip.numerics.ridge import ShuffledRidge, fit_dual, fit_ridge, penalty_grid
 
 SETTINGS = {"standardise": True, "penalty_low": 1e-2, "penalty_high": 1e7, "penalty_count": 19}
 

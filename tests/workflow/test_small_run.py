@@ -94,7 +94,7 @@ def test_touching_files_or_a_fresh_checkout_reruns_nothing(finished):
 @pytest.mark.parametrize(
     ("module", "rules", "runs"),
     [
-        ("models/cccv1.py", {"train"}, {"cccv1"}),
+        ("methods/cccv1/network.py", {"train"}, {"cccv1"}),
         ("methods/ridge_clip.py", {"train"}, {"ridge_clip.glyphclip"}),
         ("figures/training.py", {"figures"}, set()),
         ("evaluation/quality.py", {"tables"}, set()),

@@ -318,23 +318,22 @@ def pool_for(dataset: str, datasets: Mapping[str, Mapping]) -> list[str]:
 
 
 def check_method_settings(methods: Mapping[str, dict], seeds: int) -> dict[str, tuple[int, bool]]:
-    """Check each method's settings, for every size class and dataset, against its module's Settings.
+    """Check each method's settings, for every size class and dataset, against its Settings.
 
     Returns, for each method, how many fits a fold gets (one for each seed, one in all for a method without chance, or
     what the method itself says) and whether these are trainings with seeds of their own.
     """
-    from cortexclip.methods.catalogue import SIZES, all_settings, configured, load_method, number_of_fits
+    from cortexclip.methods.catalogue import SIZES, points_of, source_points
 
     fits = {}
     for name, entry in methods.items():
-        module = load_method(entry["module"])
         for dataset in [*entry.get("by_dataset", {}), ""]:
             for n_samples in [0, *SIZES.values()][:-1]:
-                made = all_settings(entry, dataset, int(n_samples), f"config/methods.yaml: {name}")[0]
+                method = points_of(entry, dataset, int(n_samples), f"config/methods.yaml: {name}")[0].method
         for protocol, procedure in entry.get("procedures", {}).items():
             for dataset in [*entry.get("configurations", {}), ""] if procedure is not None else ():
-                configured(entry, protocol, dataset, 0, f"config/methods.yaml: {name}")
-        fits[name] = number_of_fits(module, made, seeds), module.STOCHASTIC and not hasattr(module, "fits")
+                source_points(entry, protocol, dataset, 0, f"config/methods.yaml: {name}")
+        fits[name] = method.fits(seeds), method.stochastic and method.seeds_are_trainings
     return fits
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -16,10 +16,11 @@ from cortexclip import config, project, restore
 from cortexclip.data.dataset import stimulus_identity
 from cortexclip.errors import InputError, InputValueError, nearest
 from cortexclip.loading import load_encoder
-from cortexclip.methods.catalogue import all_settings, load_method
-from cortexclip.methods.interface import FitData, Prediction, Samples, Task
-from cortexclip.models.readout import unit_length
-from cortexclip.models.standardise import fit_scaler
+from cortexclip.methods.catalogue import Point, points_of
+from cortexclip.methods.fitting import fit_one
+from cortexclip.methods.interface import FitData, Method, Prediction, Samples, Saved
+from cortexclip.numerics.readout import unit_length
+from cortexclip.numerics.standardise import fit_scaler
 from cortexclip.protocols import inner_parts
 from cortexclip.schema import check, read_yaml
 from cortexclip.seeds import derive_seed
@@ -97,32 +98,29 @@ class Decoder(RegressorMixin, BaseEstimator):
         """
         with _said():
             entry = self._entry()
-            module = load_method(entry["module"])
             X, images = self._checked(X, y)
             encoder = self._encoder_name(entry)
-            points = self._settings(entry, len(X))
+            points = self._points(entry, len(X))
             samples = _samples(X, images, stimulus, label, session)
             _check_needs(entry, self.method, label, session)
             if encoder is not None:
-                embedding = _embeddings(encoder, samples)
-                samples = Samples(**{**vars(samples), "embedding": embedding})
+                samples = replace(samples, embedding=_embeddings(encoder, samples))
             data = FitData(
                 *self._parts(samples),
-                scored_brain=self._scored(module, unlabelled),
+                scored_brain=self._scored(points[0].method, unlabelled),
                 others=self._others(entry, others),
             )
-            seed = derive_seed(self.seed, "estimator", self.method)
-            decoder, settings = _fit(module, data, points, seed)
+            decoder, point = fit_one(points, data, derive_seed(self.seed, "estimator", self.method))
         self.encoder_, self.image_shape_ = encoder, images.shape[1:]
-        self.settings_, self.decoder_, self.history_ = settings, decoder, decoder.history()
-        self._fitted = restore.Fitted(decoder, module, settings, images.shape[1:], fit_scaler(X))
+        self.settings_, self.decoder_, self.history_ = point.method.settings, decoder, decoder.history()
+        self._fitted = restore.Fitted(decoder, point.method, images.shape[1:], fit_scaler(X))
         return self
 
     def predict(self, X, label=None) -> np.ndarray:
         """Images of brain responses (n_samples, n_voxels), shaped as those that `fit` was given.
 
         They have the precision that they were computed in: float32 from a network, else float64.
-        ``label`` (n_samples,) is the class of each image, for oracles alone, which are told it.
+        ``label`` (n_samples,) is the class of each image, for oracles alone.
         """
         images = self.decode(X, label).images
         low, high = self.image_range_
@@ -176,11 +174,11 @@ class Decoder(RegressorMixin, BaseEstimator):
         return -float(np.mean((predicted - images.reshape(predicted.shape)) ** 2))
 
     def decode(self, X, label=None) -> Prediction:
-        """All that the method says of brain responses (n_samples, n_voxels), with images in 0..1."""
+        """All that the method makes of brain responses (n_samples, n_voxels), with images in 0..1."""
         check_is_fitted(self, "decoder_")
         with _said():
             X = _valid(validate_data, self, X, reset=False, dtype=np.float32)
-            return self.decoder_.predict(X, *self._told(label, len(X)))
+            return self.decoder_.predict(X, *self._label(label, len(X)))
 
     def save(self, folder: str | os.PathLike) -> None:
         """Write the fitted decoder into a folder that `load` reads: run.json and weights.safetensors."""
@@ -206,14 +204,14 @@ class Decoder(RegressorMixin, BaseEstimator):
             fitted, record = restore.load_run(folder, fold, seed)
         self = cls(
             method=record["method"],
-            settings=dataclasses.asdict(fitted.settings),
+            settings=fitted.method.settings.model_dump(),
             encoder=record["encoder"],
             seed=record["base_seed"],
             image_range=tuple(record.get("image_range", (0.0, 1.0))),
         )
         self.image_range_, self.encoder_, self.image_shape_ = self.image_range, self.encoder, fitted.shape
         self.n_features_in_, self._layout = record["voxels"], fitted.shape
-        self.settings_, self.decoder_, self._fitted = fitted.settings, fitted.decoder, fitted
+        self.settings_, self.decoder_, self._fitted = fitted.method.settings, fitted.decoder, fitted
         self.history_ = []
         return self
 
@@ -229,10 +227,9 @@ class Decoder(RegressorMixin, BaseEstimator):
         fitted = state.pop("_fitted", None)
         if fitted is not None:
             state.pop("decoder_")
-            restorable = fitted.module.__name__, fitted.settings, fitted.shape, fitted.statistics
-            if not hasattr(fitted.module, "restore"):
-                restore.restored(fitted.module, None, {}, {}, fitted.shape, f"method '{self.method}'")
-            state["_saved"] = *restorable, fitted.decoder.weights(), restore.facts_of(fitted.decoder)
+            fitted.method.check_restorable(f"method '{self.method}'")
+            arrays, facts = fitted.decoder.weights(), restore.facts_of(fitted.decoder)
+            state["_saved"] = fitted.method, fitted.shape, fitted.statistics, arrays, facts
         return state
 
     def __setstate__(self, state: dict) -> None:
@@ -240,10 +237,9 @@ class Decoder(RegressorMixin, BaseEstimator):
         saved = state.pop("_saved", None)
         super().__setstate__(state)
         if saved is not None:
-            name, settings, shape, statistics, arrays, facts = saved
-            module = load_method(name)
-            self.decoder_ = restore.restored(module, settings, arrays, facts, shape, f"method '{self.method}'")
-            self._fitted = restore.Fitted(self.decoder_, module, settings, shape, statistics)
+            method, shape, statistics, arrays, facts = saved
+            self.decoder_ = method.restore(Saved(arrays, facts, shape, f"method '{self.method}'"))
+            self._fitted = restore.Fitted(self.decoder_, method, shape, statistics)
 
     def _entry(self) -> dict:
         known = catalogue("methods")
@@ -251,8 +247,8 @@ class Decoder(RegressorMixin, BaseEstimator):
             raise InputError(f"method: unknown name '{self.method}'. {nearest(self.method, known)}")
         return known[self.method]
 
-    def _settings(self, entry: dict, n_samples: int) -> list:
-        """The method's Settings at each point of its grid."""
+    def _points(self, entry: dict, n_samples: int) -> list[Point]:
+        """The method at each point of its grid."""
         own = dict(self.settings or {})
         grid = {key: values for key, values in entry.get("grid", {}).items() if key not in own}
         dataset = self.dataset or ""
@@ -261,7 +257,7 @@ class Decoder(RegressorMixin, BaseEstimator):
             "grid": grid,
             "by_dataset": {dataset: {**entry.get("by_dataset", {}).get(dataset, {}), **own}},
         }
-        return all_settings(entry, dataset, n_samples, f"method '{self.method}'")
+        return points_of(entry, dataset, n_samples, f"method '{self.method}'")
 
     def _encoder_name(self, entry: dict) -> str | None:
         takes = entry.get("encoders", [])
@@ -297,12 +293,11 @@ class Decoder(RegressorMixin, BaseEstimator):
                 f"y: found {len(np.unique(samples.stimulus))} distinct stimuli, of which {self.select:g} choose, so "
                 f"{len(train)} samples are left to train on; expected at least 2. Give more stimuli."
             )
-        return _rows(samples, train), _rows(samples, select), samples
+        return samples.take(train), samples.take(select), samples
 
-    def _scored(self, module, unlabelled) -> np.ndarray | None:
-        transductive = getattr(module, "TRANSDUCTIVE", False)
-        if transductive == (unlabelled is None):
-            what = "learns from the responses that will be decoded; give them as" if transductive else "takes no"
+    def _scored(self, method: Method, unlabelled) -> np.ndarray | None:
+        if method.transductive == (unlabelled is None):
+            what = "learns from the responses that will be decoded; give them as" if method.transductive else "takes no"
             raise InputError(f"method '{self.method}' {what} unlabelled.")
         return None if unlabelled is None else _valid(validate_data, self, unlabelled, reset=False, dtype=np.float32)
 
@@ -318,16 +313,12 @@ class Decoder(RegressorMixin, BaseEstimator):
             found.append(_samples(brain, images, None, None, None))
         return tuple(found)
 
-    def _told(self, label, n_samples: int) -> list[np.ndarray]:
-        if not getattr(self._fitted.module, "TOLD_THE_CLASS", False):
-            if label is not None:
-                raise InputError(f"method '{self.method}' is not told the class; leave label out.")
-            return []
-        if label is None and getattr(self.settings_, "oracle", True):
-            raise InputError(
-                f"method '{self.method}' is an oracle: it is told the class of each image; give it as label."
-            )
-        return [np.full(n_samples, -1) if label is None else _whole_numbers(label, n_samples, "label")]
+    def _label(self, label, n_samples: int) -> list[np.ndarray]:
+        """What the decoder takes beside brain responses: the classes, if it is an oracle's."""
+        if self._fitted.method.is_oracle == (label is None):
+            what = "is an oracle; give the class of each image as" if label is None else "is no oracle; leave out"
+            raise InputError(f"method '{self.method}' {what} label.")
+        return [] if label is None else [_whole_numbers(label, n_samples, "label")]
 
 
 def catalogue(kind: str) -> dict:
@@ -385,23 +376,6 @@ def _valid(validate: Callable, *arguments, **options):
         return validate(*arguments, **options)
     except ValueError as error:
         raise InputValueError(str(error)) from error
-
-
-def _fit(module, data: FitData, points: list, seed: int):
-    """The decoder, and the settings that were chosen among the points of a grid."""
-    try:
-        if not hasattr(module, "recipe"):
-            return module.fit(data, points[0], seed, _silent), points[0]
-        from cortexclip.methods.network import fit_tasks
-
-        [(_, decoder)] = fit_tasks(module.recipe, [Task(0, 0, seed, lambda: data)], points, _silent)
-    except FloatingPointError as error:
-        raise InputError(f"{module.__name__}: {error}.") from error
-    return decoder, points[decoder.facts().get("grid_point", 0)]
-
-
-def _silent(text: str) -> None:
-    pass
 
 
 def _images(given, shape, limits, name: str) -> tuple[np.ndarray, tuple[float, float]]:
@@ -463,7 +437,3 @@ def _check_needs(entry: dict, method: str, label, session) -> None:
     for need, given, name in (("classes", label, "label"), ("sessions", session, "session")):
         if need in entry.get("needs", []) and given is None:
             raise InputError(f"method '{method}' needs {need}: give them to fit as {name}, whole numbers.")
-
-
-def _rows(samples: Samples, rows: np.ndarray) -> Samples:
-    return Samples(**{key: None if value is None else value[rows] for key, value in vars(samples).items()})

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-
-import numpy as np
 
 from cortexclip import provenance
 from cortexclip.errors import InputError
 from cortexclip.files import read_json, write_json
 from cortexclip.methods.catalogue import load_method
-from cortexclip.methods.interface import Decoder, Saved, make_settings
-from cortexclip.models.standardise import VoxelScaler
-from cortexclip.weights import of_fit, read_weights, single, write_weights
+from cortexclip.methods.interface import Decoder, Method, Saved
+from cortexclip.numerics.standardise import VoxelScaler
+from cortexclip.weights import of_fit, read_weights, write_weights
 
 RECORD, WEIGHTS = "run.json", "weights.safetensors"
 TASK = ("fold", "seed_index", "seed", "seconds")
@@ -30,15 +27,13 @@ class Fitted:
     Attributes
     ----------
     decoder : the method's decoder.
-    module : the method's module.
-    settings : the module's Settings.
+    method : the method with its settings.
     shape : height and width of the images.
     statistics : mean and deviation of each voxel over the samples that it learned from.
     """
 
     decoder: Decoder
-    module: ModuleType
-    settings: object
+    method: Method
     shape: tuple[int, int]
     statistics: VoxelScaler
 
@@ -62,30 +57,18 @@ def load_run(folder: str | os.PathLike, fold: int = 0, seed_index: int = 0) -> t
             f"{where}: has no fit of fold {fold} and seed {seed_index}; found the folds {_listed(kept[0])} and the "
             f"seeds {_listed(kept[1])}."
         )
-    module = load_method(record["module"])
-    settings = make_settings(module.Settings, _settings(record, fold, seed_index), where)
+    method = load_method(record["module"]).configured(_settings(record, fold, seed_index), where)
+    method.check_restorable(where)
     arrays, statistics = read_weights(folder / WEIGHTS, fold, seed_index)
     shape = tuple(record["image_shape"])
     own = {key: value for key, value in facts.items() if key not in TASK}
-    return Fitted(restored(module, settings, arrays, own, shape, where), module, settings, shape, statistics), record
-
-
-def restored(
-    module: ModuleType, settings: object, arrays: Mapping[str, np.ndarray], facts: Mapping, shape, where: str
-) -> Decoder:
-    """A method's decoder from its saved arrays and facts; raises InputError for a method without ``restore``."""
-    if not hasattr(module, "restore"):
-        raise InputError(
-            f"{where}: the method's module {module.__name__} has no function restore(saved, settings), so its decoders "
-            "can be neither loaded nor saved; docs/add-a-method.md says what to add."
-        )
-    return module.restore(Saved(arrays, facts, shape, where), settings)
+    decoder = method.restore(Saved(arrays, own, shape, where))
+    return Fitted(decoder, method, shape, statistics), record
 
 
 def save_run(folder: str | os.PathLike, fitted: Fitted, record: Mapping[str, object], seed: int) -> None:
     """Write a decoder into a folder as the only fit of a run, fold 0 and seed 0; ``record`` says what else it is."""
-    if not hasattr(fitted.module, "restore"):
-        restored(fitted.module, None, {}, {}, fitted.shape, str(folder))
+    fitted.method.check_restorable(str(folder))
     folder = Path(folder)
     statistics = {
         f"fold0/training/{name}": getattr(fitted.statistics, name[6:]) for name in ("voxel_mean", "voxel_scale")
@@ -93,8 +76,8 @@ def save_run(folder: str | os.PathLike, fitted: Fitted, record: Mapping[str, obj
     write_weights(folder / WEIGHTS, of_fit(0, 0, fitted.decoder.weights()) | statistics)
     content = {
         **record,
-        "module": fitted.module.__name__,
-        "settings": asdict(fitted.settings),
+        "module": type(fitted.method).__module__,
+        "settings": fitted.method.settings.model_dump(),
         "image_shape": list(fitted.shape),
         "voxels": len(fitted.statistics.mean),
         "fits": [{"fold": 0, "seed_index": 0, "seed": seed, **facts_of(fitted.decoder)}],
@@ -107,11 +90,6 @@ def save_run(folder: str | os.PathLike, fitted: Fitted, record: Mapping[str, obj
 def facts_of(decoder: Decoder) -> dict:
     """A decoder's facts but for the table of its grid, which belongs to the run."""
     return {key: value for key, value in decoder.facts().items() if key != "grid"}
-
-
-def saved_arrays(decoder: Decoder) -> dict[str, np.ndarray]:
-    """A decoder's arrays as a file would hold them."""
-    return {name: single(array) for name, array in decoder.weights().items()}
 
 
 def _record(path: Path) -> dict:

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from cortexclip.errors import InputError, nearest
 
+T = typing.TypeVar("T")
+Several = typing.Annotated[tuple[T, ...], Field(min_length=1)]
 Count = typing.Annotated[int, Field(ge=1)]
 Whole = typing.Annotated[int, Field(ge=0)]
 Positive = typing.Annotated[float, Field(gt=0)]

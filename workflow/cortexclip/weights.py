@@ -13,7 +13,7 @@ import numpy as np
 
 from cortexclip.errors import InputError
 from cortexclip.files import atomic_path
-from cortexclip.models.standardise import VoxelScaler, fit_scaler
+from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
 
 
 def write_weights(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:

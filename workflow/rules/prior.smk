@@ -26,7 +26,7 @@ rule corpus:
 
 
 # Not part of a run: its weights ship with the project. To replace them, copy the folder that it makes over
-# resources/priors/glyphs and the sha256 of its weights into workflow/cortexclip/models/priors.py.
+# resources/priors/glyphs and the sha256 of its weights into workflow/cortexclip/priors/stored.py.
 rule prior:
     input:
         corpus="results/corpus.nc",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cortexclip.audit.finding import Finding
-from cortexclip.models.standardise import fit_scaler
+from cortexclip.numerics.standardise import fit_scaler
 
 ALPHA = 0.05
 PENALTIES = np.logspace(-3, 3, 13)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cortexclip.models.torchvision import import_torchvision
+from cortexclip.numerics.torchvision import import_torchvision
 
 
 def import_open_clip():

@@ -9,25 +9,33 @@ model of 1.8 million parameters. Otherwise: penalties by leave-one-out, and prio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
 from cortexclip.errors import InputError, nearest
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Samples, Saved
-from cortexclip.methods.vae_ridge import RoughImages, Target, arrays_of, chosen_of, fit_target, kept_of, saved_target
-from cortexclip.models.readout import nearest_images, unit_length
+from cortexclip.methods.interface import GALLERY, FitData, LinearDecoder, Method, Prediction, Progress, Samples, Saved
+from cortexclip.methods.vae_ridge import (
+    PriorSettings,
+    RoughImages,
+    Target,
+    arrays_of,
+    chosen_of,
+    fit_target,
+    kept_of,
+    saved_target,
+)
+from cortexclip.numerics.readout import nearest_images, unit_length
 from cortexclip.seeds import derive_seed
+from cortexclip.settings import Count, NonNegative, Share
 
-STOCHASTIC = True
 KNOWN_SHARE = 0.9
 """Share of embeddings in the subspace of the prior's encoder below which they are of another encoder."""
 
 
-@dataclass(frozen=True)
-class Shared:
+class SharedSettings(PriorSettings):
     """``mixing``: share of the text in the guidance. ``strength``: share of the ``steps`` that are done, from the rough
     image on. ``guidance``: 1 is plain, more exaggerates. ``draws``: images drawn for each sample, of which the first is
     scored and the others are for figures. ``captions``: prompts of the classes in order of their label; left empty,
@@ -35,97 +43,72 @@ class Shared:
     logarithmic grid. ``prior`` names a folder of resources/priors.
     """
 
-    prior: str
-    standardise: bool
-    penalty_low: float
-    penalty_high: float
-    penalty_count: int
-    mixing: float
-    strength: float
-    steps: int
-    guidance: float
-    draws: int
+    mixing: Share
+    strength: Annotated[float, Field(gt=0, le=1)]
+    steps: Count
+    guidance: NonNegative
+    draws: Count
     captions: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Settings(Shared):
-    """As in `brain_diffuser_transductive`; ``restandardise`` as in `vae_ridge`."""
-
-    restandardise: Literal["none", "training"]
-
-
-def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]) -> LinearDecoder:
+class BrainDiffuser(Method):
     """Five regressions, to three groups of latents and two embeddings; what is random is the noise of the sampling."""
-    return fit_decoder(data.final, settings, seed, progress, settings.restandardise)
 
+    class Settings(SharedSettings):
+        """As in `brain_diffuser_transductive`; ``restandardise`` as in `vae_ridge`."""
 
-def restore(saved: Saved, settings: Settings) -> LinearDecoder:
-    """The decoder of a finished run."""
-    return restore_decoder(saved, settings, settings.restandardise)
+        restandardise: Literal["none", "training"]
 
+    stochastic = True
 
-def fit_decoder(
-    samples: Samples, settings: Shared, seed: int, progress: Callable[[str], None], restandardise: str
-) -> LinearDecoder:
-    """The decoder for one way to re-standardise predictions, see `vae_ridge.Target.predict`.
+    @property
+    def restandardise(self) -> str:
+        """How predictions are re-standardised, see `vae_ridge.Target.predict`."""
+        return self.settings.restandardise
 
-    Raises InputError for a prior, caption or embedding that does not fit.
-    """
-    from cortexclip.models.priors import load_diffusion
+    def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
+        from cortexclip.priors.stored import load_diffusion
 
-    prior = load_diffusion(settings.prior)
-    check_space(samples.embedding, prior, settings.prior)
-    rough = RoughImages.fit(samples, settings)
-    texts = prior.texts[caption_rows(samples, prior, settings.captions)]
-    guides = {
-        "image_embedding": fit_target(samples, samples.embedding, settings),
-        "text_embedding": fit_target(samples, texts, settings),
-    }
-    targets = {**rough.targets, **guides}
-    arrays = {**arrays_of(targets), "sampling_seed": np.array([seed], np.int64)}
-    gallery = samples.distinct()
-    kept = {
-        **kept_of(targets),
-        "gallery.embedding": samples.embedding[gallery],
-        "gallery.images": samples.images[gallery],
-    }
-    return _decoder(rough, guides, settings, restandardise, arrays, chosen_of(targets), kept, progress)
+        samples, prior = data.final, load_diffusion(self.settings.prior)
+        check_space(samples.embedding, prior, self.settings.prior)
+        rough = RoughImages.fit(samples, self.settings)
+        texts = prior.texts[caption_rows(samples, prior, self.settings.captions)]
+        guides = {
+            "image_embedding": fit_target(samples, samples.embedding, self.settings),
+            "text_embedding": fit_target(samples, texts, self.settings),
+        }
+        targets = {**rough.targets, **guides}
+        arrays = {**arrays_of(targets), "sampling_seed": np.array([seed], np.int64)}
+        kept = kept_of(targets) | samples.gallery()
+        return self._decoder(rough, guides, arrays, chosen_of(targets), kept, progress)
 
+    def restore(self, saved: Saved) -> LinearDecoder:
+        rough = RoughImages.restore(saved, self.settings)
+        guides = {name: saved_target(saved, name) for name in ("image_embedding", "text_embedding")}
+        kept = kept_of({**rough.targets, **guides}) | saved.named(*GALLERY)
+        arrays = saved.named(*(set(saved.arrays) - set(kept)))
+        return self._decoder(rough, guides, arrays, saved.chosen, kept, lambda text: None)
 
-def restore_decoder(saved: Saved, settings: Shared, restandardise: str) -> LinearDecoder:
-    """The decoder of a finished run for one way to re-standardise predictions."""
-    rough = RoughImages.restore(saved, settings)
-    guides = {name: saved_target(saved, name) for name in ("image_embedding", "text_embedding")}
-    kept = kept_of({**rough.targets, **guides}) | {
-        name: saved[name] for name in ("gallery.embedding", "gallery.images")
-    }
-    arrays = {name: saved[name] for name in saved.arrays if name not in kept}
-    return _decoder(rough, guides, settings, restandardise, arrays, saved.chosen, kept, lambda text: None)
+    def _decoder(
+        self,
+        rough: RoughImages,
+        guides: Mapping[str, Target],
+        arrays: dict[str, np.ndarray],
+        chosen: dict,
+        kept: dict[str, np.ndarray],
+        progress: Progress,
+    ) -> LinearDecoder:
+        from cortexclip.priors.stored import load_diffusion
 
+        prior, seed = load_diffusion(self.settings.prior), int(arrays["sampling_seed"][0])
 
-def _decoder(
-    rough: RoughImages,
-    guides: Mapping[str, Target],
-    settings: Shared,
-    restandardise: str,
-    arrays: dict[str, np.ndarray],
-    chosen: dict,
-    kept: dict[str, np.ndarray],
-    progress: Callable[[str], None],
-) -> LinearDecoder:
-    from cortexclip.models.priors import load_diffusion
+        def predict(brain: np.ndarray) -> Prediction:
+            image, text = (unit_length(guide.predict(brain, self.restandardise)) for guide in guides.values())
+            draws = _drawn(rough(brain, self.restandardise), image, text, prior, self.settings, seed, progress)
+            nearest = nearest_images(image, *(kept[name] for name in GALLERY))
+            return Prediction(draws[0], image, nearest, draws)
 
-    prior, seed = load_diffusion(settings.prior), int(arrays["sampling_seed"][0])
-
-    def predict(brain: np.ndarray) -> Prediction:
-        image, text = (unit_length(guide.predict(brain, restandardise)) for guide in guides.values())
-        draws = _drawn(rough(brain, restandardise), image, text, prior, settings, seed, progress)
-        return Prediction(
-            draws[0], image, nearest_images(image, kept["gallery.embedding"], kept["gallery.images"]), draws
-        )
-
-    return LinearDecoder(predict, arrays, chosen, kept)
+        return LinearDecoder(predict, arrays, chosen, kept)
 
 
 def check_space(embedding: np.ndarray | None, prior, name: str) -> None:
@@ -171,14 +154,14 @@ def _drawn(
     image: np.ndarray,
     text: np.ndarray,
     prior,
-    settings: Shared,
+    settings: SharedSettings,
     seed: int,
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> np.ndarray:
     """Images (n_draws, n_samples, 28, 28) of rough images and predicted embeddings."""
     import torch
 
-    from cortexclip.models.diffusion import draw_noise, generate
+    from cortexclip.numerics.diffusion import draw_noise, generate
 
     n, draws = len(rough), settings.draws
     standard = (

@@ -1,38 +1,49 @@
-"""Finding a method's module by its name in the configuration."""
+"""Methods by their entries in the configuration: the class, its settings for a dataset, and the points of its grid."""
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import itertools
-from types import ModuleType
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from cortexclip.errors import InputError
-from cortexclip.methods.interface import make_settings
-from cortexclip.methods.procedure import FIELDS, Configured, make_procedure
+from cortexclip.methods.interface import Method
+from cortexclip.methods.procedure import Procedure
 
 # The dataset-size rule of the CCCV1 document: each class ends below this number of samples.
 SIZES = {"small": 200, "medium": 800, "large": float("inf")}
 
 
-def load_method(module: str) -> ModuleType:
-    """Import the module of a method; raises InputError if it is missing or lacks Settings, STOCHASTIC or fit."""
+@dataclass(frozen=True)
+class Point:
+    """A method at a point of its grid, or in a configuration of its source.
+
+    ``values`` are the settings that the point sets; ``number`` is that of the source's configuration, from 1.
+    """
+
+    method: Method
+    values: Mapping[str, object] = field(default_factory=dict)
+    number: int | None = None
+
+
+def load_method(module: str) -> type[Method]:
+    """The subclass of `Method` that a module defines; raises InputError if it is missing or defines none or several."""
     try:
         loaded = importlib.import_module(module)
     except (ModuleNotFoundError, ValueError) as error:
         raise InputError(
             f"config/methods.yaml: no module '{module}' ({error}). Check its name and PYTHONPATH."
         ) from error
-    for name in ("Settings", "STOCHASTIC", "fit"):
-        if not hasattr(loaded, name):
-            raise InputError(f"{module}: a method's module defines {name}; see cortexclip/methods/interface.py.")
-    return loaded
-
-
-def number_of_fits(module: ModuleType, settings: object, seeds: int) -> int:
-    """How often a method is fitted per fold: for each seed, once without chance, or as its own ``fits`` says."""
-    if hasattr(module, "fits"):
-        return module.fits(settings)
-    return seeds if module.STOCHASTIC else 1
+    found = [each for each in vars(loaded).values() if inspect.isclass(each) and each.__module__ == module]
+    found = [each for each in found if issubclass(each, Method) and not inspect.isabstract(each)]
+    if len(found) != 1:
+        raise InputError(
+            f"{module}: found {len(found)} subclasses of cortexclip.methods.interface.Method, expected one (functions "
+            "fit and restore of the module itself are no longer read). See docs/add-a-method.md."
+        )
+    return found[0]
 
 
 def size_class(n_samples: int) -> str:
@@ -40,7 +51,7 @@ def size_class(n_samples: int) -> str:
     return next(name for name, end in SIZES.items() if n_samples < end)
 
 
-def settings_for(entry: dict, dataset: str, n_samples: int) -> dict:
+def settings_for(entry: Mapping, dataset: str, n_samples: int) -> dict:
     """A method's settings for one dataset: the general ones, then those of its size class, then its own."""
     return {
         **entry.get("settings", {}),
@@ -49,45 +60,43 @@ def settings_for(entry: dict, dataset: str, n_samples: int) -> dict:
     }
 
 
-def points_of(entry: dict) -> list[dict]:
+def grid_points(entry: Mapping) -> list[dict]:
     """The grid of an entry: for each point what it sets; one point that sets nothing where there is no grid."""
     grid = entry.get("grid", {})
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
-def all_settings(entry: dict, dataset: str, n_samples: int, where: str) -> list:
-    """A method's ``Settings`` for one dataset at every point of its grid; raises InputError as ``make_settings``."""
-    module = load_method(entry["module"])
-    points = points_of(entry)
-    if len(points) > 1 and not hasattr(module, "recipe"):
-        raise InputError(f"{where}: grid: {entry['module']} has no recipe, so it takes no grid. Remove the key.")
+def points_of(entry: Mapping, dataset: str, n_samples: int, where: str) -> list[Point]:
+    """A method for one dataset at every point of its grid; raises InputError for unusable settings."""
+    cls, grid = load_method(entry["module"]), grid_points(entry)
+    if len(grid) > 1 and not cls.is_network:
+        raise InputError(f"{where}: grid: {entry['module']} is no network, so it takes no grid. Remove the key.")
     general = settings_for(entry, dataset, n_samples)
-    return [make_settings(module.Settings, {**general, **point}, where) for point in points]
+    return [Point(cls.configured({**general, **values}, where), values) for values in grid]
 
 
-def configured(entry: dict, protocol: str, dataset: str, n_samples: int, where: str) -> list[Configured]:
+def source_points(entry: Mapping, protocol: str, dataset: str, n_samples: int, where: str) -> list[Point]:
     """A method as a source trained it under a protocol, in each of the configurations that the source tried.
 
     The entry of a procedure may set settings of the method too, and a configuration sets some of both; a dataset
-    without configurations has one, which sets nothing. ``only`` in the entry names those that are wanted, from 1. A
-    configuration's own ``point`` holds settings alone. Raises
-    InputError as ``make_settings``, and for a method without a recipe.
+    without configurations has one, which sets nothing. ``only`` in the entry names those that are wanted, from 1.
+    Raises InputError for unusable settings, and for a method that is no network.
     """
-    module = load_method(entry["module"])
-    if not hasattr(module, "recipe"):
+    cls = load_method(entry["module"])
+    if not cls.is_network:
         raise InputError(
-            f"{where}: procedures: {entry['module']} has no recipe, so it follows no procedure. Remove it."
+            f"{where}: procedures: {entry['module']} is no network, so it follows no procedure. Remove it."
         )
-    stated = entry["procedures"][protocol]
+    stated, names = entry["procedures"][protocol], Procedure.model_fields
     general = {**settings_for(entry, dataset, n_samples), **stated.get("settings", {})}
     general |= stated.get("by_dataset", {}).get(dataset, {})
-    made = []
-    wanted = entry.get("only")
-    for number, point in enumerate(entry.get("configurations", {}).get(dataset, [{}]), start=1):
-        if wanted and number not in wanted:
+    points = []
+    for number, values in enumerate(entry.get("configurations", {}).get(dataset, [{}]), start=1):
+        if number not in entry.get("only", [number]):
             continue
-        procedure = {key: {**stated, **point}[key] for key in FIELDS if key in stated or key in point}
-        own = {key: value for key, value in point.items() if key not in FIELDS}
-        settings = make_settings(module.Settings, {**general, **own}, where)
-        made.append(Configured(settings, make_procedure(procedure, where), own, number))
-    return made
+        procedure = {key: value for key, value in {**stated, **values}.items() if key in names}
+        own = {key: value for key, value in values.items() if key not in names}
+        method = cls.configured({**general, **own}, where)
+        method.procedure = Procedure.from_values(procedure, f"{where}: procedure")
+        points.append(Point(method, own, number))
+    return points

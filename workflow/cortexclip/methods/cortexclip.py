@@ -8,54 +8,96 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from cortexclip.errors import InputError
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Samples, Saved
-from cortexclip.models.image_prior import components, deform, posterior_mean, prior_axes
-from cortexclip.models.kernels import fit_kernel
-from cortexclip.models.receptive_fields import Encoding, fit_encoding, gaussian_fields
-from cortexclip.models.ridge import penalty_grid
-from cortexclip.models.stacking import Stack
-from cortexclip.protocols import shuffled_folds
+from cortexclip.methods.interface import (
+    FitData,
+    LinearDecoder,
+    Method,
+    PenaltyGrid,
+    Prediction,
+    Progress,
+    Samples,
+    Saved,
+)
+from cortexclip.numerics.image_prior import components, deform, posterior_mean, prior_axes
+from cortexclip.numerics.kernels import fit_kernel
+from cortexclip.numerics.receptive_fields import Encoding, fit_encoding, gaussian_fields
+from cortexclip.numerics.stacking import Stack
 
-STOCHASTIC = False
 FOLD_SEED = 0
 """Shuffles the inner folds; they are the same whatever the seed."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """``folds``: inner folds of the training samples that weigh the candidates.
+class CortexClip(Method):
+    """Fit all candidates inside inner folds, weigh them by their predictions there, and fit them on all samples.
 
-    Encoding: ``field_sizes``, standard deviations of receptive fields as fractions of the image's side;
-    ``field_spacing`` of their centres in pixels; ``shared``, parts of the noise that voxels share; ``doubt``, factors
-    of the noise. Prior: ``smooth`` and ``reach`` (pixels) of its covariance; ``coordinates``, the number of axes kept;
-    ``seen_widths`` and ``deformed_widths`` of the components around the training images and around ``copies`` deformed
-    copies in all, made with ``deformation`` strength. Regressions: voxels weighted by the share of their variance that
-    the encoding explains, to each of ``voxel_powers``; ``kernel_width``, in median distances; penalties as multiples of
-    the mean of the kernel's diagonal.
+    The inner folds keep the trials of a stimulus together exactly where the protocol's selection part shares no
+    stimulus with its training part, so that they ask what the protocol asks: images seen before, or not.
     """
 
-    standardise: bool
-    folds: int
-    field_sizes: tuple[float, ...]
-    field_spacing: int
-    shared: tuple[float, ...]
-    doubt: tuple[float, ...]
-    smooth: float
-    reach: float
-    coordinates: int
-    seen_widths: tuple[float, ...]
-    deformed_widths: tuple[float, ...]
-    copies: int
-    deformation: float
-    voxel_powers: tuple[float, ...]
-    kernel_width: float
-    penalty_low: float
-    penalty_high: float
-    penalty_count: int
+    class Settings(PenaltyGrid):
+        """``folds``: inner folds of the training samples that weigh the candidates.
+
+        Encoding: ``field_sizes``, standard deviations of receptive fields as fractions of the image's side;
+        ``field_spacing`` of their centres in pixels; ``shared``, parts of the noise that voxels share; ``doubt``,
+        factors of the noise. Prior: ``smooth`` and ``reach`` (pixels) of its covariance; ``coordinates``, the number of
+        axes kept; ``seen_widths`` and ``deformed_widths`` of the components around the training images and around
+        ``copies`` deformed copies in all, made with ``deformation`` strength. Regressions: voxels weighted by the share
+        of their variance that the encoding explains, to each of ``voxel_powers``; ``kernel_width``, in median
+        distances; penalties as multiples of the mean of the kernel's diagonal.
+        """
+
+        folds: Annotated[int, Field(ge=2)]
+        field_sizes: tuple[float, ...]
+        field_spacing: int
+        shared: tuple[float, ...]
+        doubt: tuple[float, ...]
+        smooth: float
+        reach: float
+        coordinates: int
+        seen_widths: tuple[float, ...]
+        deformed_widths: tuple[float, ...]
+        copies: int
+        deformation: float
+        voxel_powers: tuple[float, ...]
+        kernel_width: float
+
+    def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
+        samples = data.final
+        grouped = not np.isin(data.select.stimulus, data.train.stimulus).any()
+        fields = gaussian_fields(samples.images.shape[1:], self.settings.field_sizes, self.settings.field_spacing)
+        deformed = _Deformed(samples, self.settings)
+        stack = None
+        folds = list(_folds(samples, self.settings.folds, grouped))
+        for number, (training, held_out) in enumerate(folds, 1):
+            progress(f"inner fold {number}/{len(folds)}")
+            found = fit_candidates(samples.take(training), self.settings, fields, deformed)
+            predicted = np.stack([np.clip(c.pixels(samples.brain[held_out]), 0.0, 1.0) for c in found.each])
+            stack = stack or Stack(len(found.each))
+            stack.add(predicted - found.mean, samples.pixels[held_out] - found.mean)
+        weights = stack.weights()
+        progress("all samples")
+        found = fit_candidates(samples, self.settings, fields, deformed)
+        chosen = {
+            **_shares(found, weights),
+            "inner_folds_by": "stimulus" if grouped else "sample",
+            "inner_mse": stack.error(weights) / samples.pixels.size,
+        }
+        return _decoder(found, weights, samples, chosen)
+
+    def restore(self, saved: Saved) -> LinearDecoder:
+        # the candidates follow from the samples and the settings alone; together they would be many times as large
+        stimulus, images = saved["samples.stimulus"], saved["samples.images"].astype(np.float32)
+        none = np.full(len(stimulus), -1)
+        samples = Samples(saved["samples.brain"].astype(np.float32), images[stimulus], stimulus, none, none)
+        fields = gaussian_fields(saved.shape, self.settings.field_sizes, self.settings.field_spacing)
+        found = fit_candidates(samples, self.settings, fields, _Deformed(samples, self.settings))
+        return _decoder(found, saved["stack"], samples, saved.chosen)
 
 
 @dataclass(frozen=True)
@@ -75,48 +117,6 @@ class Candidates:
     each: list[Candidate]
 
 
-def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]) -> LinearDecoder:
-    """Fit all candidates inside inner folds, weigh them by their predictions there, and fit them on all samples.
-
-    The inner folds keep the trials of a stimulus together exactly where the protocol's selection part shares no
-    stimulus with its training part, so that they ask what the protocol asks: images seen before, or not.
-    """
-    samples = data.final
-    grouped = not np.isin(data.select.stimulus, data.train.stimulus).any()
-    fields = gaussian_fields(samples.images.shape[1:], settings.field_sizes, settings.field_spacing)
-    deformed = _Deformed(samples, settings)
-    stack = None
-    folds = list(_folds(samples, settings.folds, grouped))
-    for number, (training, held_out) in enumerate(folds, 1):
-        progress(f"inner fold {number}/{len(folds)}")
-        found = fit_candidates(_take(samples, training), settings, fields, deformed)
-        predicted = np.stack([np.clip(c.pixels(samples.brain[held_out]), 0.0, 1.0) for c in found.each])
-        stack = stack or Stack(len(found.each))
-        stack.add(predicted - found.mean, samples.pixels[held_out] - found.mean)
-    weights = stack.weights()
-    progress("all samples")
-    found = fit_candidates(samples, settings, fields, deformed)
-    chosen = {
-        **_shares(found, weights),
-        "inner_folds_by": "stimulus" if grouped else "sample",
-        "inner_mse": stack.error(weights) / samples.pixels.size,
-    }
-    return _decoder(found, weights, samples, chosen)
-
-
-def restore(saved: Saved, settings: Settings) -> LinearDecoder:
-    """The decoder of a finished run: its weights of the candidates, and these fitted again on its training samples.
-
-    The candidates follow from the samples and the settings alone; together they would be many times as large.
-    """
-    stimulus, images = saved["samples.stimulus"], saved["samples.images"].astype(np.float32)
-    none = np.full(len(stimulus), -1)
-    samples = Samples(saved["samples.brain"].astype(np.float32), images[stimulus], stimulus, none, none)
-    fields = gaussian_fields(saved.shape, settings.field_sizes, settings.field_spacing)
-    found = fit_candidates(samples, settings, fields, _Deformed(samples, settings))
-    return _decoder(found, saved["stack"], samples, saved.chosen)
-
-
 def _decoder(found: Candidates, weights: np.ndarray, samples: Samples, chosen: dict) -> LinearDecoder:
     distinct = samples.distinct()
     place = {name: number for number, name in enumerate(samples.stimulus[distinct])}
@@ -129,7 +129,9 @@ def _decoder(found: Candidates, weights: np.ndarray, samples: Samples, chosen: d
     return LinearDecoder(predict, _arrays(found, weights), chosen, kept)
 
 
-def fit_candidates(samples: Samples, settings: Settings, fields: np.ndarray, deformed: _Deformed) -> Candidates:
+def fit_candidates(
+    samples: Samples, settings: CortexClip.Settings, fields: np.ndarray, deformed: _Deformed
+) -> Candidates:
     """Fit the encoding model and all ways to decode on the same samples; their order depends on the settings alone."""
     pixels = samples.pixels
     axes, inverse = prior_axes(samples.images, settings.smooth, settings.reach, settings.coordinates)
@@ -146,7 +148,7 @@ def fit_candidates(samples: Samples, settings: Settings, fields: np.ndarray, def
                 for doubt in settings.doubt:
                     mean = partial(posterior_mean, centres=mixture, width=width, doubt=doubt)
                     each.append(Candidate(family, partial(_decode, evidence=evidence, mean=mean)))
-    grid = penalty_grid(settings.penalty_low, settings.penalty_high, settings.penalty_count)
+    grid = settings.penalties
     brain = encoding.scaler(samples.brain)
     each.append(_regression("ridge", encoding, np.ones(brain.shape[1]), fit_kernel(brain, pixels, None, grid)))
     for power in settings.voxel_powers:
@@ -159,7 +161,7 @@ def fit_candidates(samples: Samples, settings: Settings, fields: np.ndarray, def
 class _Deformed:
     """Deformed copies of all distinct training images, made once; each inner fold takes those of its own images."""
 
-    def __init__(self, samples: Samples, settings: Settings):
+    def __init__(self, samples: Samples, settings: CortexClip.Settings):
         distinct = samples.distinct()
         copies = deform(samples.images[distinct], max(1, round(settings.copies / len(distinct))), settings.deformation)
         self.by_stimulus = dict(zip(samples.stimulus[distinct], copies, strict=True))
@@ -171,6 +173,8 @@ class _Deformed:
 
 
 def _folds(samples: Samples, most: int, grouped: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    from cortexclip.protocols import shuffled_folds
+
     group = np.unique(samples.stimulus, return_inverse=True)[1] if grouped else np.arange(len(samples))
     groups = np.unique(group)
     if len(groups) < 3:
@@ -180,10 +184,6 @@ def _folds(samples: Samples, most: int, grouped: bool) -> Iterator[tuple[np.ndar
         )
     for training, held_out in shuffled_folds(len(groups), min(most, len(groups)), FOLD_SEED):
         yield np.flatnonzero(np.isin(group, groups[training])), np.flatnonzero(np.isin(group, groups[held_out]))
-
-
-def _take(samples: Samples, rows: np.ndarray) -> Samples:
-    return Samples(**{key: None if value is None else value[rows] for key, value in vars(samples).items()})
 
 
 def _decode(brain: np.ndarray, evidence, mean) -> np.ndarray:

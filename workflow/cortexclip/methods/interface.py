@@ -1,34 +1,24 @@
-"""What a decoding method is given and what it gives back.
-
-A method is one module named in config/methods.yaml. It defines
-
-- ``Settings``: a frozen dataclass of its hyper-parameters, without defaults (the configuration states all of them);
-- ``STOCHASTIC``: whether its result depends on the seed (if not, it runs once whatever the number of seeds);
-- ``fit(data, settings, seed, progress) -> Decoder``;
-
-and, where it needs them,
-
-- ``fits(settings) -> int``: how many fits a fold gets, for a method whose repetitions are not seeds (shuffles);
-- ``TOLD_THE_CLASS = True``: ``predict`` is given the class of each scored sample too, for an oracle control;
-- ``TRANSDUCTIVE = True``: the fit is given the brain data of the scored samples (never their images), and every table
-  says so;
-- ``restore(saved, settings) -> Decoder``: the decoder of a finished run from its files, see `Saved`; without it the
-  method can be trained and scored, but not loaded;
-- ``recipe(data, settings) -> Recipe`` instead of a ``fit`` of its own, for a network: folds, seeds and grid points are
-  then trained in stacks (methods/network.py), and ``fit = fit_with(recipe)``.
-"""
+"""What a decoding method is, what it is given and what it gives back."""
 
 from __future__ import annotations
 
-import dataclasses
 import typing
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from cortexclip.errors import InputError, check_keys
-from cortexclip.models.standardise import VoxelScaler
+from cortexclip.errors import InputError
+from cortexclip.numerics.ridge import penalty_grid
+from cortexclip.numerics.standardise import VoxelScaler
+from cortexclip.settings import Checked, Count, Positive
+
+if typing.TYPE_CHECKING:
+    from cortexclip.training.settings import Options
+
+Progress = Callable[[str], None]
+GALLERY = ("gallery.embedding", "gallery.images")
 
 
 @dataclass(frozen=True)
@@ -64,6 +54,16 @@ class Samples:
         """Indices of the first trial of each distinct stimulus, in order of appearance."""
         return np.sort(np.unique(self.stimulus, return_index=True)[1])
 
+    def gallery(self) -> dict[str, np.ndarray]:
+        """Embeddings and images of the distinct stimuli, under the names by which decoders keep them."""
+        rows = self.distinct()
+        return dict(zip(GALLERY, (self.embedding[rows], self.images[rows]), strict=True))
+
+    def take(self, rows: np.ndarray) -> Samples:
+        """The samples in these rows."""
+        arrays = {each.name: getattr(self, each.name) for each in fields(self)}
+        return Samples(**{name: None if array is None else array[rows] for name, array in arrays.items()})
+
 
 @dataclass(frozen=True)
 class FitData:
@@ -83,6 +83,16 @@ class FitData:
     others: tuple[Samples, ...] = ()  # training parts of other datasets, for methods that pool them
 
     @property
+    def n_voxels(self) -> int:
+        """The number of voxels."""
+        return self.final.brain.shape[1]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the images."""
+        return self.final.images.shape[1:]
+
+    @property
     def refit(self) -> bool:
         """Whether the scored decoder learns from other samples than the ones used during selection."""
         return self.final is not self.train
@@ -95,12 +105,12 @@ class Task:
     fold: int
     seed_index: int
     seed: int
-    data: typing.Callable[[], FitData]
+    data: Callable[[], FitData]
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a decoder says about brain samples.
+    """What a decoder makes of brain samples.
 
     ``images`` has shape (n_samples, height, width), 0 to 1; ``embedding`` (n_samples, n_features) or None;
     ``nearest`` (n_samples, height, width) or None: the training image whose embedding is closest to the predicted one.
@@ -118,7 +128,7 @@ class Decoder(typing.Protocol):
     """A fitted method."""
 
     def predict(self, brain: np.ndarray) -> Prediction:
-        """Decode brain samples of shape (n_samples, n_voxels)."""
+        """Decode brain samples of shape (n_samples, n_voxels); an oracle's takes their classes (n_samples,) too."""
 
     def weights(self) -> dict[str, np.ndarray]:
         """All fitted arrays by name, as saved in weights.safetensors."""
@@ -137,13 +147,13 @@ class LinearDecoder:
     ``kept`` are arrays that are saved with the others but are no parameters: what was standardised with, galleries.
     """
 
-    function: typing.Callable[..., Prediction]
+    function: Callable[..., Prediction]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     chosen: dict[str, float | int | str] = field(default_factory=dict)
     kept: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def predict(self, brain: np.ndarray, *told: np.ndarray) -> Prediction:
-        return self.function(brain, *told)
+    def predict(self, brain: np.ndarray, *label: np.ndarray) -> Prediction:
+        return self.function(brain, *label)
 
     def weights(self) -> dict[str, np.ndarray]:
         return {**self.kept, **self.arrays}
@@ -157,7 +167,7 @@ class LinearDecoder:
 
 @dataclass(frozen=True)
 class Saved:
-    """What the files of a run keep of one fit: all that ``restore`` makes the decoder from.
+    """What the files of a run keep of one fit: all that `Method.restore` makes the decoder from.
 
     Attributes
     ----------
@@ -193,6 +203,15 @@ class Saved:
         """The facts but for the number of parameters, which decoders count themselves."""
         return {key: value for key, value in self.facts.items() if key != "parameters"}
 
+    def named(self, *names: str) -> dict[str, np.ndarray]:
+        """Several arrays by name."""
+        return {name: self[name] for name in names}
+
+    @property
+    def n_voxels(self) -> int:
+        """The number of voxels."""
+        return len(self["voxel_mean"])
+
     @property
     def scaler(self) -> VoxelScaler:
         """What the voxels were standardised with, saved as ``voxel_mean`` and ``voxel_scale``."""
@@ -204,82 +223,91 @@ def scaling(scaler: VoxelScaler) -> dict[str, np.ndarray]:
     return {"voxel_mean": scaler.mean, "voxel_scale": scaler.scale}
 
 
-# Limits of settings that mean the same in every method: lowest, highest, and whether the lowest itself is allowed.
-LIMITS = {
-    **dict.fromkeys(
-        ("epochs", "pretraining_epochs", "patience", "batch_size", "permutations", "components", "neighbours"),
-        (1, None, True),
-    ),
-    **dict.fromkeys(("penalty_count", "readout_penalty_count", "hidden"), (1, None, True)),
-    **dict.fromkeys(("penalty_low", "penalty_high", "readout_penalty_low", "readout_penalty_high"), (0, None, False)),
-    **dict.fromkeys(("lr", "temperature", "widths"), (0, None, False)),
-    **dict.fromkeys(("weight_decay", "clip_residual_weight"), (0, None, True)),
-    **dict.fromkeys(("dropout", "dropout_encoder", "dropout_decoder", "mask_fraction"), (0, 0.999, True)),
-    **dict.fromkeys(("clip_weight", "consistency_weight", "contrastive_weight"), (0, None, True)),
-    **dict.fromkeys(("resolution_weight", "domain_weight", "warm_up"), (0, None, True)),
-    **dict.fromkeys(("attention_group", "attention_tokens", "enhancer_blocks"), (0, None, True)),
-    **dict.fromkeys(("attention_size", "attention_heads", "projections", "views"), (1, None, True)),
-    **dict.fromkeys(("steps", "draws", "patch", "size", "depth", "heads", "context_tokens"), (1, None, True)),
-    **dict.fromkeys(("mixing",), (0, 1, True)),
-    **dict.fromkeys(("strength",), (0, 1, False)),
-    **dict.fromkeys(("guidance", "decoder_depth"), (0, None, True)),
-    **dict.fromkeys(("pretraining_lr",), (0, None, False)),
-    **dict.fromkeys(("plateau_factor",), (0, 1, False)),
-    **dict.fromkeys(("plateau_patience", "clip_norm"), (0, None, True)),
-    "folds": (2, None, True),
-}
+class PenaltyGrid(Checked):
+    """Settings of a ridge regression: penalties on a logarithmic grid from ``penalty_low`` to ``penalty_high``."""
+
+    standardise: bool
+    penalty_low: Positive
+    penalty_high: Positive
+    penalty_count: Count
+
+    @property
+    def penalties(self) -> np.ndarray:
+        """The penalties to try, shape (penalty_count,)."""
+        return penalty_grid(self.penalty_low, self.penalty_high, self.penalty_count)
 
 
-def make_settings(cls: type, values: Mapping[str, object], where: str):
-    """Build a method's ``Settings`` from configuration values.
+class Method(ABC):
+    """A way to decode with its settings, as one module named in config/methods.yaml defines it.
 
-    Raises InputError for unknown keys (naming the nearest known one), missing keys, wrong types and values outside
-    ``LIMITS``.
+    The class is loaded at every start of the workflow, so torch is imported inside its functions alone.
+
+    Attributes
+    ----------
+    Settings : the hyper-parameters, without defaults, since the configuration states all of them.
+    stochastic : whether the result depends on the seed; if not, it is fitted once whatever the number of seeds.
+    seeds_are_trainings : whether its fits from several seeds are repetitions of one training, and not shuffles.
+    transductive : whether it is given the brain data of the scored samples (never their images); tables mark it.
+    is_network : whether it is a `NetworkMethod`, which takes grids, procedures of sources and checkpoints.
     """
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    hints = typing.get_type_hints(cls)
-    check_keys(values, fields, f"{where}: settings")
-    missing = [name for name in fields if name not in values]
-    if missing:
-        raise InputError(f"{where}: missing setting '{missing[0]}'. State every setting; see config/README.md.")
-    converted = {key: _convert(value, hints[key], f"{where}: setting '{key}'") for key, value in values.items()}
-    for key, value in converted.items():
-        _check_limits(key, value, f"{where}: setting '{key}'")
-    return cls(**converted)
 
+    class Settings(Checked):
+        """Nothing to set."""
 
-def _check_limits(key: str, value: object, where: str) -> None:
-    low, high, included = LIMITS.get(key, (None, None, True))
-    if low is None:
-        return
-    values = value if isinstance(value, tuple) else (value,)
-    if not values:
-        raise InputError(f"{where}: found an empty list, expected at least one value.")
-    for number in values:
-        if not (number > low or (included and number == low)) or (high is not None and number > high):
-            least = f"{'at least' if included else 'more than'} {low}"
-            raise InputError(f"{where}: found {number}, expected {least}{f' and at most {high}' if high else ''}.")
+    stochastic: typing.ClassVar[bool] = False
+    seeds_are_trainings: typing.ClassVar[bool] = True
+    transductive: typing.ClassVar[bool] = False
+    is_network: typing.ClassVar[bool] = False
 
+    def __init__(self, settings: Checked):
+        self.settings = settings
 
-def _convert(value: object, hint: object, where: str) -> object:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Literal:
-        if value not in arguments:
-            raise InputError(f"{where}: found {value!r}, expected one of {', '.join(map(repr, arguments))}.")
-        return value
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise InputError(f"{where}: found {value!r}, expected a list.")
-        return tuple(_convert(v, arguments[0], where) for v in value)
-    if hint is bool and isinstance(value, bool):
-        return value
-    if hint is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if hint is float and not isinstance(value, bool):
-        try:
-            return float(value)  # YAML 1.1 reads 1e-3 as text
-        except (TypeError, ValueError):
-            pass
-    if hint is str and isinstance(value, str):
-        return value
-    raise InputError(f"{where}: found {value!r}, expected {getattr(hint, '__name__', hint)}.")
+    @classmethod
+    def configured(cls, values: Mapping[str, object], where: str) -> typing.Self:
+        """The method with these settings; raises InputError, which begins with ``where``, for unusable ones."""
+        return cls(cls.Settings.from_values(values, where))
+
+    @property
+    def is_oracle(self) -> bool:
+        """Whether its decoders are given the class of each scored sample, for controls that are no decoders."""
+        return False
+
+    def fits(self, seeds: int) -> int:
+        """How often it is fitted in each fold."""
+        return seeds if self.stochastic else 1
+
+    @abstractmethod
+    def fit(self, data: FitData, seed: int, progress: Progress) -> Decoder:
+        """Learn from one fold's samples; all randomness comes from the seed."""
+
+    def restore(self, saved: Saved) -> Decoder:
+        """The decoder of a finished run; a method without it can be scored, but neither saved nor loaded."""
+        raise NotImplementedError
+
+    @classmethod
+    def check_restorable(cls, where: str) -> None:
+        """Raise InputError, which begins with ``where``, if the method defines no ``restore``."""
+        if cls.restore is Method.restore:
+            raise InputError(
+                f"{where}: {cls.__name__} of {cls.__module__} has no function restore(saved), so its decoders can be "
+                "neither loaded nor saved; docs/add-a-method.md explains what to add."
+            )
+
+    @classmethod
+    def fit_groups(
+        cls, points: Sequence[typing.Self], tasks: Sequence[Task], progress: Progress, options: Options | None = None
+    ) -> Iterator[tuple[Sequence[Task], Callable[[], Iterator[tuple[Task, Decoder]]]]]:
+        """The tasks that are fitted at once, group by group, and what fits them; here one by one.
+
+        ``points`` are the method at each point of its grid, of which only networks have more than one.
+        """
+        for task in tasks:
+            yield [task], lambda task=task: iter([(task, points[0].fit(task.data(), task.seed, progress))])
+
+    @classmethod
+    def fit_tasks(
+        cls, points: Sequence[typing.Self], tasks: Sequence[Task], progress: Progress, options: Options | None = None
+    ) -> Iterator[tuple[Task, Decoder]]:
+        """Fit every task, in the groups of :meth:`fit_groups`."""
+        for _, fit in cls.fit_groups(points, tasks, progress, options):
+            yield from fit()

@@ -2,55 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Saved, scaling
-from cortexclip.models.kernels import centre, median_distance, squared_distance
-from cortexclip.models.ridge import fit_dual, penalty_grid
-from cortexclip.models.standardise import VoxelScaler, fit_scaler
-
-STOCHASTIC = False
-
-
-@dataclass(frozen=True)
-class Settings:
-    """``widths``: kernel widths to try, as multiples of the median distance between training samples."""
-
-    standardise: bool
-    widths: tuple[float, ...]
-    penalty_low: float
-    penalty_high: float
-    penalty_count: int
+from cortexclip.methods.interface import (
+    FitData,
+    LinearDecoder,
+    Method,
+    PenaltyGrid,
+    Prediction,
+    Progress,
+    Saved,
+    scaling,
+)
+from cortexclip.numerics.kernels import centre, median_distance, squared_distance
+from cortexclip.numerics.ridge import fit_dual
+from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
+from cortexclip.settings import Positive, Several
 
 
-def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]) -> LinearDecoder:
+class KernelRidge(Method):
     """Kernel exp(-d^2 / (2 w^2)), centred in feature space (Schoelkopf, Smola and Mueller 1998)."""
-    scaler = fit_scaler(data.final.brain, settings.standardise)
-    train, pixels = scaler(data.final.brain), data.final.pixels
-    grid = penalty_grid(settings.penalty_low, settings.penalty_high, settings.penalty_count)
-    distance = squared_distance(train, train)
-    median = median_distance(distance)
-    best = None
-    for width in sorted(settings.widths, reverse=True):
-        kernel = np.exp(-distance / (2.0 * (width * median) ** 2))
-        found = fit_dual(centre(kernel, kernel), pixels, grid)
-        if best is None or found.loo_error.min() < best[0].loo_error.min():
-            best = found, width, kernel
-    dual, width, kernel = best
-    arrays = {"training_voxels": train, "dual": dual.dual, "mean": pixels.mean(axis=0)}
-    chosen = {"penalty": dual.penalty, "width": float(width)}
-    return _decoder(scaler, arrays, kernel, width * median, chosen, data.final.images.shape[1:])
 
+    class Settings(PenaltyGrid):
+        """``widths``: kernel widths to try, as multiples of the median distance between training samples."""
 
-def restore(saved: Saved, settings: Settings) -> LinearDecoder:
-    """The decoder of a finished run; its kernel is made again from the training voxels."""
-    arrays = {name: saved[name] for name in ("training_voxels", "dual", "mean")}
-    distance = squared_distance(arrays["training_voxels"], arrays["training_voxels"])
-    width = saved.fact("width") * median_distance(distance)
-    return _decoder(saved.scaler, arrays, np.exp(-distance / (2.0 * width**2)), width, saved.chosen, saved.shape)
+        widths: Several[Positive]
+
+    def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
+        scaler = fit_scaler(data.final.brain, self.settings.standardise)
+        train, pixels = scaler(data.final.brain), data.final.pixels
+        distance = squared_distance(train, train)
+        median = median_distance(distance)
+        best = None
+        for width in sorted(self.settings.widths, reverse=True):
+            kernel = np.exp(-distance / (2.0 * (width * median) ** 2))
+            found = fit_dual(centre(kernel, kernel), pixels, self.settings.penalties)
+            if best is None or found.loo_error.min() < best[0].loo_error.min():
+                best = found, width, kernel
+        dual, width, kernel = best
+        arrays = {"training_voxels": train, "dual": dual.dual, "mean": pixels.mean(axis=0)}
+        chosen = {"penalty": dual.penalty, "width": float(width)}
+        return _decoder(scaler, arrays, kernel, width * median, chosen, data.final.images.shape[1:])
+
+    def restore(self, saved: Saved) -> LinearDecoder:
+        arrays = saved.named("training_voxels", "dual", "mean")
+        distance = squared_distance(arrays["training_voxels"], arrays["training_voxels"])
+        width = saved.fact("width") * median_distance(distance)
+        return _decoder(saved.scaler, arrays, np.exp(-distance / (2.0 * width**2)), width, saved.chosen, saved.shape)
 
 
 def _decoder(

@@ -2,44 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Saved, scaling
-from cortexclip.models.standardise import VoxelScaler, fit_scaler
-
-STOCHASTIC = False
-
-
-@dataclass(frozen=True)
-class Settings:
-    """``neighbours``: numbers of neighbours to choose from by leave-one-out on the training samples."""
-
-    standardise: bool
-    neighbours: tuple[int, ...]
+from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Saved, scaling
+from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
+from cortexclip.settings import Checked, Count, Several
 
 
-def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]) -> LinearDecoder:
+class KNN(Method):
     """k nearest neighbours by Pearson correlation of z-scored voxel patterns.
 
     k has the least leave-one-out squared error on the training samples; ties go to the smaller k.
     """
-    scaler = fit_scaler(data.final.brain, settings.standardise)
-    patterns, pixels = _unit_rows(scaler(data.final.brain)), data.final.pixels
-    similarity = patterns @ patterns.T
-    np.fill_diagonal(similarity, -np.inf)
-    order = np.argsort(-similarity, axis=1, kind="stable")
-    usable = sorted({min(k, len(pixels) - 1) for k in settings.neighbours})
-    errors = [np.mean((pixels[order[:, :k]].mean(axis=1) - pixels) ** 2) for k in usable]
-    k = usable[int(np.argmin(errors))]
-    return _decoder(scaler, patterns, pixels, k, data.final.images.shape[1:])
 
+    class Settings(Checked):
+        """``neighbours``: numbers of neighbours to choose from by leave-one-out on the training samples."""
 
-def restore(saved: Saved, settings: Settings) -> LinearDecoder:
-    """The decoder of a finished run."""
-    return _decoder(saved.scaler, saved["patterns"], saved["pixels"], saved.fact("neighbours"), saved.shape)
+        standardise: bool
+        neighbours: Several[Count]
+
+    def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
+        scaler = fit_scaler(data.final.brain, self.settings.standardise)
+        patterns, pixels = _unit_rows(scaler(data.final.brain)), data.final.pixels
+        similarity = patterns @ patterns.T
+        np.fill_diagonal(similarity, -np.inf)
+        order = np.argsort(-similarity, axis=1, kind="stable")
+        usable = sorted({min(k, len(pixels) - 1) for k in self.settings.neighbours})
+        errors = [np.mean((pixels[order[:, :k]].mean(axis=1) - pixels) ** 2) for k in usable]
+        k = usable[int(np.argmin(errors))]
+        return _decoder(scaler, patterns, pixels, k, data.final.images.shape[1:])
+
+    def restore(self, saved: Saved) -> LinearDecoder:
+        return _decoder(saved.scaler, saved["patterns"], saved["pixels"], saved.fact("neighbours"), saved.shape)
 
 
 def _decoder(

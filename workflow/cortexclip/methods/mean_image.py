@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Saved
-
-STOCHASTIC = False
+from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Saved
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Nothing to set."""
-
-
-def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]) -> LinearDecoder:
+class MeanImage(Method):
     """Mean over the training trials (a repeated stimulus counts each time)."""
-    return _decoder(data.final.images.astype(np.float64).mean(axis=0))
 
+    def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
+        return _decoder(data.final.images.astype(np.float64).mean(axis=0))
 
-def restore(saved: Saved, settings: Settings) -> LinearDecoder:
-    """The decoder of a finished run."""
-    return _decoder(saved["mean"])
+    def restore(self, saved: Saved) -> LinearDecoder:
+        return _decoder(saved["mean"])
 
 
 def _decoder(mean: np.ndarray) -> LinearDecoder:

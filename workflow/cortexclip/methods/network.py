@@ -1,112 +1,21 @@
-"""What the methods that train a network share: choose an epoch and a grid point, refit, predict, name weights."""
+"""The training of what a `Recipe` states: choose an epoch and a grid point, refit, predict, name weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cortexclip.errors import InputError
-from cortexclip.methods.interface import FitData, Prediction, Samples, Saved, Task, scaling
-from cortexclip.methods.procedure import Configured, Procedure
-from cortexclip.models.standardise import VoxelScaler, fit_scalar_scaler, fit_scaler
+from cortexclip.methods.interface import FitData, Prediction, Progress, Samples, Saved, Task, scaling
+from cortexclip.methods.recipe import Fitted, NetworkMethod, Recipe
+from cortexclip.numerics.standardise import VoxelScaler, fit_scalar_scaler, fit_scaler
 from cortexclip.training import stack
-from cortexclip.training.stack import ALONE, Batch, Options, TrainingSettings
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One training of a network; a recipe may have several, each going on from the one before.
-
-    ``loss`` gives each member's mean loss on a batch, shape (n_members,). ``trained`` says by its name whether a
-    parameter is trained in this phase (all of them if None). ``further_brain`` (n_samples, n_voxels), as measured,
-    joins the training samples of this phase, which then has voxels alone.
-    """
-
-    loss: Callable[[nn.Module, Batch], Tensor]
-    training: TrainingSettings
-    name: str = ""
-    trained: Callable[[str], bool] | None = None
-    further_brain: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a method trains its network on the samples of one fold.
-
-    Attributes
-    ----------
-    make : builds the network (a stack of one, see training/layers.py).
-    kind : what recipes must agree on to be trained in one stack: all that ``make`` and the losses depend on, but for
-        learning rate and weight decay.
-    phases : the trainings, in their order; the selection loss of the last one compares grid points.
-    finish : from the trained networks to what the decoder is.
-    standardise : whether voxels are z-scored on the samples that are trained on.
-    procedure : how a source trained it, which then says how voxels are scaled and what chooses; None for this project's
-        own training.
-    extra : further arrays by sample that the losses use, from the samples and the standardised voxels.
-    join : adds to the tensors of the samples that are trained on what else is trained on, after standardisation.
-    alone : whether its networks are trained one by one on a CPU, since their activations are larger than their weights
-        and a stack gains nothing there.
-    criterion : compares grid points in place of the last selection loss (lower is better), from the trained network
-        and the standardised selection part; ``criterion_name`` says what it is.
-    """
-
-    make: Callable[[], nn.Module]
-    kind: Hashable
-    phases: Sequence[Phase]
-    finish: Callable[[Fitted], NetworkDecoder]
-    standardise: bool
-    alone: bool = False
-    extra: Callable[[Samples], dict[str, np.ndarray]] | None = None
-    join: Callable[[stack.Part], stack.Part] | None = None
-    criterion: Callable[[nn.Module, stack.Part], float] | None = None
-    criterion_name: str = "selection loss"
-    procedure: Procedure | None = None
-
-    @property
-    def scaling(self) -> Literal["voxel", "scalar", "none"]:
-        """How voxels are scaled."""
-        if self.procedure is not None:
-            return self.procedure.scaling
-        return "voxel" if self.standardise else "none"
-
-
-def following(recipe: Callable[[FitData, object], Recipe]) -> Callable[[FitData, Configured], Recipe]:
-    """A method's recipe for settings that come with a source's procedure: trained as the source trained it."""
-
-    def followed(data: FitData, point: Configured) -> Recipe:
-        made, procedure = recipe(data, point.settings), point.procedure
-        changes = {
-            **{key: getattr(procedure, key) for key in ("optimiser", "schedule", "plateau_factor", "plateau_patience")},
-            **{"selection_loss": procedure.selection_loss, "weights": procedure.weights, "join_single": False},
-            "clip_norm": procedure.clip_norm or None,
-        }
-        phases = [replace(phase, training=replace(phase.training, **changes)) for phase in made.phases]
-        return replace(made, phases=phases, procedure=procedure)
-
-    return followed
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A network trained with a selection part, and the one that is scored (the same one where nothing is refitted).
-
-    ``epochs`` has the chosen epoch of each phase; ``seed`` is that of the task.
-    """
-
-    selected: nn.Module
-    selected_scaler: VoxelScaler
-    network: nn.Module
-    scaler: VoxelScaler
-    epochs: list[int]
-    rows: list[dict]
-    seed: int
+from cortexclip.training.settings import ALONE, Options
 
 
 @dataclass(frozen=True)
@@ -144,64 +53,34 @@ class NetworkDecoder:
         return self.rows
 
 
-def fit_tasks(
-    recipe: Callable[[FitData, object], Recipe],
-    tasks: Sequence[Task],
-    settings: Sequence[object],
-    progress: Callable[[str], None],
-    options: Options = ALONE,
-) -> Iterator[tuple[Task, NetworkDecoder]]:
-    """Fit a method's network on every task, in the groups of :func:`fit_groups`.
-
-    With more than one settings (a grid) each task trains all of them on its training part, keeps the one of least
-    criterion on its selection part, and refits that one if the protocol refits. Nothing else chooses, unless a source's
-    procedure is followed whose scored part did.
-    """
-    for _, fit in fit_groups(recipe, tasks, settings, progress, options):
-        yield from fit()
-
-
 def fit_groups(
-    recipe: Callable[[FitData, object], Recipe],
-    tasks: Sequence[Task],
-    settings: Sequence[object],
-    progress: Callable[[str], None],
-    options: Options = ALONE,
+    points: Sequence[NetworkMethod], tasks: Sequence[Task], progress: Progress, options: Options = ALONE
 ) -> Iterator[tuple[Sequence[Task], Callable[[], Iterator[tuple[Task, NetworkDecoder]]]]]:
     """The tasks that are fitted at once, and what fits them: on a GPU all, on a CPU as many as fill a stack.
 
-    They depend on all tasks of a job, so a job that goes on after an interruption forms the same groups.
+    With more than one point (a grid) each task trains all of them on its training part, keeps the one of least
+    criterion on its selection part, and refits that one if the protocol refits. Nothing else chooses, unless a source's
+    procedure is followed whose scored part did. The groups depend on all tasks of a job, so a job that goes on after an
+    interruption forms the same ones.
     """
-    at_once = _networks_at_once(recipe, tasks[0], settings[0], options) or len(tasks) * len(settings)
-    size = max(1, at_once // len(settings))
+    at_once = _networks_at_once(points[0], tasks[0], options) or len(tasks) * len(points)
+    size = max(1, at_once // len(points))
     parts = _Parts()
     for start in range(0, len(tasks), size):
         group = tasks[start : start + size]
         parts.keep({task.fold for task in group})
-        yield group, partial(_fit_together, recipe, group, settings, parts, progress, options, at_once)
+        yield group, partial(_fit_together, points, group, parts, progress, options, at_once)
 
 
-def _networks_at_once(recipe, task: Task, settings: object, options: Options) -> int | None:
+def _networks_at_once(method: NetworkMethod, task: Task, options: Options) -> int | None:
     """How many networks are trained before the next ones begin, since all of them stay in memory; None for all."""
     if options.limit is not None or stack.device().type != "cpu":
         return options.limit
     data = task.data()
-    made = recipe(data, settings)
-    if made.alone:
+    recipe = method.recipe(data)
+    if recipe.alone:
         return 1
-    return stack.members_at_once(made.make, 4 * (data.final.brain.size + data.final.pixels.size))
-
-
-def fit_one(
-    recipe: Callable[[FitData, object], Recipe],
-    data: FitData,
-    settings: object,
-    seed: int,
-    progress: Callable[[str], None],
-) -> NetworkDecoder:
-    """Fit on one fold with one seed."""
-    task = Task(0, 0, seed, lambda: data)
-    return next(decoder for _, decoder in fit_tasks(recipe, [task], [settings], progress))
+    return stack.members_at_once(recipe.make, 4 * (data.final.brain.size + data.final.pixels.size))
 
 
 def restore_network(
@@ -241,11 +120,6 @@ def to_tensor(array: np.ndarray) -> Tensor:
     return torch.as_tensor(np.asarray(array, dtype=kind), device=stack.device())
 
 
-def predict_array(output: Tensor) -> np.ndarray:
-    """The output of a stack of one, (1, n_samples, ...), as a float64 array (n_samples, ...)."""
-    return output[0].double().detach().cpu().numpy()
-
-
 def _part(samples: Samples, scaler: VoxelScaler, recipe: Recipe) -> stack.Part:
     arrays = {
         "brain": scaler(samples.brain),
@@ -283,22 +157,21 @@ class _Attempt:
         return self.scored if procedure is not None and procedure.chosen_on == "scored" else self.criterion
 
 
-def _fit_together(recipe, tasks, settings, parts, progress, options, at_once) -> Iterator[tuple[Task, NetworkDecoder]]:
+def _fit_together(points, tasks, parts, progress, options, at_once) -> Iterator[tuple[Task, NetworkDecoder]]:
     best: dict[int, _Attempt] = {}
     tried: dict[int, list[float]] = {i: [] for i in range(len(tasks))}
     shown: dict[int, list[float]] = {i: [] for i in range(len(tasks))}
     # no more points than make a stack, so that few networks are in memory
     n_points = max(1, at_once // len(tasks))
-    for start in range(0, len(settings), n_points):
-        points = range(len(settings))[start : start + n_points]
+    for start in range(0, len(points), n_points):
         attempts = []
         for i, task in enumerate(tasks):
             data = task.data()
-            for point in points:
-                made = recipe(data, settings[point])
-                scaler, train = parts.get(task.fold, "train", data.train, made, data.select)
-                select = parts.scaled(task.fold, "select", data.select, scaler, made)
-                attempts.append((i, _Attempt(task, data, point, made, scaler, train, select)))
+            for number, point in list(enumerate(points))[start : start + n_points]:
+                recipe = point.recipe_followed(data)
+                scaler, train = parts.get(task.fold, "train", data.train, recipe, data.select)
+                select = parts.scaled(task.fold, "select", data.select, scaler, recipe)
+                attempts.append((i, _Attempt(task, data, number, recipe, scaler, train, select)))
         _train_phases([a for _, a in attempts], progress, options, "select")
         for i, attempt in attempts:
             tried[i].append(attempt.criterion)
@@ -320,7 +193,7 @@ def _fit_together(recipe, tasks, settings, parts, progress, options, at_once) ->
     for i, (selected, last) in enumerate(zip(chosen, final, strict=True)):
         rows = selected.rows if last is selected else selected.rows + last.rows
         decoder = _finish(replace(selected, rows=rows), last)
-        if len(settings) > 1 or shown[i]:
+        if len(points) > 1 or shown[i]:
             grid = {"grid_point": selected.point, "criterion": selected.recipe.criterion_name, "grid": tried[i]}
             if shown[i]:
                 grid["grid_scored"] = shown[i]

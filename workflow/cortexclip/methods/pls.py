@@ -3,52 +3,50 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Saved, scaling
-from cortexclip.models.standardise import VoxelScaler, fit_scaler
-
-STOCHASTIC = False
-
-
-@dataclass(frozen=True)
-class Settings:
-    """``components``: the most components to try (all smaller numbers are tried too); ``folds``: of the inner
-    cross-validation over training samples, cut without shuffling.
-    """
-
-    standardise: bool
-    components: int
-    folds: int
+from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Saved, scaling
+from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
+from cortexclip.settings import Checked, Count
 
 
-def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]) -> LinearDecoder:
+class PLS(Method):
     """PLS2 (scikit-learn's PLSRegression) with the number of components of least squared error over inner folds."""
-    from sklearn.model_selection import KFold
 
-    samples = data.final
-    most = min(settings.components, len(samples) - 2)
-    errors = np.zeros(most)
-    for train, held_out in KFold(min(settings.folds, len(samples))).split(samples.brain):
-        scaler = fit_scaler(samples.brain[train], settings.standardise)
-        path = _path(scaler(samples.brain[train]), samples.pixels[train], min(most, len(train) - 1))
-        target = samples.pixels[held_out]
-        for k in range(most):
-            predicted = path(scaler(samples.brain[held_out]), min(k + 1, len(train) - 1))
-            errors[k] += np.sum((np.clip(predicted, 0.0, 1.0) - target) ** 2)
-    k = int(np.argmin(errors)) + 1
-    scaler = fit_scaler(samples.brain, settings.standardise)
-    path = _path(scaler(samples.brain), samples.pixels, k)
-    return _decoder(scaler, path, {"components": k}, samples.images.shape[1:])
+    class Settings(Checked):
+        """``components``: the most components to try (all smaller numbers are tried too); ``folds``: of the inner
+        cross-validation over training samples, cut without shuffling.
+        """
 
+        standardise: bool
+        components: Count
+        folds: Annotated[int, Field(ge=2)]
 
-def restore(saved: Saved, settings: Settings) -> LinearDecoder:
-    """The decoder of a finished run."""
-    path = _Path(**{field.name: saved[field.name] for field in dataclasses.fields(_Path)})
-    return _decoder(saved.scaler, path, saved.chosen, saved.shape)
+    def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
+        from sklearn.model_selection import KFold
+
+        samples = data.final
+        most = min(self.settings.components, len(samples) - 2)
+        errors = np.zeros(most)
+        for train, held_out in KFold(min(self.settings.folds, len(samples))).split(samples.brain):
+            scaler = fit_scaler(samples.brain[train], self.settings.standardise)
+            path = _path(scaler(samples.brain[train]), samples.pixels[train], min(most, len(train) - 1))
+            target = samples.pixels[held_out]
+            for k in range(most):
+                predicted = path(scaler(samples.brain[held_out]), min(k + 1, len(train) - 1))
+                errors[k] += np.sum((np.clip(predicted, 0.0, 1.0) - target) ** 2)
+        k = int(np.argmin(errors)) + 1
+        scaler = fit_scaler(samples.brain, self.settings.standardise)
+        path = _path(scaler(samples.brain), samples.pixels, k)
+        return _decoder(scaler, path, {"components": k}, samples.images.shape[1:])
+
+    def restore(self, saved: Saved) -> LinearDecoder:
+        path = _Path(**{each.name: saved[each.name] for each in dataclasses.fields(_Path)})
+        return _decoder(saved.scaler, path, saved.chosen, saved.shape)
 
 
 def _decoder(scaler: VoxelScaler, path: _Path, chosen: dict, shape: tuple[int, int]) -> LinearDecoder:

@@ -6,16 +6,14 @@ training loop follows it; nothing else of the method changes.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from cortexclip.methods.interface import make_settings
+from pydantic import Field
+
+from cortexclip.settings import Checked, NonNegative, Whole
 
 
-@dataclass(frozen=True)
-class Procedure:
+class Procedure(Checked):
     """What a source's code did.
 
     Attributes
@@ -36,30 +34,14 @@ class Procedure:
     scored_scaling: Literal["training", "own"]
     optimiser: Literal["adamw", "adam"]
     schedule: Literal["constant", "plateau"]
-    plateau_factor: float
-    plateau_patience: int
-    clip_norm: float
+    plateau_factor: Annotated[float, Field(gt=0, le=1)]
+    plateau_patience: Whole
+    clip_norm: NonNegative
     selection_loss: Literal["samples", "batches"]
     weights: Literal["best", "last"]
     chosen_on: Literal["select", "scored"]
 
-
-@dataclass(frozen=True)
-class Configured:
-    """A method's settings with the procedure that its training follows, and the settings of its configuration.
-
-    ``number`` is the configuration's place among those of the source, from 1.
-    """
-
-    settings: object
-    procedure: Procedure
-    point: Mapping[str, object]
-    number: int = 1
-
-
-FIELDS = tuple(field.name for field in dataclasses.fields(Procedure))
-
-
-def make_procedure(values: Mapping[str, object], where: str) -> Procedure:
-    """Build a procedure from configuration values; raises InputError as :func:`make_settings`."""
-    return make_settings(Procedure, values, f"{where}: procedure")
+    def training(self) -> dict[str, object]:
+        """The fields of `TrainingSettings` that it sets."""
+        names = {"optimiser", "schedule", "plateau_factor", "plateau_patience", "selection_loss", "weights"}
+        return {**self.model_dump(include=names), "clip_norm": self.clip_norm or None, "join_single": False}

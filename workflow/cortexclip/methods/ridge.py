@@ -7,21 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cortexclip.methods.interface import FitData, Prediction, Saved, scaling
-from cortexclip.models.ridge import Linear, fit_ridge, penalty_grid
-from cortexclip.models.standardise import VoxelScaler
-
-STOCHASTIC = False
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Penalties are tried on a logarithmic grid from ``penalty_low`` to ``penalty_high``."""
-
-    standardise: bool
-    penalty_low: float
-    penalty_high: float
-    penalty_count: int
+from cortexclip.methods.interface import FitData, Method, PenaltyGrid, Prediction, Progress, Saved, scaling
+from cortexclip.numerics.ridge import Linear, fit_ridge
+from cortexclip.numerics.standardise import VoxelScaler
 
 
 @dataclass(frozen=True)
@@ -44,11 +32,7 @@ class RidgeDecoder:
         return Prediction(np.clip(self.pixels(brain), 0.0, 1.0).reshape(-1, *self.shape))
 
     def weights(self) -> dict[str, np.ndarray]:
-        return {
-            **scaling(self.scaler),
-            "coefficients": self.coefficients(),
-            "intercept": self.intercept,
-        }
+        return {**scaling(self.scaler), "coefficients": self.coefficients(), "intercept": self.intercept}
 
     def facts(self) -> dict[str, float | int | str]:
         n_voxels, n_pixels = len(self.scaler.mean), len(self.intercept)
@@ -58,27 +42,25 @@ class RidgeDecoder:
         return []
 
 
-def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]) -> RidgeDecoder:
+class Ridge(Method):
     """Linear map from (z-scored) voxels to pixels; predictions are clipped to the range of an image, 0 to 1."""
-    samples = data.final
-    ridge = fit_ridge(samples.brain, samples.pixels, penalties(settings), standardise=settings.standardise)
-    return RidgeDecoder(
-        ridge.predict,
-        lambda: ridge.coefficients,
-        ridge.mean,
-        ridge.scaler,
-        samples.images.shape[1:],
-        {"penalty": ridge.penalty, "loo_mse": float(ridge.loo_error.min())},
-    )
 
+    class Settings(PenaltyGrid):
+        """Penalties are tried on a logarithmic grid from ``penalty_low`` to ``penalty_high``."""
 
-def restore(saved: Saved, settings: Settings) -> RidgeDecoder:
-    """The decoder of a finished run."""
-    scaler, coefficients, intercept = saved.scaler, saved["coefficients"], saved["intercept"]
-    predict = Linear(scaler, coefficients, intercept).predict
-    return RidgeDecoder(predict, lambda: coefficients, intercept, scaler, saved.shape, saved.chosen)
+    def fit(self, data: FitData, seed: int, progress: Progress) -> RidgeDecoder:
+        samples = data.final
+        ridge = fit_ridge(samples.brain, samples.pixels, self.settings.penalties, standardise=self.settings.standardise)
+        return RidgeDecoder(
+            ridge.predict,
+            lambda: ridge.coefficients,
+            ridge.mean,
+            ridge.scaler,
+            samples.images.shape[1:],
+            {"penalty": ridge.penalty, "loo_mse": float(ridge.loo_error.min())},
+        )
 
-
-def penalties(settings: Settings) -> np.ndarray:
-    """The penalties to try, shape (penalty_count,)."""
-    return penalty_grid(settings.penalty_low, settings.penalty_high, settings.penalty_count)
+    def restore(self, saved: Saved) -> RidgeDecoder:
+        scaler, coefficients, intercept = saved.scaler, saved["coefficients"], saved["intercept"]
+        predict = Linear(scaler, coefficients, intercept).predict
+        return RidgeDecoder(predict, lambda: coefficients, intercept, scaler, saved.shape, saved.chosen)

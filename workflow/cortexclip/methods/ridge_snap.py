@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from cortexclip.methods import ridge
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Saved
-
-STOCHASTIC = False
-Settings = ridge.Settings
+from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Progress, Saved
+from cortexclip.methods.ridge import Ridge, RidgeDecoder
 
 
-def fit(data: FitData, settings: ridge.Settings, seed: int, progress: Callable[[str], None]) -> LinearDecoder:
+class RidgeSnap(Ridge):
     """The distinct training image of least squared distance to the ridge prediction (the first of equals)."""
-    base = ridge.fit(data, settings, seed, progress)
-    return _decoder(base, data.final.images[data.final.distinct()].astype(np.float64))
+
+    def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
+        base = super().fit(data, seed, progress)
+        return _decoder(base, data.final.images[data.final.distinct()].astype(np.float64))
+
+    def restore(self, saved: Saved) -> LinearDecoder:
+        return _decoder(super().restore(saved), saved["gallery"])
 
 
-def restore(saved: Saved, settings: ridge.Settings) -> LinearDecoder:
-    """The decoder of a finished run."""
-    return _decoder(ridge.restore(saved, settings), saved["gallery"])
-
-
-def _decoder(base: ridge.RidgeDecoder, gallery: np.ndarray) -> LinearDecoder:
+def _decoder(base: RidgeDecoder, gallery: np.ndarray) -> LinearDecoder:
     flat = gallery.reshape(len(gallery), -1)
 
     def predict(brain: np.ndarray) -> Prediction:

@@ -6,34 +6,33 @@ Scientific Reports 13, 15666; here at 28x28 and with a VAE that learned from the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from cortexclip.errors import InputError
-from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Samples, Saved, scaling
-from cortexclip.models.ridge import Linear, Ridge, fit_ridge, penalty_grid
+from cortexclip.methods.interface import (
+    FitData,
+    LinearDecoder,
+    Method,
+    PenaltyGrid,
+    Prediction,
+    Progress,
+    Samples,
+    Saved,
+    scaling,
+)
+from cortexclip.numerics.ridge import Linear, Ridge, fit_ridge
 
-STOCHASTIC = False
 SIZE = 28
 
 
-@dataclass(frozen=True)
-class Settings:
-    """``restandardise``: whether predictions get the mean and deviation of the training targets, which ridge shrinks.
-
-    none: as ridge gives them; training: by statistics of the leave-one-out predictions of training samples. Penalties
-    are tried on a logarithmic grid. ``prior`` names a folder of resources/priors.
-    """
+class PriorSettings(PenaltyGrid):
+    """Of regressions to spaces of a prior; ``prior`` names a folder of resources/priors."""
 
     prior: str
-    standardise: bool
-    restandardise: Literal["none", "training"]
-    penalty_low: float
-    penalty_high: float
-    penalty_count: int
 
 
 @dataclass(frozen=True)
@@ -63,28 +62,22 @@ class Target:
         if restandardise == "none":
             return predicted
         if restandardise == "training":
-            return _moved(predicted, self.loo_mean, self.loo_scale, self.mean, self.scale)
-        return restandardised(predicted, predicted, self.mean, self.scale)
+            return self._restandardised(predicted, self.loo_mean, self.loo_scale)
+        return self._restandardised(predicted, predicted.mean(axis=0), predicted.std(axis=0))
+
+    def _restandardised(self, predicted: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        """Predictions of this mean and deviation, (n_targets,), with those of the training targets.
+
+        A target that does not vary is set to its mean.
+        """
+        factor = np.divide(self.scale, scale, out=np.zeros_like(scale), where=scale > 1e-9)
+        return (predicted - mean) * factor + self.mean
 
 
-def restandardised(predicted: np.ndarray, reference: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Predictions (n_samples, n_targets) shifted and scaled so that ``reference`` would get this mean and deviation.
-
-    A target that the reference does not vary in is set to its mean.
-    """
-    return _moved(predicted, reference.mean(axis=0), reference.std(axis=0), mean, scale)
-
-
-def _moved(predicted, from_mean, from_scale, mean, scale) -> np.ndarray:
-    factor = np.divide(scale, from_scale, out=np.zeros_like(from_scale), where=from_scale > 1e-9)
-    return (predicted - from_mean) * factor + mean
-
-
-def fit_target(samples: Samples, targets: np.ndarray, settings) -> Target:
+def fit_target(samples: Samples, targets: np.ndarray, settings: PenaltyGrid) -> Target:
     """Ridge from the voxels of these samples to targets (n_samples, n_targets); one penalty by leave-one-out."""
-    grid = penalty_grid(settings.penalty_low, settings.penalty_high, settings.penalty_count)
     targets = np.asarray(targets, np.float64)
-    ridge = fit_ridge(samples.brain, targets, grid, standardise=settings.standardise)
+    ridge = fit_ridge(samples.brain, targets, settings.penalties, standardise=settings.standardise)
     loo = ridge.loo_prediction
     return Target(ridge, targets.mean(axis=0), targets.std(axis=0), loo.mean(axis=0), loo.std(axis=0))
 
@@ -97,22 +90,12 @@ class RoughImages:
     targets: dict[str, Target]
 
     @classmethod
-    def fit(cls, samples: Samples, settings) -> RoughImages:
-        """Fit the regressions.
-
-        Parameters
-        ----------
-        samples : the training samples; their images are 28x28
-        settings : with ``prior`` and what `fit_target` reads
-
-        Raises
-        ------
-        InputError : images of another size, or a prior that cannot be loaded
-        """
+    def fit(cls, samples: Samples, settings: PriorSettings) -> RoughImages:
+        """Fit the regressions; raises InputError for images that are not 28x28 and a prior that cannot be loaded."""
         import torch
 
-        from cortexclip.models.priors import load_vae
-        from cortexclip.models.vae import SIZES
+        from cortexclip.numerics.vae import SIZES
+        from cortexclip.priors.stored import load_vae
 
         if samples.images.shape[1:] != (SIZE, SIZE):
             found = "x".join(map(str, samples.images.shape[1:]))
@@ -126,10 +109,10 @@ class RoughImages:
         return cls(vae, {f"latents{level}": fit_target(samples, group, settings) for level, group in enumerate(groups)})
 
     @classmethod
-    def restore(cls, saved: Saved, settings) -> RoughImages:
+    def restore(cls, saved: Saved, settings: PriorSettings) -> RoughImages:
         """Those of a finished run."""
-        from cortexclip.models.priors import load_vae
-        from cortexclip.models.vae import SIZES
+        from cortexclip.numerics.vae import SIZES
+        from cortexclip.priors.stored import load_vae
 
         names = [f"latents{level}" for level in range(len(SIZES))]
         return cls(load_vae(settings.prior), {name: saved_target(saved, name) for name in names})
@@ -174,21 +157,29 @@ def chosen_of(targets: Mapping[str, Target]) -> dict[str, float]:
     return {f"{name}_penalty": target.ridge.penalty for name, target in targets.items()}
 
 
-def fit(data: FitData, settings: Settings, seed: int, progress: Callable[[str], None]) -> LinearDecoder:
+class VAERidge(Method):
     """Ridge to the latents of the training images; the VAE itself is not trained further."""
-    rough = RoughImages.fit(data.final, settings)
-    return _decoder(rough, settings, arrays_of(rough.targets), chosen_of(rough.targets))
 
+    class Settings(PriorSettings):
+        """``restandardise``: whether predictions get the mean and deviation of the training targets, which ridge
+        shrinks.
 
-def restore(saved: Saved, settings: Settings) -> LinearDecoder:
-    """The decoder of a finished run."""
-    rough = RoughImages.restore(saved, settings)
-    kept = kept_of(rough.targets)
-    return _decoder(rough, settings, {name: saved[name] for name in saved.arrays if name not in kept}, saved.chosen)
+        none: as ridge gives them; training: by statistics of the leave-one-out predictions of training samples.
+        Penalties are tried on a logarithmic grid. ``prior`` names a folder of resources/priors.
+        """
 
+        restandardise: Literal["none", "training"]
 
-def _decoder(rough: RoughImages, settings: Settings, arrays: dict, chosen: dict) -> LinearDecoder:
-    def predict(brain: np.ndarray) -> Prediction:
-        return Prediction(rough(brain, settings.restandardise))
+    def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
+        rough = RoughImages.fit(data.final, self.settings)
+        return self._decoder(rough, arrays_of(rough.targets), chosen_of(rough.targets))
 
-    return LinearDecoder(predict, arrays, chosen, kept_of(rough.targets))
+    def restore(self, saved: Saved) -> LinearDecoder:
+        rough = RoughImages.restore(saved, self.settings)
+        return self._decoder(rough, saved.named(*(set(saved.arrays) - set(kept_of(rough.targets)))), saved.chosen)
+
+    def _decoder(self, rough: RoughImages, arrays: dict, chosen: dict) -> LinearDecoder:
+        def predict(brain: np.ndarray) -> Prediction:
+            return Prediction(rough(brain, self.settings.restandardise))
+
+        return LinearDecoder(predict, arrays, chosen, kept_of(rough.targets))

@@ -15,9 +15,9 @@ import xarray as xr
 from torch import Tensor, nn
 
 from cortexclip.errors import InputError, check_keys
-from cortexclip.models import diffusion
-from cortexclip.models.readout import unit_length
-from cortexclip.models.vae import HierarchicalVAE, negative_elbo
+from cortexclip.numerics import diffusion
+from cortexclip.numerics.readout import unit_length
+from cortexclip.numerics.vae import HierarchicalVAE, negative_elbo
 from cortexclip.priors.corpus import digest
 from cortexclip.seeds import derive_seed
 
@@ -216,7 +216,7 @@ def train(
 
     Returns
     -------
-    what `cortexclip.models.priors.write` takes: VAE, U-Net, condition, tables, and a description in plain values
+    what `cortexclip.priors.stored.write` takes: VAE, U-Net, condition, tables, and a description in plain values
     """
 
     def told(name: str):

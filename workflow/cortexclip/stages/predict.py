@@ -30,7 +30,7 @@ from cortexclip.files import sha256, write_json
 from cortexclip.loading import load_reader
 from cortexclip.log import logger
 from cortexclip.methods.interface import Prediction
-from cortexclip.models.standardise import VoxelScaler
+from cortexclip.numerics.standardise import VoxelScaler
 from cortexclip.restore import Fitted, load_run
 from cortexclip.stages.inspect import name_of, propose, survey
 from cortexclip.tables.write import write_csv
@@ -76,9 +76,9 @@ def run(arguments: argparse.Namespace) -> None:
             "Voxels were rescaled to their statistics in training, over all samples that are decoded together."
         )
     notes += check_scale(new.brain, fitted.statistics, new.where)
-    if getattr(fitted.module, "TRANSDUCTIVE", False):
+    if fitted.method.transductive:
         notes.append("The method is transductive: each image may depend on the other samples that are decoded with it.")
-    prediction = fitted.decoder.predict(new.brain, *_told(fitted, new, record))
+    prediction = fitted.decoder.predict(new.brain, *_label(fitted, new, record))
     scores, missing = (None, []) if new.data is None else score(new, prediction, record)
     notes += missing
     for note in notes:
@@ -305,14 +305,13 @@ def _responses(path: Path, array: str, sample_axis: str) -> np.ndarray:
     return named_arrays.responses(values, layout, where).astype(np.float32)
 
 
-def _told(fitted: Fitted, new: New, record: Mapping) -> list[np.ndarray]:
-    if not getattr(fitted.module, "TOLD_THE_CLASS", False):
+def _label(fitted: Fitted, new: New, record: Mapping) -> list[np.ndarray]:
+    """What the decoder takes beside brain responses: the classes, if it is an oracle's."""
+    if not fitted.method.is_oracle:
         return []
-    if new.data is not None:
-        return [new.data.label.values]
-    if getattr(fitted.settings, "oracle", True):
-        raise InputError(f"{new.where}: method '{record['method']}' is told the class of each image; found no labels.")
-    return [np.full(len(new.brain), -1)]
+    if new.data is None:
+        raise InputError(f"{new.where}: method '{record['method']}' needs the class of each image; found no labels.")
+    return [new.data.label.values]
 
 
 def _means(scores: pd.DataFrame) -> dict:

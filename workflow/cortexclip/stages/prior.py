@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
 
     from cortexclip.loading import load_encoder
-    from cortexclip.models import priors
+    from cortexclip.numerics import priors
     from cortexclip.priors import corpus, training
 
     settings = training.checked_settings(_object("settings", arguments.settings))

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import datetime
-import functools
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 
 from cortexclip import provenance
 from cortexclip.data import dataset as datasets
-from cortexclip.errors import InputError
 from cortexclip.files import sha256, write_json
 from cortexclip.log import Progress, logger
-from cortexclip.methods.catalogue import all_settings, configured, load_method, number_of_fits, points_of
-from cortexclip.methods.interface import FitData, Prediction, Samples, Task
-from cortexclip.models.readout import unit_length
+from cortexclip.methods.catalogue import Point, points_of, source_points
+from cortexclip.methods.fitting import Fit, Folds, fit_folds, pooled_samples, samples_of
+from cortexclip.methods.interface import Task
 from cortexclip.precision import configure
 from cortexclip.runs import history_table, read_netcdf, read_parquet, write_parquet, write_predictions
 from cortexclip.seeds import derive_seed
-from cortexclip.weights import of_fit, single, training_statistics, write_weights
+from cortexclip.training.settings import Options
+from cortexclip.weights import of_fit, training_statistics, write_weights
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,52 +57,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     started, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
-    dataset = datasets.read(arguments.dataset)
-    name = dataset.attrs["name"]
-    split = read_parquet(arguments.split)
-    features = read_netcdf(arguments.features) if arguments.features else None
-    module = load_method(arguments.entry["module"])
+    dataset, split = datasets.read(arguments.dataset), read_parquet(arguments.split)
+    name, protocol = dataset.attrs["name"], arguments.protocol
     if provenance.uses("torch", arguments.entry["module"]):
         configure(arguments.threads, tf32=arguments.precision == "tf32")
-    where, named = f"method '{arguments.method}' on '{name}'", arguments.as_dataset or name
-    if arguments.source:
-        settings = configured(arguments.entry, arguments.protocol, named, dataset.sizes["sample"], where)
-        points, numbers = [point.point for point in settings], [point.number for point in settings]
-    else:
-        settings = all_settings(arguments.entry, named, dataset.sizes["sample"], where)
-        points, numbers = points_of(arguments.entry), []
-    samples = _samples(dataset, features)
-    n_seeds = number_of_fits(module, settings[0].settings if arguments.source else settings[0], arguments.seeds)
-    n_folds = split.fold.nunique()
-    task = f"train {arguments.protocol}/{name}/{arguments.method}" + (
-        f".{arguments.encoder}" if arguments.encoder else ""
-    )
-    logger.info("%s: %d folds x %d seeds", task, n_folds, n_seeds)
-    progress = Progress(task, n_folds * n_seeds)
-    others = other_samples([datasets.read(path) for path in arguments.pool], samples)
-    folds = Folds(
-        samples, split, arguments.optimistic, arguments.source, getattr(module, "TRANSDUCTIVE", False), others
-    )
+    points = _points(arguments, name, dataset.sizes["sample"])
+    method = points[0].method
+    samples = samples_of(dataset, read_netcdf(arguments.features) if arguments.features else None)
+    others = pooled_samples([datasets.read(path) for path in arguments.pool], samples)
+    folds = Folds(samples, split, arguments.optimistic, arguments.source, method.transductive, others)
+    n_seeds = method.fits(arguments.seeds)
+    title = f"train {protocol}/{name}/{arguments.method}" + (f".{arguments.encoder}" if arguments.encoder else "")
+    logger.info("%s: %d folds x %d seeds", title, len(folds), n_seeds)
+    progress = Progress(title, len(folds) * n_seeds)
+    seed_of = partial(derive_seed, arguments.base_seed, name, protocol, arguments.method)
     tasks = [
-        Task(
-            fold,
-            index,
-            derive_seed(arguments.base_seed, name, arguments.protocol, arguments.method, fold, index),
-            partial(folds.data, fold),
-        )
-        for fold in range(n_folds)
+        Task(fold, index, seed_of(fold, index), partial(folds.data, fold))
+        for fold in range(len(folds))
         for index in range(n_seeds)
     ]
-    checkpoints = _checkpoints(arguments, settings) if hasattr(module, "recipe") else None
-    told = getattr(module, "TOLD_THE_CLASS", False)
+    options = _options(arguments, points)
+    kept = {"first": 1, "all": n_seeds, "none": 0}[arguments.save_weights]
     done: dict[tuple[int, int], Fit] = {}
-    for fit in _fits(module, tasks, settings, checkpoints, folds, told, progress, arguments):
+    for fit in fit_folds(points, tasks, folds, lambda task: task.seed_index < kept, progress.detail, options):
         done[fit.task.fold, fit.task.seed_index] = fit
-        progress.step(f"fold {fit.task.fold + 1}/{n_folds}, seed {fit.task.seed_index + 1}/{n_seeds}")
-
+        progress.step(f"fold {fit.task.fold + 1}/{len(folds)}, seed {fit.task.seed_index + 1}/{n_seeds}")
     fits = [done[key] for key in sorted(done)]
+    _write_predictions(arguments, folds, fits, n_seeds)
     rows = [{"fold": fit.task.fold, "seed": fit.task.seed_index, **row} for fit in fits for row in fit.history]
-    _write_predictions(arguments, split, {key: fit.prediction for key, fit in done.items()}, n_folds, n_seeds)
     write_parquet(arguments.history, history_table(rows))
     weights = {}
     for fit in fits:
@@ -115,156 +93,35 @@ def run(arguments: argparse.Namespace) -> None:
         weights |= training_statistics(fold, folds.data(fold).final.brain)
     write_weights(arguments.weights, weights)
     seconds = time.perf_counter() - clock
+    times = {"started": started, "ended": datetime.datetime.now(datetime.UTC)}
     write_json(
         arguments.record,
         {
-            "dataset": name,
-            "dataset_sha256": dataset.attrs["sha256"],
-            "protocol": arguments.protocol,
-            "optimistic": arguments.optimistic,
-            "method": arguments.method,
-            "module": arguments.entry["module"],
-            "encoder": arguments.encoder,
-            **({"pool": [str(path) for path in arguments.pool]} if arguments.pool else {}),
-            "settings": dataclasses.asdict(settings[0].settings if arguments.source else settings[0]),
-            **({"procedures": [dataclasses.asdict(point.procedure) for point in settings]} if arguments.source else {}),
-            "image_shape": list(samples.images.shape[1:]),
-            "voxels": samples.brain.shape[1],
-            **({"grid": [row for fit in fits for row in fit.grid(points, numbers)]} if "grid" in fits[0].facts else {}),
-            "base_seed": arguments.base_seed,
-            "precision": arguments.precision,
-            "code": arguments.code,
-            "fits": [fit.record() for fit in fits],
-            "started": started.isoformat(timespec="seconds"),
-            "ended": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            **{"dataset": name, "dataset_sha256": dataset.attrs["sha256"]},
+            **{"image_shape": list(samples.images.shape[1:]), "voxels": samples.brain.shape[1]},
+            **_record(arguments, points, fits),
+            **{key: value.isoformat(timespec="seconds") for key, value in times.items()},
             "seconds": seconds,
-            "command": provenance.command(),
-            "git": provenance.git_state(),
-            "versions": provenance.versions("numpy", "pandas", "scikit-learn", "scipy", "torch", "xarray"),
-            "machine": provenance.machine(),
             "peak_mb": provenance.peak_memory(),
         },
     )
-    if checkpoints:
-        checkpoints.close()
-    logger.info("%s: done in %.1f s", task, seconds)
+    if options.keeper:
+        options.keeper.close()
+    logger.info("%s: done in %.1f s", title, seconds)
 
 
-@dataclasses.dataclass(frozen=True)
-class Fit:
-    """What one fit gave: all that the outputs need of it."""
-
-    task: Task
-    prediction: Prediction
-    history: list[dict]
-    facts: dict
-    weights: dict[str, np.ndarray]
-    seconds: float
-
-    def record(self) -> dict:
-        """Its entry in run.json."""
-        facts = {key: value for key, value in self.facts.items() if key not in ("grid", "grid_scored")}
-        task = {"fold": self.task.fold, "seed_index": self.task.seed_index, "seed": self.task.seed}
-        return {**task, "seconds": self.seconds, **facts}
-
-    def grid(self, points: list[dict], numbers: list[int]) -> list[dict]:
-        """Its rows in run.json's table of grid points; ``numbers`` are those of a source's configurations."""
-        scored = self.facts.get("grid_scored")
-        return [
-            {
-                "fold": self.task.fold,
-                "seed_index": self.task.seed_index,
-                "point": point,
-                "criterion": self.facts["criterion"],
-                "value": self.facts["grid"][number],
-                "chosen": number == self.facts["grid_point"],
-                **({"scored_mse": scored[number]} if scored else {}),
-                **({"configuration": numbers[number]} if numbers else {}),
-            }
-            for number, point in enumerate(points)
-        ]
+def _points(arguments: argparse.Namespace, dataset: str, n_samples: int) -> list[Point]:
+    """The method at each point of its grid, or in each configuration of the source that is followed."""
+    where, settings_of = f"method '{arguments.method}' on '{dataset}'", arguments.as_dataset or dataset
+    if arguments.source:
+        return source_points(arguments.entry, arguments.protocol, settings_of, n_samples, where)
+    return points_of(arguments.entry, settings_of, n_samples, where)
 
 
-class Folds:
-    """The samples that each fold's fits may use; those of the last fold are kept for its other seeds."""
-
-    def __init__(
-        self,
-        samples: Samples,
-        split: pd.DataFrame,
-        optimistic: bool,
-        source: bool,
-        transductive: bool,
-        others: tuple[Samples, ...] = (),
-    ):
-        self.samples, self.split, self.others = samples, split, others
-        self.optimistic, self.source, self.transductive = optimistic, source, transductive
-        self.data = functools.lru_cache(maxsize=1)(self._data)
-
-    def _data(self, fold: int) -> FitData:
-        data = fit_data(self.samples, self.split, fold, refit=not (self.optimistic or self.source))
-        data = dataclasses.replace(data, others=self.others, scored=self.scored(fold) if self.source else None)
-        if self.transductive:
-            data = dataclasses.replace(data, scored_brain=self.scored(fold).brain)
-        return data
-
-    def scored(self, fold: int) -> Samples:
-        """The samples that a fold scores."""
-        return _take(self.samples, _rows(self.split, fold, "score"))
-
-
-def _fits(module, tasks, settings, checkpoints, folds, told, progress, arguments) -> Iterator[Fit]:
-    """Fit all tasks, in stacks where the method has a recipe.
-
-    What an interrupted job had finished is taken over; a group of tasks of which a fit is missing is fitted again.
-    """
-    try:
-        for group, fit in _groups(module, tasks, settings, checkpoints, progress, arguments):
-            states = [checkpoints.load(_name(task)) if checkpoints else None for task in group]
-            if None not in states:
-                logger.info("%d of %d fits were there from before", len(group), len(tasks))
-                yield from (_from_state(task, *state) for task, state in zip(group, states, strict=True))
-                continue
-            clock = time.perf_counter()
-            decoders = list(fit())
-            seconds = (time.perf_counter() - clock) / len(group)
-            for task, decoder in decoders:
-                clock = time.perf_counter()
-                scored = folds.scored(task.fold)
-                prediction = decoder.predict(scored.brain, *([scored.label] if told else []))
-                keep = arguments.save_weights == "all" or (arguments.save_weights == "first" and task.seed_index == 0)
-                weights = {name: single(array) for name, array in decoder.weights().items()} if keep else {}
-                took = seconds + time.perf_counter() - clock
-                done = Fit(task, prediction, decoder.history(), decoder.facts(), weights, took)
-                if checkpoints:
-                    checkpoints.save(_name(task), *_to_state(done))
-                yield done
-            del decoders, decoder  # or they would stay in memory beside the networks of the next group
-            if checkpoints:
-                for task in group:
-                    checkpoints.drop(f"fold{task.fold}.seed{task.seed_index}.")
-    except FloatingPointError as error:
-        raise InputError(f"train {arguments.method}: {error}.") from error
-
-
-def _groups(module, tasks, settings, checkpoints, progress, arguments):
-    """The tasks that are fitted at once, and what fits them, group by group."""
-    if not hasattr(module, "recipe"):
-        for task in tasks:
-            yield [task], lambda task=task: [(task, module.fit(task.data(), settings[0], task.seed, progress.detail))]
-        return
-    from cortexclip.methods.network import fit_groups, following
-    from cortexclip.training.stack import Options
-
-    # TF32 is how a GPU multiplies what is float32 everywhere else (see precision.configure)
-    precision = "float32" if arguments.precision == "tf32" else arguments.precision
-    options = Options(limit=arguments.stack, precision=precision, keeper=checkpoints)
-    recipe = following(module.recipe) if arguments.source else module.recipe
-    yield from fit_groups(recipe, tasks, settings, progress.detail, options)
-
-
-def _checkpoints(arguments: argparse.Namespace, settings: list):
-    """The states of this job; they belong to its code, its inputs and its settings."""
+def _options(arguments: argparse.Namespace, points: Sequence[Point]) -> Options:
+    """How a network is trained; its checkpoints belong to the code, the inputs and the settings of this job."""
+    if not points[0].method.is_network:
+        return Options()
     from cortexclip.training.checkpoint import Checkpoints
     from cortexclip.training.stack import device
 
@@ -273,138 +130,70 @@ def _checkpoints(arguments: argparse.Namespace, settings: list):
     identity = {
         "code": arguments.code,
         "inputs": [sha256(path) for path in inputs],
-        "settings": [dataclasses.asdict(point) for point in settings],
+        "settings": [_settings(point) for point in points],
         "method": [arguments.method, arguments.protocol, arguments.optimistic, arguments.save_weights],
         "training": [arguments.base_seed, arguments.precision, arguments.stack, device().type],
         "versions": provenance.versions("numpy", "torch"),
     }
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    return Checkpoints(folder, digest, arguments.checkpoint_every)
+    # TF32 is how a GPU multiplies what is float32 everywhere else (see precision.configure)
+    precision = "float32" if arguments.precision == "tf32" else arguments.precision
+    checkpoints = Checkpoints(folder, digest, arguments.checkpoint_every)
+    return Options(limit=arguments.stack, precision=precision, keeper=checkpoints)
 
 
-def _name(task: Task) -> str:
-    return f"fit{task.fold}.{task.seed_index}"
+def _settings(point: Point) -> Mapping[str, object]:
+    procedure = {} if point.number is None else {"procedure": point.method.procedure.model_dump()}
+    return {"settings": point.method.settings.model_dump(), **procedure}
 
 
-def _to_state(fit: Fit) -> tuple[dict, dict]:
-    import torch
-
-    arrays = {f"weights/{key}": value for key, value in fit.weights.items()}
-    for field in dataclasses.fields(Prediction):
-        if (value := getattr(fit.prediction, field.name)) is not None:
-            arrays[f"prediction/{field.name}"] = value
-    tensors = {key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in arrays.items()}
-    return tensors, {"history": fit.history, "facts": fit.facts, "seconds": fit.seconds}
-
-
-def _from_state(task: Task, tensors: dict, facts: dict) -> Fit:
-    def group(prefix: str) -> dict:
-        return {key.split("/", 1)[1]: value.numpy() for key, value in tensors.items() if key.startswith(prefix + "/")}
-
-    return Fit(
-        task, Prediction(**group("prediction")), facts["history"], facts["facts"], group("weights"), facts["seconds"]
-    )
-
-
-def fit_data(samples: Samples, split: pd.DataFrame, fold: int, refit: bool) -> FitData:
-    """The samples that a fold's fit may use.
-
-    With ``refit`` the decoder that is scored learns from the training samples and the ones that chose, otherwise from
-    the training samples alone, as where the scored samples choose or a source refitted nothing.
-    """
-    train, select = _rows(split, fold, "train"), _rows(split, fold, "select")
-    train_samples = _take(samples, train)
-    final = train_samples if not refit else _take(samples, np.sort(np.concatenate([train, select])))
-    return FitData(train_samples, _take(samples, select), final)
+def _record(arguments: argparse.Namespace, points: Sequence[Point], fits: Sequence[Fit]) -> dict:
+    """What run.json says of the method, its fits and how they were made."""
+    optional = {
+        "pool": [str(path) for path in arguments.pool],
+        "procedures": [point.method.procedure.model_dump() for point in points] if arguments.source else [],
+        "grid": [row for fit in fits for row in fit.grid(points)],
+    }
+    return {
+        "protocol": arguments.protocol,
+        "optimistic": arguments.optimistic,
+        "method": arguments.method,
+        "module": arguments.entry["module"],
+        "encoder": arguments.encoder,
+        "settings": points[0].method.settings.model_dump(),
+        **{key: value for key, value in optional.items() if value},
+        "base_seed": arguments.base_seed,
+        "precision": arguments.precision,
+        "code": arguments.code,
+        "fits": [fit.record() for fit in fits],
+        "command": provenance.command(),
+        "git": provenance.git_state(),
+        "versions": provenance.versions("numpy", "pandas", "scikit-learn", "scipy", "torch", "xarray"),
+        "machine": provenance.machine(),
+    }
 
 
-def other_samples(others: list[xr.Dataset], samples: Samples) -> tuple[Samples, ...]:
-    """What a method that pools datasets learns from besides ``samples``: the training parts of ``others``.
+def _write_predictions(arguments: argparse.Namespace, folds: Folds, fits: Sequence[Fit], n_seeds: int) -> None:
+    """Write the predictions of all seeds, those of the folds after each other; the draws are those of the first."""
+    scored = [folds.rows(fold, "score") for fold in range(len(folds))]
 
-    A dataset whose images have another size is left out, and so is every trial that shows a stimulus of ``samples``,
-    so that nothing of a scored sample comes in from elsewhere.
-    """
-    found = []
-    for dataset in others:
-        name, shape = dataset.attrs["name"], dataset.stimuli.shape[1:]
-        if shape != samples.images.shape[1:]:
-            logger.info("pool: '%s' left out, its images have another size (%d x %d)", name, *shape)
-            continue
-        other = _samples(dataset, None)
-        use = (dataset.part.values != "test") & ~np.isin(other.stimulus, samples.stimulus)
-        if use.any():
-            found.append(_take(other, np.flatnonzero(use)))
-    return tuple(found)
+    def of_seed(name: str, index: int, axis: int = 0) -> np.ndarray:
+        each = [getattr(fit.prediction, name) for fit in fits if fit.task.seed_index == index]
+        return np.concatenate(each, axis=axis)
 
-
-def _samples(dataset: xr.Dataset, features: xr.Dataset | None) -> Samples:
-    embedding = None
-    if features is not None:
-        known = {name: row for row, name in enumerate(features.stimulus.values)}
-        missing = [name for name in dataset.stimulus.values if name not in known]
-        if missing:
-            raise InputError(
-                f"features: no embedding of stimulus {missing[0]} of '{dataset.attrs['name']}'. "
-                "They belong to another version of the data; delete them and run the workflow again."
-            )
-        rows = [known[name] for name in dataset.stimulus.values]
-        embedding = unit_length(features.embedding.values[rows].astype(np.float64))
-    return Samples(
-        brain=dataset.brain.values,
-        images=dataset.stimuli.values,
-        stimulus=dataset.stimulus.values,
-        label=dataset.label.values,
-        session=dataset.session.values,
-        embedding=embedding,
-    )
-
-
-def _rows(split: pd.DataFrame, fold: int, role: str) -> np.ndarray:
-    return split.loc[(split.fold == fold) & (split.role == role), "sample"].to_numpy()
-
-
-def _take(samples: Samples, rows: np.ndarray) -> Samples:
-    return Samples(
-        brain=samples.brain[rows],
-        images=samples.images[rows],
-        stimulus=samples.stimulus[rows],
-        label=samples.label[rows],
-        session=samples.session[rows],
-        embedding=None if samples.embedding is None else samples.embedding[rows],
-    )
-
-
-def _write_predictions(arguments, split, predictions, n_folds: int, n_seeds: int) -> None:
-    scored = [_rows(split, fold, "score") for fold in range(n_folds)]
-
-    def stack(name: str) -> np.ndarray | None:
-        """Of all seeds, folds after each other along the samples; (n_seeds, n_samples, ...)."""
-        if getattr(predictions[0, 0], name) is None:
-            return None
-        return np.stack(
-            [
-                np.concatenate([getattr(predictions[fold, index], name) for fold in range(n_folds)])
-                for index in range(n_seeds)
-            ]
-        )
-
-    def draws() -> np.ndarray | None:
-        """The draws of the first seed, (n_draws, n_samples, y, x)."""
-        if predictions[0, 0].draws is None:
-            return None
-        return np.concatenate([predictions[fold, 0].draws for fold in range(n_folds)], axis=1)
-
+    there = {name for name, value in vars(fits[0].prediction).items() if value is not None}
+    predicted = {name: np.stack([of_seed(name, i) for i in range(n_seeds)]) for name in there - {"draws"}}
+    if "draws" in there:
+        predicted["draws"] = of_seed("draws", 0, axis=1)
     write_predictions(
         arguments.predictions,
-        stack("images"),
+        predicted.pop("images"),
         np.concatenate(scored),
-        np.repeat(np.arange(n_folds), [len(rows) for rows in scored]),
-        embedding=stack("embedding"),
-        nearest=stack("nearest"),
-        draws=draws(),
+        np.repeat(np.arange(len(folds)), [len(rows) for rows in scored]),
         attributes={
             "protocol": arguments.protocol,
             "method": arguments.method,
             "encoder": arguments.encoder or "",
         },
+        **predicted,
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cortexclip.models.cccv1 import Enhancer, ImageDecoder
+from cortexclip.methods.cccv1.network import Enhancer, ImageDecoder
 from cortexclip.training.layers import Contextual, Dropout, LayerNorm, Linear
 
 LEVELS = 10

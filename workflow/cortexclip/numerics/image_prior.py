@@ -14,7 +14,7 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 from scipy.stats import norm, qmc
 
-from cortexclip.models.receptive_fields import Evidence
+from cortexclip.numerics.receptive_fields import Evidence
 
 DEFORMATION = {"shift": 1.5 / 28, "turn": 0.1, "shear": 0.12, "stretch": 0.12}
 """Standard deviations of a deformation of strength 1: of the image's side, radians, slope and log factor."""

@@ -151,7 +151,7 @@ def conditional_diffusion(unet: nn.Module, scheduler):
     All noise levels weigh the same, unlike in the training of the prior: what a context can add is at the high ones,
     where the velocity is all but the image. In evaluation levels and noise are fixed ones.
     """
-    from cortexclip.models.diffusion import TRAIN_STEPS, denoise, to_network
+    from cortexclip.numerics.diffusion import TRAIN_STEPS, denoise, to_network
 
     def error(network: MindVis, batch: Batch, level: Tensor, noise: Tensor, context: Tensor) -> Tensor:
         members, n = batch["pixels"].shape[:2]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cortexclip.models.standardise import BLOCK, VoxelScaler, fit_scaler
+from cortexclip.numerics.standardise import BLOCK, VoxelScaler, fit_scaler
 
 LEAST_NOISE = 1e-3
 """Least noise variance of a voxel of variance 1, so that no voxel is believed without bounds."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cortexclip.models.cccv1 import CCCV1
+from cortexclip.methods.cccv1.network import CCCV1
 from cortexclip.training.layers import Linear
 from cortexclip.training.stack import Batch
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cortexclip.models.cccv1 import Encoder, Enhancer, ImageDecoder, block
+from cortexclip.methods.cccv1.network import Encoder, Enhancer, ImageDecoder, block
 from cortexclip.training.layers import Conv2d, LayerNorm, Linear, MultiHeadAttention
 from cortexclip.training.noise import Noise, step_keys
 from cortexclip.training.stack import Batch

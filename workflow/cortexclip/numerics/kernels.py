@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cortexclip.models.ridge import fit_dual
+from cortexclip.numerics.ridge import fit_dual
 
 
 def squared_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cortexclip.models.standardise import BLOCK, VoxelScaler, fit_scaler
+from cortexclip.numerics.standardise import BLOCK, VoxelScaler, fit_scaler
 
 
 @dataclass(frozen=True)

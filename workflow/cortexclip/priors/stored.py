@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from cortexclip.errors import InputError, nearest
 from cortexclip.files import atomic_path, read_json, sha256, write_json
-from cortexclip.models.diffusion import EmbeddingCondition, make_unet
-from cortexclip.models.vae import HierarchicalVAE
+from cortexclip.numerics.diffusion import EmbeddingCondition, make_unet
+from cortexclip.numerics.vae import HierarchicalVAE
 from cortexclip.project import root
 
 SHIPPED = root() / "resources" / "priors"
@@ -35,7 +35,7 @@ class DiffusionPrior:
 
     Attributes
     ----------
-    unet, condition : see `cortexclip.models.diffusion`
+    unet, condition : see `cortexclip.numerics.diffusion`
     captions : what the model was told about images, each once
     texts : float32 (n_captions, n_features), their embeddings of unit length by the encoder's text tower
     subspace : float32 (n_directions, n_features), of length 1 and at right angles: the main directions in which the
@@ -156,7 +156,7 @@ def _read(folder: Path, name: str, expected: Mapping[str, str]) -> tuple[Mapping
     if expected.get(name, found) != found:
         raise InputError(
             f"{path}: found sha256 {found}, expected {expected[name]}. Restore the file; if the prior was trained "
-            "anew, write the new sha256 into workflow/cortexclip/models/priors.py."
+            "anew, write the new sha256 into workflow/cortexclip/priors/stored.py."
         )
     try:
         return description, {key: value.float() for key, value in load_file(path).items()}

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cortexclip.models.torchvision import import_torchvision
+from cortexclip.numerics.torchvision import import_torchvision
 from cortexclip.seeds import derive_seed
 
 TRAIN_STEPS = 1000

@@ -1,0 +1,47 @@
+"""CCCV1, the CLIP-inspired autoencoder-like network of the second source document, trained by pixel error alone."""
+
+from __future__ import annotations
+
+from cortexclip.methods.interface import Decoder, FitData, Saved
+from cortexclip.methods.recipe import NetworkMethod, Phase, Recipe, image_reader
+from cortexclip.settings import Checked, Count, NonNegative, Positive, Rate
+
+
+class CCCV1(NetworkMethod):
+    """Train the network by mean squared pixel error; the selection part chooses the epoch."""
+
+    class Settings(Checked):
+        """Hyper-parameters as the source names them, with its values per dataset size in config/methods.yaml."""
+
+        standardise: bool
+        dropout_encoder: Rate
+        dropout_decoder: Rate
+        clip_residual_weight: NonNegative
+        epochs: Count
+        patience: Count
+        batch_size: Count
+        lr: Positive
+        weight_decay: NonNegative
+
+    def recipe(self, data: FitData) -> Recipe:
+        from cortexclip.methods.cccv1.network import pixel_mse
+
+        n_voxels, shape = data.n_voxels, data.shape
+        return Recipe(
+            make=lambda: self.network(n_voxels, shape),
+            kind=self.kind(n_voxels, shape),
+            phases=[Phase(pixel_mse, self.training())],
+            finish=lambda fitted: fitted.decoder(image_reader(shape)),
+            standardise=self.settings.standardise,
+        )
+
+    def restore(self, saved: Saved) -> Decoder:
+        return self.restored(saved, lambda: self.network(saved.n_voxels, saved.shape), image_reader(saved.shape))
+
+    def network(self, n_voxels: int, shape: tuple[int, int]):
+        """The network for so many voxels and images of this shape."""
+        from cortexclip.methods.cccv1.network import CCCV1 as Network
+
+        settings = self.settings
+        rates = (settings.dropout_encoder, settings.dropout_decoder)
+        return Network(n_voxels, shape[0] * shape[1], *rates, settings.clip_residual_weight)
