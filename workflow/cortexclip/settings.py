@@ -1,79 +1,58 @@
-"""Settings that are checked when they are read: pydantic models whose limits stand beside their fields."""
+"""Checking of what configuration files state: one base class for all settings, one function for all messages.
+
+Imports nothing heavy, since Snakemake reads the configuration at every start.
+"""
 
 from __future__ import annotations
 
-import typing
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from cortexclip.errors import InputError, nearest
 
-T = typing.TypeVar("T")
-Several = typing.Annotated[tuple[T, ...], Field(min_length=1)]
-Count = typing.Annotated[int, Field(ge=1)]
-Whole = typing.Annotated[int, Field(ge=0)]
-Positive = typing.Annotated[float, Field(gt=0)]
-NonNegative = typing.Annotated[float, Field(ge=0)]
-Rate = typing.Annotated[float, Field(ge=0, le=0.999)]
-Share = typing.Annotated[float, Field(ge=0, le=1)]
-
-EXPECTED = {  # of pydantic's kinds of error, filled in with their contexts
-    "bool_type": "true or false",
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "string_type": "text",
-    "list_type": "a list",
-    "tuple_type": "a list",
-    "dict_type": "a mapping of keys to values",
-    "model_type": "a mapping of keys to values",
-    "greater_than": "more than {gt:g}",
-    "greater_than_equal": "at least {ge:g}",
-    "less_than": "less than {lt:g}",
-    "less_than_equal": "at most {le:g}",
-    "too_short": "at least {min_length} of these",
-    "too_long": "at most {max_length} of these",
-    "literal_error": "one of {expected}",
+# What pydantic says, and what it means to a user of YAML.
+WORDS = {
+    r"a valid integer": "a whole number",
+    r"a valid string": "text",
+    r"a valid number": "a number",
+    r"a valid boolean": "true or false",
+    r"a valid tuple": "a list",
+    r"a valid dictionary.*": "a mapping",
+    r"greater than or equal to": "at least",
+    r"less than or equal to": "at most",
+    r"greater than": "more than",
+    r"^have (.*) after validation, not \d+": r"\1",
+    r"^match pattern": "text that matches",
 }
+M = TypeVar("M", bound=BaseModel)
 
 
 class Checked(BaseModel):
-    """A frozen model that converts nothing but what YAML cannot write: tuples, and 1e-3, which YAML 1.1 reads as text.
+    """Settings whose fields hold their limits and descriptions: frozen, without unknown keys, of exact types.
 
-    An unknown key is an error that names the nearest known one.
+    A description is the docstring below its field. Lists of YAML become tuples. Where a number is expected, text such
+    as ``1e-3`` counts, which YAML 1.1 leaves as it is.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    @classmethod
-    def from_values(cls, values: Mapping[str, object], where: str, kind: str = "setting") -> typing.Self:
-        """The model of configuration values; raises InputError as :func:`input_error`."""
-        try:
-            return cls.model_validate(dict(values))
-        except ValidationError as error:
-            raise input_error(error, where, kind) from None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, values: object) -> object:
-        for key in values if isinstance(values, Mapping) else ():
-            if key not in cls.model_fields:
-                raise ValueError(f"unknown key '{key}'. {nearest(str(key), cls.model_fields)}")
-        return values
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     @field_validator("*", mode="before")
     @classmethod
-    def _from_yaml(cls, value: object, info: ValidationInfo) -> object:
-        return _as_annotated(value, cls.model_fields[info.field_name].annotation)
+    def _from_yaml(cls, value: Any, info: ValidationInfo) -> Any:
+        return _from_yaml(value, "float" in str(cls.model_fields[str(info.field_name)].annotation))
 
 
-def _as_annotated(value: object, annotation: object) -> object:
-    """A list as a tuple and text as a number, where the annotation has these and the value can be one."""
-    if typing.get_origin(annotation) is typing.Annotated:
-        annotation = typing.get_args(annotation)[0]
-    if typing.get_origin(annotation) is tuple and isinstance(value, list | tuple):
-        return tuple(_as_annotated(item, typing.get_args(annotation)[0]) for item in value)
-    if annotation is float and isinstance(value, str):
+def _from_yaml(value: Any, number: bool) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(_from_yaml(item, number) for item in value)
+    if number and isinstance(value, dict):
+        return {key: _from_yaml(item, number) for key, item in value.items()}
+    if number and isinstance(value, str):
         try:
             return float(value)
         except ValueError:
@@ -81,21 +60,64 @@ def _as_annotated(value: object, annotation: object) -> object:
     return value
 
 
-def input_error(error: ValidationError, where: str, kind: str = "key") -> InputError:
-    """The outermost of pydantic's errors as an InputError: place, key, found, expected, what to do.
+def check(model: type[M], values: object, where: str) -> M:
+    """The ``model`` made of ``values``.
 
-    ``where`` is what the message begins with, a file or an entry; ``kind`` is what a key is called.
+    Raises InputError, which begins with ``where``, for the outermost mistake: it names the key, what was found, what
+    was expected or the nearest known key, and what the key means.
     """
-    first = min(error.errors(include_url=False), key=lambda each: len(each["loc"]) - (each["type"] == "missing"))
-    location, context = list(map(str, first["loc"])), first.get("ctx", {})
-    if first["type"] in ("missing", "value_error"):
-        missing = location.pop() if first["type"] == "missing" else ""
-        about = f"missing {kind} '{missing}'. Add it; config/README.md explains it." if missing else context["error"]
-        return InputError(": ".join([where, *([".".join(location)] if location else []), str(about)]))
-    if first["type"] == "literal_error":
-        context = {"expected": context["expected"].replace(" or ", ", ")}
-    place = f"{where}: {kind} '{'.'.join(location)}'" if location else where
-    found = "an empty list" if first["input"] in ((), []) else repr(first["input"])
-    if first["type"] not in EXPECTED:
-        return InputError(f"{place}: found {found}: {first['msg']}.")
-    return InputError(f"{place}: found {found}, expected {EXPECTED[first['type']].format(**context)}.")
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise InputError(_message(model.model_json_schema(), error.errors(include_url=False), where)) from None
+
+
+def _message(schema: Mapping, errors: Sequence[Mapping], where: str) -> str:
+    error = min(errors, key=lambda e: (len(e["loc"]), str(e["loc"])))
+    path, kind = [part for part in error["loc"] if part != "[key]"], error["type"]
+    last = path.pop() if kind in ("extra_forbidden", "missing") else None
+    keys, rule = [], schema
+    for part in path:
+        below = next(_below(schema, rule, part), None)
+        if below is not None:  # what is not found is the name of a case of a union
+            keys.append(str(part))
+            rule = below
+    place = ": ".join(filter(None, [where, ".".join(keys)]))
+    if kind == "extra_forbidden":
+        known = {key: None for case in _cases(schema, rule) for key in case.get("properties", {})}
+        return f"{place}: unknown key '{last}'. {nearest(str(last), known)}"
+    if kind == "missing":
+        return f"{place}: missing key '{last}'. Add it; config/README.md explains it."
+    if kind == "value_error":
+        return f"{place}: {error['ctx']['error']}"
+    found = list(error["input"]) if isinstance(error["input"], tuple) else error["input"]
+    cases = [e["msg"] for e in errors if e["loc"][: len(keys)] == error["loc"][: len(keys)]]  # more than one of a union
+    expected = " or ".join(dict.fromkeys(map(_expected, cases)))
+    return f"{place}: found {found!r}, expected {expected}. {rule.get('description', '')}".rstrip()
+
+
+def _expected(message: str) -> str:
+    expected = message.partition(" should ")[2].removeprefix("be ")
+    for theirs, ours in WORDS.items():
+        expected = re.sub(theirs, ours, expected)
+    return expected
+
+
+def _cases(schema: Mapping, rule: Mapping) -> Iterator[Mapping]:
+    """A rule of a JSON schema, and what it refers to or chooses from."""
+    yield rule
+    if "$ref" in rule:
+        yield from _cases(schema, schema["$defs"][rule["$ref"].rpartition("/")[2]])
+    for case in (*rule.get("anyOf", ()), *rule.get("allOf", ())):
+        yield from _cases(schema, case)
+
+
+def _below(schema: Mapping, rule: Mapping, part: object) -> Iterator[Mapping]:
+    """The rule of one key or position of what a rule describes."""
+    for case in _cases(schema, rule):
+        if part in case.get("properties", {}):
+            yield case["properties"][part]
+        elif isinstance(part, int) and ("items" in case or "prefixItems" in case):
+            yield case["prefixItems"][part] if "prefixItems" in case else case["items"]
+        elif isinstance(case.get("additionalProperties"), Mapping):
+            yield case["additionalProperties"]
