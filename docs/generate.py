@@ -3,7 +3,8 @@
     python docs/generate.py            rewrite the generated parts
     python docs/generate.py --check    say which are out of date, and fail if any is
 
-A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end of generated -->``.
+A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end of generated -->``. The JSON schemas below
+workflow/schemas are generated whole.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "docs")]
 
 import cards  # noqa: E402
+import yaml  # noqa: E402
 
 from cortexclip.data import crell, epochs, mindbigdata, no_brain, simulated  # noqa: E402
 from cortexclip.data.arrays import DEFAULT_PART, SETS, roles  # noqa: E402
 from cortexclip.evaluation.metrics import METRICS  # noqa: E402
 from cortexclip.methods.catalogue import SIZES, load_method  # noqa: E402
 from cortexclip.methods.procedure import Procedure  # noqa: E402
-from cortexclip.schema import SCHEMAS, read_yaml  # noqa: E402
+from cortexclip.schema import MODELS, read_yaml  # noqa: E402
 
 DOCUMENTS = ("config/README.md", "docs/add-a-method.md", "docs/evaluation.md", "docs/methods.md")
 BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
@@ -72,52 +74,57 @@ def settings(kind: str) -> dict:
 
 
 def schema(kind: str) -> dict:
-    return read_yaml(SCHEMAS / f"{kind}.schema.yaml")
+    """The JSON schema of a file of config/, without the names that pydantic gives its parts."""
+
+    def plain(rule: object) -> object:
+        if isinstance(rule, list):
+            return [plain(item) for item in rule]
+        if isinstance(rule, dict):
+            named = isinstance(rule.get("title"), str)
+            return {
+                key: plain(value) for key, value in rule.items() if key != "default" and not (named and key == "title")
+            }
+        return " ".join(rule.split()) if isinstance(rule, str) else rule
+
+    made = plain(MODELS[kind].model_json_schema())
+    return {**made, "additionalProperties": False} if "patternProperties" in made else made
 
 
-def entry_schema(kind: str) -> dict:
-    """The schema of one entry of a catalogue."""
-    return schema(kind)["additionalProperties"]
+def resolved(rule: Mapping, whole: Mapping) -> dict:
+    """A rule with what it refers to."""
+    return {**whole["$defs"][rule["$ref"].rpartition("/")[2]], **rule} if "$ref" in rule else dict(rule)
 
 
 def what(rule: Mapping, whole: Mapping) -> str:
     """What a key may hold, in words."""
-    if "$ref" in rule:
-        rule = {**whole["$defs"][rule["$ref"].rpartition("/")[2]], **rule}
+    if "$ref" in rule or rule.get("type") == "object":
+        return "mapping"
     if "anyOf" in rule:
         return " or ".join(what(case, whole) for case in rule["anyOf"])
-    if "const" in rule:
-        return code(rule["const"])
-    if "enum" in rule:
-        return " or ".join(map(code, rule["enum"]))
-    names = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
-    if names == ["array"]:
-        items = rule["items"]
-        if "$ref" in items:
-            items = whole["$defs"][items["$ref"].rpartition("/")[2]]
-        kinds = {"string": "text", "object": "mappings"}
-        kind = " or ".join(map(code, items["enum"])) if "enum" in items else kinds[items["type"]]
+    if "const" in rule or "enum" in rule:
+        values = rule.get("enum", [rule.get("const")])
+        return " or ".join(code(value) for value in values if value != "")  # "" stands for a key that is left out
+    if rule["type"] == "array":
+        kind = what(rule["items"], whole)
+        kind = {"mapping": "mappings"}.get(kind, kind)
         return f"list of {kind}" + (", not empty" if rule.get("minItems") else "")
-    if names == ["object"]:
-        return "mapping"
-    text = " or ".join(TYPES[name] for name in names)
+    text = TYPES[rule["type"]]
     if "minimum" in rule:
-        text += f" from {rule['minimum']}"
+        text += f" from {rule['minimum']:g}"
     if "exclusiveMinimum" in rule:
-        text += f" between {rule['exclusiveMinimum']} and {rule['exclusiveMaximum']}"
+        text += f" between {rule['exclusiveMinimum']:g} and {rule['exclusiveMaximum']:g}"
     return text
 
 
 def conditions(rule: Mapping) -> dict[str, str]:
     """Key -> when an entry needs it."""
     needed = {key: "yes" for key in rule.get("required", [])}
-    for key, others in rule.get("dependentRequired", {}).items():
-        needed |= {other: f"with `{key}`" for other in others if other not in needed}
     for case in rule.get("allOf", []):
-        for key, test in case["if"]["properties"].items():
-            values = test["enum"] if "enum" in test else [test["const"]]
-            text = f"if `{key}` is " + " or ".join(map(code, values))
-            needed |= {other: text for other in case["then"].get("required", [])}
+        (key,) = case["if"]["required"]
+        values = case["if"].get("properties", {}).get(key, {}).get("enum", [])
+        text = f"if `{key}` is " + " or ".join(map(code, values)) if values else f"with `{key}`"
+        for other in case["then"]["required"]:
+            needed[other] = f"{needed[other]}, {text}" if other in needed else text
     return needed
 
 
@@ -125,13 +132,13 @@ def keys(rule: Mapping, whole: Mapping, above: str = "") -> Iterator[tuple[str, 
     """Name, need, type and meaning of every key of a mapping and of the mappings in it."""
     needed = conditions(rule)
     for name, about in rule["properties"].items():
-        yield f"{above}{name}", needed.get(name, ""), what(about, whole), about.get("description", "")
-        if "properties" in about:
-            yield from keys(about, whole, f"{above}{name}.")
+        yield f"{above}{name}", needed.get(name, ""), what(about, whole), resolved(about, whole).get("description", "")
+        if "$ref" in about:
+            yield from keys(resolved(about, whole), whole, f"{above}{name}.")
 
 
 def key_table(rule: Mapping, whole: Mapping) -> str:
-    rows = [[f"`{name}`", need, kind, meaning] for name, need, kind, meaning in keys(rule, whole)]
+    rows = [[f"`{name}`", *cells] for name, *cells in keys(resolved(rule, whole), whole)]
     return table(["key", "needed", "holds", "meaning"], rows)
 
 
@@ -145,7 +152,9 @@ def main_keys() -> str:
 
 
 def catalogue_keys(kind: str) -> str:
-    return key_table(entry_schema(kind), schema(kind))
+    whole = schema(kind)
+    (rule,) = whole["patternProperties"].values()
+    return key_table(rule, whole)
 
 
 def array_names() -> str:
@@ -332,22 +341,27 @@ def regenerated(text: str) -> str:
     return BLOCK.sub(lambda found: f"{found[1]}{MAKERS[found[2]]()}\n{found[3]}", text)
 
 
+def schema_text(kind: str) -> str:
+    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"{kind}.yaml", **schema(kind)}
+    text = yaml.safe_dump(about, sort_keys=False, allow_unicode=True, width=116, default_flow_style=None)
+    return f"# Made from workflow/cortexclip/schema.py by python docs/generate.py.\n{text}"
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; fail if a part is out of date")
     check = parser.parse_args(argv).check
-    stale = []
-    for name in DOCUMENTS:
+    fresh = {name: regenerated((ROOT / name).read_text(encoding="utf-8")) for name in DOCUMENTS}
+    fresh |= {f"workflow/schemas/{kind}.schema.yaml": schema_text(kind) for kind in MODELS}
+    status = 0
+    for name, text in fresh.items():
         path = ROOT / name
-        text = path.read_text(encoding="utf-8")
-        fresh = regenerated(text)
-        if fresh != text:
-            stale.append(name)
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            status = int(check)
+            print(f"{name}: out of date. Run python docs/generate.py." if check else f"{name}: rewritten")
             if not check:
-                path.write_text(fresh, encoding="utf-8")
-    for name in stale:
-        print(f"{name}: out of date. Run python docs/generate.py." if check else f"{name}: rewritten")
-    return 1 if check and stale else 0
+                path.write_text(text, encoding="utf-8")
+    return status
 
 
 if __name__ == "__main__":

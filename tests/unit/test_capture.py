@@ -17,8 +17,8 @@ from test_training import ARCHITECTURES, jobs, part
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from cortexclip.numerics.diffusion import make_unet, noise_schedule
 from cortexclip.methods.mind_vis.network import MindVis, conditional_diffusion, masked_modelling
+from cortexclip.numerics.diffusion import make_unet, noise_schedule
 from cortexclip.training import stack
 from cortexclip.training.noise import Noise
 

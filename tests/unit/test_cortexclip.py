@@ -134,7 +134,9 @@ def test_a_deformation_is_an_affine_map_and_nothing_is_random():
 
 def test_a_deformation_of_one_image_is_the_same_as_with_scipys_affine_transform(monkeypatch):
     image = render_shapes(1, seed=2).images[0]
-    monkeypatch.setattr("cortexclip.numerics.image_prior.norm.ppf", lambda points: np.tile([1, 1, -1, 1, 1, -1], (1, 1)))
+    monkeypatch.setattr(
+        "cortexclip.numerics.image_prior.norm.ppf", lambda points: np.tile([1, 1, -1, 1, 1, -1], (1, 1))
+    )
     c, s = np.cos(0.1), np.sin(0.1)
     matrix = np.array([[c, -s], [s, c]]) @ np.array([[1, 0], [0.12, 1]]) @ np.diag(np.exp([-0.12, 0.12]))
     centre = np.full(2, 13.5)

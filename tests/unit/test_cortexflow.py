@@ -16,9 +16,6 @@ from torch import nn
 from cortexclip.errors import InputError
 from cortexclip.methods import cortexflow, network
 from cortexclip.methods.catalogue import configured
-from cortexclip.methods.interface import FitData, Saved, Task
-from cortexclip.methods.network import fit_tasks, following
-from cortexclip.methods.procedure import Configured, Procedure
 from cortexclip.methods.cortexflow.network import (
     BETAS,
     LEVELS,
@@ -29,6 +26,9 @@ from cortexclip.methods.cortexflow.network import (
     RandomLevel,
     ScriptCCCV1,
 )
+from cortexclip.methods.interface import FitData, Saved, Task
+from cortexclip.methods.network import fit_tasks, following
+from cortexclip.methods.procedure import Configured, Procedure
 from cortexclip.training import layers, noise
 
 SETTINGS = cortexflow.Settings(

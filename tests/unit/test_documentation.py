@@ -18,7 +18,6 @@ from cortexclip import __version__
 from cortexclip.__main__ import STAGES, main
 from cortexclip.config import check_method_settings
 from cortexclip.data import dataset
-from cortexclip.data.entries import DATASET_KEYS
 from cortexclip.errors import InputError
 from cortexclip.evaluation import metrics
 from cortexclip.evaluation.score import score_predictions
@@ -138,11 +137,6 @@ def test_every_decoder_has_a_card_that_says_what_is_not_as_in_its_source():
 
 def test_the_cards_count_the_parameters_that_the_document_of_cccv1_names():
     assert "| `cccv1` | decoder |  | 3,763,216 |" in (ROOT / "docs/methods.md").read_text(encoding="utf-8")
-
-
-def test_readers_accept_the_keys_of_the_schema():
-    schema = read_yaml(ROOT / "workflow/schemas/datasets.schema.yaml")
-    assert set(DATASET_KEYS) == set(schema["additionalProperties"]["properties"])
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -6,6 +6,7 @@ import ast
 import importlib.metadata
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,14 @@ def third_party(files: set[str]) -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.split(".")[0])
     return found - set(sys.stdlib_module_names) - {"cortexclip", "__future__"}
+
+
+def test_the_constraints_file_pins_what_the_project_asks_for_within_its_bounds():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = {name: lines for name, lines in project["optional-dependencies"].items() if name != "crell"}
+    for line in [*project["dependencies"], *(line for lines in extras.values() for line in lines)]:
+        requirement = Requirement(line)
+        assert requirement.specifier.contains(pins()[requirement.name.lower()]), line
 
 
 def test_there_are_rules_to_check():

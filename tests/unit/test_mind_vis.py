@@ -10,8 +10,8 @@ from test_methods import make_samples, silent
 
 from cortexclip.methods import mind_vis, mind_vis_transductive
 from cortexclip.methods.interface import FitData, make_settings
-from cortexclip.numerics.diffusion import make_unet, noise_schedule, to_network
 from cortexclip.methods.mind_vis.network import MindVis, conditional_diffusion, masked_modelling
+from cortexclip.numerics.diffusion import make_unet, noise_schedule, to_network
 from cortexclip.training import stack
 from cortexclip.training.noise import Noise, step_keys
 

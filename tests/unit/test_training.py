@@ -17,11 +17,11 @@ from test_methods import honest_data, make_samples, silent
 from torch import nn
 
 from cortexclip.methods import cccv1, cccv1_extended, clip_encoder
-from cortexclip.methods.interface import FitData, Task, make_settings
-from cortexclip.methods.network import fit_tasks
 from cortexclip.methods.cccv1.network import CCCV1, pixel_mse
 from cortexclip.methods.cccv1_extended.network import ExtendedCCCV1, masked_voxel_loss
 from cortexclip.methods.clip_encoder.network import BrainEncoder
+from cortexclip.methods.interface import FitData, Task, make_settings
+from cortexclip.methods.network import fit_tasks
 from cortexclip.training import layers, noise, products, stack
 from cortexclip.training.checkpoint import Checkpoints
 from cortexclip.training.optimiser import StackedAdam

@@ -18,8 +18,6 @@ from cortexclip.errors import InputError
 from cortexclip.features import crops
 from cortexclip.methods import cccv1, cccv1_extended, cccv1_pooled, clip_encoder
 from cortexclip.methods.catalogue import all_settings, points_of, settings_for
-from cortexclip.methods.interface import FitData, Samples, Task, make_settings
-from cortexclip.methods.network import fit_tasks
 from cortexclip.methods.cccv1.network import CCCV1
 from cortexclip.methods.cccv1_extended.network import (
     Alignment,
@@ -33,6 +31,8 @@ from cortexclip.methods.cccv1_extended.network import (
 )
 from cortexclip.methods.cccv1_pooled.network import PooledCCCV1
 from cortexclip.methods.clip_encoder.network import BrainEncoder
+from cortexclip.methods.interface import FitData, Samples, Task, make_settings
+from cortexclip.methods.network import fit_tasks
 from cortexclip.stages import train
 from cortexclip.training import layers
 from cortexclip.training.noise import Noise, step_keys

@@ -1,20 +1,362 @@
-"""Reading YAML safely and checking it against workflow/schemas, with messages that say what to change."""
+"""What config.yaml, the catalogues beside it and published.yaml may hold, and reading YAML safely.
+
+The fields state types, limits and meaning; `python docs/generate.py` writes them to workflow/schemas and to
+config/README.md. A key that may be left out has a default that stands for its absence.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
-import jsonschema
 import yaml
+from pydantic import AfterValidator, BaseModel, Field, RootModel, model_validator
 
-from cortexclip.errors import InputError, nearest
-from cortexclip.project import root
+from cortexclip import settings
+from cortexclip.data.entries import Dataset, Name, Sha256
+from cortexclip.errors import InputError
+from cortexclip.settings import Checked, Count, Need
 
-SCHEMAS = root() / "workflow" / "schemas"
+CATALOGUES = ("datasets", "protocols", "methods", "encoders")
 
 
-class _Loader(yaml.SafeLoader):
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"'{name}' stands there twice. Delete one.")
+    return names
+
+
+Names = Annotated[tuple[str, ...], AfterValidator(_each_once), Field(json_schema_extra={"uniqueItems": True})]
+Sentence = Annotated[str, Field(min_length=1)]
+Link = Annotated[str, Field(pattern="^https://")]
+PublishedDataset = Literal["miyawaki", "vangerven", "mindbigdata", "crell"]
+PublishedProtocol = Literal[
+    "source_split", "source_first8", "source_cv5", "source_cv5_all", "source_cv10", "in_sample", "holdout", "cv10"
+]
+
+
+class Overrides(Checked):
+    """Changes to the entries of the catalogues."""
+
+    datasets: dict[str, Any] = {}
+    protocols: dict[str, Any] = {}
+    methods: dict[str, Any] = {}
+    encoders: dict[str, Any] = {}
+
+
+class Config(Checked):
+    """What a run compares."""
+
+    datasets: Names = Field(min_length=1)
+    """Datasets to compare on, names from config/datasets.yaml."""
+    fallback: str | None
+    """The dataset that is compared on where none of these is available, one that needs no file; or null."""
+    protocols: Names = Field(min_length=1)
+    """Evaluation protocols, names from config/protocols.yaml."""
+    methods: Names = Field(min_length=1)
+    """Methods, names from config/methods.yaml, in the order of the tables."""
+    encoders: Names
+    """Embedding spaces for the methods that use one, names from config/encoders.yaml."""
+    sources: Names | Literal["all"]
+    """The sources of config/published.yaml whose numbers are measured again, each by its own procedure: names, or all.
+    What they train serves the claims and the paper's table; it happens only where a dataset of the comparison has
+    published numbers."""
+    stand_ins: Names
+    """Datasets that the claims and the paper's table read besides: other files of the same data, and stand-ins for data
+    that are not public. Names from config/datasets.yaml with the key stands_for."""
+    judge: str
+    """The encoder in whose space all reconstructions are identified (clip_identification), a name from
+    config/encoders.yaml; none for no encoder."""
+    seeds: Count
+    """Trainings of each stochastic method per fold, each with its own derived seed."""
+    source_seeds: int = Field(ge=2)
+    """Trainings of each method under a protocol that repeats a source, per fold."""
+    base_seed: int = Field(ge=0)
+    """The number that all seeds are derived from."""
+    bootstrap_resamples: int = Field(ge=100)
+    """Resamples of the hierarchical bootstrap behind the 95 % intervals."""
+    precision: Literal["float32", "tf32", "bfloat16"]
+    """How networks compute while they are trained: in single precision (float32); with products on a GPU in TF32 (tf32,
+    float32 on a CPU); or with forward and backward pass in bfloat16, weights and moments in float32 (bfloat16). Tables
+    and figures say so where it is not float32."""
+    save_weights: Literal["first", "all", "none"]
+    """Which trained weights to keep: of the first seed of each fold, of all seeds, or none."""
+    data_dir: str | None
+    """A folder that already holds the data files; the variable CORTEXCLIP_DATA takes precedence."""
+    prior_images: str | None = None
+    """A folder of your own pictures that join the prior corpus, for priors trained anew (docs/priors.md)."""
+    strict: bool
+    """Whether a dataset or encoder that is not available is an error (true) or listed as such (false)."""
+    overrides: Overrides
+    """Changes to the entries of the catalogues, merged key by key; a name that is not there is added."""
+
+
+class Protocol(Checked):
+    """An entry of protocols.yaml."""
+
+    NEEDS = (
+        Need(("inner_fraction",), "select", ("inner", "last")),
+        Need(("inner_by",), "select", ("inner",)),
+        Need(("folds", "group_by", "shuffle_seed"), "over", ("all", "train")),
+    )
+
+    title: str
+    """How tables and figures call the protocol."""
+    over: Literal["canonical", "all", "train", "in_sample"]
+    """The canonical split, or folds over all samples, or folds over the canonical training part, or that part both
+    trained on and scored."""
+    folds: int = Field(default=0, ge=2)
+    """Number of folds; fewer where there are fewer groups."""
+    group_by: Literal["sample", "stimulus"] = "sample"
+    """What stays together in a fold."""
+    shuffle_seed: int = Field(default=0, ge=0)
+    """Seed of the shuffling before folds are cut."""
+    select: Literal["scored", "inner", "last"]
+    """What chooses the epoch: the scored samples themselves, an inner part of the training samples, or the last of them
+    in the order of the data."""
+    inner_fraction: float = Field(default=0, gt=0, lt=1)
+    """Share of the training samples (or stimuli) that chooses."""
+    inner_by: Literal["sample", "stimulus"] = "sample"
+    """What stays together in the inner part."""
+    select_most: Count = 1
+    """Most samples that choose, where a source takes no more; the first of a scored fold, else the last."""
+    score_first: Count = 1
+    """Only the first so many samples are scored, as a source did."""
+    average: Literal["sample", "stimulus"] = "sample"
+    """What the comparison's means weigh equally, samples (the default) or stimuli."""
+    source: bool = False
+    """Whether it repeats the split of published sources; then it serves the claims and the paper's table alone."""
+    note: str
+    """A sentence for the tables."""
+
+
+class SizeClasses(Checked):
+    """Settings by the number of samples of a dataset."""
+
+    small: dict[str, Any] = {}
+    """Below 200 samples."""
+    medium: dict[str, Any] = {}
+    """From 200 to 799 samples."""
+    large: dict[str, Any] = {}
+    """From 800 samples."""
+
+
+class Resources(Checked):
+    """What a training job asks for."""
+
+    mem_mb: int = Field(default=2000, ge=100)
+    """Memory in MB; a job that failed asks for more."""
+    runtime: Count = 60
+    """Longest run in minutes."""
+    gpu: int = Field(default=0, ge=0, le=1)
+    """1 for a method that uses a GPU where there is one."""
+    gpu_mem_mb: int = Field(default=0, ge=1)
+    """GPU memory in MB; several jobs then share a GPU. Left out, a job has one of its own."""
+
+
+class Method(Checked):
+    """An entry of methods.yaml."""
+
+    title: str
+    """How tables and figures call the method."""
+    module: str
+    """Python module with Settings, STOCHASTIC and fit."""
+    control: bool = False
+    """Whether it is a baseline or control rather than a proposed decoder."""
+    needs: tuple[Literal["classes", "sessions"], ...] = ()
+    """What a dataset must have for the method to apply."""
+    pools: bool = False
+    """Whether it also learns from the training parts of the other datasets that are read from files."""
+    published: str = ""
+    """Name under which config/published.yaml has numbers of the method."""
+    procedures: dict[str, dict[str, Any] | None] = {}
+    """For each protocol that repeats a source, how that source trained (fields of Procedure in
+    cortexclip/methods/procedure.py); null for the project's own training."""
+    configurations: dict[str, Annotated[tuple[dict[str, Any], ...], Field(min_length=1)]] = {}
+    """For each dataset the configurations that the source tried, each with what it sets of settings and procedure."""
+    ablates: str = ""
+    """The method that this one is a variant of; the ablation table compares the two."""
+    encoders: tuple[str, ...] = Field(default=(), min_length=1)
+    """Embedding spaces that the method is trained against; left out, it uses none."""
+    settings: dict[str, Any] = {}
+    """Hyper-parameters, as the module's Settings names them."""
+    by_size: SizeClasses = SizeClasses()
+    """Settings for datasets of a size class."""
+    by_dataset: dict[str, dict[str, Any]] = {}
+    """Settings for one dataset, by its name."""
+    grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = {}
+    """Values to try for some settings; every combination is trained, and the selection part chooses one."""
+    resources: Resources = Resources()
+    """What a training job asks for."""
+    source: str = ""
+    """Paper or document."""
+    faithful: str = ""
+    """What is as in the source, for the method card."""
+    differs: str = ""
+    """What is smaller than in the source or otherwise not as there, and why, for the method card."""
+    given: str = ""
+    """What it learns from beside the training samples of the split (pretraining, a corpus), for the method card."""
+    note: str = ""
+    """What a reader of the table should know."""
+
+
+class Encoder(Checked):
+    """An entry of encoders.yaml."""
+
+    NEEDS = (Need(("how",), "file"),)
+
+    title: str
+    """How tables and figures call the space."""
+    module: str
+    """Python module with load(settings)."""
+    settings: dict[str, Any]
+    """What the module needs."""
+    file: str = ""
+    """Weights below resources/weights."""
+    shipped: str = ""
+    """Folder with weights that come with the project."""
+    addresses: tuple[str, ...] = ()
+    """Where fetch may download the file."""
+    sha256: Sha256 = ""
+    """Of the file; other weights are refused."""
+    licence: str = ""
+    """Terms of use of the weights."""
+    how: str = ""
+    """How to get the file by hand."""
+
+
+class Paper(Checked):
+    """The published table that is measured again cell by cell."""
+
+    methods: tuple[str, ...]
+    """Its rows, names as in the numbers."""
+    datasets: tuple[PublishedDataset, ...]
+    """Its columns."""
+    sources: tuple[str, ...]
+    """The sources of its numbers."""
+
+
+class Status(Checked):
+    """What has been stated about the numbers of a source."""
+
+    kind: Literal["withdrawn", "corrected", "in_sample", "expectation", "third_party", "chosen_on_test"]
+    """Called invalid by its authors; replaced by other values; scored on training samples; not measured; another
+    group's model; something was chosen by the error on the scored test samples."""
+    note: Sentence
+    """One sentence; for chosen_on_test what was chosen."""
+    link: Link
+    """Where it is stated or seen."""
+
+
+class Source(Checked):
+    """One table or document with one procedure."""
+
+    title: Sentence
+    """The document or table."""
+    repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None
+    """GitHub repository as owner/name; null for a document outside a repository."""
+    commit: Annotated[str, Field(pattern="^[0-9a-f]{40}$")] | None
+    """Commit whose file states the numbers."""
+    path: Sentence | None
+    """File in the repository that states the numbers."""
+    link: Link
+    """Where the numbers stand."""
+    code: tuple[Link, ...]
+    """Files that show the procedure."""
+    claimed: Sentence
+    """What the source states."""
+    procedure: Sentence
+    """What its code does, complete enough to repeat it."""
+    differs: Sentence
+    """What of the procedure cannot be repeated here."""
+    status: tuple[Status, ...]
+    """What has been stated about the numbers since, or what their code shows."""
+    protocol: PublishedProtocol | None
+    """The protocol of config/protocols.yaml that repeats the procedure; null where none does."""
+    methods: dict[str, Sentence]
+    """Our method that stands for a name of the source; only where the network is known and the same."""
+
+
+class Number(Checked):
+    """A published number."""
+
+    source: str
+    """A name from sources."""
+    name: Sentence
+    """Method, as the source calls it."""
+    dataset: PublishedDataset
+    metric: str
+    """A name from docs/evaluation.md, Metrics."""
+    value: float
+    """As published; the lower end where a range is published."""
+    upper: float = 0
+    """Upper end where a range is published."""
+    spread: float = Field(default=0, ge=0)
+    """Published standard deviation over folds."""
+    folds: int = Field(default=0, ge=2)
+    """Folds that the value is a mean over."""
+    seeds: int = Field(default=0, ge=2)
+    """Runs with other seeds that the value is a mean over."""
+    reported: Count = 1
+    """The configuration, from 1, that the source reports of those that it tried; only this one is trained where no
+    number needs the others."""
+    configuration: Count = 1
+    """Which of the source's stored configurations, from 1."""
+    part: Literal["select", ""] = ""
+    """The value is a selection loss; without this key it is of the scored part."""
+
+
+class Statement(Checked):
+    """A claim in words."""
+
+    NEEDS = (Need(("dataset",), "kind", ("improvement", "size_class")),)
+
+    source: str
+    """A name from sources."""
+    text: Sentence
+    """The claim as printed."""
+    kind: Literal["leads", "improvement", "mean_improvement", "size_class"]
+    """Datasets on which the method has the least error; percent below the better rival's error, on a dataset or as a
+    mean; the class of a dataset in a rule by its size."""
+    name: Sentence
+    """Method, as the source calls it."""
+    dataset: PublishedDataset = "miyawaki"
+    value: float | Literal["small", "medium", "large"]
+    """A number of datasets, percent, or the class: small, medium, large."""
+
+    @model_validator(mode="after")
+    def _value_fits_the_kind(self) -> Statement:
+        if isinstance(self.value, str) != (self.kind == "size_class"):
+            expected = "small, medium or large" if self.kind == "size_class" else "a number"
+            raise ValueError(f"value: found {self.value!r}, expected {expected} where kind is {self.kind}.")
+        return self
+
+
+class Published(Checked):
+    """Published numbers and claims, their sources, and what was run to get them."""
+
+    paper: Paper
+    """The published table that is measured again cell by cell."""
+    sources: dict[str, Source]
+    numbers: tuple[Number, ...]
+    statements: tuple[Statement, ...]
+    """Claims in words."""
+
+
+MODELS: dict[str, type[BaseModel]] = {
+    "config": Config,
+    "datasets": RootModel[dict[Name, Dataset]],
+    "protocols": RootModel[dict[Name, Protocol]],
+    "methods": RootModel[dict[Name, Method]],
+    "encoders": RootModel[dict[Name, Encoder]],
+    "published": Published,
+}
+"""The model of each file of config/, by the file's name."""
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """Refuses a mapping that has a key twice, of which YAML's other readers silently keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
@@ -42,21 +384,6 @@ def read_yaml(path: str | os.PathLike) -> dict:
     return content
 
 
-def check(content: object, schema: str, where: str) -> None:
-    """Check content against workflow/schemas/<schema>.schema.yaml; raises InputError that names key and remedy."""
-    validator = jsonschema.Draft202012Validator(read_yaml(SCHEMAS / f"{schema}.schema.yaml"))
-    errors = sorted(validator.iter_errors(content), key=lambda e: (len(e.absolute_path), str(e.absolute_path)))
-    if not errors:
-        return
-    error = errors[0]
-    key = ".".join(str(part) for part in error.absolute_path)
-    place = f"{where}: {key}" if key else where
-    if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
-        unknown = next(name for name in error.instance if name not in known)
-        raise InputError(f"{place}: unknown key '{unknown}'. {nearest(unknown, known)}")
-    if error.validator == "required":
-        missing = next(name for name in error.validator_value if name not in error.instance)
-        raise InputError(f"{place}: missing key '{missing}'. Add it; config/README.md explains it.")
-    described = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
-    raise InputError(f"{place}: {error.message}. {described}".rstrip())
+def check(content: object, kind: str, where: str) -> None:
+    """Check the content of a file of config/ by its model; raises InputError as settings.check."""
+    settings.check(MODELS[kind], content, where)

@@ -1,4 +1,4 @@
-"""Checking of what configuration files state: one base class for all settings, one function for all messages.
+"""Settings that are checked when they are read: one base class with limits beside the fields, one form of message.
 
 Imports nothing heavy, since Snakemake reads the configuration at every start.
 """
@@ -6,28 +6,50 @@ Imports nothing heavy, since Snakemake reads the configuration at every start.
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from cortexclip.errors import InputError, nearest
 
-# What pydantic says, and what it means to a user of YAML.
-WORDS = {
-    r"a valid integer": "a whole number",
-    r"a valid string": "text",
-    r"a valid number": "a number",
-    r"a valid boolean": "true or false",
-    r"a valid tuple": "a list",
-    r"a valid dictionary.*": "a mapping",
-    r"greater than or equal to": "at least",
-    r"less than or equal to": "at most",
-    r"greater than": "more than",
-    r"^have (.*) after validation, not \d+": r"\1",
-    r"^match pattern": "text that matches",
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(ge=0, le=0.999)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+EXPECTED = {  # of pydantic's kinds of error, filled in with their contexts
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "text",
+    "tuple_type": "a list",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than": "less than {lt:g}",
+    "less_than_equal": "at most {le:g}",
+    "too_short": "at least {min_length} of these",
+    "too_long": "at most {max_length} of these",
+    "string_too_short": "text of {min_length} characters or more",
+    "string_pattern_mismatch": "text that matches {pattern}",
+    "literal_error": "one of {expected}",
 }
-M = TypeVar("M", bound=BaseModel)
+EXPONENT = re.compile(r"[-+]?(\d+|\d*\.\d+|\d+\.)[eE][-+]?\d+")
+M = typing.TypeVar("M", bound=BaseModel)
+
+
+class Need(NamedTuple):
+    """``keys`` that ``key`` calls for where it is given, or where it has one of ``values``."""
+
+    keys: tuple[str, ...]
+    key: str
+    values: tuple[str, ...] = ()
 
 
 class Checked(BaseModel):
@@ -41,66 +63,91 @@ class Checked(BaseModel):
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
+    NEEDS: ClassVar[tuple[Need, ...]] = ()
+    """Keys that other keys call for."""
+
+    @classmethod
+    def from_values(cls, values: object, where: str, kind: str = "setting") -> Self:
+        """The model of configuration values; raises InputError as :func:`check`."""
+        return check(cls, values, where, kind)
+
     @field_validator("*", mode="before")
     @classmethod
     def _from_yaml(cls, value: Any, info: ValidationInfo) -> Any:
         return _from_yaml(value, "float" in str(cls.model_fields[str(info.field_name)].annotation))
 
+    @model_validator(mode="after")
+    def _needs(self) -> Self:
+        for keys, key, values in self.NEEDS:
+            missing = [name for name in keys if name not in self.model_fields_set]
+            if missing and key in self.model_fields_set and (not values or getattr(self, key) in values):
+                why = f"where {key} is {getattr(self, key)}" if values else f"with '{key}'"
+                raise ValueError(f"missing key '{missing[0]}', needed {why}. Add it; config/README.md explains it.")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> dict:
+        schema = handler.resolve_ref_schema(handler(core))
+        for keys, key, values in cls.NEEDS:
+            condition = {"properties": {key: {"enum": list(values)}}} if values else {}
+            case = {"if": {**condition, "required": [key]}, "then": {"required": list(keys)}}
+            schema.setdefault("allOf", []).append(case)
+        return schema
+
 
 def _from_yaml(value: Any, number: bool) -> Any:
     if isinstance(value, list | tuple):
         return tuple(_from_yaml(item, number) for item in value)
-    if number and isinstance(value, dict):
+    if isinstance(value, dict):
         return {key: _from_yaml(item, number) for key, item in value.items()}
-    if number and isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    return value
+    return float(value) if number and isinstance(value, str) and EXPONENT.fullmatch(value) else value
 
 
-def check(model: type[M], values: object, where: str) -> M:
+def check(model: type[M], values: object, where: str, kind: str = "key") -> M:
     """The ``model`` made of ``values``.
 
     Raises InputError, which begins with ``where``, for the outermost mistake: it names the key, what was found, what
-    was expected or the nearest known key, and what the key means.
+    was expected or the nearest known key, and what the key means. ``kind`` is what a key is called, "key" or "setting".
     """
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InputError(_message(model.model_json_schema(), error.errors(include_url=False), where)) from None
+        raise InputError(_message(model.model_json_schema(), error.errors(include_url=False), where, kind)) from None
 
 
-def _message(schema: Mapping, errors: Sequence[Mapping], where: str) -> str:
+def _message(schema: Mapping, errors: Sequence[Mapping], where: str, kind: str) -> str:
     error = min(errors, key=lambda e: (len(e["loc"]), str(e["loc"])))
-    path, kind = [part for part in error["loc"] if part != "[key]"], error["type"]
-    last = path.pop() if kind in ("extra_forbidden", "missing") else None
+    path = [part for part in error["loc"] if part != "[key]"]
+    last = path.pop() if error["type"] in ("extra_forbidden", "missing") else None
     keys, rule = [], schema
     for part in path:
         below = next(_below(schema, rule, part), None)
         if below is not None:  # what is not found is the name of a case of a union
             keys.append(str(part))
             rule = below
-    place = ": ".join(filter(None, [where, ".".join(keys)]))
-    if kind == "extra_forbidden":
+    key = ".".join(keys)
+    key = f"{kind} '{key}'" if key and kind != "key" else key
+    place = f"{where}: {key}" if key else where
+    if error["type"] == "extra_forbidden":
         known = {key: None for case in _cases(schema, rule) for key in case.get("properties", {})}
         return f"{place}: unknown key '{last}'. {nearest(str(last), known)}"
-    if kind == "missing":
-        return f"{place}: missing key '{last}'. Add it; config/README.md explains it."
-    if kind == "value_error":
+    if error["type"] == "missing":
+        return f"{place}: missing {kind} '{last}'. Add it; config/README.md explains it."
+    if error["type"] == "value_error":
         return f"{place}: {error['ctx']['error']}"
     found = list(error["input"]) if isinstance(error["input"], tuple) else error["input"]
-    cases = [e["msg"] for e in errors if e["loc"][: len(keys)] == error["loc"][: len(keys)]]  # more than one of a union
+    cases = [e for e in errors if e["loc"][: len(keys)] == error["loc"][: len(keys)]]  # more than one of a union
+    cases = [error] if error["loc"][-1:] == ("[key]",) else cases
     expected = " or ".join(dict.fromkeys(map(_expected, cases)))
-    return f"{place}: found {found!r}, expected {expected}. {rule.get('description', '')}".rstrip()
+    described = " ".join(rule.get("description", "").split())
+    return f"{place}: found {found!r}, expected {expected}. {described}".rstrip()
 
 
-def _expected(message: str) -> str:
-    expected = message.partition(" should ")[2].removeprefix("be ")
-    for theirs, ours in WORDS.items():
-        expected = re.sub(theirs, ours, expected)
-    return expected
+def _expected(error: Mapping) -> str:
+    context = dict(error.get("ctx", {}))
+    if "expected" in context:
+        context["expected"] = context["expected"].replace(" or ", ", ")
+    return EXPECTED[error["type"]].format(**context) if error["type"] in EXPECTED else error["msg"]
 
 
 def _cases(schema: Mapping, rule: Mapping) -> Iterator[Mapping]:
@@ -119,5 +166,5 @@ def _below(schema: Mapping, rule: Mapping, part: object) -> Iterator[Mapping]:
             yield case["properties"][part]
         elif isinstance(part, int) and ("items" in case or "prefixItems" in case):
             yield case["prefixItems"][part] if "prefixItems" in case else case["items"]
-        elif isinstance(case.get("additionalProperties"), Mapping):
-            yield case["additionalProperties"]
+        for rules in (case.get("patternProperties", {}), {"": case.get("additionalProperties")}):
+            yield from (below for below in rules.values() if isinstance(below, Mapping))

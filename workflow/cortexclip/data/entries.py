@@ -1,43 +1,104 @@
-"""An entry of datasets.yaml as it reaches a stage: parsed from JSON, its keys checked, turned into attributes."""
+"""An entry of datasets.yaml: what it may hold, how it reaches a stage as JSON, and the attributes that it states."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
 
 from cortexclip.errors import InputError, check_keys
+from cortexclip.settings import Checked, Need
 
-# The keys of an entry of datasets.yaml; config/datasets.yaml explains each.
-DATASET_KEYS = (
-    "title",
-    "reader",
-    "modality",
-    "source",
-    "licence",
-    "citation",
-    "notes",
-    "settings",
-    "file",
-    "companions",
-    "addresses",
-    "sha256",
-    "how",
-    "arrays",
-    "parts",
-    "first_index",
-    "pixel_order",
-    "channels",
-    "image_size",
-    "sample_axis",
-    "labels",
-    "stands_for",
-    "protocols",
-    "brain_data",
-)
+
+def _no_suffix_of_scores(name: str) -> str:
+    if name.endswith("_nearest"):
+        raise ValueError(f"'{name}' ends in _nearest, which scores use; choose another name.")
+    return name
+
+
+Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$"), AfterValidator(_no_suffix_of_scores)]
+"""Name of an entry of a catalogue, which becomes part of file names and commands."""
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Dataset(Checked):
+    """An entry of datasets.yaml."""
+
+    NEEDS = (
+        Need(("how", "labels"), "file"),
+        Need(("file",), "companions"),
+        Need(("pixel_order",), "reader", ("cortexclip.data.arrays",)),
+    )
+
+    title: str
+    """How tables and figures call the dataset."""
+    reader: str
+    """Python module that makes the dataset."""
+    modality: str
+    """What was measured."""
+    source: str
+    """Where the data come from, down to the version."""
+    licence: str
+    """Terms of use."""
+    citation: str
+    """Whom to cite."""
+    notes: tuple[str, ...]
+    """What one has to know before believing a number."""
+    settings: dict[str, Any] = {}
+    """Settings of the reader, or what is simulated."""
+    file: str = ""
+    """Path below resources/data and below CORTEXCLIP_DATA; a folder for readers that take one."""
+    companions: dict[str, str] = {}
+    """Further files or folders that the reader needs, by role; paths like file."""
+    addresses: tuple[str, ...] = ()
+    """Where fetch may download the file."""
+    sha256: Sha256 = ""
+    """Of the file; another version is refused."""
+    how: str = ""
+    """How to get the file by hand."""
+    arrays: dict[str, str] = {}
+    """Names of the arrays in the file, by role."""
+    parts: Literal["sets", "index", "none"] = "sets"
+    """How the file gives the split into training and test samples: two sets of arrays (default), an array that says it
+    of each sample, or not at all."""
+    first_index: Literal[0, 1] = 0
+    """Index of the first sample, needed with the role test_index."""
+    pixel_order: Literal["row-major", "column-major"] = "row-major"
+    """How a row of the stimuli is laid out."""
+    channels: Literal["grey", "rgb-last", "rgb-first"] = "grey"
+    """Grey images (default), or colour with the three values of a pixel together or as three images."""
+    image_size: int = Field(default=0, ge=4, le=512)
+    """Pixels on a side that images are resized to; default: as they are."""
+    sample_axis: Literal["first", "last"] = "first"
+    """The axis of responses and stimuli along which samples lie; default: first."""
+    labels: Literal["class", "session", "none"] = "class"
+    """What the label arrays hold."""
+    stands_for: str = ""
+    """Name that published numbers give the dataset that this one stands for; default: its own."""
+    protocols: tuple[str, ...] = Field(default=(), min_length=1)
+    """Protocols by which sources are measured again on a stand-in; default: those of the numbers. Without brain data a
+    number of another protocol is measured by the first."""
+    brain_data: bool = True
+    """Whether the rows were measured or simulated (default), or hold no brain data at all (false); then the title has
+    to say so."""
+
+    @model_validator(mode="after")
+    def _says_that_there_are_no_brain_data(self) -> Dataset:
+        said = "no brain data" in self.title and self.modality == "no brain data"
+        if not self.brain_data and not said:
+            raise ValueError(
+                "brain_data is false, so modality has to be 'no brain data', and title to hold these words."
+            )
+        return self
+
+
+DATASET_KEYS = tuple(Dataset.model_fields)
 
 
 def parse_dataset_entry(text: str, name: str) -> dict:
-    """Parse one entry of datasets.yaml that was handed over as JSON text; unknown keys raise InputError."""
+    """Parse an entry of datasets.yaml, or a part of one, from JSON; unknown keys raise InputError."""
     try:
         entry = json.loads(text)
     except ValueError as error:
