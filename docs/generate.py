@@ -32,6 +32,7 @@ from cortexclip.evaluation.metrics import METRICS  # noqa: E402
 from cortexclip.methods.catalogue import SIZES, load_method  # noqa: E402
 from cortexclip.methods.procedure import Procedure  # noqa: E402
 from cortexclip.schema import MODELS, read_yaml  # noqa: E402
+from cortexclip.settings import Checked  # noqa: E402
 
 DOCUMENTS = ("config/README.md", "docs/add-a-method.md", "docs/evaluation.md", "docs/methods.md")
 BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
@@ -167,22 +168,18 @@ def array_names() -> str:
 
 
 def simulated_settings() -> str:
-    """Fields of the dataclass with the comments beside them."""
     given = settings("datasets")["simulated"]["settings"]
-    comments = dict(re.findall(r"^    (\w+): .*?#\s*(.*)$", inspect.getsource(simulated.Settings), re.MULTILINE))
     rows = [
-        [f"`{f.name}`", code(f.default), code(given[f.name]) if f.name in given else "", comments.get(f.name, "")]
-        for f in dataclasses.fields(simulated.Settings)
+        [code(name), code(field.default), code(given[name]) if name in given else "", field.description or ""]
+        for name, field in simulated.Settings.model_fields.items()
     ]
     return table(["setting", "if not given", "in datasets.yaml", "meaning"], rows)
 
 
-def reader_settings(*classes: type) -> str:
-    """The fields of readers' Settings and the comments beside them."""
-    rows = []
-    for settings_class in classes:
-        comments = dict(re.findall(r"^    (\w+): .*?#\s*(.*)$", inspect.getsource(settings_class), re.MULTILINE))
-        rows += [[code(f.name), code(f.default), comments[f.name]] for f in dataclasses.fields(settings_class)]
+def reader_settings(model: type[Checked]) -> str:
+    """The fields that a reader's Settings adds to those that it inherits."""
+    own = {name: model.model_fields[name] for name in model.__annotations__}
+    rows = [[code(name), code(field.default), field.description or ""] for name, field in own.items()]
     return table(["setting", "if not given", "meaning"], rows)
 
 

@@ -153,9 +153,9 @@ def test_a_folder_without_the_subject_says_how_to_get_it(tmp_path):
 
 BAD = {
     "misspelt": ({"subjct": 1}, "unknown key 'subjct'"),
-    "no subject": ({"subject": 21}, "'subject' is 21"),
-    "subject as text": ({"subject": "1"}, "'subject' is '1'"),
-    "fraction": ({"test_fraction": 0}, "'test_fraction' is 0"),
+    "no subject": ({"subject": 21}, "'subject': found 21"),
+    "subject as text": ({"subject": "1"}, "'subject': found '1'"),
+    "fraction": ({"test_fraction": 0}, "'test_fraction': found 0"),
     "no mapping": ([1], "expected a mapping"),
 }
 

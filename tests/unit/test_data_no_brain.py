@@ -53,7 +53,7 @@ def stand_in(name):
     return reader.read(path, name, entry)
 
 
-@pytest.mark.parametrize("rows", no_brain.ROWS)
+@pytest.mark.parametrize("rows", ("constant", "noise"))
 def test_rows_say_nothing_about_the_images(folder, rows):
     read = made(folder, rows=rows)
     assert read["brain"].shape == (17, 5)
@@ -111,18 +111,18 @@ def test_a_missing_folder_is_named_with_how_to_get_it(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rows": "noisy"}, r"'rows' is 'noisy'\. Did you mean 'noise'\?"),
-        ({"rows": ["noise"]}, r"'rows' is \['noise'\]"),
+        ({"rows": "noisy"}, r"'rows': found 'noisy', expected one of 'constant', 'noise'\. Did you mean 'noise'\?"),
+        ({"rows": ["noise"]}, r"'rows': found \['noise'\]"),
         ({"trian": 3}, r"unknown key 'trian'\. Did you mean 'train'\?"),
-        ({"train": 1}, r"'train' is 1, expected a whole number in 2\.\.100000"),
-        ({"test": 2.5}, r"'test' is 2\.5, expected a whole number"),
-        ({"columns": True}, r"'columns' is True, expected a whole number"),
-        ({"seed": -1}, r"'seed' is -1, expected a whole number"),
-        ({"characters": 123}, r"'characters' is 123, expected different digits or letters in quotation marks"),
-        ({"characters": "aba"}, r"'characters' is 'aba'"),
-        ({"characters": "../a"}, r"'characters' is '\.\./a'"),
-        ({"characters": ""}, r"'characters' is ''"),
-        ({"pictures_sha256": "abc"}, r"'pictures_sha256' is 'abc', expected 64 hexadecimal digits"),
+        ({"train": 1}, r"'train': found 1, expected at least 2"),
+        ({"test": 2.5}, r"'test': found 2\.5, expected a whole number"),
+        ({"columns": True}, r"'columns': found True, expected a whole number"),
+        ({"seed": -1}, r"'seed': found -1, expected at least 0"),
+        ({"characters": 123}, r"'characters': found 123, expected text"),
+        ({"characters": "aba"}, r"'characters': found 'aba', expected different digits or letters in quotation marks"),
+        ({"characters": "../a"}, r"'characters': found '\.\./a'"),
+        ({"characters": ""}, r"'characters': found ''"),
+        ({"pictures_sha256": "abc"}, r"'pictures_sha256': found 'abc', expected text that matches"),
     ],
 )
 def test_wrong_settings_are_named(folder, settings, message):
@@ -131,7 +131,7 @@ def test_wrong_settings_are_named(folder, settings, message):
 
 
 def test_settings_have_to_be_a_mapping(folder):
-    with pytest.raises(InputError, match=r"is \['noise'\], expected a mapping such as rows: noise"):
+    with pytest.raises(InputError, match=r"found \['noise'\], expected a mapping of keys to values"):
         no_brain.read(folder, "toy", {"settings": ["noise"]})
 
 

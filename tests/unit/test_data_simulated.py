@@ -13,6 +13,7 @@ from cortexclip.data import dataset, simulated
 from cortexclip.errors import InputError
 from cortexclip.files import sha256
 from cortexclip.schema import read_yaml
+from cortexclip.settings import check
 from cortexclip.stages import simulate
 from cortexclip.stages.audit import audit_dataset
 
@@ -44,8 +45,8 @@ def identification(true, predicted):
 
 def test_the_catalogue_entry_states_the_defaults(tmp_path):
     entry = read_yaml(CATALOGUE)["simulated"]
-    assert simulated.parse_settings(entry["settings"]) == simulated.Settings()
-    assert set(entry["settings"]) == set(simulated.Settings.__dataclass_fields__)
+    assert check(simulated.Settings, entry["settings"], "simulated") == simulated.Settings()
+    assert set(entry["settings"]) == set(simulated.Settings.model_fields)
     run_simulate(tmp_path / "simulated.nc", entry)
     read = dataset.read(tmp_path / "simulated.nc")
     part, stimulus = read["part"].values, read["stimulus"].values
@@ -257,25 +258,25 @@ def test_the_exponent_compresses():
 BAD_SETTINGS = {
     "misspelt": ({"voxel": 100}, ["unknown key 'voxel'", "Did you mean 'voxels'"]),
     "no mapping": ([1], ["expected a mapping"]),
-    "no voxels": ({"voxels": 0}, ["'voxels' is 0", "1..100000"]),
-    "fraction": ({"voxels": 10.5}, ["'voxels' is 10.5", "whole number"]),
-    "truth value": ({"sessions": True}, ["'sessions' is True"]),
-    "text": ({"train_stimuli": "100"}, ["'train_stimuli' is '100'"]),
-    "one test stimulus": ({"test_stimuli": 1}, ["'test_stimuli' is 1"]),
-    "too many stimuli": ({"train_stimuli": 5000}, ["'train_stimuli' is 5000"]),
-    "NaN": ({"exponent": float("nan")}, ["'exponent' is nan"]),
-    "one value for a range": ({"signal_to_noise": 0.3}, ["'signal_to_noise' is 0.3", "range"]),
+    "no voxels": ({"voxels": 0}, ["'voxels': found 0", "at least 1"]),
+    "fraction": ({"voxels": 10.5}, ["'voxels': found 10.5", "whole number"]),
+    "truth value": ({"sessions": True}, ["'sessions': found True"]),
+    "text": ({"train_stimuli": "100"}, ["'train_stimuli': found '100'"]),
+    "one test stimulus": ({"test_stimuli": 1}, ["'test_stimuli': found 1"]),
+    "too many stimuli": ({"train_stimuli": 5000}, ["'train_stimuli': found 5000"]),
+    "NaN": ({"exponent": float("nan")}, ["'exponent': found nan"]),
+    "one value for a range": ({"signal_to_noise": 0.3}, ["'signal_to_noise': found 0.3", "a list"]),
     "range upside down": ({"signal_to_noise": [0.5, 0.1]}, ["'signal_to_noise'", "lowest value first"]),
-    "no noise": ({"signal_to_noise": [0, 1]}, ["'signal_to_noise' is 0"]),
-    "no frequencies": ({"frequencies": []}, ["'frequencies' is []"]),
-    "too fine": ({"frequencies": [20]}, ["'frequencies' is 20", "0.5..14"]),
-    "negative drift": ({"drift": -0.1}, ["'drift' is -0.1"]),
-    "no subject": ({"subject": 0}, ["'subject' is 0"]),
-    "unknown leak": ({"leak": "trial"}, ["'leak' is 'trial'", "Did you mean 'trials'"]),
-    "leak no text": ({"leak": True}, ["'leak' is True", "none, images, trials, scaling"]),
-    "leak a list": ({"leak": ["trials"]}, ["'leak' is ['trials']"]),
+    "no noise": ({"signal_to_noise": [0, 1]}, ["'signal_to_noise.0': found 0"]),
+    "no frequencies": ({"frequencies": []}, ["'frequencies': found []"]),
+    "too fine": ({"frequencies": [20]}, ["frequencies': found [20.0]", "at most 14"]),
+    "negative drift": ({"drift": -0.1}, ["'drift': found -0.1"]),
+    "no subject": ({"subject": 0}, ["'subject': found 0"]),
+    "unknown leak": ({"leak": "trial"}, ["'leak': found 'trial'", "Did you mean 'trials'"]),
+    "leak no text": ({"leak": True}, ["'leak': found True", "'none', 'images', 'trials', 'scaling'"]),
+    "leak a list": ({"leak": ["trials"]}, ["'leak': found ['trials']"]),
     "huge image": ({"image_size": 10_000}, ["'image_size'"]),
-    "number of pixels as text": ({"image_size": "28", "frequencies": [2]}, ["'image_size' is '28'"]),
+    "number of pixels as text": ({"image_size": "28", "frequencies": [2]}, ["'image_size': found '28'"]),
 }
 
 

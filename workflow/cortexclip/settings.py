@@ -10,7 +10,16 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from cortexclip.errors import InputError, nearest
 
@@ -21,6 +30,15 @@ NonNegative = Annotated[float, Field(ge=0)]
 Rate = Annotated[float, Field(ge=0, le=0.999)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
+
+def _lowest_first(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ValueError(f"found {list(value)}, expected the lowest value first.")
+    return value
+
+
+LOWEST_FIRST = AfterValidator(_lowest_first)
+"""For a range of two numbers."""
 EXPECTED = {  # of pydantic's kinds of error, filled in with their contexts
     "bool_type": "true or false",
     "int_type": "a whole number",
@@ -139,8 +157,10 @@ def _message(schema: Mapping, errors: Sequence[Mapping], where: str, kind: str) 
     cases = [e for e in errors if e["loc"][: len(keys)] == error["loc"][: len(keys)]]  # more than one of a union
     cases = [error] if error["loc"][-1:] == ("[key]",) else cases
     expected = " or ".join(dict.fromkeys(map(_expected, cases)))
-    described = " ".join(rule.get("description", "").split())
-    return f"{place}: found {found!r}, expected {expected}. {described}".rstrip()
+    choices = [str(choice) for case in _cases(schema, rule) for choice in case.get("enum", ())]
+    close = nearest(str(found), choices)
+    hints = [close if close.startswith("Did") else "", " ".join(rule.get("description", "").split())]
+    return " ".join(filter(None, [f"{place}: found {found!r}, expected {expected}.", *hints]))
 
 
 def _expected(error: Mapping) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from pydantic import Field
 
 from cortexclip.data import epochs
 from cortexclip.data.characters import character_images
@@ -25,18 +26,19 @@ from cortexclip.data.dataset import labelled
 from cortexclip.data.entries import attributes
 from cortexclip.data.reading import ATTRIBUTE, said
 from cortexclip.errors import InputError, check_keys
+from cortexclip.settings import check
 
 LETTERS = "adefjnostv"
-SUBJECTS = range(1, 21)
 INSTALL = "Install it into the environment that runs cortexclip, without constraints: pip install moabb==1.7.2"
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the reader can be told under ``settings``, besides the fields of cortexclip.data.epochs.EpochSettings."""
+class Settings(epochs.EpochSettings):
+    """What the reader can be told under ``settings``."""
 
-    subject: int = 1  # 1 to 20
-    test_fraction: float = 0.2  # the last trials of each letter that test
+    subject: int = Field(default=1, ge=1, le=20)
+    """1 to 20"""
+    test_fraction: float = Field(default=0.2, gt=0, lt=1)
+    """the last trials of each letter that test"""
 
 
 def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.Dataset:
@@ -61,8 +63,7 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
         where no trial is left.
     """
     where = f"dataset '{name}'"
-    given = entry.get("settings") or {}
-    settings = parse_settings(given, where)
+    settings = check(Settings, entry.get("settings") or {}, where, "setting")
     companions = entry.get("companions") or {}
     check_keys(companions, ("images",), f"{where}, 'companions'")
     file = f"S{settings.subject:02d}.mat"
@@ -81,7 +82,7 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
                 f"{path}: moabb cannot read subject {settings.subject} ({type(error).__name__}: {reason}). Delete "
                 f"{file} and download it again."
             ) from error
-    found = trials(runs, source.event_id, given, where)
+    found = trials(runs, source.event_id, settings, where)
     if not len(found.letter):
         raise InputError(f"{path}: no trial can be used. {said(found.reading)}")
     made = labelled(
@@ -97,22 +98,6 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
     return made
 
 
-def parse_settings(given: object, where: str) -> Settings:
-    """The reader's own settings, with defaults; raises InputError for an unknown key and a value out of range."""
-    where = f"{where}, 'settings'"
-    if not isinstance(given, Mapping):
-        raise InputError(f"{where}: is {given!r}, expected a mapping such as subject: 1.")
-    own = tuple(Settings.__dataclass_fields__)
-    check_keys(given, (*own, *epochs.SETTINGS), where)
-    values = {key: given[key] for key in own if key in given}
-    subject, fraction = values.get("subject", 1), values.get("test_fraction", 0.5)
-    if isinstance(subject, bool) or not isinstance(subject, int) or subject not in SUBJECTS:
-        raise InputError(f"{where}: 'subject' is {subject!r}, expected a whole number in 1..{len(SUBJECTS)}.")
-    if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 < fraction < 1:
-        raise InputError(f"{where}: 'test_fraction' is {fraction!r}, expected a number between 0 and 1.")
-    return Settings(**values)
-
-
 @dataclass(frozen=True)
 class Trials:
     """Usable trials in the order of recording: arrays of one entry, or one row, for each."""
@@ -125,7 +110,10 @@ class Trials:
 
 
 def trials(
-    sessions: Mapping[str, Mapping[str, object]], event_id: Mapping[str, int], given: Mapping[str, object], where: str
+    sessions: Mapping[str, Mapping[str, object]],
+    event_id: Mapping[str, int],
+    settings: epochs.EpochSettings,
+    where: str,
 ) -> Trials:
     """Cut the trials out of recordings as moabb hands them over, and turn them into features.
 
@@ -133,7 +121,6 @@ def trials(
     ----------
     sessions : session -> run -> mne Raw with EEG channels, and letters in a stimulus channel or in annotations
     event_id : code of each event; names end in the letter ("letter_a")
-    given : ``settings`` of the entry
 
     Raises
     ------
@@ -146,7 +133,7 @@ def trials(
     for number, raw in enumerate((raw for runs in sessions.values() for raw in runs.values()), start=1):
         picked = raw.copy().pick("eeg")
         rate = float(raw.info["sfreq"])
-        settings = epochs.check_epoch_settings(given, f"{where}, 'settings'", rate)
+        epochs.check_rate(settings, f"{where}, 'settings'", rate)
         if channels and picked.ch_names != channels:
             raise InputError(f"{where}: run {number} has other channels than run 1, expected the same in all.")
         channels = picked.ch_names

@@ -7,60 +7,43 @@ continuous recording, annotations or montage that MNE-Python is for, and its fil
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from scipy.signal import butter, detrend, periodogram, sosfiltfilt
 
 from cortexclip.errors import InputError
+from cortexclip.settings import LOWEST_FIRST, Checked, NonNegative
 
 ORDER = 4  # of the Butterworth band-pass, which runs forth and back and so has no phase and twice this order
 
 
-@dataclass(frozen=True)
-class EpochSettings:
+End = Annotated[float, Field(ge=0, lt=1e4)]
+Range = Annotated[tuple[End, End], LOWEST_FIRST]
+
+
+class EpochSettings(Checked):
     """How epochs become features; each field may be set under ``settings`` in the entry of a dataset."""
 
-    window: tuple[float, float] = (0.0, 1.7)  # seconds from the start of an epoch; shorter epochs are dropped
-    band: tuple[float, float] = (1.0, 40.0)  # of the band-pass, Hz
-    power_bands: tuple[tuple[float, float], ...] = ((1, 4), (4, 8), (8, 13), (13, 30), (30, 40))  # Hz, low <= f < high
-    time_points: int = 17  # the time course is averaged within as many equal parts of the window
-    flat: float = 0.5  # epochs of a smaller standard deviation after the band-pass are dropped, microvolts
-    peak_to_peak: float = 200.0  # epochs of a greater range after the band-pass are dropped, microvolts
+    window: Range = (0.0, 1.7)
+    """seconds from the start of an epoch; shorter epochs are dropped"""
+    band: Range = (1.0, 40.0)
+    """of the band-pass, Hz"""
+    power_bands: tuple[Range, ...] = Field(default=((1, 4), (4, 8), (8, 13), (13, 30), (30, 40)), min_length=1)
+    """Hz, low <= f < high"""
+    time_points: int = Field(default=17, ge=1, le=1000)
+    """the time course is averaged within as many equal parts of the window"""
+    flat: NonNegative = 0.5
+    """epochs of a smaller standard deviation after the band-pass are dropped, microvolts"""
+    peak_to_peak: NonNegative = 200.0
+    """epochs of a greater range after the band-pass are dropped, microvolts"""
 
 
-def check_epoch_settings(given: Mapping[str, object], where: str, rate: float) -> EpochSettings:
-    """Settings for epochs with ``rate`` samples a second; keys that are not theirs are not looked at.
-
-    Raises
-    ------
-    InputError
-        For a value of the wrong type or out of range, beginning with ``where``.
-    """
-    given = {key: given[key] for key in EpochSettings.__dataclass_fields__ if key in given}
-    values: dict[str, object] = {}
-    for key in ("window", "band"):
-        if key in given:
-            values[key] = _pair(given[key], f"{where}: '{key}'")
-    if "power_bands" in given:
-        listed = given["power_bands"]
-        if not isinstance(listed, list | tuple) or not listed:
-            raise InputError(f"{where}: 'power_bands' is {listed!r}, expected a list such as [[4, 8], [8, 13]].")
-        values["power_bands"] = tuple(_pair(pair, f"{where}: 'power_bands'") for pair in listed)
-    if "time_points" in given:
-        points = given["time_points"]
-        if isinstance(points, bool) or not isinstance(points, int) or not 1 <= points <= 1000:
-            raise InputError(f"{where}: 'time_points' is {points!r}, expected a whole number in 1..1000.")
-        values["time_points"] = points
-    for key in ("flat", "peak_to_peak"):
-        if key in given:
-            number = given[key]
-            if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < np.inf:
-                raise InputError(f"{where}: '{key}' is {number!r}, expected microvolts of 0 or more.")
-            values[key] = float(number)
-    chosen = EpochSettings(**values)
-    if chosen.band[1] >= rate / 2 or chosen.band[0] <= 0:
+def check_rate(chosen: EpochSettings, where: str, rate: float) -> None:
+    """Raise InputError, beginning with ``where``, for settings that do not fit ``rate`` samples a second."""
+    if not 0 < chosen.band[0] < chosen.band[1] < rate / 2:
         raise InputError(
             f"{where}: 'band' is {list(chosen.band)}, expected frequencies above 0 and below {rate / 2:g} Hz, half the "
             "sampling rate."
@@ -78,7 +61,6 @@ def check_epoch_settings(given: Mapping[str, object], where: str, rate: float) -
                 f"{where}: 'power_bands' holds {[low, high]}, expected bands of {resolution:.2g} Hz (one over the "
                 f"window's length) or more below {rate / 2:g} Hz."
             )
-    return chosen
 
 
 def n_samples(settings: EpochSettings, rate: float) -> int:
@@ -173,14 +155,3 @@ def spread(label: np.ndarray, most: int | None) -> np.ndarray:
         found = np.flatnonzero(label == one)
         chosen.append(found[np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)])
     return np.sort(np.concatenate(chosen)) if chosen else np.arange(0)
-
-
-def _pair(value: object, where: str) -> tuple[float, float]:
-    good = isinstance(value, list | tuple) and len(value) == 2
-    good = good and all(isinstance(one, int | float) and not isinstance(one, bool) for one in value)
-    if not good or not 0 <= value[0] < value[1] < 1e4:
-        raise InputError(f"{where} holds {value!r}, expected a range [lowest, highest] from 0 up.")
-    return float(value[0]), float(value[1])
-
-
-SETTINGS = tuple(field.name for field in fields(EpochSettings))

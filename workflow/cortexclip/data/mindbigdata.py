@@ -20,20 +20,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO, Literal
 
 import numpy as np
 import xarray as xr
+from pydantic import Field
 
 from cortexclip.data import epochs
 from cortexclip.data.characters import character_images
 from cortexclip.data.dataset import labelled
 from cortexclip.data.entries import attributes
 from cortexclip.data.reading import ATTRIBUTE, said
-from cortexclip.errors import InputError, check_keys, nearest
+from cortexclip.errors import InputError, check_keys
 from cortexclip.log import Progress
+from cortexclip.settings import check
 
-LAYOUTS = ("official", "table", "rows")
 TABLE_COLUMNS = ("event", "code", "device", "signals")
 DIGITS = range(10)
 LONGEST_LINE = 1 << 20  # bytes; the longest row of an official file has about 10 kB
@@ -71,15 +72,19 @@ HEADSETS = {
 }
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the reader can be told under ``settings``, besides the fields of cortexclip.data.epochs.EpochSettings."""
+class Settings(epochs.EpochSettings):
+    """What the reader can be told under ``settings``."""
 
-    headset: str = "MW"  # MW (MindWave), EP (EPOC), MU (Muse) or IN (Insight); rows of others are dropped
-    layout: str = "official"  # official; table (CSV with a header); rows (values alone, digits in companions)
-    channels: int | None = None  # layout rows: rows of an event, if not all channels of the headset
-    test_fraction: float = 0.2  # the last events of each digit that test; not used where the files have a test part
-    events_per_digit: int | None = 200  # at most so many, evenly spread over the recording; null is all
+    headset: Literal["MW", "EP", "MU", "IN"] = "MW"
+    """MW (MindWave), EP (EPOC), MU (Muse) or IN (Insight); rows of others are dropped"""
+    layout: Literal["official", "table", "rows"] = "official"
+    """official; table (CSV with a header); rows (values alone, digits in companions)"""
+    channels: Annotated[int, Field(ge=1, le=256)] | None = None
+    """layout rows: rows of an event, if not all channels of the headset"""
+    test_fraction: float = Field(default=0.2, gt=0, lt=1)
+    """the last events of each digit that test; not used where the files have a test part"""
+    events_per_digit: Annotated[int, Field(ge=2)] | None = 200
+    """at most so many, evenly spread over the recording; null is all"""
 
 
 def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.Dataset:
@@ -106,17 +111,17 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
         For settings, companions or files that cannot be used, and where too few events are left.
     """
     where = f"dataset '{name}'"
-    settings = parse_settings(entry.get("settings") or {}, where)
+    settings = check(Settings, entry.get("settings") or {}, where, "setting")
     companions = entry.get("companions") or {}
     known = ("images", "digits", "test", "test_digits") if settings.layout == "rows" else ("images",)
     check_keys(companions, known, f"{where}, 'companions'")
     headset = HEADSETS[settings.headset]
-    chosen = epochs.check_epoch_settings(entry.get("settings") or {}, f"{where}, 'settings'", headset.rate)
+    epochs.check_rate(settings, f"{where}, 'settings'", headset.rate)
     channels = headset.channels
     if settings.layout == "rows":
         channels = tuple(f"channel {i + 1}" for i in range(settings.channels or len(channels)))
 
-    collected = Collected(headset, chosen, len(channels))
+    collected = Collected(headset, settings, len(channels))
     if settings.layout == "rows":
         _read_rows(Path(path), companions, "digits", collected)
         first_test = len(collected)
@@ -142,35 +147,8 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
         label=digit,
     )
     made.attrs[ATTRIBUTE] = json.dumps(collected.reading, sort_keys=True)
-    made.attrs["features"] = "\n".join(epochs.feature_names(channels, chosen))
+    made.attrs["features"] = "\n".join(epochs.feature_names(channels, settings))
     return made
-
-
-def parse_settings(given: object, where: str) -> Settings:
-    """The reader's own settings, with defaults for what is not given.
-
-    Raises
-    ------
-    InputError
-        For an unknown key and for a value of the wrong type or out of range.
-    """
-    where = f"{where}, 'settings'"
-    if not isinstance(given, Mapping):
-        raise InputError(f"{where}: is {given!r}, expected a mapping such as headset: MW.")
-    own = tuple(Settings.__dataclass_fields__)
-    check_keys(given, (*own, *epochs.SETTINGS), where)
-    values = {key: given[key] for key in own if key in given}
-    for key, choices in (("headset", tuple(HEADSETS)), ("layout", LAYOUTS)):
-        if key in values and values[key] not in choices:
-            raise InputError(f"{where}: '{key}' is {values[key]!r}. {nearest(str(values[key]), choices)}")
-    for key, least, most in (("channels", 1, 256), ("events_per_digit", 2, 10**9)):
-        value = values.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most):
-            raise InputError(f"{where}: '{key}' is {value!r}, expected a whole number of {least} or more, or null.")
-    fraction = values.get("test_fraction", 0.5)
-    if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 < fraction < 1:
-        raise InputError(f"{where}: 'test_fraction' is {fraction!r}, expected a number between 0 and 1.")
-    return Settings(**values)
 
 
 @dataclass(frozen=True)

@@ -14,34 +14,48 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import xarray as xr
+from pydantic import Field, field_validator
 
 from cortexclip.data.characters import SUFFIXES, character_images
 from cortexclip.data.dataset import MINIMUM_SAMPLES, labelled
-from cortexclip.data.entries import attributes
-from cortexclip.errors import InputError, check_keys, nearest
+from cortexclip.data.entries import Sha256, attributes
+from cortexclip.errors import InputError, check_keys
 from cortexclip.seeds import derive_seed
+from cortexclip.settings import Checked, check
 
-ROWS = ("constant", "noise")
+Trials = Annotated[int, Field(ge=MINIMUM_SAMPLES, le=100_000)]
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Checked):
     """What the reader can be told under ``settings``."""
 
-    characters: str = "0123456789"  # one picture of each, named like 7.png or 7.jpg, in the order of the labels
-    rows: str = "constant"  # constant: one row of standard normal numbers for all trials; noise: another for each
-    train: int = 1080  # trials of the training part
-    test: int = 120  # trials of the test part
-    columns: int = 3092  # length of a row
-    seed: int = 0  # of the rows, and of which image belongs to which trial
-    pictures_sha256: str | None = None  # of the files of the pictures, one after another; others are refused
+    characters: str = "0123456789"
+    """one picture of each, named like 7.png or 7.jpg, in the order of the labels"""
+    rows: Literal["constant", "noise"] = "constant"
+    """constant: one row of standard normal numbers for all trials; noise: another for each"""
+    train: Trials = 1080
+    """trials of the training part"""
+    test: Trials = 120
+    """trials of the test part"""
+    columns: int = Field(default=3092, ge=1, le=100_000)
+    """length of a row"""
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    """of the rows, and of which image belongs to which trial"""
+    pictures_sha256: Sha256 | None = None
+    """of the files of the pictures, one after another; others are refused"""
+
+    @field_validator("characters")
+    @classmethod
+    def _different(cls, characters: str) -> str:
+        if len(set(characters)) != len(characters) or not characters.isalnum():
+            raise ValueError(f"found {characters!r}, expected different digits or letters in quotation marks.")
+        return characters
 
 
 def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.Dataset:
@@ -64,7 +78,7 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
         For settings out of range, and where the folder or a picture is missing, is another one or cannot be used.
     """
     where = f"dataset '{name}'"
-    settings = parse_settings(entry.get("settings") or {}, where)
+    settings = check(Settings, entry.get("settings") or {}, where, "setting")
     check_keys(entry.get("companions") or {}, (), f"{where}, 'companions'")
     if not Path(path).is_dir():
         raise InputError(f"{path}: is no folder, expected one with the pictures of {where}. {_how(entry)}".strip())
@@ -83,35 +97,6 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
         attributes(name, entry) | {"sha256": found},
         label=shown,
     )
-
-
-def parse_settings(given: object, where: str) -> Settings:
-    """Settings with defaults; raises InputError for an unknown key and a value of the wrong type or out of range."""
-    where = f"{where}, 'settings'"
-    if not isinstance(given, Mapping):
-        raise InputError(f"{where}: is {given!r}, expected a mapping such as rows: noise.")
-    check_keys(given, [field.name for field in fields(Settings)], where)
-    characters = given.get("characters", Settings.characters)
-    if not isinstance(characters, str) or len(set(characters)) != len(characters) or not characters.isalnum():
-        raise InputError(
-            f"{where}: 'characters' is {characters!r}, expected different digits or letters in quotation marks."
-        )
-    if given.get("rows", Settings.rows) not in ROWS:
-        raise InputError(f"{where}: 'rows' is {given['rows']!r}. {nearest(str(given['rows']), ROWS)}")
-    limits = {
-        "train": (MINIMUM_SAMPLES, 100_000),
-        "test": (MINIMUM_SAMPLES, 100_000),
-        "columns": (1, 100_000),
-        "seed": (0, 2**31 - 1),
-    }
-    for key, (low, high) in limits.items():
-        value = given.get(key, low)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise InputError(f"{where}: '{key}' is {value!r}, expected a whole number in {low}..{high}.")
-    digest = given.get("pictures_sha256")
-    if digest is not None and not (isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest)):
-        raise InputError(f"{where}: 'pictures_sha256' is {digest!r}, expected 64 hexadecimal digits.")
-    return Settings(**given)
 
 
 def pictures_sha256(folder: str | os.PathLike, characters: str) -> str:

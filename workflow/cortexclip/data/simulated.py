@@ -12,17 +12,18 @@ planted, to see whether the audit finds it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from typing import Annotated, Literal
 
 import numpy as np
 import xarray as xr
+from pydantic import Field, ValidationInfo, field_validator
 from scipy.fft import irfft2, rfft2
 from scipy.ndimage import zoom
 from sklearn.datasets import load_digits
 
 from cortexclip.data.dataset import labelled
-from cortexclip.errors import InputError, check_keys, nearest
 from cortexclip.seeds import derive_seed
+from cortexclip.settings import LOWEST_FIRST, Checked, check
 
 N_CLASSES = 10
 LEAKS = {
@@ -35,87 +36,53 @@ LEAKS = {
 BANDWIDTH = 0.56  # standard deviation of a Gabor's envelope in wavelengths: about one octave
 
 
-@dataclass(frozen=True)
-class Settings:
+FieldSize = Annotated[float, Field(ge=0.01, le=1)]
+Ratio = Annotated[float, Field(ge=1e-4, le=1e4)]
+
+
+class Settings(Checked):
     """What is simulated; each field may be set under ``settings`` in the entry of the dataset.
 
     Classes are balanced as far as the counts allow. A stimulus of the test part never occurs in the training part.
     """
 
-    image_size: int = 28  # pixels on a side of the square images
-    train_stimuli: int = 100  # distinct images of the training part
-    train_repeats: int = 1  # trials of each
-    test_stimuli: int = 20  # distinct images of the test part
-    test_repeats: int = 4  # trials of each
-    voxels: int = 500
-    sessions: int = 6  # trials are spread evenly over sessions 1..sessions
-    orientations: int = 4  # Gabor orientations, evenly spaced over 180 degrees
-    frequencies: tuple[float, ...] = (2.0, 4.0)  # spatial frequencies of the Gabor filters, cycles per image
-    field_size: tuple[float, float] = (0.05, 0.15)  # range of the receptive fields' standard deviation, image widths
-    exponent: float = 0.5  # of the compressive nonlinearity; 1 is none
-    signal_to_noise: tuple[float, float] = (0.05, 0.5)  # range over voxels of signal variance / noise variance
-    drift: float = 0.0  # standard deviation of slow drift within and between sessions, as a multiple of the noise's
-    subject: int = 1  # subjects differ in voxels, noise and drift, not in what they see
-    leak: str = "none"  # planted for the audit to find: none, images, trials or scaling (see LEAKS)
+    image_size: int = Field(default=28, ge=8, le=256)
+    """pixels on a side of the square images"""
+    train_stimuli: int = Field(default=100, ge=2, le=1000)
+    """distinct images of the training part"""
+    train_repeats: int = Field(default=1, ge=1, le=100)
+    """trials of each"""
+    test_stimuli: int = Field(default=20, ge=2, le=700)
+    """distinct images of the test part"""
+    test_repeats: int = Field(default=4, ge=1, le=100)
+    """trials of each"""
+    voxels: int = Field(default=500, ge=1, le=100_000)
+    sessions: int = Field(default=6, ge=1, le=1000)
+    """trials are spread evenly over sessions 1..sessions"""
+    orientations: int = Field(default=4, ge=1, le=16)
+    """Gabor orientations, evenly spaced over 180 degrees"""
+    frequencies: tuple[Annotated[float, Field(ge=0.5)], ...] = Field(default=(2.0, 4.0), min_length=1)
+    """spatial frequencies of the Gabor filters, cycles per image"""
+    field_size: Annotated[tuple[FieldSize, FieldSize], LOWEST_FIRST] = (0.05, 0.15)
+    """range of the receptive fields' standard deviation, image widths"""
+    exponent: float = Field(default=0.5, ge=0.05, le=2)
+    """of the compressive nonlinearity; 1 is none"""
+    signal_to_noise: Annotated[tuple[Ratio, Ratio], LOWEST_FIRST] = (0.05, 0.5)
+    """range over voxels of signal variance / noise variance"""
+    drift: float = Field(default=0.0, ge=0, le=100)
+    """standard deviation of slow drift within and between sessions, as a multiple of the noise's"""
+    subject: int = Field(default=1, ge=1, le=10_000)
+    """subjects differ in voxels, noise and drift, not in what they see"""
+    leak: Literal["none", "images", "trials", "scaling"] = "none"
+    """planted for the audit to find: none, images, trials or scaling (see LEAKS)"""
 
-
-def parse_settings(given: Mapping[str, object]) -> Settings:
-    """Settings with defaults for what is not given.
-
-    Raises
-    ------
-    InputError
-        For an unknown key (naming the nearest known one) and for a value of the wrong type or out of range.
-    """
-    where = "simulated dataset, 'settings'"
-    if not isinstance(given, Mapping):
-        raise InputError(f"{where}: is {given!r}, expected a mapping such as voxels: 500.")
-    check_keys(given, [field.name for field in fields(Settings)], where)
-    values = dict(given)
-
-    def number(key: str, value: object, kind: str, low: float, high: float):
-        right_type = isinstance(value, int) if kind == "whole number" else isinstance(value, int | float)
-        if isinstance(value, bool) or not right_type or not low <= value <= high:
-            raise InputError(f"{where}: '{key}' is {value!r}, expected a {kind} in {low:g}..{high:g}.")
-
-    whole = {
-        "image_size": (8, 256),
-        "train_stimuli": (2, 1000),
-        "train_repeats": (1, 100),
-        "test_stimuli": (2, 700),
-        "test_repeats": (1, 100),
-        "voxels": (1, 100_000),
-        "sessions": (1, 1000),
-        "orientations": (1, 16),
-        "subject": (1, 10_000),
-    }
-    ranges = {"field_size": (0.01, 1.0), "signal_to_noise": (1e-4, 1e4)}
-    for key, (low, high) in whole.items():
-        if key in values:
-            number(key, values[key], "whole number", low, high)
-    for key, low, high in (("exponent", 0.05, 2.0), ("drift", 0.0, 100.0)):
-        if key in values:
-            number(key, values[key], "number", low, high)
-    if values.get("leak", "none") not in tuple(LEAKS):
-        raise InputError(f"{where}: 'leak' is {values['leak']!r}. {nearest(str(values['leak']), LEAKS)}")
-    for key, (low, high) in ranges.items():
-        if key in values:
-            pair = values[key]
-            if not isinstance(pair, list | tuple) or len(pair) != 2:
-                raise InputError(f"{where}: '{key}' is {pair!r}, expected a range [lowest, highest].")
-            for value in pair:
-                number(key, value, "number", low, high)
-            if pair[0] > pair[1]:
-                raise InputError(f"{where}: '{key}' is {pair!r}, expected the lowest value first.")
-            values[key] = tuple(map(float, pair))
-    if "frequencies" in values:
-        listed = values["frequencies"]
-        if not isinstance(listed, list | tuple) or not listed:
-            raise InputError(f"{where}: 'frequencies' is {listed!r}, expected a list of cycles per image: [2, 4].")
-        for value in listed:
-            number("frequencies", value, "number", 0.5, values.get("image_size", Settings.image_size) / 2)
-        values["frequencies"] = tuple(map(float, listed))
-    return Settings(**values)
+    @field_validator("frequencies")
+    @classmethod
+    def _half_the_pixels(cls, frequencies: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        most = info.data.get("image_size", 256) / 2
+        if max(frequencies) > most:
+            raise ValueError(f"found {list(frequencies)}, expected at most {most:g}, half the pixels on a side.")
+        return frequencies
 
 
 def simulate(
@@ -138,9 +105,9 @@ def simulate(
     Raises
     ------
     InputError
-        For bad settings, see :func:`parse_settings`.
+        For an unknown setting, and a value of the wrong type or out of range.
     """
-    chosen = settings if isinstance(settings, Settings) else parse_settings(settings)
+    chosen = settings if isinstance(settings, Settings) else check(Settings, settings, "simulated dataset", "setting")
 
     def random(purpose: str) -> np.random.Generator:
         """What subjects share; the first one has no number, so that data of one subject need none."""
