@@ -68,7 +68,7 @@ def test_epochs_are_cut_where_the_marker_is(moabb, monkeypatch, folder):
     for sample in marked:
         values[0, sample + round(0.52 * 128) : sample + round(0.58 * 128)] += 50e-6
     raw._data[:] = values
-    settings = {"window": [0, 1], "time_points": 10, "flat": 0}
+    settings = crell.Settings(window=(0, 1), time_points=10, flat=0)
     found = crell.trials(recordings[1], source.event_id, settings, "toy")
     course = found.features[:, 5:15]
     assert (course[found.letter == 3].argmax(axis=1) == 5).all()

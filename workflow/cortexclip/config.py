@@ -13,9 +13,7 @@ from pathlib import Path
 
 from cortexclip.ablation import ablations
 from cortexclip.errors import InputError, nearest
-from cortexclip.schema import check, read_yaml
-
-CATALOGUES = ("datasets", "protocols", "methods", "encoders")
+from cortexclip.schema import CATALOGUES, check, read_yaml
 
 
 @dataclass(frozen=True)
@@ -118,73 +116,96 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
     root = Path(root)
     folder = Path(catalogues) if catalogues else root / "config"
     check(settings, "config", "config.yaml")
-    chosen: dict[str, dict[str, dict]] = {}
-    for kind in CATALOGUES:
-        known = merge(read_yaml(folder / f"{kind}.yaml"), settings["overrides"].get(kind, {}))
-        check(known, kind, f"config/{kind}.yaml")
-        chosen[kind] = _named(settings[kind], known, f"config.yaml: {kind}")
-        if kind == "datasets":
-            fallback = _named([settings["fallback"]] if settings["fallback"] else [], known, "config.yaml: fallback")
-            stand_ins = _named(settings["stand_ins"], known, "config.yaml: stand_ins")
-        if kind == "protocols":
-            all_protocols = known
-        if kind == "methods":
-            all_methods = known
-        if kind == "encoders":
-            all_encoders = known
-            judge = judge_of(settings)
-            if judge is not None and judge not in known:
-                raise InputError(f"config.yaml: judge: unknown name '{judge}'. {nearest(judge, known)}")
-            if judge is not None:  # its features are needed even where no method is trained against it
-                chosen[kind][judge] = known[judge]
-        if kind == "methods":
-            for name, entry in chosen[kind].items():
-                base = entry.get("ablates", name)
-                if base not in known:
-                    raise InputError(
-                        f"config/methods.yaml: {name}: ablates: unknown method '{base}'. {nearest(base, known)}"
-                    )
+    known = {kind: read_catalogue(folder, kind, settings["overrides"].get(kind, {})) for kind in CATALOGUES}
     published = read_yaml(folder / "published.yaml")
     check(published, "published", "config/published.yaml")
-    source_names = _source_names(settings, published)
-    for entry in chosen["protocols"].values():  # where the scored samples choose, scores flatter
-        entry["optimistic"] = entry["select"] == "scored"
-    fits = check_method_settings(chosen["methods"], settings["seeds"])
 
+    chosen, fallback = _chosen(settings, known)
+    names = _source_names(settings, published)
+    fits = check_method_settings(chosen["methods"], settings["seeds"])
     data_dir = data_folder(settings)
-    unavailable: dict[str, str] = {}
-    for kind, folder_name in (("datasets", "data"), ("stand_ins", "data"), ("encoders", "weights")):
-        if kind == "stand_ins":  # none is looked for where no source is trained on it
-            measured = _measured(source_names, published, chosen["datasets"])
-            chosen[kind] = {
-                name: entry
-                for name, entry in stand_ins.items()
-                if name not in chosen["datasets"] and source_name(name, entry) in measured
-            }
-        for name, entry in list(chosen[kind].items()):
-            missing = [file for file in files_of(entry) if locate(file, folder_name, data_dir) is None]
-            if missing:
-                verb = "is" if len(missing) == 1 else "are"
-                unavailable[name] = f"{', '.join(missing)} {verb} not there. {entry['how']}"
-                del chosen[kind][name]
-            if "shipped" in entry and not (root / entry["shipped"]).is_dir():
-                raise InputError(f"{root / entry['shipped']}: missing, though it ships with the project. Restore it.")
+    unavailable = _leave_out_unavailable(chosen["datasets"], "data", data_dir, root)
+    measured = _measured(names, published, chosen["datasets"])
+    chosen["stand_ins"] = {  # none is looked for where no source is trained on it
+        name: entry for name, entry in chosen["stand_ins"].items() if source_name(name, entry) in measured
+    }
+    unavailable |= _leave_out_unavailable(chosen["stand_ins"], "data", data_dir, root)
+    unavailable |= _leave_out_unavailable(chosen["encoders"], "weights", data_dir, root)
+    judge = judge_of(settings)
     if judge in unavailable:
         raise InputError(f"config.yaml: judge: {unavailable[judge]} Or name another encoder, or none.")
     if settings["strict"] and unavailable:
-        listed = " ".join(f"{name}: {reason}" for name, reason in unavailable.items())
-        raise InputError(f"config.yaml: strict is true and something is not available. {listed}")
+        raise InputError(f"config.yaml: strict is true and something is not available. {_reasons(unavailable)}")
     chosen["datasets"] = chosen["datasets"] or fallback
     if not chosen["datasets"]:
-        listed = " ".join(f"{name}: {reason}" for name, reason in unavailable.items())
-        raise InputError(f"config.yaml: none of the datasets is available. {listed} 'simulated' needs no file.")
+        raise InputError(
+            f"config.yaml: none of the datasets is available. {_reasons(unavailable)} 'simulated' needs no file."
+        )
+    runs = _runs(settings, chosen, known["encoders"], fits)
+    return Configuration(
+        settings=settings,
+        **{kind: chosen[kind] for kind in CATALOGUES},
+        unavailable=unavailable,
+        runs=runs,
+        cells={name: _runs_on(name, chosen, runs) for name in chosen["datasets"]},
+        protocols_of={name: _protocols_on(name, chosen) for name in chosen["datasets"]},
+        sources=_sources(settings, published, names if measured else [], chosen, known),
+    )
 
+
+def read_catalogue(folder: Path, kind: str, changes: Mapping) -> dict[str, dict]:
+    """The entries of one of ``CATALOGUES`` with changes merged in, checked."""
+    entries = merge(read_yaml(folder / f"{kind}.yaml"), changes)
+    check(entries, kind, f"config/{kind}.yaml")
+    return entries
+
+
+def _chosen(settings: Mapping, known: Mapping[str, dict]) -> tuple[dict[str, dict[str, dict]], dict[str, dict]]:
+    """The entries that config.yaml names, of each catalogue and of the stand-ins, and that of the fallback."""
+    chosen = {kind: _named(settings[kind], known[kind], f"config.yaml: {kind}") for kind in CATALOGUES}
+    fallback = [settings["fallback"]] if settings["fallback"] else []
+    stand_ins = _named(settings["stand_ins"], known["datasets"], "config.yaml: stand_ins")
+    chosen["stand_ins"] = {name: entry for name, entry in stand_ins.items() if name not in chosen["datasets"]}
+    judge = judge_of(settings)
+    if judge is not None:  # its features are needed even where no method is trained against it
+        chosen["encoders"] |= _named([judge], known["encoders"], "config.yaml: judge")
+    for name, entry in chosen["methods"].items():
+        base = entry.get("ablates", name)
+        if base not in known["methods"]:
+            raise InputError(
+                f"config/methods.yaml: {name}: ablates: unknown method '{base}'. {nearest(base, known['methods'])}"
+            )
+    for entry in chosen["protocols"].values():  # where the scored samples choose, scores flatter
+        entry["optimistic"] = entry["select"] == "scored"
+    return chosen, _named(fallback, known["datasets"], "config.yaml: fallback")
+
+
+def _leave_out_unavailable(entries: dict[str, dict], kind: str, data_dir: Path | None, root: Path) -> dict[str, str]:
+    """Take out the datasets (``kind`` "data") or encoders ("weights") whose files are not there; returns why."""
+    unavailable = {}
+    for name, entry in list(entries.items()):
+        missing = [file for file in files_of(entry) if locate(file, kind, data_dir) is None]
+        if missing:
+            verb = "is" if len(missing) == 1 else "are"
+            unavailable[name] = f"{', '.join(missing)} {verb} not there. {entry['how']}"
+            del entries[name]
+        if "shipped" in entry and not (root / entry["shipped"]).is_dir():
+            raise InputError(f"{root / entry['shipped']}: missing, though it ships with the project. Restore it.")
+    return unavailable
+
+
+def _reasons(unavailable: Mapping[str, str]) -> str:
+    return " ".join(f"{name}: {reason}" for name, reason in unavailable.items())
+
+
+def _runs(settings: Mapping, chosen: Mapping[str, dict], encoders: Mapping, fits: Mapping) -> dict[str, Run]:
+    """The chosen methods with each of their embedding spaces that is chosen and there, by the name of the run."""
     runs: dict[str, Run] = {}
     for method, entry in chosen["methods"].items():
         for encoder in entry.get("encoders", [None]):
-            if encoder is not None and encoder not in all_encoders:
+            if encoder is not None and encoder not in encoders:
                 raise InputError(
-                    f"config/methods.yaml: {method}: unknown encoder '{encoder}'. {nearest(encoder, all_encoders)}"
+                    f"config/methods.yaml: {method}: unknown encoder '{encoder}'. {nearest(encoder, encoders)}"
                 )
             if encoder is None or (encoder in settings["encoders"] and encoder in chosen["encoders"]):
                 run = Run(method, encoder, *fits[method])
@@ -193,32 +214,34 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
         raise InputError(
             "config.yaml: no method can run: all of them need an encoder that is not selected or not there."
         )
-    cells = {
-        name: [
-            run.name
-            for run in runs.values()
-            if applies(chosen["methods"][run.method], dataset)
-            and (not chosen["methods"][run.method].get("pools") or pool_for(name, chosen["datasets"]))
-        ]
-        for name, dataset in chosen["datasets"].items()
-    }
-    if empty := [name for name, found in cells.items() if not found]:
+    return runs
+
+
+def _runs_on(dataset: str, chosen: Mapping[str, dict], runs: Mapping[str, Run]) -> list[str]:
+    """The names of the runs that apply to a dataset."""
+    found = []
+    for name, run in runs.items():
+        method = chosen["methods"][run.method]
+        if applies(method, chosen["datasets"][dataset]):
+            if not method.get("pools") or pool_for(dataset, chosen["datasets"]):
+                found.append(name)
+    if not found:
         raise InputError(
-            f"config.yaml: no method applies to dataset '{empty[0]}', which lacks the class labels or sessions "
+            f"config.yaml: no method applies to dataset '{dataset}', which lacks the class labels or sessions "
             "that they need."
         )
-    protocols_of = {}
-    for name, dataset in chosen["datasets"].items():
-        protocols_of[name] = [p for p, entry in chosen["protocols"].items() if splits(entry, dataset)]
-        if not protocols_of[name]:
-            raise InputError(
-                f"config.yaml: no protocol applies to dataset '{name}', which has no train/test split (parts: none). "
-                "Add a protocol that cuts all samples into folds, such as cv10 or unseen."
-            )
-    names = source_names if measured else []
-    sources = _sources(settings, published, names, chosen, all_protocols, all_methods)
-    found = {"unavailable": unavailable, "runs": runs, "cells": cells, "protocols_of": protocols_of, "sources": sources}
-    return Configuration(settings=settings, **found, **{kind: chosen[kind] for kind in CATALOGUES})
+    return found
+
+
+def _protocols_on(dataset: str, chosen: Mapping[str, dict]) -> list[str]:
+    """The names of the protocols that apply to a dataset."""
+    found = [name for name, entry in chosen["protocols"].items() if splits(entry, chosen["datasets"][dataset])]
+    if not found:
+        raise InputError(
+            f"config.yaml: no protocol applies to dataset '{dataset}', which has no train/test split (parts: none). "
+            "Add a protocol that cuts all samples into folds, such as cv10 or unseen."
+        )
+    return found
 
 
 def _named(names: Iterable[str], known: Mapping[str, dict], where: str) -> dict[str, dict]:
@@ -242,18 +265,13 @@ def _measured(names: Iterable[str], published: Mapping, datasets: Iterable[str])
 
 
 def _sources(
-    settings: Mapping,
-    published: Mapping,
-    names: list[str],
-    chosen: Mapping[str, dict],
-    protocols: Mapping,
-    methods: Mapping,
+    settings: Mapping, published: Mapping, names: list[str], chosen: Mapping[str, dict], known: Mapping[str, dict]
 ) -> Sources:
     """What is trained as the chosen sources of published.yaml did it: what their numbers need, and nothing else."""
-    known = published["sources"]
+    protocols, methods = known["protocols"], known["methods"]
     cells: dict[tuple[str, str, str], set[int | None]] = {}
     for entry in published["numbers"]:
-        source = known[entry["source"]]
+        source = published["sources"][entry["source"]]
         protocol, method = source["protocol"], source["methods"].get(entry["name"])
         if entry["source"] not in names or protocol is None or method is None or not protocols[protocol].get("source"):
             continue
