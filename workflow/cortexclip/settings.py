@@ -23,6 +23,8 @@ from pydantic import (
 
 from cortexclip.errors import InputError, nearest
 
+T = typing.TypeVar("T")
+Several = Annotated[tuple[T, ...], Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
