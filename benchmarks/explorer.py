@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,7 +26,8 @@ from scipy.ndimage import gaussian_filter
 from cortexclip import __main__ as cortexclip
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.score import combine_scores
-from cortexclip.files import write_json
+from cortexclip.files import write_json, write_text
+from cortexclip.plan import Plan
 from cortexclip.runs import history_table, read_netcdf, write_groups, write_parquet, write_predictions
 from cortexclip.stages.evaluate import scored, similarity_of
 
@@ -42,7 +43,7 @@ FLAGS = (
 )
 
 
-def simulated_plan(n_datasets: int, n_methods: int, title: str = "Simulated") -> dict:
+def simulated_plan(n_datasets: int, n_methods: int, title: str = "Simulated") -> Plan:
     """A plan whose every second method predicts embeddings."""
     runs = {}
     for number in range(n_methods):
@@ -53,26 +54,28 @@ def simulated_plan(n_datasets: int, n_methods: int, title: str = "Simulated") ->
         }
     names = [f"simulated{number}" for number in range(n_datasets)]
     about = {"notes": ["Random images."], "simulated": True}
-    return {
-        "datasets": {name: {"title": f"{title}, {name}", **about} for name in names},
-        "protocols": {name: {**entry, "average": "sample", "folds": None} for name, entry in PROTOCOLS.items()},
-        "encoders": {"space": f"{title} space"},
-        "runs": runs,
-        "cells": {name: list(runs) for name in names},
-        "ablations": {name: [] for name in names},
-        "not_applicable": {},
-        "unavailable": {},
-        "sources": {"datasets": {}, "protocols": {}, "runs": {}, "names": [], "cells": [], "seeds": 3},
-        "seeds": 3,
-        "judge": None,
-    }
+    return Plan.of(
+        {
+            "datasets": {name: {"title": f"{title}, {name}", **about} for name in names},
+            "protocols": {name: {**entry, "average": "sample", "folds": None} for name, entry in PROTOCOLS.items()},
+            "encoders": {"space": f"{title} space"},
+            "runs": runs,
+            "cells": {name: list(runs) for name in names},
+            "ablations": {name: [] for name in names},
+            "not_applicable": {},
+            "unavailable": {},
+            "sources": {"datasets": {}, "protocols": {}, "runs": {}, "names": [], "cells": [], "seeds": 3},
+            "seeds": 3,
+            "judge": None,
+        }
+    )
 
 
-def write_results(results: Path, plan: Mapping, images: int, text: str = "Simulated") -> None:
+def write_results(results: Path, plan: Plan, images: int, text: str = "Simulated") -> None:
     """A results folder of a plan, with ``images`` scored samples for each dataset, as far as the report reads it."""
     rng = np.random.default_rng(0)
-    write_json(results / "plan.json", plan)
-    for name in plan["datasets"]:
+    write_text(results / "plan.json", plan.as_json())
+    for name in plan.datasets:
         stimuli = np.clip(4 * gaussian_filter(rng.normal(size=(images + 10, 28, 28)), (0, 3, 3)), 0, 1)
         part = np.where(np.arange(len(stimuli)) < 10, "train", "test")
         attributes = {"name": name, "title": text, "source": text, "citation": text, "simulated": True}
@@ -81,11 +84,11 @@ def write_results(results: Path, plan: Mapping, images: int, text: str = "Simula
         finding = {"scope": "dataset", "check": "sample_size", "severity": "notable", "numbers": {}}
         findings = [{**finding, "message": text, "meaning": text}]
         write_json(results / f"audit/{name}.json", {"dataset": name, "findings": findings})
-        for protocol in plan["protocols"]:
+        for protocol in plan.protocols:
             sample = np.arange(10, len(stimuli))
             write_split(results / f"splits/{protocol}/{name}.parquet", sample)
             scores, similarities = [], {}
-            for place, (run, about) in enumerate(plan["runs"].items()):
+            for place, (run, about) in enumerate(plan.runs.items()):
                 table, similarity = write_run(results, dataset, protocol, run, about, sample, 0.1 + 0.02 * place, rng)
                 scores.append(table)
                 similarities |= {} if similarity is None else {run: similarity}
@@ -103,13 +106,13 @@ def write_run(results: Path, dataset, protocol, run, about, sample, noise, rng):
 
     Returns its scores, and its similarities if it has embeddings.
     """
-    name, seeds = dataset.attrs["name"], about["fits"]
+    name, seeds = dataset.attrs["name"], about.fits
     stimuli = dataset.stimuli.values[sample]
     fold = np.zeros(len(sample), np.int32)
     shape = (seeds, *stimuli.shape)
     images = np.clip(stimuli * 0.8 + noise * 2 * gaussian_filter(rng.normal(size=shape), (0, 0, 1, 1)), 0, 1)
     extra, features = {}, None
-    if about["encoder"] != "none":
+    if about.encoder != "none":
         features = xr.Dataset(
             {"embedding": (("stimulus", "feature"), rng.normal(size=(dataset.sizes["sample"], FEATURES)))},
             coords={"stimulus": dataset.stimulus.values},
@@ -118,7 +121,7 @@ def write_run(results: Path, dataset, protocol, run, about, sample, noise, rng):
         nearest = dataset.stimuli.values[rng.integers(0, 10, (seeds, len(sample)))]
         extra = {"embedding": embedding, "nearest": nearest}
     draws = np.repeat(images[:1], 2, axis=0) if run == "method1.space" else None
-    attributes = {"protocol": protocol, "method": about["method"], "encoder": about["encoder"]}
+    attributes = {"protocol": protocol, "method": about.method, "encoder": about.encoder}
     folder = results / "runs" / protocol / name / run
     write_predictions(folder / "predictions.nc", images, sample, fold, draws=draws, **extra, attributes=attributes)
     rows = [

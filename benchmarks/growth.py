@@ -91,7 +91,7 @@ def comparisons(folder: str, methods: int, folds: int, datasets: int) -> Callabl
     write_simulated_scores(place, plan, folds, seeds=3, samples=10)
 
     def run() -> None:
-        for dataset in plan["cells"]:
+        for dataset in plan.cells:
             scores = lay_out(Results(place, plan).scores("cv10", dataset, ["mse"]), "mse")
             compare(scores, "mse")
             leaders(scores, "mse")

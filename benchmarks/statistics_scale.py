@@ -20,29 +20,34 @@ import pandas as pd
 from report import Report, Row, Timing, arguments, finish
 
 from cortexclip.evaluation.score import combine_scores
-from cortexclip.files import read_json, write_json
+from cortexclip.files import write_json, write_text
+from cortexclip.plan import Plan
 from cortexclip.results.folder import Results
 from cortexclip.runs import write_parquet
 from cortexclip.stages.tables import write_statistics
 from cortexclip.tables.statistics import COMPARED
 
 
-def simulated_plan(datasets: int, methods: int) -> dict:
+def simulated_plan(datasets: int, methods: int) -> Plan:
     names = ["ridge", *(f"method{number}" for number in range(1, methods))]
-    runs = {name: {"method": name, "encoder": "none", "title": f"Simulated {name}", "ablates": None} for name in names}
+    runs = {name: {"method": name, "encoder": "none", "title": f"Simulated {name}"} for name in names}
     sets = [f"simulated{number}" for number in range(datasets)]
-    return {
-        "datasets": {name: {"title": name.title(), "notes": ["Random numbers."], "simulated": True} for name in sets},
-        "protocols": {"cv10": {"title": "10-fold", "optimistic": False, "note": "Random numbers."}},
-        "encoders": {},
-        "runs": runs,
-        "cells": {name: names for name in sets},
-        "ablations": {name: [] for name in sets},
-        "unavailable": {},
-    }
+    return Plan.of(
+        {
+            "datasets": {
+                name: {"title": name.title(), "notes": ["Random numbers."], "simulated": True} for name in sets
+            },
+            "protocols": {"cv10": {"title": "10-fold", "optimistic": False, "note": "Random numbers."}},
+            "encoders": {},
+            "runs": runs,
+            "cells": {name: names for name in sets},
+            "ablations": {name: [] for name in sets},
+            "unavailable": {},
+        }
+    )
 
 
-def write_simulated_scores(folder: Path, plan: dict, folds: int, seeds: int, samples: int) -> int:
+def write_simulated_scores(folder: Path, plan: Plan, folds: int, seeds: int, samples: int) -> int:
     """Score tables as the evaluate stage writes them: random difficulty of stimuli, random methods; returns rows."""
     rng, rows = np.random.default_rng(0), 0
     trials = folds * samples
@@ -56,9 +61,9 @@ def write_simulated_scores(folder: Path, plan: dict, folds: int, seeds: int, sam
         ),
         "metric": pd.Categorical.from_codes(np.repeat(np.arange(len(COMPARED)), seeds * trials), COMPARED),
     }
-    for dataset in plan["datasets"]:
+    for dataset in plan.datasets:
         difficulty, tables = rng.normal(0, 0.1, trials), []
-        for place, method in enumerate(plan["cells"][dataset]):
+        for place, method in enumerate(plan.cells[dataset]):
             values = 0.5 + 0.005 * place + difficulty + rng.normal(0, 0.1, (len(COMPARED) * seeds, trials))
             names = {"dataset": dataset, "protocol": "cv10", "method": method, "encoder": "none"}
             constants = {key: pd.Categorical.from_codes(np.zeros(size, np.int8), [name]) for key, name in names.items()}
@@ -72,8 +77,8 @@ def write_simulated_scores(folder: Path, plan: dict, folds: int, seeds: int, sam
 def main() -> None:
     if "--stage" in sys.argv:  # the process that is measured
         folder = Path(sys.argv[-1])
-        results = Results(folder, read_json(folder / "plan.json"))
-        scores = combine_scores([results.scores("cv10", dataset) for dataset in results.plan["datasets"]])
+        results = Results(folder, Plan.read(folder / "plan.json"))
+        scores = combine_scores([results.scores("cv10", dataset) for dataset in results.plan.datasets])
         options = {"reference": "ridge", "base_seed": 0, "n_resamples": 2000, "n_permutations": 10_000}
         write_statistics(results, scores, folder / "tables", **options)
         return
@@ -82,8 +87,8 @@ def main() -> None:
     plan, seconds = simulated_plan(datasets, methods), []
     with tempfile.TemporaryDirectory(prefix="simulated-scores-") as folder:
         rows = write_simulated_scores(Path(folder), plan, folds, seeds, samples)
-        write_json(Path(folder, "plan.json"), plan)
-        for name in plan["datasets"]:
+        write_text(Path(folder, "plan.json"), plan.as_json())
+        for name in plan.datasets:
             write_json(Path(folder, f"audit/{name}.json"), {"findings": []})
         for _ in range(options.repeats):
             start = time.perf_counter()

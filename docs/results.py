@@ -33,6 +33,7 @@ from cortexclip.config import merge  # noqa: E402
 from cortexclip.errors import InputError  # noqa: E402
 from cortexclip.files import read_json, write_json  # noqa: E402
 from cortexclip.schema import read_yaml  # noqa: E402
+from cortexclip.tables.claims import OTHER_FILE, STATUS, outcome_text  # noqa: E402
 
 KEPT = ROOT / "docs/results"
 CONFIGURATIONS = {"default": None, "paper": "paper.yaml", "honest": "honest.yaml"}
@@ -151,7 +152,7 @@ def paper(run: str) -> str:
     names = list(dict.fromkeys(row["method"] for row in rows))
     datasets = [row["dataset"] for row in rows if row["method"] == names[0] and not is_stand_in(row, run)]
     by_cell = {(row["method"], row["dataset"]): row for row in rows}
-    body = [[name, *(paper_cell(by_cell[name, dataset], by_cell) for dataset in datasets)] for name in names]
+    body = [[name, *(paper_cell(by_cell[name, dataset], by_cell, run) for dataset in datasets)] for name in names]
     ridge = {r["dataset"]: r for r in table(run, "comparison") if (r["method"], r["metric"]) == ("ridge", "mse")}
     ridge = {name: row for name, row in ridge.items() if row["protocol"] == SPLIT}
     first = [by_cell[names[-1], dataset] for dataset in datasets]
@@ -173,19 +174,25 @@ def status(rows: Rows, names: list[str]) -> str:
 
 
 def marks_of(row: Mapping[str, str]) -> list[str]:
-    """The marks of a cell's source, in the words of its verdict."""
-    words = row["verdict"].partition("; the source: ")[2]
-    return words.split(", ") if words else []
+    """The marks of a row's source, in words."""
+    return [STATUS[kind] for kind in row["status"].split("; ") if kind]
 
 
-def paper_cell(row: dict[str, str], by_cell: Mapping[tuple[str, str], dict[str, str]]) -> str:
+def claim_of(row: Mapping[str, str], run: str) -> dict[str, str]:
+    """The row of the claims table for a cell of the published table."""
+    keys = ("source", "method", "dataset")
+    mine = [claim for claim in table(run, "claims") if all(claim[key] == row[key] for key in keys)]
+    return next(claim for claim in mine if (claim["kind"], claim["metric"], claim["part"]) == ("number", "mse", ""))
+
+
+def paper_cell(row: dict[str, str], by_cell: Mapping[tuple[str, str], dict[str, str]], run: str) -> str:
     """A published value, what its procedure gives, the verdict, and the method's value in the honest protocol."""
-    outcome = row["verdict"].partition("; the source:")[0]
+    claim = claim_of(row, run)
     lines = [f"{float(row['published']):.6f}", again(row)]
-    named = re.search(r"another version of the file \((\w+)\)", outcome)
-    if named and (other := by_cell.get((row["method"], named[1]))):
-        lines.append(f"{named[1]}: {again(other)}")
-    lines.append(outcome)
+    other = by_cell.get((row["method"], claim["measured_on"]))
+    if other and claim["outcome"] == OTHER_FILE:
+        lines.append(f"{claim['measured_on']}: {again(other)}")
+    lines.append(outcome_text(claim["outcome"], claim["reason"], claim["measured_on"]))
     if row["honest"]:
         lines.append(f"`{SPLIT}`: {digits(row['honest'])}")
     return "<br>".join(lines)

@@ -1,14 +1,17 @@
 """What each part of a method is worth: which runs are compared, with which figures, and what the table says of them."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from test_tables_statistics import a_plan, run_stage, seeded, write_all
 
-from cortexclip.ablation import ablations
 from cortexclip.config import Run, load
 from cortexclip.errors import InputError
 from cortexclip.evaluation.statistics import holm, paired_permutation_test
+from cortexclip.plan import ablations
 from cortexclip.schema import read_yaml
 from cortexclip.tables.ablation import ABLATION, ablated
 from cortexclip.tables.statistics import STATISTICS, enough_permutations
@@ -23,6 +26,8 @@ def runs_of(*names):
 
 
 PLAIN = {"net": {}, "net_deep": {"ablates": "net"}, "lin": {}, "enc": {}, "enc_wide": {"ablates": "enc"}}
+
+SPACES = {"clip": {}, "glyph": {}, "gabor": {"plain": True}, "pixels": {"plain": True}}
 
 
 @pytest.mark.parametrize(
@@ -49,7 +54,8 @@ PLAIN = {"net": {}, "net_deep": {"ablates": "net"}, "lin": {}, "enc": {}, "enc_w
     ],
 )
 def test_what_is_compared(names, expected):
-    found = ablations(runs_of(*names), PLAIN, names)
+    configuration = SimpleNamespace(runs=runs_of(*names), methods=PLAIN, encoders=SPACES)
+    found = ablations(configuration, names)
     assert [(pair["kind"], pair["run"], pair["reference"]) for pair in found] == expected
 
 
@@ -81,12 +87,12 @@ def test_figures_are_those_of_the_tests_corrected_within_the_table():
 
 def with_pairs(plan, *pairs):
     listed = [{"kind": kind, "run": run, "reference": reference} for kind, run, reference in pairs]
-    return plan | {"ablations": {name: listed for name in plan["datasets"]}}
+    return replace(plan, ablations={name: listed for name in plan.datasets})
 
 
 def test_the_stage_says_what_each_part_is_worth(tmp_path):
     plan = a_plan({"ridge": "Ridge", "net": "Net", "net_deep": "Net, deeper_&<b>"}, ["a", "b"])
-    plan["runs"]["net_deep"]["ablates"] = "net"
+    plan.runs["net_deep"] = replace(plan.runs["net_deep"], ablates="net")
     write_all(tmp_path, plan, {"ridge": 0.5, "net": 0.45, "net_deep": 0.3})
     files = run_stage(tmp_path, with_pairs(plan, ("extension", "net_deep", "net")))
     table = pd.read_csv(tmp_path / "tables/ablation.csv")
@@ -105,8 +111,8 @@ def test_the_stage_says_what_each_part_is_worth(tmp_path):
 
 def test_too_few_stimuli_and_a_plain_method_that_was_not_run_are_said(tmp_path):
     plan = a_plan({"ridge": "Ridge", "net": "Net"}, ["a"])
-    plan["runs"]["net"]["ablates"] = "ridge"
-    plan["runs"]["other"] = {**plan["runs"]["net"], "title": "Other", "ablates": "absent"}
+    plan.runs["net"] = replace(plan.runs["net"], ablates="ridge")
+    plan.runs["other"] = replace(plan.runs["net"], title="Other", ablates="absent")
     write_all(tmp_path, plan, {"ridge": 0.9, "net": 0.1}, n_stimuli=4)
     text = run_stage(tmp_path, with_pairs(plan, ("extension", "net", "ridge")))["ablation.md"].decode()
     assert "no corrected p below 0.05 is possible" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import typing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from cortexclip.evaluation.reproduction import Repeated
 from cortexclip.files import write_json
+from cortexclip.plan import Plan, Sources
 from cortexclip.results.folder import Results
 from cortexclip.results.tables import TABLES
 from cortexclip.schema import Status, read_yaml
@@ -24,6 +26,7 @@ from cortexclip.tables.write import write_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTHING = {"datasets": {}, "protocols": {}, "runs": {}, "names": [], "cells": [], "seeds": 4}
+HONEST = {"holdout": "split", "cv10": "folds"}
 SPREAD = np.array([-1.0, -1 / 3, 1 / 3, 1.0])
 
 
@@ -39,31 +42,37 @@ def about(name: str, stands_for: str | None = None, brain_data: bool = True, jud
     }
 
 
-def a_plan(datasets=("dots",), protocols=("holdout", "cv10"), stand_ins=(), unavailable=(), cells=()) -> dict:
+def a_plan(datasets=("dots",), protocols=("holdout", "cv10"), stand_ins=(), unavailable=(), cells=()) -> Plan:
     runs = {
         "net": {"title": "Net", "published": "Net", "control": False},
-        "ridge": {"title": "Ridge", "published": None, "control": True},
-        "class_mean_oracle": {"title": "Oracle", "published": None, "control": True},
+        "ridge": {"title": "Ridge", "control": True, "role": "reference"},
+        "class_mean_oracle": {"title": "Oracle", "control": True, "role": "oracle"},
+        "cortexclip": {"title": "Ours", "role": "ours"},
     }
-    return {
-        "datasets": {name: {"title": name.title(), "notes": ["A note."], "simulated": False} for name in datasets},
-        "protocols": {name: {"title": name, "optimistic": False, "note": f"{name}."} for name in protocols},
-        "encoders": {},
-        "runs": {name: {"method": name, "encoder": "none", "note": "", **entry} for name, entry in runs.items()},
-        "cells": {name: list(runs) for name in datasets},
-        "unavailable": {name: f"{name}.mat is not there." for name in unavailable},
-        "sources": {
-            **NOTHING,
-            "datasets": {**{name: about(name) for name in datasets}, **{entry["name"]: entry for entry in stand_ins}},
-            "cells": [list(cell) for cell in cells],
-        },
-        "seeds": 3,
-        "judge": None,
-    }
+    return Plan.of(
+        {
+            "datasets": {name: {"title": name.title(), "notes": ["A note."], "simulated": False} for name in datasets},
+            "protocols": {name: {"title": name, "note": f"{name}.", "honest": HONEST.get(name)} for name in protocols},
+            "encoders": {},
+            "runs": {name: {"method": name, "encoder": "none", "note": "", **entry} for name, entry in runs.items()},
+            "cells": {name: list(runs) for name in datasets},
+            "unavailable": {name: f"{name}.mat is not there." for name in unavailable},
+            "sources": {
+                **NOTHING,
+                "datasets": {
+                    **{name: about(name) for name in datasets},
+                    **dict(stand_ins),
+                },
+                "cells": [list(cell) for cell in cells],
+            },
+            "seeds": 3,
+            "judge": None,
+        }
+    )
 
 
-def stand_in(name: str, stands_for: str, **facts) -> dict:
-    return {"name": name, **about(name, stands_for, **facts)}
+def stand_in(name: str, stands_for: str, **facts) -> tuple[str, dict]:
+    return name, about(name, stands_for, **facts)
 
 
 def a_source(protocol="source_split", methods=None, status=()) -> dict:
@@ -350,7 +359,7 @@ def paper_evidence() -> Evidence:
         stand_ins=[stand_in("dots_sharp", "dots"), stand_in("lines_constant", "lines", brain_data=False)],
         cells=[("source_split", "dots_sharp", "net")],
     )
-    plan["datasets"]["dots"]["title"] = "Dots_$1$ | <b>"
+    plan.datasets["dots"] = replace(plan.datasets["dots"], title="Dots_$1$ | <b>")
     numbers = [
         {"source": source, "name": name, "dataset": dataset, "value": 0.05, "folds": 5, "spread": 0.01}
         for source, name in (("rivals", "Rival"), ("paper", "Net"))
@@ -428,7 +437,7 @@ def test_the_papers_table_has_each_cell_and_the_other_files():
 
 def test_every_table_is_written_without_any_training(tmp_path):
     """The real numbers and a plan that measures none of them: every table is there and says so."""
-    plan = {**a_plan(), "sources": NOTHING}
+    plan = replace(a_plan(), sources=Sources())
     write_json(tmp_path / "audit/dots.json", {"findings": []})
     write_csv(tmp_path / "tables/comparison.csv", compared({("dots", "holdout", "ridge", "mse"): 0.05}))
     write_claims(Results(tmp_path, plan), read_yaml(ROOT / "config/published.yaml"), tmp_path / "tables")

@@ -54,13 +54,17 @@ Net,vangerven,0.037037,{},0.0391,mean_image,0.0626,0.0299
 Net,crell,0.032055,,,constant answer,0.032345,
 Net,crell_constant,0.032055,0.0324,,constant answer,0.032345,
 """
+ROLES = {"ridge": "reference", "cortexclip": "ours"}
 DATASETS = "dataset,stands_for\nvangerven,vangerven\ncrell_constant,crell\n"
 
 
 def test_show_begins_with_the_papers_table(tmp_path, capsys):
+    folder, runs = tmp_path / "tables", {name: {"method": name, "role": role} for name, role in ROLES.items()}
+    write_json(tmp_path / "plan.json", {"protocols": {"holdout": {"honest": "split"}}, "runs": runs})
+    folder.mkdir()
     for name, text in (("comparison", COMPARISON), ("paper", PAPER.format(0.03654)), ("source_datasets", DATASETS)):
-        (tmp_path / f"{name}.csv").write_text(text)
-    assert main(["show", "--table", str(tmp_path / "comparison.csv")]) == 0
+        (folder / f"{name}.csv").write_text(text)
+    assert main(["show", "--table", str(folder / "comparison.csv")]) == 0
     head, _, net, ridge, control, ours, *_, last = capsys.readouterr().out.partition("\n\n")[0].splitlines()
     assert head.split() == ["published", ">", "again", ">", "honest", "vangerven", "crell"]
     assert net.split("  ")[0] == "Net" and "0.037037 > 0.0365 > 0.0391" in net and "0.032055 > – > –" in net

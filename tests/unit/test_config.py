@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cortexclip.config import encoder_settings, load, locate, merge, plan, read_yaml
+from cortexclip.config import encoder_settings, load, locate, merge, read_yaml
 from cortexclip.errors import InputError
-from cortexclip.plan import protocols_of, without_split
+from cortexclip.plan import Plan, Sources, make_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = read_yaml(ROOT / "config/config.yaml")
@@ -50,7 +50,7 @@ def test_methods_that_need_classes_skip_datasets_without(tmp_path):
     configuration = load(DEFAULT | {"data_dir": "d"}, ROOT)
     assert "class_mean" in configuration.cells["vangerven"]
     assert "class_mean" not in configuration.cells["miyawaki"]
-    assert plan(configuration)["cells"] == configuration.cells
+    assert make_plan(configuration).cells == configuration.cells
 
 
 @pytest.mark.parametrize(
@@ -164,14 +164,14 @@ def test_protocols_over_the_sources_split_do_not_apply_to_a_dataset_without_one(
     settings = DEFAULT | {"datasets": ["simulated"], "overrides": {"datasets": datasets}}
     configuration = load(settings | {"protocols": ["chosen_on_test", "cv10", "chosen_on_fold", "unseen"]}, ROOT)
     assert configuration.protocols_of == {"simulated": ["cv10", "unseen"]}
-    made = plan(configuration)
-    assert made["not_applicable"] == {"simulated": ["chosen_on_test", "chosen_on_fold"]}
-    assert protocols_of(made, "simulated") == ["cv10", "unseen"]
+    made = make_plan(configuration)
+    assert made.not_applicable == {"simulated": ["chosen_on_test", "chosen_on_fold"]}
+    assert made.protocols_of("simulated") == ["cv10", "unseen"]
     said = "epoch chosen on the test part, 10-fold, epoch chosen on the fold need a train/test split"
-    assert said in without_split(made, "simulated")
+    assert said in made.without_split("simulated")
     with pytest.raises(InputError, match="no protocol applies to dataset 'simulated', which has no train/test split"):
         load(settings, ROOT)
-    assert plan(load(DEFAULT, ROOT))["not_applicable"] == {}
+    assert make_plan(load(DEFAULT, ROOT)).not_applicable == {}
 
 
 FILES = ["vangerven/digit69_28x28.mat", "miyawaki/miyawaki_structured_28x28.mat"]
@@ -227,12 +227,11 @@ def test_sources_train_what_their_numbers_need_and_nothing_else(with_data, sourc
     assert set(found.datasets) == {dataset for _, dataset, _ in expected} - {"vangerven", "miyawaki"}
     assert {run.fits for run in found.runs.values()} <= {7}
     assert found.names == chosen
-    made = plan(configuration)["sources"]
-    assert set(made) == {"datasets", "protocols", "runs", "names", "cells", "seeds"}
-    assert made["cells"] == [list(cell) for cell in found.cells] and made["seeds"] == 7
+    made = make_plan(configuration).sources
+    assert made.cells == found.cells and made.seeds == 7
     if sources == "all":
-        assert not made["datasets"]["crell_noise"]["judges"] and made["datasets"]["crell_constant"]["judges"]
-        assert made["datasets"]["miyawaki_sharp"]["stands_for"] == "miyawaki"
+        assert not made.datasets["crell_noise"].judges and made.datasets["crell_constant"].judges
+        assert made.datasets["miyawaki_sharp"].stands_for == "miyawaki"
 
 
 def test_sources_leave_the_comparison_as_it_is(with_data):
@@ -251,8 +250,7 @@ def test_no_source_is_trained_where_no_compared_dataset_has_published_numbers(wi
     found = configuration.sources
     assert (found.cells, found.names, found.datasets, found.runs) == ([], [], {}, {})
     assert configuration.unavailable.keys() == {"clip"}  # no stand-in is missed
-    made = plan(configuration)["sources"]
-    assert made == {"datasets": {}, "protocols": {}, "runs": {}, "names": [], "cells": [], "seeds": 4}
+    assert make_plan(configuration).sources == Sources(seeds=4)
 
 
 def test_stand_ins_that_are_not_there_are_named_where_they_are_needed(with_data):
@@ -263,3 +261,27 @@ def test_stand_ins_that_are_not_there_are_named_where_they_are_needed(with_data)
     with pytest.raises(InputError, match="strict is true and something is not available. mindbigdata_constant: "):
         load(with_data | {"strict": True}, ROOT)
     assert set(load(with_data | {"sources": []}, ROOT).unavailable) == {"clip"}
+
+
+def test_a_plan_is_read_as_it_was_made(tmp_path):
+    made = make_plan(load(DEFAULT | {"protocols": ["chosen_on_test", "holdout", "cv10", "unseen"]}, ROOT))
+    (tmp_path / "plan.json").write_text(made.as_json(), encoding="utf-8")
+    assert Plan.read(tmp_path / "plan.json") == made
+    (tmp_path / "plan.json").write_text('{"runs": {"a": {"b": 1}}}', encoding="utf-8")
+    with pytest.raises(InputError, match="not a plan"):
+        Plan.read(tmp_path / "plan.json")
+
+
+def test_what_names_mean_stands_in_the_catalogues():
+    overrides = {"methods": {"knn": {"role": "reference"}}}
+    protocols = ["chosen_on_test", "chosen_on_fold", "holdout", "cv10", "unseen"]
+    made = make_plan(load(DEFAULT | {"protocols": protocols, "overrides": overrides}, ROOT))
+    assert (made.honest("split"), made.honest("folds", "split"), made.reference) == ("holdout", "cv10", "knn")
+    assert made.protocols["chosen_on_test"].counterpart == "holdout"
+    assert made.protocols["chosen_on_fold"].counterpart == "cv10"
+    assert [name for name, entry in made.protocols.items() if not entry.repeats] == ["unseen"]
+    assert [name for name, entry in made.protocols.items() if entry.optimistic] == ["chosen_on_test", "chosen_on_fold"]
+    assert made.role("shuffled") == ["permuted"] and made.is_oracle("class_mean_oracle")
+    assert made.protocols["chosen_on_test"].heading.endswith("(optimistic)")
+    alone = make_plan(load(DEFAULT | {"protocols": ["chosen_on_fold", "holdout"]}, ROOT))
+    assert alone.honest("folds", "split") == "holdout" and alone.protocols["chosen_on_fold"].counterpart is None

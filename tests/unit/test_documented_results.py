@@ -12,6 +12,7 @@ import pytest
 from cortexclip import manifest, provenance
 from cortexclip.errors import InputError
 from cortexclip.files import write_json, write_text
+from cortexclip.plan import Plan
 from cortexclip.schema import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,7 +57,7 @@ def finished(tmp_path) -> Path:
 def write_manifest(folder: Path, changed: bool = False, **settings) -> None:
     configuration = {**read_yaml(ROOT / "config/config.yaml"), "data_dir": "/somewhere/data", **settings}
     fields = {"command": "/somewhere/bin/snakemake --cores 2", "git": {"commit": "c0ffee", "changed": changed}}
-    write_json(folder / manifest.NAME, manifest.make(folder, PLAN, configuration, fields))
+    write_json(folder / manifest.NAME, manifest.make(folder, Plan.of(PLAN), configuration, fields))
 
 
 def test_the_pages_show_what_the_documented_runs_hold(results, capsys):

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -20,6 +21,7 @@ from matplotlib.image import AxesImage
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
 from cortexclip.figures import images, overview, reference, similarity, style, training
+from cortexclip.plan import Plan
 from cortexclip.runs import history_table, read_netcdf, write_parquet, write_predictions
 from cortexclip.stages import evaluate
 from cortexclip.stages import figures as stage
@@ -304,7 +306,7 @@ def test_similarity_rows_are_ordered_by_stimulus():
 def test_looks_are_the_same_whatever_else_is_compared():
     def plan(*methods):
         runs = {m: {"method": m, "encoder": "none", "title": m} for m in methods}
-        return {"runs": runs, "encoders": {}}
+        return Plan.of({"runs": runs})
 
     few, many = style.looks(plan("ridge", "cccv1")), style.looks(plan("knn", "new_one", "cccv1", "ridge", "newer"))
     assert few["ridge"] == many["ridge"] and few["cccv1"] == many["cccv1"]
@@ -371,15 +373,19 @@ def results(tmp_path_factory):
     data = datasets.labelled(rng.normal(size=(11, 4)), distinct[shown], part, {"name": "toy", "title": "Toy"})
     datasets.write(data, folder / "toy.nc")
     names = data.stimulus.values[:5]
-    features = xr.Dataset({"embedding": (("stimulus", "feature"), rng.normal(size=(5, 3)))}, coords={"stimulus": names})
+    features = xr.Dataset(
+        {"embedding": (("stimulus", "feature"), rng.normal(size=(5, 3)))},
+        coords={"stimulus": names},
+        attrs={"encoder": "space"},
+    )
     features.to_netcdf(folder / "features.nc", engine="h5netcdf")
     plan = {
         "datasets": {"toy": {"title": "Toy_$1$", "notes": ["Made up."], "simulated": True}},
         "protocols": {"published": {"title": "as published", "optimistic": True, "note": "Chosen on the scored."}},
         "encoders": {"space": "Space"},
         "runs": {
-            "ridge": {"method": "ridge", "encoder": "none", "stochastic": False, "title": "Ridge", "published": None},
-            "net.space": {"method": "net", "encoder": "space", "stochastic": True, "title": "Net", "published": "NET"},
+            "ridge": {"method": "ridge", "encoder": "none", "title": "Ridge", "published": None},
+            "net.space": {"method": "net", "encoder": "space", "title": "Net", "published": "NET"},
         },
         "cells": {"toy": ["ridge", "net.space"]},
         "unavailable": {"gone": "It is not there."},
@@ -409,7 +415,7 @@ def results(tmp_path_factory):
     options = ["--scores", f"{scores}.parquet", "--similarity", f"{scores}.similarity.nc"]
     options += ["--predictions", *predictions, "--features", f"{folder / 'features.nc'}"]
     call(evaluate, ["--dataset", f"{folder}/toy.nc", *options])
-    return folder, plan
+    return folder, Plan.of(plan)
 
 
 def draw(results, plan, output, figures):
@@ -444,7 +450,7 @@ def test_stage_reads_what_belongs_together(results):
 
 def test_a_figure_with_nothing_to_show_says_why(results):
     folder, plan = results
-    plan = {**plan, "cells": {"toy": ["ridge"]}}
+    plan = replace(plan, cells={"toy": ["ridge"]})
     material = stage.Material(datasets.read(folder / "toy.nc"), plan, AUDIT, "published", folder)
     for name, reason in {
         "training_curves": "no training curve",

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
@@ -15,6 +16,7 @@ from cortexclip.evaluation.score import combine_scores, score_predictions, weigh
 from cortexclip.evaluation.statistics import groups_not_different, nemenyi_critical_difference, summarise
 from cortexclip.figures import ablation, chance, differences, pairs, ranks, rows, style
 from cortexclip.files import write_json
+from cortexclip.plan import Plan
 from cortexclip.protocols import make_split
 from cortexclip.results.folder import Results
 from cortexclip.results.tables import read_table
@@ -340,6 +342,7 @@ def results(tmp_path_factory):
     (folder / "toy.json").write_text(json.dumps({"dataset": "toy", "findings": findings}))
     (folder / "plan.json").write_text(json.dumps(plan))
     write_json(folder / "audit/toy.json", {"dataset": "toy", "findings": findings})
+    plan = Plan.read(folder / "plan.json")
     results = Results(folder, plan)
     scores = weigh(combine_scores([results.scores(protocol, "toy") for protocol in PROTOCOLS]), plan)
     options = {"reference": "ridge", "base_seed": 0, "n_resamples": 50, "n_permutations": 50}
@@ -371,7 +374,7 @@ def with_plan(results, reference="ridge", protocols=None, runs=None):
         plan["cells"]["toy"] = list(runs)
     return stage.Material(
         dataset=datasets.read(results / "toy.nc"),
-        plan=plan,
+        plan=Plan.of(plan),
         audit=json.loads((results / "toy.json").read_text()),
         statistics=read_table(results / "tables/statistics.csv", STATISTICS),
         ablation=read_table(results / "tables/ablation.csv", ABLATION),
@@ -434,7 +437,7 @@ def test_scored_images_that_were_trained_on_are_found(material):
 
 def test_pairs_take_the_same_trials_and_the_intervals_of_the_tables(material):
     samples = material.scored("holdout")
-    material.plan["protocols"]["unseen"]["average"] = "sample"
+    material.plan.protocols["unseen"] = replace(material.plan.protocols["unseen"], average="sample")
     pair = stage._pair(material, ("holdout", "unseen"), samples, "")
     assert [look.label for look in pair.looks] == [
         "Shuffled",
@@ -497,7 +500,7 @@ def test_the_ablation_figure_holds_the_tested_differences(results, drawn):
     drawn_at = [line.get_xdata()[0] for axes in figure.axes for line in axes.get_lines() if len(line.get_xdata()) == 1]
     assert any(np.isclose(x, row.difference) for x in drawn_at)
     material = with_plan(results)
-    material.plan["ablations"]["toy"] = []
+    material.plan.ablations["toy"] = []
     assert "No two methods" in words(stage.ablation(material, "holdout"))
 
 
@@ -530,7 +533,7 @@ def ranked(results, tmp_path, p_value=0.5):
     table = [("holdout", "mse", method, encoder, rank, 3, p_value, 1.9) for method, encoder, rank in methods]
     pd.DataFrame(table, columns=RANKS).to_csv(tmp_path / "ranks.csv", index=False)
     (tmp_path / "plan.json").write_text(json.dumps(plan))
-    return plan
+    return Plan.of(plan)
 
 
 def test_rank_stage_draws_or_says_why_not(results, tmp_path):
@@ -543,7 +546,7 @@ def test_rank_stage_draws_or_says_why_not(results, tmp_path):
     assert {path.name for path in (tmp_path / "figures").iterdir()} == expected
 
     table = read_table(tmp_path / "ranks.csv", RANKS)
-    audits = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in plan["datasets"]}
+    audits = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in plan.datasets}
     drawn = rank_stage.critical_difference(table, "holdout", plan, audits)
     check_page(drawn)
     assert "no difference shown between any methods" in words(drawn) and "p = 0.500" in words(drawn)
@@ -554,6 +557,6 @@ def test_rank_stage_draws_or_says_why_not(results, tmp_path):
     empty = rank_stage.critical_difference(table[:0], "chosen_on_test", plan, audits)
     check_page(empty)
     assert "Fewer than three methods" in words(empty) and "(optimistic)" in words(empty) and not empty.axes
-    del plan["datasets"]["three"], plan["datasets"]["two"]
+    del plan.datasets["three"], plan.datasets["two"]
     few = rank_stage.critical_difference(table[:0], "holdout", plan, audits)
     assert "from 3 datasets on; here is one" in words(few)

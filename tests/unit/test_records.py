@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from cortexclip.errors import InputError
+from cortexclip.plan import Plan
 from cortexclip.results.folder import Results
 from cortexclip.stages.tables import write_records
 from cortexclip.tables.records import COST, GRID, point_text
@@ -66,7 +67,7 @@ def results(tmp_path):
 
 
 def tables(results):
-    write_records(Results(results, json.loads((results / "plan.json").read_text())), results / "tables")
+    write_records(Results(results, Plan.read(results / "plan.json")), results / "tables")
     return {path.name: path.read_text() for path in (results / "tables").iterdir()}
 
 

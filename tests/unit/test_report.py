@@ -16,8 +16,10 @@ from PIL import Image
 
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.score import NEAREST
+from cortexclip.plan import Plan
 from cortexclip.report import content, gallery, page, sheets
 from cortexclip.tables.claims import OUTCOMES, REASONS, STATUS
+from cortexclip.tables.statistics import VERDICTS
 
 HOSTILE = "</script><script>alert(1)</script><!-- {{ 1 }} \u2028 \ud800"
 
@@ -169,17 +171,6 @@ def test_columns_keep_numbers_and_number_words():
     assert found == {"a": [1.23457, None], "b": {"words": ["x"], "at": [0, -1]}, "c": [True, False], "d": [2, 3]}
 
 
-@pytest.mark.parametrize(("stimuli", "methods", "powerless"), [(10, 3, False), (10, 17, True), (20, 17, False)])
-def test_too_few_stimuli_are_found_as_by_counting_sign_flips(stimuli, methods, powerless):
-    """2 ** n sign patterns, of which two are as extreme as the most extreme; corrected for all pairs."""
-    smallest = 2 / 2**stimuli * len([(a, b) for a in range(methods) for b in range(a)])
-    assert (smallest >= 0.05) == powerless
-    key = {"dataset": "d", "protocol": "p", "metric": "mse"}
-    statistics = pd.DataFrame([{**key, "n_stimuli": stimuli}])
-    leaders = pd.DataFrame([key] * methods)
-    assert content.powerless_cells(statistics, leaders) == ([["d", "p", "mse"]] if powerless else [])
-
-
 def test_long_histories_are_thinned_evenly_and_many_fits_cut():
     rows = [(0, s, "refit", e, "loss", e / 7) for s in range(40) for e in range(1, 201)]
     history = pd.DataFrame(rows, columns=["fold", "seed", "stage", "epoch", "quantity", "value"])
@@ -200,11 +191,22 @@ def test_too_many_pairs_are_cut_to_the_reference(monkeypatch):
     assert fewer and kept.reference.tolist() == ["ridge", "ridge"]
 
 
+def test_a_record_names_the_datasets_that_a_method_learned_from_besides_its_own():
+    found = content.record_of({"fits": [], "pool": ["results/data/miyawaki.nc", "results/data/vangerven.nc"]}, {})
+    assert found["pool"] == ["miyawaki", "vangerven"]
+    assert "pool" not in content.record_of({"fits": []}, {})
+
+
+def test_every_verdict_has_words_and_a_look():
+    found = content.conclusions()
+    assert list(found) == list(VERDICTS) and found["better"] == ["better", "best"] and found["worse"][1] == "behind"
+
+
 def test_every_outcome_has_a_look_and_every_reason_and_mark_its_words():
-    told = content.verdicts()
-    assert [words for words, _ in told["outcomes"]] == list(OUTCOMES)
-    assert {look for _, look in told["outcomes"]} <= {"best", "tied", "behind", "none"}
-    assert (told["reasons"], told["marks"]) == (REASONS, STATUS)
+    words_for = content.verdicts()
+    assert [words for words, _ in words_for["outcomes"]] == list(OUTCOMES)
+    assert {look for _, look in words_for["outcomes"]} <= {"best", "tied", "behind", "none"}
+    assert (words_for["reasons"], words_for["marks"]) == (REASONS, STATUS)
 
 
 def test_sources_are_those_of_the_claims_with_links_and_status():
@@ -217,7 +219,7 @@ def test_sources_are_those_of_the_claims_with_links_and_status():
 
 def test_stand_ins_say_whether_they_hold_brain_data():
     about = {"title": "Rows", "notes": [], "stands_for": "crell", "brain_data": False, "judges": True}
-    plan = {"sources": {"datasets": {"rows": about, "later": {**about, "brain_data": True}}}}
+    plan = Plan.of({"sources": {"datasets": {"rows": about, "later": {**about, "brain_data": True}}}})
     found = content.stand_ins_of(plan, pd.DataFrame({"dataset": ["rows"], "constant_mse": [0.0323]}))
     assert found["rows"] == {
         "title": "Rows",

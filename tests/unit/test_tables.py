@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from cortexclip.evaluation.quality import problems
 from cortexclip.evaluation.score import score_predictions
 from cortexclip.evaluation.statistics import summarise
 from cortexclip.figures.style import seeds_of
+from cortexclip.plan import Plan
 from cortexclip.results.tables import TABLES
 from cortexclip.summary import short_table
 from cortexclip.tables.comparison import comparison, comparison_tables, retrieval, retrieval_tables
@@ -20,27 +22,29 @@ from cortexclip.tables.main import main_tables
 from cortexclip.tables.render import LATEX_PACKAGES, Table, latex, latex_text, markdown
 from cortexclip.tables.write import write_readable
 
-PLAN = {
-    "datasets": {"toy": {"title": "Toy_data", "notes": ["A note."], "simulated": True}},
-    "protocols": {
-        "published": {
-            "title": "as published",
-            "optimistic": True,
-            "note": "Chosen on the scored samples.",
-            "average": "sample",
-            "folds": None,
-        }
-    },
-    "encoders": {"glyphclip": "GlyphCLIP"},
-    "runs": {
-        "mean_image": {"method": "mean_image", "encoder": "none", "fits": 1, "title": "Mean", "published": None},
-        "net.glyphclip": {"method": "net", "encoder": "glyphclip", "fits": 2, "title": "Net", "published": "NET"},
-    },
-    "cells": {"toy": ["mean_image", "net.glyphclip"]},
-    "unavailable": {},
-    "judge": None,
-    "seeds": 2,
-}
+PLAN = Plan.of(
+    {
+        "datasets": {"toy": {"title": "Toy_data", "notes": ["A note."], "simulated": True}},
+        "protocols": {
+            "published": {
+                "title": "as published",
+                "optimistic": True,
+                "note": "Chosen on the scored samples.",
+                "average": "sample",
+                "folds": None,
+            }
+        },
+        "encoders": {"glyphclip": "GlyphCLIP"},
+        "runs": {
+            "mean_image": {"method": "mean_image", "encoder": "none", "fits": 1, "title": "Mean", "published": None},
+            "net.glyphclip": {"method": "net", "encoder": "glyphclip", "fits": 2, "title": "Net", "published": "NET"},
+        },
+        "cells": {"toy": ["mean_image", "net.glyphclip"]},
+        "unavailable": {},
+        "judge": None,
+        "seeds": 2,
+    }
+)
 AUDIT = {
     "findings": [
         {
@@ -182,13 +186,13 @@ def test_the_main_table_is_bold_only_where_an_honest_test_tells_the_leader_from_
     rows = table[["dataset", "protocol", "metric", "method", "encoder", "mean"]]
     leads = rows["mean"] == rows["mean"].min()
     for optimistic, tied, bold in ((False, leads, 1), (False, True, 0), (True, leads, 0)):
-        plan = {**PLAN, "protocols": {"published": {**PLAN["protocols"]["published"], "optimistic": optimistic}}}
+        plan = replace(PLAN, protocols={"published": replace(PLAN.protocols["published"], optimistic=optimistic)})
         (main,) = main_tables(table, rows.assign(leader=leads, tied=tied), plan, ["A note."])
         assert len(main.strong) == bold and main.notes[-1] == "A note."
         assert ("No figure is bold" in " ".join(main.notes)) == (not bold)
         for i, j in main.strong:
             assert main.rows[i][j].startswith(f"{rows['mean'].min():.4f} [")
-    assert [row[0] for row in main.rows][-1].startswith("Net, nearest training image (")
+    assert [row[0] for row in main.rows][-1] == "Net (GlyphCLIP), nearest training image"
 
 
 def test_the_short_table_says_what_was_not_run(summary, tmp_path):
@@ -231,7 +235,7 @@ def test_what_is_missing_or_out_of_range_is_said(spoil, words):
     ("precision", "words"), [("bfloat16", "in bfloat16."), ("tf32", "in TF32 where"), ("float32", "")]
 )
 def test_reduced_precision_is_said_where_a_result_is_read(tmp_path, precision, words):
-    plan = PLAN | {"precision": precision}
+    plan = replace(PLAN, precision=precision)
     write_readable(tmp_path, "comparison", "Comparison", [Table("T", ["a"], [["1"]])], plan)
     for text in ((tmp_path / "comparison.md").read_text(), (tmp_path / "comparison.tex").read_text(), seeds_of(plan)):
         assert ("Networks were trained" in text) == bool(words)

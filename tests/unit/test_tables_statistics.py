@@ -1,5 +1,6 @@
 """The statistics tables: planted differences for every conclusion, intervals and tests against plain loops."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from cortexclip.evaluation.statistics import (
     paired_permutation_test,
 )
 from cortexclip.files import write_json
+from cortexclip.plan import Plan, run_name
 from cortexclip.results.folder import Results, read_scores
 from cortexclip.stages.tables import write_statistics
 from cortexclip.tables.read import SeededScores, lay_out
@@ -24,15 +26,15 @@ from cortexclip.tables.statistics import (
     LEADERS,
     RANKS,
     STATISTICS,
+    VERDICTS,
     bootstrap_differences,
     compare,
     conclusion,
     enough_permutations,
     fold_test,
-    full_title,
     leaders,
     ranks,
-    run_name,
+    verdict,
 )
 
 
@@ -193,12 +195,24 @@ def test_positive_is_better_whichever_way_the_metric_goes():
         ((0.1, 0.01, 0.06, 0.001), "no difference from ridge shown, not over folds"),
         ((0.1, 0.05, np.nan, 0.001), "no difference from ridge shown"),
         ((0.1, 0.20, 0.01, 0.001), "no difference from ridge shown"),
-        ((0.1, 0.20, np.nan, 0.06), "no difference from ridge can be shown: too few stimuli"),
+        ((0.1, 0.20, np.nan, 0.03), "no difference from ridge can be shown: too few stimuli"),
         ((np.nan, np.nan, np.nan, np.nan), "not comparable with ridge: no score in common"),
     ],
 )
 def test_conclusions(arguments, words):
-    assert conclusion(*arguments, "ridge") == words
+    found = verdict(*arguments, 2)
+    assert found in VERDICTS and conclusion(found, "ridge") == words
+    assert conclusion(found, "Ridge", brief=True) == words.replace(" from ridge", "").replace("ridge", "Ridge")
+    assert conclusion(found, "") == re.sub(" (from|than|with) ridge", "", words)
+
+
+@pytest.mark.parametrize(("stimuli", "methods", "decided"), [(10, 3, True), (10, 17, False), (20, 17, True)])
+def test_too_few_stimuli_are_found_as_by_counting_sign_flips(stimuli, methods, decided):
+    """2 ** n sign patterns, of which two are as extreme as the most extreme; corrected for all pairs."""
+    smallest = 2 / 2**stimuli * len([(a, b) for a in range(methods) for b in range(a)])
+    assert (smallest < 0.05) == decided
+    means = {f"m{number}": 0.5 for number in range(methods)}
+    assert leaders(seeded(means, n_stimuli=stimuli), "mse").decidable.eq(decided).all()
 
 
 def test_conclusions_of_planted_differences():
@@ -289,20 +303,23 @@ def test_permutations_suffice_for_many_methods():
 
 
 def test_leaders_ties_and_oracles():
-    clear, decidable = leaders(seeded({"ridge": 0.5, "net": 0.2, "knn": 0.6, "class_mean_oracle": 0.0}), "mse")
+    scores = seeded({"ridge": 0.5, "net": 0.2, "knn": 0.6, "class_mean_oracle": 0.0})
+    clear = leaders(scores, "mse", oracles=["class_mean_oracle"])
+    decidable = clear.decidable.all()
     assert decidable
     assert list(clear.method) == ["ridge", "net", "knn"]
     assert list(clear.leader) == [False, True, False] and list(clear.tied) == [False, True, False]
-    close, _ = leaders(seeded({"ridge": 0.5, "net": 0.499}), "mse")
+    close = leaders(seeded({"ridge": 0.5, "net": 0.499}), "mse")
     assert close.tied.all() and close.leader.sum() == 1
-    few, decidable = leaders(seeded({"ridge": 0.5, "net": 0.1, "knn": 0.9}, n_stimuli=5), "mse")
+    few = leaders(seeded({"ridge": 0.5, "net": 0.1, "knn": 0.9}, n_stimuli=5), "mse")
+    decidable = few.decidable.any()
     assert not decidable and few.tied.all()
     one_fold = seeded({"ridge": 0.5, "net": 0.5}, n_stimuli=30, folds=3, noise=0.001)
     one_fold.values[1][:, one_fold.folds == 0] -= 0.3
-    assert leaders(one_fold, "mse")[0].tied.all()
+    assert leaders(one_fold, "mse").tied.all()
     blank = seeded({"ridge": 0.5})
     blank.values[0][:] = np.nan
-    table, _ = leaders(blank, "mse")
+    table = leaders(blank, "mse")
     assert not table.leader.any() and not table.tied.any() and np.isnan(table["mean"][0])
 
 
@@ -310,7 +327,7 @@ def leading(n_datasets, better="higher"):
     rows = []
     for dataset in range(n_datasets):
         for place, method in enumerate(("a", "b", "c")):
-            rows.append((f"d{dataset}", "holdout", "ssim", method, "none", 1 - 0.1 * place, False, False))
+            rows.append((f"d{dataset}", "holdout", "ssim", method, "none", 1 - 0.1 * place, False, False, True))
     return pd.DataFrame(rows, columns=LEADERS)
 
 
@@ -328,32 +345,32 @@ def test_ranks_over_datasets():
 
 
 def test_names():
-    plan = {
-        "runs": {
-            "snap": {"method": "ridge_snap", "encoder": "none", "title": "Ridge, nearest training image"},
-            "net.x": {"method": "net", "encoder": "x", "title": "Net"},
-        },
-        "encoders": {"x": "Space X"},
-    }
-    assert full_title("ridge_snap", "none", plan) == "Ridge, nearest training image"
-    assert full_title("net_nearest", "x", plan) == "Net (Space X), nearest training image"
+    snap = {"method": "ridge_snap", "encoder": "none", "title": "Ridge, nearest training image"}
+    runs = {"snap": snap, "net.x": {"method": "net", "encoder": "x", "title": "Net"}}
+    plan = Plan.of({"runs": runs, "encoders": {"x": "Space X"}})
+    assert plan.title("ridge_snap", "none") == "Ridge, nearest training image"
+    assert plan.title("net_nearest", "x") == "Net (Space X), nearest training image"
+    assert plan.title("net_nearest", "x", space=False) == "Net, nearest training image"
+    assert plan.title("net_nearest", "x", short=True) == "Net (x), nearest"
     assert run_name("net", "x") == "net.x" and run_name("net", "none") == "net"
 
 
 def a_plan(methods, datasets, protocols=("holdout",)):
-    return {
-        "datasets": {d: {"title": d.title(), "notes": [], "simulated": d == "simulated"} for d in datasets},
-        "protocols": {p: {"title": p, "optimistic": p == "published", "note": f"About {p}."} for p in protocols},
-        "encoders": {},
-        "runs": {
-            m: {"method": m, "encoder": "none", "title": t, "published": None, "ablates": None}
-            for m, t in methods.items()
-        },
-        "cells": {d: list(methods) for d in datasets},
-        "ablations": {d: [] for d in datasets},
-        "unavailable": {},
-        "seeds": 2,
-    }
+    return Plan.of(
+        {
+            "datasets": {d: {"title": d.title(), "notes": [], "simulated": d == "simulated"} for d in datasets},
+            "protocols": {p: {"title": p, "optimistic": p == "published", "note": f"About {p}."} for p in protocols},
+            "encoders": {},
+            "runs": {
+                m: {"method": m, "encoder": "none", "title": t, "published": None, "ablates": None}
+                for m, t in methods.items()
+            },
+            "cells": {d: list(methods) for d in datasets},
+            "ablations": {d: [] for d in datasets},
+            "unavailable": {},
+            "seeds": 2,
+        }
+    )
 
 
 def run_stage(tmp_path, plan, reference="ridge"):

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cortexclip.ablation import ablations
 from cortexclip.errors import InputError, nearest
 from cortexclip.schema import CATALOGUES, check, read_yaml
 
@@ -176,7 +175,7 @@ def _chosen(settings: Mapping, known: Mapping[str, dict]) -> tuple[dict[str, dic
                 f"config/methods.yaml: {name}: ablates: unknown method '{base}'. {nearest(base, known['methods'])}"
             )
     for entry in chosen["protocols"].values():  # where the scored samples choose, scores flatter
-        entry["optimistic"] = entry["select"] == "scored"
+        entry["optimistic"] = entry["select"] == "scored" and entry.get("optimistic", "yes")
     return chosen, _named(fallback, known["datasets"], "config.yaml: fallback")
 
 
@@ -353,90 +352,6 @@ def check_method_settings(methods: Mapping[str, dict], seeds: int) -> dict[str, 
                 source_points(entry, protocol, dataset, 0, f"config/methods.yaml: {name}")
         fits[name] = method.fits(seeds), method.stochastic and method.seeds_are_trainings
     return fits
-
-
-def plan(configuration: Configuration) -> dict:
-    """What tables and figures need to know of a configuration, as plain values.
-
-    Keys: ``datasets``, ``protocols``, ``encoders`` and ``runs`` (by name, in order, with titles and notes), ``cells``
-    (dataset -> runs that apply to it), ``ablations`` (dataset -> pairs of runs that differ in one part),
-    ``not_applicable`` (dataset -> protocols that do not apply to it, if any), ``unavailable`` (name -> reason),
-    ``seeds``, ``precision`` and ``judge``.
-    """
-    datasets = {
-        name: {"title": entry["title"], "notes": entry["notes"], "simulated": "file" not in entry}
-        for name, entry in configuration.datasets.items()
-    }
-    protocols = {
-        name: {
-            **{key: entry[key] for key in ("title", "optimistic", "note")},
-            "average": entry.get("average", "sample"),
-            "folds": entry.get("folds"),
-        }
-        for name, entry in configuration.protocols.items()
-    }
-    runs = {}
-    for name, run in configuration.runs.items():
-        entry = configuration.methods[run.method]
-        runs[name] = {
-            "method": run.method,
-            "encoder": run.encoder or "none",
-            "fits": run.fits,
-            "title": entry["title"],
-            "published": entry.get("published"),
-            "ablates": entry.get("ablates"),
-            "control": entry.get("control", False),
-            "note": entry.get("note", ""),
-        }
-    return {
-        "datasets": datasets,
-        "protocols": protocols,
-        "encoders": {name: entry["title"] for name, entry in configuration.encoders.items()},
-        "runs": runs,
-        "cells": configuration.cells,
-        "ablations": {
-            name: ablations(configuration.runs, configuration.methods, cells)
-            for name, cells in configuration.cells.items()
-        },
-        "not_applicable": {
-            name: [protocol for protocol in protocols if protocol not in found]
-            for name, found in configuration.protocols_of.items()
-            if len(found) < len(protocols)
-        },
-        "unavailable": configuration.unavailable,
-        "sources": _plan_of_sources(configuration),
-        "seeds": configuration.settings["seeds"],
-        "precision": configuration.settings["precision"],
-        "judge": judge_of(configuration.settings),
-    }
-
-
-def _plan_of_sources(configuration: Configuration) -> dict:
-    """What is trained by the procedures of sources, as plain values."""
-    sources = configuration.sources
-    datasets = dict.fromkeys(dataset for _, dataset, _ in sources.cells)
-    return {
-        "datasets": {
-            name: {
-                "title": entry["title"],
-                "notes": entry["notes"],
-                "stands_for": source_name(name, entry),
-                "brain_data": entry.get("brain_data", True),
-                "published_trials": "rows" in entry.get("settings", {}),
-                "judges": entry.get("settings", {}).get("rows") != "noise",
-            }
-            for name, entry in configuration.every_dataset.items()
-            if name in datasets
-        },
-        "protocols": {
-            name: {"title": entry["title"], "note": entry["note"], "folds": entry.get("folds")}
-            for name, entry in sources.protocols.items()
-        },
-        "runs": {name: {"method": name, "title": entry["title"]} for name, entry in sources.methods.items()},
-        "names": sources.names,
-        "cells": [list(cell) for cell in sources.cells],
-        "seeds": configuration.settings["source_seeds"],
-    }
 
 
 def resources_of(method: Mapping) -> dict[str, int]:

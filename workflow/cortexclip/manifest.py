@@ -9,20 +9,19 @@ from pathlib import Path
 from cortexclip import provenance
 from cortexclip.errors import InputError
 from cortexclip.files import read_json, sha256
-from cortexclip.plan import protocols_of
+from cortexclip.plan import Plan
 from cortexclip.results.paths import MADE_BY, PATHS, TRAINED, pattern
 
 NAME, PLAN = "manifest.json", PATHS["plan"]
 
 
-def files_of(results: Path, plan: Mapping) -> list[str]:
+def files_of(results: Path, plan: Plan) -> list[str]:
     """Paths below the results folder that belong to a plan, sorted; what other configurations left there does not."""
-    compared = [(p, d, run) for d, runs in plan["cells"].items() for p in protocols_of(plan, d) for run in runs]
     patterns = set()
     for name in PATHS:
-        for cell in [*compared, *(plan["sources"]["cells"] if name in TRAINED else [])]:
-            names = dict(zip(("protocol", "dataset", "run"), cell, strict=True), judge=plan["judge"])
-            patterns |= {pattern(name, **names, encoder=encoder) for encoder in plan["encoders"] or ["none"]}
+        for cell in [*plan.trainings(), *(plan.sources.cells if name in TRAINED else [])]:
+            names = dict(zip(("protocol", "dataset", "run"), cell, strict=True), judge=plan.judge)
+            patterns |= {pattern(name, **names, encoder=encoder) for encoder in plan.encoders or ["none"]}
     found = set()
     for each in patterns:
         for path in results.glob(each):
@@ -31,13 +30,13 @@ def files_of(results: Path, plan: Mapping) -> list[str]:
     return sorted(found)
 
 
-def make(results: Path, plan: Mapping, configuration: Mapping, fields: Mapping[str, object]) -> dict:
+def make(results: Path, plan: Plan, configuration: Mapping, fields: Mapping[str, object]) -> dict:
     """The manifest of the results that belong to a plan.
 
     Parameters
     ----------
     results : the results folder
-    plan : the content of its plan.json
+    plan : what was to be compared
     configuration : the settings of the run, after all merging
     fields : what else to say, such as the command
     """

@@ -1,26 +1,331 @@
-"""What the plan of a run (results/plan.json, see :func:`cortexclip.config.plan`) says of a dataset."""
+"""What is compared: the plan of a run (results/plan.json), made from the configuration and read by tables and figures.
+
+Imports nothing heavy, since Snakemake makes it at every start.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from cortexclip.errors import InputError
+from cortexclip.evaluation import NEAREST
+from cortexclip.files import read_json
+
+EXTENSION, ENCODER = "extension", "encoder"
+"""Kinds of pairs of runs that differ in one part: a variant and its plain method, one embedding space and another."""
 
 
-def protocols_of(plan: Mapping, dataset: str) -> list[str]:
-    """Protocols that apply to a dataset, in the order of the plan."""
-    without = plan.get("not_applicable", {}).get(dataset, [])
-    return [name for name in plan["protocols"] if name not in without]
+class _Entry:
+    """An entry of a plan, whose fields can also be read by key."""
+
+    def __getitem__(self, key: str) -> object:
+        return getattr(self, key)
+
+    def get(self, key: str, default: object = None) -> object:
+        return getattr(self, key, default)
 
 
-def reduced_precision(plan: Mapping) -> str:
-    """A sentence on the precision in which networks were trained, or "" for single precision."""
-    precision = {"tf32": "TF32 where they ran on a GPU", "bfloat16": "bfloat16"}.get(plan.get("precision"))
-    return f"Networks were trained in {precision}." if precision else ""
+@dataclass(frozen=True)
+class Dataset(_Entry):
+    """A dataset of the comparison."""
+
+    title: str = ""
+    notes: list[str] = field(default_factory=list)
+    simulated: bool = False
 
 
-def without_split(plan: Mapping, dataset: str) -> str:
-    """A sentence on the protocols that do not apply to a dataset, or "" if all do."""
-    titles = [plan["protocols"][name]["title"] for name in plan.get("not_applicable", {}).get(dataset, [])]
-    if not titles:
-        return ""
-    verb = "needs" if len(titles) == 1 else "need"
-    return f"Not applicable: {', '.join(titles)} {verb} a train/test split, which the source does not give."
+@dataclass(frozen=True)
+class Protocol(_Entry):
+    """A protocol.
+
+    Attributes
+    ----------
+    optimistic : whether the scored samples choose anything.
+    honest : "split" or "folds" for a protocol in which nothing is chosen on scored samples and beside which published
+        numbers of one split, or of folds, are set.
+    counterpart : the honest protocol of the same kind as an optimistic one.
+    repeats : whether the image of a scored sample may have been trained on, in another trial.
+    average : what means weigh equally, "sample" or "stimulus".
+    folds : their number, where it is configured.
+    """
+
+    title: str = ""
+    note: str = ""
+    optimistic: bool = False
+    honest: str | None = None
+    counterpart: str | None = None
+    repeats: bool = True
+    average: str = "sample"
+    folds: int | None = None
+
+    @property
+    def heading(self) -> str:
+        """The title, marked if the protocol is optimistic."""
+        return f"{self.title} (optimistic)" if self.optimistic else self.title
+
+
+@dataclass(frozen=True)
+class Run(_Entry):
+    """A method with its embedding space; ``fits`` is how often it is fitted in a fold, ``role`` is of methods.yaml."""
+
+    method: str
+    encoder: str = "none"
+    fits: int = 1
+    title: str = ""
+    published: str | None = None
+    ablates: str | None = None
+    control: bool = False
+    role: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class SourceDataset(_Entry):
+    """A dataset on which published numbers are measured again.
+
+    Attributes
+    ----------
+    stands_for : the dataset of the published numbers.
+    brain_data : whether it holds any.
+    published_trials : whether it has as many trials as were published.
+    judges : whether it can decide what becomes of a number; white noise cannot.
+    """
+
+    title: str = ""
+    notes: list[str] = field(default_factory=list)
+    stands_for: str = ""
+    brain_data: bool = True
+    published_trials: bool = False
+    judges: bool = True
+
+
+@dataclass(frozen=True)
+class Sources(_Entry):
+    """What is trained by the procedures of sources; ``cells`` are (protocol, dataset, method)."""
+
+    datasets: dict[str, SourceDataset] = field(default_factory=dict)
+    protocols: dict[str, Protocol] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    cells: list[tuple[str, str, str]] = field(default_factory=list)
+    seeds: int = 0
+
+
+@dataclass(frozen=True)
+class Plan(_Entry):
+    """What is compared.
+
+    Attributes
+    ----------
+    datasets, protocols, runs : by name, in the order of the configuration.
+    encoders : name -> title.
+    cells : dataset -> runs that apply to it.
+    ablations : dataset -> pairs of runs that differ in one part, each ``kind``, ``run`` and ``reference``.
+    not_applicable : dataset -> protocols that do not apply to it, if any.
+    unavailable : name of a dataset or encoder that is not there -> reason.
+    sources : what is trained by the procedures of sources.
+    judge : the encoder in whose space reconstructions are identified, or None.
+    """
+
+    datasets: dict[str, Dataset]
+    protocols: dict[str, Protocol]
+    runs: dict[str, Run]
+    encoders: dict[str, str] = field(default_factory=dict)
+    cells: dict[str, list[str]] = field(default_factory=dict)
+    ablations: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    not_applicable: dict[str, list[str]] = field(default_factory=dict)
+    unavailable: dict[str, str] = field(default_factory=dict)
+    sources: Sources = field(default_factory=Sources)
+    seeds: int = 1
+    precision: str = "float32"
+    judge: str | None = None
+
+    @classmethod
+    def of(cls, content: Mapping) -> Plan:
+        """A plan from what its file holds."""
+        made = {**content, "sources": dict(content.get("sources", {}))}
+        made["sources"]["cells"] = [tuple(cell) for cell in made["sources"].get("cells", [])]
+        for part, kind in ((made, Dataset), (made["sources"], SourceDataset)):
+            for name, entry in {"datasets": kind, "protocols": Protocol, "runs": Run}.items():
+                part[name] = {key: entry(**values) for key, values in part.get(name, {}).items()}
+        return cls(**{**made, "sources": Sources(**made["sources"])})
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> Plan:
+        """The plan of a file (plan.json); InputError if it is missing or none."""
+        try:
+            return cls.of(read_json(path))
+        except (TypeError, KeyError, AttributeError) as error:
+            raise InputError(f"{path}: not a plan ({error}). Delete it and run the workflow again.") from error
+
+    def as_json(self) -> str:
+        """What its file holds."""
+        return json.dumps(dataclasses.asdict(self), separators=(",", ":"), ensure_ascii=False)
+
+    def protocols_of(self, dataset: str) -> list[str]:
+        """Protocols that apply to a dataset, in the order of the plan."""
+        without = self.not_applicable.get(dataset, [])
+        return [name for name in self.protocols if name not in without]
+
+    def trainings(self) -> list[tuple[str, str, str]]:
+        """Every (protocol, dataset, run) of the comparison, dataset by dataset."""
+        return [(p, d, run) for d in self.datasets for p in self.protocols_of(d) for run in self.cells.get(d, ())]
+
+    def honest(self, *kinds: str) -> str | None:
+        """The first protocol of the first of these kinds ("split", "folds") that there is one of."""
+        found = {entry.honest: name for name, entry in reversed(self.protocols.items())}
+        return next((found[kind] for kind in kinds if kind in found), None)
+
+    def role(self, role: str) -> list[str]:
+        """The methods with a role, see ``role`` in methods.yaml."""
+        return list(dict.fromkeys(run.method for run in self.runs.values() if run.role == role))
+
+    @property
+    def reference(self) -> str | None:
+        """The run that others are compared with where none is named."""
+        return next((name for name, run in self.runs.items() if run.role == "reference"), None)
+
+    def is_oracle(self, method: str) -> bool:
+        """Whether a method, or its second readout, is given something of the scored images."""
+        return method.removesuffix(NEAREST) in self.role("oracle")
+
+    def title(self, method: str, encoder: str, *, space: bool = True, short: bool = False) -> str:
+        """What a method is called: "Ridge to embedding (Pixels), nearest training image".
+
+        Without ``space`` the embedding space is left out; ``short`` names it as the configuration does, for axes.
+        """
+        own = method.removesuffix(NEAREST)
+        text = next((run.title for run in self.runs.values() if run.method == own), own)
+        if space and encoder != "none":
+            text += f" ({encoder if short else self.encoders.get(encoder, encoder)})"
+        if method.endswith(NEAREST):
+            text += ", nearest" if short else ", nearest training image"
+        return text
+
+    def place(self, dataset: str, protocol: str) -> str:
+        """A dataset and protocol by their titles, for headings."""
+        return f"{self.datasets[dataset].title}, {self.protocols[protocol].heading}"
+
+    def without_split(self, dataset: str) -> str:
+        """A sentence on the protocols that do not apply to a dataset, or "" if all do."""
+        titles = [self.protocols[name].title for name in self.not_applicable.get(dataset, [])]
+        if not titles:
+            return ""
+        verb = "needs" if len(titles) == 1 else "need"
+        return f"Not applicable: {', '.join(titles)} {verb} a train/test split, which the source does not give."
+
+    def reduced_precision(self) -> str:
+        """A sentence on the precision in which networks were trained, or "" for single precision."""
+        precision = {"tf32": "TF32 where they ran on a GPU", "bfloat16": "bfloat16"}.get(self.precision)
+        return f"Networks were trained in {precision}." if precision else ""
+
+
+def run_name(method: str, encoder: str) -> str:
+    """How files and tables for scripts call a method with its embedding space: ``ridge_clip.gabor``."""
+    return method if encoder == "none" else f"{method}.{encoder}"
+
+
+def make_plan(configuration) -> Plan:
+    """The plan of a checked configuration (`cortexclip.config.Configuration`)."""
+    settings, protocols = configuration.settings, configuration.protocols
+    runs = {}
+    for name, run in configuration.runs.items():
+        entry = configuration.methods[run.method]
+        kept = {key: entry[key] for key in ("title", "published", "ablates", "control", "role", "note") if key in entry}
+        runs[name] = Run(run.method, run.encoder or "none", run.fits, **kept)
+    return Plan(
+        datasets={
+            name: Dataset(entry["title"], entry["notes"], "file" not in entry)
+            for name, entry in configuration.datasets.items()
+        },
+        protocols={name: _protocol(entry, protocols) for name, entry in protocols.items()},
+        runs=runs,
+        encoders={name: entry["title"] for name, entry in configuration.encoders.items()},
+        cells=configuration.cells,
+        ablations={name: ablations(configuration, cells) for name, cells in configuration.cells.items()},
+        not_applicable={
+            name: [protocol for protocol in protocols if protocol not in found]
+            for name, found in configuration.protocols_of.items()
+            if len(found) < len(protocols)
+        },
+        unavailable=configuration.unavailable,
+        sources=_sources(configuration),
+        seeds=settings["seeds"],
+        precision=settings["precision"],
+        judge=None if settings["judge"] == "none" else settings["judge"],
+    )
+
+
+def _protocol(entry: Mapping, protocols: Mapping[str, Mapping] | None = None) -> Protocol:
+    """An entry of protocols.yaml; an optimistic one is set against the honest one of its kind among ``protocols``."""
+    kept = {key: entry[key] for key in ("title", "note", "honest", "repeats", "average", "folds") if key in entry}
+    kind = entry.get("optimistic")
+    same = [name for name, other in (protocols or {}).items() if kind and other.get("honest") == kind]
+    return Protocol(**kept, optimistic=bool(kind), counterpart=same[0] if same else None)
+
+
+def _sources(configuration) -> Sources:
+    sources = configuration.sources
+    used = {dataset for _, dataset, _ in sources.cells}
+    datasets = {}
+    for name, entry in configuration.every_dataset.items():
+        if name in used:
+            settings = entry.get("settings", {})
+            datasets[name] = SourceDataset(
+                entry["title"],
+                entry["notes"],
+                stands_for=entry.get("stands_for", name),
+                brain_data=entry.get("brain_data", True),
+                published_trials="rows" in settings,
+                judges=settings.get("rows") != "noise",
+            )
+    return Sources(
+        datasets,
+        {name: _protocol(entry) for name, entry in sources.protocols.items()},
+        {name: Run(name, title=entry["title"]) for name, entry in sources.methods.items()},
+        sources.names,
+        sources.cells,
+        configuration.settings["source_seeds"],
+    )
+
+
+def ablations(configuration, cells: Iterable[str]) -> list[dict[str, str]]:
+    """The pairs of runs that differ in one part, among those that apply to a dataset.
+
+    A variant is held against the plain method that its key ``ablates`` names, in the same embedding space, or without
+    one if the plain method uses none; a variant whose plain method was not run there has no pair. The spaces of a
+    method are held against the last that no network learned (key ``plain`` of encoders.yaml), or the last of all.
+    Variants come first.
+
+    Parameters
+    ----------
+    configuration : with ``runs``, ``methods`` and ``encoders``.
+    cells : names of the runs that apply to the dataset, in order.
+
+    Returns
+    -------
+    list of dicts with the keys ``kind`` (`EXTENSION` or `ENCODER`), ``run`` and ``reference`` (names of runs)
+    """
+    here = {name: configuration.runs[name] for name in cells}
+    by_part = {(run.method, run.encoder): name for name, run in here.items()}
+    pairs = []
+    for name, run in here.items():
+        base = configuration.methods[run.method].get("ablates")
+        reference = by_part.get((base, run.encoder)) or by_part.get((base, None))
+        if base and reference:
+            pairs.append({"kind": EXTENSION, "run": name, "reference": reference})
+    for method in dict.fromkeys(run.method for run in here.values()):
+        spaces = {run.encoder: name for name, run in here.items() if run.method == method}
+        if len(spaces) > 1:
+            plain = [space for space in spaces if configuration.encoders.get(space, {}).get("plain")]
+            against = (plain or list(spaces))[-1]
+            pairs += [
+                {"kind": ENCODER, "run": name, "reference": spaces[against]}
+                for space, name in spaces.items()
+                if space != against
+            ]
+    return pairs

@@ -104,6 +104,13 @@ class Protocol(Checked):
 
     title: str
     """How tables and figures call the protocol."""
+    honest: Literal["split", "folds"] = Field(default=None)
+    """Published numbers of one split, or of folds, are set beside the values of this protocol, in which nothing is
+    chosen on scored samples."""
+    optimistic: Literal["split", "folds"] = Field(default=None)
+    """In a protocol in which the scored samples choose, the kind of the honest protocol that it is set against."""
+    repeats: bool = True
+    """Whether the image of a scored sample may have been trained on in another trial."""
     over: Literal["canonical", "all", "train", "in_sample"]
     """The canonical split, or folds over all samples, or folds over the canonical training part, or that part both
     trained on and scored."""
@@ -165,6 +172,9 @@ class Method(Checked):
     """Python module with Settings, STOCHASTIC and fit."""
     control: bool = False
     """Whether it is a baseline or control rather than a proposed decoder."""
+    role: Literal["reference", "mean", "shuffled", "oracle", "ours"] = Field(default=None)
+    """What else it is for: the reference that others are compared with, the mean image, shuffled pairs, an oracle that
+    is given something of the scored image, or our own decoder in the paper's table."""
     needs: tuple[Literal["classes", "sessions"], ...] = ()
     """What a dataset must have for the method to apply."""
     pools: bool = False
@@ -209,6 +219,8 @@ class Encoder(Checked):
 
     title: str
     """How tables and figures call the space."""
+    plain: bool = False
+    """Whether no network learned it; the other spaces of a method are held against it."""
     module: str
     """Python module with load(settings)."""
     settings: dict[str, Any]

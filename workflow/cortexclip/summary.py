@@ -6,6 +6,8 @@ import csv
 from pathlib import Path
 
 from cortexclip.config import Configuration
+from cortexclip.plan import Plan
+from cortexclip.results.paths import PATHS
 
 TABLE = Path("results/tables/comparison.csv")
 NONE = "–"
@@ -38,20 +40,19 @@ def paper_table(path: Path) -> str:
 
     Three rows say what was published, measured again (mean over seeds) and reached honestly, three are beside them.
     """
-    from cortexclip.tables.paper import OURS, RIDGE, SPLIT
-
     rows = _rows(path.with_name("paper.csv"))
     if not any(row["remeasured"] for row in rows):
         return "The published table is left out: this configuration measures none of its numbers."
+    plan = Plan.read(path.parents[1] / PATHS["plan"])
     of_row = {(row["method"], row["dataset"]): row for row in rows}
     about = _rows(path.with_name("source_datasets.csv"))
     stand_ins = {row["dataset"] for row in about if row["stands_for"] != row["dataset"]}
     methods = list(dict.fromkeys(row["method"] for row in rows))
     datasets = [name for name in dict.fromkeys(row["dataset"] for row in rows) if name not in stand_ins]
-    ridge = {
+    reference = {
         row["dataset"]: row["mean"]
         for row in _rows(path)
-        if (row["method"], row["protocol"], row["metric"]) == (RIDGE, SPLIT, "mse")
+        if (row["method"], row["protocol"], row["metric"]) == (plan.reference, plan.honest("split"), "mse")
     }
     first = [of_row[methods[0], name] for name in datasets]
     lines = [["published > again > honest", *datasets]]
@@ -66,10 +67,11 @@ def paper_table(path: Path) -> str:
                 ),
             ]
         )
-    lines.append(["ridge", *(_number(ridge.get(name, "")) for name in datasets)])
+    if plan.reference:
+        lines.append([plan.reference, *(_number(reference.get(name, "")) for name in datasets)])
     controls = [f"{_number(row['control_value'])} {row['control']}".rstrip() for row in first]
     lines.append(["best control", *controls])
-    lines.append([f"{OURS} (ours)", *(_number(row["ours"]) for row in first)])
+    lines += [[f"{method} (ours)", *(_number(row["ours"]) for row in first)] for method in plan.role("ours")[:1]]
     note = "Mean squared error. Ranges over seeds, verdicts and sources: results/tables/paper.md"
     return f"{_aligned(lines)}\n{note}"
 

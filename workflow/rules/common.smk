@@ -20,7 +20,6 @@ from cortexclip.config import (
     files_of,
     judge_of,
     load,
-    plan,
     pool_for,
     resources_of,
     source_name,
@@ -28,6 +27,7 @@ from cortexclip.config import (
 from cortexclip.errors import InputError
 from cortexclip.files import sha256, write_if_changed
 from cortexclip.launch import prepare_environment
+from cortexclip.plan import make_plan
 from cortexclip.provenance import code_digest
 from cortexclip.results.paths import MADE_BY
 from cortexclip.summary import closing, opening
@@ -36,7 +36,8 @@ try:
     CONFIG = load(config, workflow.basedir)
     DATA_DIR = data_folder(config)
     # What tables and figures need to know of the configuration; written here, since it is known before any job runs.
-    write_if_changed("results/plan.json", compact(plan(CONFIG)))
+    PLANNED = make_plan(CONFIG)
+    write_if_changed("results/plan.json", PLANNED.as_json())
 except InputError as error:
     raise WorkflowError(str(error))
 

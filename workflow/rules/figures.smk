@@ -81,7 +81,7 @@ rule evaluation_figures:
         reported(
             expand(
                 "results/figures/{figure}.{protocol}.{{dataset}}.{suffix}",
-                figure=["differences", *(["ablation"] if any(plan(CONFIG)["ablations"].values()) else [])],
+                figure=["differences", *(["ablation"] if any(PLANNED.ablations.values()) else [])],
                 protocol=CONFIG.protocols,
                 suffix=SUFFIXES,
             )

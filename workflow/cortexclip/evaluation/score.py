@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
 from cortexclip.errors import InputError
-from cortexclip.evaluation import retrieval
+from cortexclip.evaluation import NEAREST, retrieval
 from cortexclip.evaluation.metrics import METRICS, embedding_identification
 
 COLUMNS = ["dataset", "protocol", "method", "encoder", "fold", "seed", "sample", "stimulus", "metric", "value"]
@@ -19,9 +19,6 @@ NAMES = ["dataset", "protocol", "method", "encoder", "stimulus", "metric"]
 SMALLEST_GALLERY = 2
 """Where a fold scores fewer distinct stimuli, those of all folds are the distractors and the gallery ``test``: a single
 stimulus has nothing to be told from."""
-
-NEAREST = "_nearest"
-"""Suffix of a method's name for its second readout: the retrieved stimulus shown as the reconstruction."""
 
 
 def score_predictions(
@@ -183,10 +180,9 @@ def mean_over_trials(scores: pd.DataFrame) -> pd.DataFrame:
     return table.assign(value=table.value.where(table.defined == table.trials))[COLUMNS]
 
 
-def weigh(scores: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
+def weigh(scores: pd.DataFrame, plan) -> pd.DataFrame:
     """The same scores, with one row for each stimulus in protocols whose means weigh stimuli equally."""
-    by_stimulus = [name for name, entry in plan["protocols"].items() if entry.get("average") == "stimulus"]
-    apart = scores.protocol.isin(by_stimulus)
+    apart = scores.protocol.isin([name for name, entry in plan.protocols.items() if entry.average == "stimulus"])
     if not apart.any():
         return scores
     return combine_scores([scores[~apart], mean_over_trials(scores[apart])])

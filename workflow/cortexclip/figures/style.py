@@ -32,7 +32,7 @@ from matplotlib.patches import Rectangle
 
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.files import atomic_path, write_text
-from cortexclip.plan import reduced_precision
+from cortexclip.plan import Plan
 from cortexclip.tables.write import write_csv
 
 DPI = 200
@@ -158,31 +158,31 @@ class Subject:
     notes: tuple[str, ...] = ()
 
 
-def looks(plan: Mapping) -> dict[str, Look]:
+def looks(plan: Plan) -> dict[str, Look]:
     """The look of every run of a plan, by its name; methods that are not known here take the colours left over."""
-    methods = list(dict.fromkeys(run["method"] for run in plan["runs"].values()))
+    methods = list(dict.fromkeys(run["method"] for run in plan.runs.values()))
     unknown = [method for method in methods if method not in _FAMILIES]
     families = _FAMILIES | {
         method: _OTHER_FAMILIES[number % len(_OTHER_FAMILIES)] for number, method in enumerate(unknown)
     }
     return {
         name: Look(run["title"], encoder_title(plan, run["encoder"]), *families[run["method"]])
-        for name, run in plan["runs"].items()
+        for name, run in plan.runs.items()
     }
 
 
-def look_of(plan: Mapping, method: str, encoder: str) -> Look | None:
+def look_of(plan: Plan, method: str, encoder: str) -> Look | None:
     """The look of a method of a score table, whose name may end as that of a second readout; None if not planned."""
-    for name, run in plan["runs"].items():
+    for name, run in plan.runs.items():
         if (run["method"], run["encoder"]) == (method.removesuffix(NEAREST), encoder):
             look = looks(plan)[name]
             return look.nearest() if method.endswith(NEAREST) else look
     return None
 
 
-def encoder_title(plan: Mapping, encoder: str) -> str:
+def encoder_title(plan: Plan, encoder: str) -> str:
     """What figures call an embedding space; "" for none."""
-    return "" if encoder == "none" else plan["encoders"].get(encoder, encoder)
+    return "" if encoder == "none" else plan.encoders.get(encoder, encoder)
 
 
 def protocol_markers(protocols: Sequence[str]) -> dict[str, str]:
@@ -192,9 +192,9 @@ def protocol_markers(protocols: Sequence[str]) -> dict[str, str]:
     return {name: (_PROTOCOLS | others)[name] for name in protocols}
 
 
-def subject(plan: Mapping, dataset: str, protocol: str, caveats: Sequence[str]) -> Subject:
+def subject(plan: Plan, dataset: str, protocol: str, caveats: Sequence[str]) -> Subject:
     """Titles, and what has to be known: of the protocol, and of the audit's and the dataset's notes the weightiest."""
-    about, kind = plan["datasets"][dataset], plan["protocols"][protocol]
+    about, kind = plan.datasets[dataset], plan.protocols[protocol]
     notes = [f"Optimistic protocol: {kind['note']}"] if kind["optimistic"] else []
     notes += [seeds_of(plan), *weightiest(caveats, about["notes"])]
     return Subject(about["title"], kind["title"], kind["optimistic"], tuple(notes))
@@ -205,10 +205,10 @@ def weightiest(caveats: Sequence[str], notes: Sequence[str]) -> list[str]:
     return [*caveats[:1], *notes[:1]]
 
 
-def seeds_of(plan: Mapping) -> str:
+def seeds_of(plan: Plan) -> str:
     """The sentence of a caption on how often methods are trained."""
-    seeds = f"{plan['seeds']} seeds of each method that has any." if plan["seeds"] > 1 else "One seed of each method."
-    return f"{seeds} {reduced_precision(plan)}".strip()
+    seeds = f"{plan.seeds} seeds of each method that has any." if plan.seeds > 1 else "One seed of each method."
+    return f"{seeds} {plan.reduced_precision()}".strip()
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,11 @@ import pandas as pd
 from cortexclip.evaluation.metrics import METRICS
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.figures.style import looks
-from cortexclip.plan import without_split
+from cortexclip.plan import Plan, run_name
 from cortexclip.tables import claims
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.comparison import column_label, judged_name
-from cortexclip.tables.paper import OURS, RIDGE, SPLIT
-from cortexclip.tables.statistics import ORACLE, full_title, run_name
+from cortexclip.tables.statistics import BETTER, VERDICTS, WORSE, conclusion
 
 SYMBOLS = {
     **{"s": "square", "D": "diamond", "d": "diamond", "P": "cross", "X": "star", "*": "star", "h": "hexagon"},
@@ -43,27 +43,27 @@ MOST_CURVES, MOST_POINTS = 30, 80
 MOST_FITS = 10
 
 
-def methods_of(plan: Mapping, tables: Iterable[pd.DataFrame]) -> list[dict]:
+def methods_of(plan: Plan, tables: Iterable[pd.DataFrame]) -> list[dict]:
     """Every method and readout of the tables in the order of the plan, and how it is called and drawn."""
     present = set().union(*(zip(table.method, table.encoder, strict=True) for table in tables))
     drawn = looks(plan)
     found = []
-    for name, run in plan["runs"].items():
-        for method in (run["method"], run["method"] + NEAREST):
-            if (method, run["encoder"]) not in present:
+    for name, run in plan.runs.items():
+        for method in (run.method, run.method + NEAREST):
+            if (method, run.encoder) not in present:
                 continue
             found.append(
                 {
-                    "id": run_name(method, run["encoder"]),
+                    "id": run_name(method, run.encoder),
                     "run": name,
-                    "title": full_title(method, run["encoder"], plan),
-                    "short": short_title(run, method.endswith(NEAREST)),
-                    "family": run["title"],
-                    "encoder": run["encoder"],
-                    "control": bool(run.get("control")),
-                    "oracle": run["method"].endswith(ORACLE),
+                    "title": plan.title(method, run.encoder),
+                    "short": plan.title(method, run.encoder, short=True),
+                    "family": run.title,
+                    "encoder": run.encoder,
+                    "control": run.control,
+                    "oracle": plan.is_oracle(method),
                     "nearest": method.endswith(NEAREST),
-                    "note": run.get("note", ""),
+                    "note": run.note,
                     "colour": drawn[name].colour,
                     "symbol": SYMBOLS.get(drawn[name].marker, "circle"),
                 }
@@ -71,17 +71,11 @@ def methods_of(plan: Mapping, tables: Iterable[pd.DataFrame]) -> list[dict]:
     return found
 
 
-def short_title(run: Mapping, nearest: bool) -> str:
-    """Title of a method for the axis of a chart: its embedding space by its name in the configuration."""
-    space = "" if run["encoder"] == "none" else f" ({run['encoder']})"
-    return f"{run['title']}{space}{', nearest' if nearest else ''}"
-
-
-def metrics_of(plan: Mapping) -> dict[str, dict]:
+def metrics_of(plan: Plan) -> dict[str, dict]:
     """Every metric by its name in the tables for scripts: label, unit, direction, digits and fixed chance level."""
     return {
         judged_name(metric.name, plan): {
-            "label": column_label(metric.name, plan) if plan["judge"] or metric.name != "clip_identification" else "",
+            "label": column_label(metric.name, plan) if plan.judge or metric.name != "clip_identification" else "",
             "unit": metric.unit,
             "higher": metric.higher_is_better,
             "decimals": metric.decimals,
@@ -91,18 +85,18 @@ def metrics_of(plan: Mapping) -> dict[str, dict]:
     }
 
 
-def datasets_of(plan: Mapping, attributes: Mapping[str, Mapping]) -> list[dict]:
+def datasets_of(plan: Plan, attributes: Mapping[str, Mapping]) -> list[dict]:
     """Title, notes and provenance of every dataset; ``attributes`` are those of the dataset files, with their sizes."""
     kept = ("source", "licence", "citation", "sha256", "modality", "images", "samples", "stimuli", "voxels")
     return [
         {
             "name": name,
-            "title": about["title"],
-            "notes": [*about["notes"], *filter(None, [without_split(plan, name)])],
-            "simulated": bool(about["simulated"]),
+            "title": about.title,
+            "notes": [*about.notes, *filter(None, [plan.without_split(name)])],
+            "simulated": bool(about.simulated),
             **{key: _plain(attributes[name].get(key)) for key in kept},
         }
-        for name, about in plan["datasets"].items()
+        for name, about in plan.datasets.items()
     ]
 
 
@@ -116,10 +110,16 @@ def sources_of(published: Mapping, table: pd.DataFrame) -> dict[str, dict]:
     }
 
 
-def paper_of(published: Mapping) -> dict:
+def paper_of(published: Mapping, plan: Plan) -> dict:
     """Rows and columns of the paper's table, and the names of its rows of controls."""
-    layout = published["paper"]
-    return {"methods": layout["methods"], "datasets": layout["datasets"], "ridge": RIDGE, "ours": OURS, "split": SPLIT}
+    layout, first = published["paper"], {role: next(iter(plan.role(role)), None) for role in ("reference", "ours")}
+    return {"methods": layout["methods"], "datasets": layout["datasets"], **first, "split": plan.honest("split")}
+
+
+def conclusions() -> dict[str, list[str]]:
+    """What the tests of a pair allow to say, in words and with a look, by verdict."""
+    looks_of = {BETTER: "best", WORSE: "behind"}
+    return {verdict: [conclusion(verdict, ""), looks_of.get(verdict, "tied")] for verdict in VERDICTS}
 
 
 def verdicts() -> dict:
@@ -128,21 +128,21 @@ def verdicts() -> dict:
     return {"outcomes": outcomes, "reasons": claims.REASONS, "marks": claims.STATUS}
 
 
-def stand_ins_of(plan: Mapping, table: pd.DataFrame) -> dict[str, dict]:
+def stand_ins_of(plan: Plan, table: pd.DataFrame) -> dict[str, dict]:
     """What is trained by the procedures of sources, by dataset, and the error of a constant answer there."""
     constant = dict(zip(table.dataset, table.constant_mse, strict=True))
     return {
         name: {
-            **{key: about[key] for key in ("title", "notes", "stands_for", "brain_data")},
+            **{key: getattr(about, key) for key in ("title", "notes", "stands_for", "brain_data")},
             "constant": _plain(constant.get(name)),
         }
-        for name, about in plan["sources"]["datasets"].items()
+        for name, about in plan.sources.datasets.items()
     }
 
 
-def caveats_of(plan: Mapping, audits: Mapping[str, Mapping]) -> dict[str, dict[str, list[str]]]:
+def caveats_of(plan: Plan, audits: Mapping[str, Mapping]) -> dict[str, dict[str, list[str]]]:
     """The audit's sentences that must stand beside results, by dataset and protocol."""
-    return {name: {protocol: notes_for(audits[name], protocol) for protocol in plan["protocols"]} for name in audits}
+    return {name: {protocol: notes_for(audits[name], protocol) for protocol in plan.protocols} for name in audits}
 
 
 def columns(table: pd.DataFrame, names: Sequence[str]) -> dict:
@@ -160,20 +160,6 @@ def with_identity(table: pd.DataFrame) -> pd.DataFrame:
     """The table with the column ``id``: the method and its embedding space as one name."""
     names = [run_name(m, e) for m, e in zip(table.method, table.encoder.fillna("none"), strict=True)]
     return table.assign(id=pd.Series(names, index=table.index, dtype=object))
-
-
-def powerless_cells(statistics: pd.DataFrame, leaders: pd.DataFrame, alpha: float = 0.05) -> list[list[str]]:
-    """(dataset, protocol, metric) in which no test could tell any two methods apart, given so few stimuli.
-
-    The smallest p of a sign-flip test with n stimuli is 2 ** (1 - n); corrected for all pairs it has to be below alpha.
-    """
-    found = []
-    stimuli = statistics.groupby(["dataset", "protocol", "metric"], sort=False).n_stimuli.max()
-    for key, rows in leaders.groupby(["dataset", "protocol", "metric"], sort=False):
-        pairs = len(rows) * (len(rows) - 1) // 2
-        if key in stimuli.index and 2.0 ** (1 - float(stimuli[key])) * pairs >= alpha:
-            found.append(list(key))
-    return found
 
 
 def fewer_pairs(statistics: pd.DataFrame, reference: str) -> tuple[pd.DataFrame, bool]:
@@ -213,11 +199,12 @@ def record_of(record: Mapping, files: Mapping[str, str]) -> dict:
     """What the page says of a run: its run.json with the first `MOST_FITS` fits, and the checksums of its files."""
     kept = (
         *("module", "settings", "base_seed", "optimistic", "started", "seconds", "code", "dataset_sha256"),
-        *("versions", "machine", "pooled"),
+        *("versions", "machine"),
     )
-    fits = list(record["fits"])
+    fits, pool = list(record["fits"]), [Path(path).stem for path in record.get("pool", [])]
     return {
         **{key: _plain(record[key]) for key in kept if key in record},
+        **({"pool": pool} if pool else {}),
         "fits": [{key: _plain(value) for key, value in fit.items()} for fit in fits[:MOST_FITS]],
         "n_fits": len(fits),
         "files": dict(files),

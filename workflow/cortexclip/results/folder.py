@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +14,7 @@ from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
 from cortexclip.evaluation.score import COLUMNS, NEAREST
 from cortexclip.files import read_json
+from cortexclip.plan import Plan
 from cortexclip.results.paths import PATHS
 from cortexclip.results.tables import TABLES, read_table
 from cortexclip.runs import read_netcdf, read_parquet
@@ -28,7 +29,7 @@ class Results:
     plan : what is compared (results/plan.json).
     """
 
-    def __init__(self, folder: str | os.PathLike, plan: Mapping):
+    def __init__(self, folder: str | os.PathLike, plan: Plan):
         self.folder, self.plan = Path(folder), plan
 
     def path(self, name: str, **names: str) -> Path:
@@ -43,7 +44,7 @@ class Results:
     @functools.cached_property
     def audits(self) -> dict[str, dict]:
         """The audit of every dataset."""
-        return {name: read_json(self.path("audit", dataset=name)) for name in self.plan["datasets"]}
+        return {name: read_json(self.path("audit", dataset=name)) for name in self.plan.datasets}
 
     def split(self, protocol: str, dataset: str) -> pd.DataFrame:
         """Which samples train, choose and are scored: fold, role and sample."""
@@ -59,20 +60,20 @@ class Results:
         """The same, by the run that they are of, second readouts included."""
         table = self.scores(protocol, dataset, metrics)
         method, runs = table.method.astype(str).str.removesuffix(NEAREST), {}
-        for name in self.plan["cells"][dataset]:
-            run = self.plan["runs"][name]
-            runs[name] = table[(method == run["method"]) & (table.encoder == run["encoder"])]
+        for name in self.plan.cells[dataset]:
+            run = self.plan.runs[name]
+            runs[name] = table[(method == run.method) & (table.encoder == run.encoder)]
         return runs
 
     def similarity(self, protocol: str, dataset: str, run: str) -> xr.Dataset | None:
         """Similarities of a run's predicted to the true embeddings; None for a run without an embedding space."""
-        if self.plan["runs"][run]["encoder"] == "none":
+        if self.plan.runs[run].encoder == "none":
             return None
         return read_netcdf(self.path("similarity", protocol=protocol, dataset=dataset), group=run)
 
     def identification(self, dataset: str) -> pd.DataFrame:
         """The scores of all runs in the space of the encoder that judges reconstructions."""
-        return read_parquet(self.path("identification", judge=self.plan["judge"], dataset=dataset))
+        return read_parquet(self.path("identification", judge=self.plan.judge, dataset=dataset))
 
     def predictions(self, protocol: str, dataset: str, run: str) -> xr.Dataset:
         """What a run predicted for every scored sample."""

@@ -13,7 +13,7 @@ from cortexclip.files import atomic_path
 PAIR = [
     *("metric", "method", "encoder", "reference", "difference", "ci_low", "ci_high"),
     *("effect_size", "p", "p_holm", "p_corrected_t", "n_samples", "n_stimuli", "n_missing", "smallest_p"),
-    *("n_comparisons", "conclusion"),
+    *("n_comparisons", "verdict", "conclusion"),
 ]
 """A tested pair of methods."""
 _CELL = ["dataset", "protocol", "method", "encoder"]
@@ -23,7 +23,7 @@ TABLES = {
     "retrieval": [*_CELL, "gallery", "gallery_size", "metric", *_MEASURED, "chance", "n_samples", "n_seeds"],
     "audit": ["dataset", "scope", "check", "severity", "message", "meaning"],
     "statistics": ["dataset", "protocol", *PAIR],
-    "leaders": ["dataset", "protocol", "metric", "method", "encoder", "mean", "leader", "tied"],
+    "leaders": ["dataset", "protocol", "metric", "method", "encoder", "mean", "leader", "tied", "decidable"],
     "ranks": [
         *("protocol", "metric", "method", "encoder", "average_rank", "n_datasets", "friedman_p"),
         "critical_difference",

@@ -14,13 +14,14 @@ from cortexclip.figures.ranks import Ranking, draw_critical_difference
 from cortexclip.figures.style import Subject, draw_words, look_of, save, seeds_of, weightiest
 from cortexclip.files import read_json
 from cortexclip.log import logger
+from cortexclip.plan import Plan
 from cortexclip.results.tables import read_table
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.statistics import ALPHA, COMPARED, MIN_DATASETS, RANKS, p_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plan", required=True, type=read_json, help="what is compared (plan.json)")
+    parser.add_argument("--plan", required=True, type=Plan.read, help="what is compared (plan.json)")
     parser.add_argument("--ranks", required=True, help="average ranks (ranks.csv)")
     parser.add_argument("--audits", required=True, help="folder of the audits")
     parser.add_argument("--output", required=True, help="folder of the figures")
@@ -28,24 +29,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     plan = arguments.plan
-    audits = {name: read_json(Path(arguments.audits) / f"{name}.json") for name in plan["datasets"]}
+    audits = {name: read_json(Path(arguments.audits) / f"{name}.json") for name in plan.datasets}
     table = read_table(arguments.ranks, RANKS)
-    for protocol in plan["protocols"]:
+    for protocol in plan.protocols:
         figure = critical_difference(table[table.protocol == protocol], protocol, plan, audits)
         save(figure, Path(arguments.output) / f"critical_difference.{protocol}")
-    logger.info("critical_difference: %d protocols", len(plan["protocols"]))
+    logger.info("critical_difference: %d protocols", len(plan.protocols))
 
 
-def critical_difference(table: pd.DataFrame, protocol: str, plan: Mapping, audits: Mapping[str, Mapping]) -> Figure:
+def critical_difference(table: pd.DataFrame, protocol: str, plan: Plan, audits: Mapping[str, Mapping]) -> Figure:
     """The diagram of the ranks under one protocol, or words where there are none."""
-    kind, datasets = plan["protocols"][protocol], plan["datasets"]
-    titles = [about["title"] for about in datasets.values()]
-    notes = [f"Optimistic protocol: {kind['note']}"] if kind["optimistic"] else []
+    kind, datasets = plan.protocols[protocol], plan.datasets
+    titles = [about.title for about in datasets.values()]
+    notes = [f"Optimistic protocol: {kind.note}"] if kind.optimistic else []
     notes.append(seeds_of(plan))
     for name, about in datasets.items():
-        known = weightiest(notes_for(audits[name], protocol), about["notes"])
-        notes += [f"{about['title']}: {' '.join(known)}"] if known else []
-    about = Subject("; ".join(titles), kind["title"], kind["optimistic"], tuple(notes))
+        known = weightiest(notes_for(audits[name], protocol), about.notes)
+        notes += [f"{about.title}: {' '.join(known)}"] if known else []
+    about = Subject("; ".join(titles), kind.title, kind.optimistic, tuple(notes))
     if table.empty:
         reason = "Fewer than three methods have a mean on each of the datasets, so there is nothing to rank."
         if len(datasets) < MIN_DATASETS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from cortexclip.figures.style import (
 )
 from cortexclip.files import read_json
 from cortexclip.log import logger
-from cortexclip.plan import protocols_of, without_split
+from cortexclip.plan import Plan
 from cortexclip.results.folder import Results
 from cortexclip.results.tables import read_table
 from cortexclip.runs import read_netcdf, read_parquet
@@ -53,7 +53,7 @@ SEEDS_AT_ONCE = 32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plan", required=True, type=read_json, help="what is compared (plan.json)")
+    parser.add_argument("--plan", required=True, type=Plan.read, help="what is compared (plan.json)")
     parser.add_argument("--dataset", required=True, help="labelled dataset (.nc)")
     parser.add_argument("--audit", required=True, type=read_json, help="the dataset's audit (.json)")
     parser.add_argument("--statistics", required=True, help="the table of tested differences (statistics.csv)")
@@ -78,9 +78,9 @@ def run(arguments: argparse.Namespace) -> None:
         base_seed=arguments.base_seed,
     )
     output = Path(arguments.output)
-    for protocol in material.plan["protocols"]:
+    for protocol in material.plan.protocols:
         save(differences(material, protocol), output / f"differences.{protocol}.{material.name}")
-        if any(arguments.plan["ablations"].values()):
+        if any(arguments.plan.ablations.values()):
             save(ablation(material, protocol), output / f"ablation.{protocol}.{material.name}")
     for name, make in FIGURES.items():
         save(make(material), output / f"{name}.{material.name}")
@@ -92,7 +92,7 @@ class Material:
     """The files of one dataset under all protocols, each read when it is first asked for."""
 
     dataset: xr.Dataset
-    plan: dict
+    plan: Plan
     audit: dict
     statistics: pd.DataFrame
     ablation: pd.DataFrame
@@ -108,14 +108,14 @@ class Material:
     @property
     def protocols(self) -> dict[str, str]:
         """Titles of the protocols that apply by name, those marked that are optimistic."""
-        kinds = {name: self.plan["protocols"][name] for name in protocols_of(self.plan, self.name)}
-        return {name: kind["title"] + (" (optimistic)" if kind["optimistic"] else "") for name, kind in kinds.items()}
+        kinds = {name: self.plan.protocols[name] for name in self.plan.protocols_of(self.name)}
+        return {name: kind.heading for name, kind in kinds.items()}
 
     @functools.cached_property
     def looks(self) -> dict[str, Look]:
         """Looks of the runs that apply to this dataset."""
         every = looks(self.plan)
-        return {run: every[run] for run in self.plan["cells"][self.name]}
+        return {run: every[run] for run in self.plan.cells[self.name]}
 
     @functools.cached_property
     def scores(self) -> dict[str, dict[str, pd.DataFrame]]:
@@ -130,7 +130,7 @@ class Material:
 
     def by_stimulus(self, *protocols: str) -> bool:
         """Whether one of these protocols weighs stimuli equally, not trials."""
-        return any(self.plan["protocols"][name].get("average") == "stimulus" for name in protocols)
+        return any(self.plan.protocols[name].get("average") == "stimulus" for name in protocols)
 
     def scored(self, protocol: str) -> np.ndarray:
         """Samples that a protocol scores."""
@@ -159,11 +159,11 @@ class Material:
 
     def about(self, protocols: Sequence[str]) -> Subject:
         """Titles and notes of a figure that spans protocols: of each the weightiest."""
-        kinds = {name: self.plan["protocols"][name] for name in protocols}
-        entry = self.plan["datasets"][self.name]
-        notes = [f"{_capital(kind['title'])}: {kind['note']}" for kind in kinds.values() if kind["optimistic"]]
+        kinds = {name: self.plan.protocols[name] for name in protocols}
+        entry = self.plan.datasets[self.name]
+        notes = [f"{_capital(kind.title)}: {kind.note}" for kind in kinds.values() if kind.optimistic]
         notes += [
-            f"{_capital(kind['title'])}: means weigh each image once."
+            f"{_capital(kind.title)}: means weigh each image once."
             for name, kind in kinds.items()
             if self.by_stimulus(name)
         ]
@@ -173,7 +173,7 @@ class Material:
                 check = next(f["check"] for f in self.audit["findings"] if caveat.startswith(f["message"]))
                 first, others = said.setdefault(check, (caveat, {}))
                 if caveat != first:
-                    others[kind["title"]] = None
+                    others[kind.title] = None
         for caveat, others in said.values():
             notes += [caveat, *([f"Likewise under {', '.join(others)}."] if others else [])]
         return Subject(entry["title"], notes=(seeds_of(self.plan), *notes, *entry["notes"][:1]))
@@ -186,7 +186,7 @@ def _capital(text: str) -> str:
 def differences(material: Material, protocol: str) -> Figure:
     about = subject(material.plan, material.name, protocol, notes_for(material.audit, protocol))
     if protocol not in material.protocols:
-        return draw_words("Differences from a reference", about, without_split(material.plan, material.name))
+        return draw_words("Differences from a reference", about, material.plan.without_split(material.name))
     if material.reference not in material.looks:
         reason = (
             f"The method {material.reference}, with which the others are compared here, was not run on this dataset."
@@ -223,19 +223,19 @@ def differences(material: Material, protocol: str) -> Figure:
 def ablation(material: Material, protocol: str) -> Figure:
     about = subject(material.plan, material.name, protocol, notes_for(material.audit, protocol))
     if protocol not in material.protocols:
-        return draw_words("What each part is worth", about, without_split(material.plan, material.name))
-    if not material.plan["ablations"][material.name]:
+        return draw_words("What each part is worth", about, material.plan.without_split(material.name))
+    if not material.plan.ablations[material.name]:
         return draw_words("What each part is worth", about, "No two methods that run on this dataset differ in a part.")
     table = material.ablation
     table = table[(table.dataset == material.name) & (table.protocol == protocol)]
     cells = {(row.method, row.encoder, row.reference, row.metric): row for row in table.itertuples(index=False)}
     variants: dict[str, list[str]] = {}
-    for pair in material.plan["ablations"][material.name]:
+    for pair in material.plan.ablations[material.name]:
         variants.setdefault(pair["reference"], []).append(pair["run"])
 
     def difference(run: str, reference: str, metric: str) -> Difference | None:
-        about_run = material.plan["runs"][run]
-        row = cells.get((about_run["method"], about_run["encoder"], reference, metric))
+        about_run = material.plan.runs[run]
+        row = cells.get((about_run.method, about_run.encoder, reference, metric))
         return None if row is None else _difference(row)
 
     groups = [
@@ -257,11 +257,9 @@ def ablation(material: Material, protocol: str) -> Figure:
     return draw_ablation(groups, metrics, about, remarks)
 
 
-def _readouts(plan: Mapping) -> list[tuple[str, str]]:
+def _readouts(plan: Plan) -> list[tuple[str, str]]:
     """Every method of score tables with its embedding space, in the order of the plan, second readouts after firsts."""
-    return [
-        (method, run["encoder"]) for run in plan["runs"].values() for method in (run["method"], run["method"] + NEAREST)
-    ]
+    return [(method, run.encoder) for run in plan.runs.values() for method in (run.method, run.method + NEAREST)]
 
 
 def _difference(row) -> Difference:
@@ -449,7 +447,7 @@ def _null(material: Material, protocol: str, metric: str, runs: Sequence[str]) -
     tables = material.scores[protocol]
 
     def values(run: str) -> pd.DataFrame:
-        method = material.plan["runs"][run]["method"]
+        method = material.plan.runs[run].method
         table = weigh(tables[run][(tables[run].metric == metric) & (tables[run].method == method)], material.plan)
         return table[np.isfinite(table.value)]
 

@@ -23,6 +23,7 @@ from cortexclip.figures.style import Look, Subject, draw_words, looks, save, sub
 from cortexclip.figures.training import draw_training_curves
 from cortexclip.files import read_json
 from cortexclip.log import logger
+from cortexclip.plan import Plan
 from cortexclip.results.folder import Results
 from cortexclip.runs import read_netcdf, read_parquet, scored_draw
 from cortexclip.tables.audit import notes_for
@@ -32,7 +33,7 @@ REFERENCE = "reference"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plan", required=True, type=read_json, help="what is compared (plan.json)")
+    parser.add_argument("--plan", required=True, type=Plan.read, help="what is compared (plan.json)")
     parser.add_argument("--dataset", required=True, help="labelled dataset (.nc)")
     parser.add_argument("--audit", required=True, type=read_json, help="the dataset's audit (.json)")
     parser.add_argument("--protocol", required=True, help="name of the protocol")
@@ -64,7 +65,7 @@ class Material:
     """The files of one dataset and protocol, each read when it is first asked for."""
 
     dataset: xr.Dataset
-    plan: dict
+    plan: Plan
     audit: dict
     protocol: str
     results: Path
@@ -81,7 +82,7 @@ class Material:
     def looks(self) -> dict[str, Look]:
         """Looks of the runs that apply to this dataset."""
         every = looks(self.plan)
-        return {run: every[run] for run in self.plan["cells"][self.name]}
+        return {run: every[run] for run in self.plan.cells[self.name]}
 
     @functools.cached_property
     def predictions(self) -> dict[str, xr.Dataset]:
@@ -126,7 +127,7 @@ def reconstructions(material: Material) -> Figure:
             stimulus = material.dataset.stimulus.values[predicted.sample.values]
             shown = first_trials(stimulus, RECONSTRUCTED)
             n_stimuli, samples = len(np.unique(stimulus)), predicted.sample.values[shown]
-        method = material.plan["runs"][run]["method"]
+        method = material.plan.runs[run].method
         readouts = [("image", method, look), ("nearest", method + NEAREST, look.nearest())]
         for variable, name, readout in readouts:
             if variable in predicted:
@@ -185,7 +186,7 @@ def retrieved(material: Material) -> Figure:
         similarity = file.similarity.values[0][rows]
         order = np.argsort(-similarity, axis=1, kind="stable")[:, :RETRIEVED]
         order[np.isnan(similarity).any(axis=1)] = -1
-        rank = material.first_seed(run, material.plan["runs"][run]["method"], "rank_all", samples)
+        rank = material.first_seed(run, material.plan.runs[run].method, "rank_all", samples)
         found.append(Retrieval(material.looks[run], order, rank))
     position = {stimulus: number for number, stimulus in enumerate(gallery)}
     true = np.array([position[stimulus] for stimulus in file.shown.values[rows]])

@@ -8,12 +8,13 @@ import json
 from pathlib import Path
 
 from cortexclip import manifest, provenance
-from cortexclip.files import read_json, write_json
+from cortexclip.files import write_json
+from cortexclip.plan import Plan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", required=True, help="the results folder")
-    parser.add_argument("--plan", required=True, help="what was to be compared (.json)")
+    parser.add_argument("--plan", required=True, type=Plan.read, help="what was to be compared (.json)")
     parser.add_argument("--configuration", required=True, type=json.loads, help="the settings of the run, as JSON")
     parser.add_argument("--output", required=True, help="output (.json)")
 
@@ -26,5 +27,5 @@ def run(arguments: argparse.Namespace) -> None:
         "machine": provenance.machine(),
         "ended": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    plan = read_json(arguments.plan)
-    write_json(arguments.output, manifest.make(Path(arguments.results), plan, arguments.configuration, fields))
+    made = manifest.make(Path(arguments.results), arguments.plan, arguments.configuration, fields)
+    write_json(arguments.output, made)

@@ -14,7 +14,7 @@ from cortexclip.figures.overview import Row, draw_main_page, draw_mse_by_method
 from cortexclip.figures.style import look_of, save, save_pdf, seeds_of, weightiest
 from cortexclip.files import read_json, write_text
 from cortexclip.log import logger
-from cortexclip.plan import reduced_precision, without_split
+from cortexclip.plan import Plan
 from cortexclip.results import tables as results
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.main import LEADERS_READ, latex_document, main_tables
@@ -26,7 +26,7 @@ CONTROL = "mean_image"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plan", required=True, type=read_json, help="what is compared (plan.json)")
+    parser.add_argument("--plan", required=True, type=Plan.read, help="what is compared (plan.json)")
     parser.add_argument("--table", required=True, help="the comparison table (.csv)")
     parser.add_argument("--leaders", required=True, help="which methods lead (leaders.csv)")
     parser.add_argument("--audits", required=True, help="folder of the audits")
@@ -36,14 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     plan = arguments.plan
-    audits = {name: read_json(Path(arguments.audits) / f"{name}.json") for name in plan["datasets"]}
+    audits = {name: read_json(Path(arguments.audits) / f"{name}.json") for name in plan.datasets}
     table = read_table(arguments.table)
     shown = {
         "rows": rows_of(table, plan),
-        "datasets": {name: entry["title"] for name, entry in plan["datasets"].items()},
+        "datasets": {name: entry["title"] for name, entry in plan.datasets.items()},
         "protocols": {
             name: entry["title"] + (" (optimistic)" if entry["optimistic"] else "")
-            for name, entry in plan["protocols"].items()
+            for name, entry in plan.protocols.items()
         },
         "reference": {(row.dataset, row.protocol): row.mean for row in table[table.method == CONTROL].itertuples()},
     }
@@ -67,24 +67,24 @@ def read_table(path: str) -> pd.DataFrame:
     return table[table.metric == "mse"]
 
 
-def rows_of(table: pd.DataFrame, plan: Mapping) -> list[Row]:
+def rows_of(table: pd.DataFrame, plan: Plan) -> list[Row]:
     """A row for each method and readout in the order of the plan."""
     rows = []
-    for run in plan["runs"].values():
-        for method in (run["method"], run["method"] + NEAREST):
-            cells = table[(table.method == method) & (table.encoder == run["encoder"])]
+    for run in plan.runs.values():
+        for method in (run.method, run.method + NEAREST):
+            cells = table[(table.method == method) & (table.encoder == run.encoder)]
             if len(cells):
                 values = {(c.dataset, c.protocol): (c.mean, c.ci_low, c.ci_high) for c in cells.itertuples(index=False)}
-                rows.append(Row(look_of(plan, method, run["encoder"]), values))
+                rows.append(Row(look_of(plan, method, run.encoder), values))
     return rows
 
 
-def scored_of(table: pd.DataFrame, plan: Mapping) -> str:
+def scored_of(table: pd.DataFrame, plan: Plan) -> str:
     """How many samples are scored, by dataset, and by protocol where it matters."""
     said = []
-    for name, entry in plan["datasets"].items():
+    for name, entry in plan.datasets.items():
         rows = table[table.dataset == name].drop_duplicates("protocol")
-        numbers = {plan["protocols"][row.protocol]["title"]: row.n_samples for row in rows.itertuples(index=False)}
+        numbers = {plan.protocols[row.protocol].title: row.n_samples for row in rows.itertuples(index=False)}
         if len(set(numbers.values())) == 1:
             said.append(f"{entry['title']} {next(iter(numbers.values()))}")
         elif numbers:
@@ -92,19 +92,19 @@ def scored_of(table: pd.DataFrame, plan: Mapping) -> str:
     return f"Scored: {'; '.join(said)}." if said else ""
 
 
-def notes_of(plan: Mapping, audits: Mapping[str, Mapping]) -> list[str]:
+def notes_of(plan: Plan, audits: Mapping[str, Mapping]) -> list[str]:
     """What must stand below the figure: caveats of protocols and datasets, and what is not there."""
     notes = [
         f"{entry['title'][:1].upper()}{entry['title'][1:]}: {entry['note']}"
-        for entry in plan["protocols"].values()
+        for entry in plan.protocols.values()
         if entry["optimistic"]
     ]
-    for name, entry in plan["datasets"].items():
-        known = weightiest(notes_for(audits[name], next(iter(plan["protocols"]))), entry["notes"])
-        known += [words] if (words := without_split(plan, name)) else []
+    for name, entry in plan.datasets.items():
+        known = weightiest(notes_for(audits[name], next(iter(plan.protocols))), entry["notes"])
+        known += [words] if (words := plan.without_split(name)) else []
         notes += [f"{entry['title']}: {' '.join(known)}"] if known else []
-    if precision := reduced_precision(plan):
+    if precision := plan.reduced_precision():
         notes.append(precision)
-    if plan["unavailable"]:
-        notes.append(f"Not available here and left out: {', '.join(plan['unavailable'])}.")
+    if plan.unavailable:
+        notes.append(f"Not available here and left out: {', '.join(plan.unavailable)}.")
     return notes

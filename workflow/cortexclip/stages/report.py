@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 from collections.abc import Mapping
 
 import pandas as pd
 
 from cortexclip.evaluation.metrics import METRICS
-from cortexclip.files import read_json, sha256, write_text
+from cortexclip.files import sha256, write_text
 from cortexclip.log import logger
-from cortexclip.plan import protocols_of, reduced_precision
+from cortexclip.plan import Plan
 from cortexclip.report import content, gallery
 from cortexclip.report.page import page
 from cortexclip.results.folder import Results
@@ -34,12 +35,10 @@ VIEWS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plan", required=True, type=read_json, help="what is compared (plan.json)")
+    parser.add_argument("--plan", required=True, type=Plan.read, help="what is compared (plan.json)")
     parser.add_argument("--results", required=True, help="folder with data/, audit/, tables/, runs/ and scores/")
     parser.add_argument("--published", required=True, help="published.yaml")
-    parser.add_argument(
-        "--reference", default="ridge", help="run that the others are first compared with (%(default)s)"
-    )
+    parser.add_argument("--reference", help="run that the others are first compared with (that with the role)")
     parser.add_argument("--output", required=True, help="the page (.html)")
 
 
@@ -47,10 +46,10 @@ def run(arguments: argparse.Namespace) -> None:
     published = read_yaml(arguments.published)
     check(published, "published", arguments.published)
     results = Results(arguments.results, arguments.plan)
-    runs = records(results)
+    runs, reference = records(results), arguments.reference or results.plan.reference or next(iter(results.plan.runs))
     data = {
-        "core": core(results, published, arguments.reference),
-        "statistics": statistics(results, arguments.reference),
+        "core": core(results, published, reference),
+        "statistics": statistics(results, reference),
         "records": runs,
         **galleries(results),
     }
@@ -59,13 +58,13 @@ def run(arguments: argparse.Namespace) -> None:
     logger.info("report: %.1f MB, %d cells", len(text) / 1e6, len(runs))
 
 
-def subtitle(plan: Mapping) -> str:
+def subtitle(plan: Plan) -> str:
     """What was compared, in a line."""
     counts = [
-        (len(plan["datasets"]), "dataset"),
-        (len(plan["protocols"]), "protocol"),
-        (len(plan["runs"]), "method with its embedding space", "methods with their embedding spaces"),
-        (plan["seeds"], "seed where training is random", "seeds where training is random"),
+        (len(plan.datasets), "dataset"),
+        (len(plan.protocols), "protocol"),
+        (len(plan.runs), "method with its embedding space", "methods with their embedding spaces"),
+        (plan.seeds, "seed where training is random", "seeds where training is random"),
     ]
     return ", ".join(f"{n} {word if n == 1 else (more[0] if more else word + 's')}" for n, word, *more in counts)
 
@@ -80,7 +79,7 @@ def core(results: Results, published: Mapping, reference: str) -> dict:
             "voxels": dataset.sizes["voxel"],
             "stimuli": len(set(dataset.stimulus.values.tolist())),
         }
-        for name, dataset in ((name, results.dataset(name)) for name in plan["datasets"])
+        for name, dataset in ((name, results.dataset(name)) for name in plan.datasets)
     }
     comparison = content.with_chance(tables["comparison"], tables["retrieval"]).drop(columns=["method", "encoder"])
     named = {
@@ -90,20 +89,20 @@ def core(results: Results, published: Mapping, reference: str) -> dict:
     drawn = {"comparison": comparison, **named, **{name: tables[name] for name in ("claims", "paper", "audit")}}
     return {
         "datasets": content.datasets_of(plan, attributes),
-        "protocols": [{"name": name, **entry} for name, entry in plan["protocols"].items()],
-        "encoders": plan["encoders"],
+        "protocols": [{"name": name, **dataclasses.asdict(entry)} for name, entry in plan.protocols.items()],
+        "encoders": plan.encoders,
         "methods": content.methods_of(plan, [tables["comparison"], tables["retrieval"]]),
         "metrics": content.metrics_of(plan),
         "caveats": content.caveats_of(plan, results.audits),
-        "precision": reduced_precision(plan),
-        "unavailable": plan["unavailable"],
-        "seeds": plan["seeds"],
+        "precision": plan.reduced_precision(),
+        "unavailable": plan.unavailable,
+        "seeds": plan.seeds,
         "reference": reference,
         "sources": content.sources_of(published, tables["claims"]),
-        "paper": content.paper_of(published),
+        "paper": content.paper_of(published, plan),
         "verdicts": content.verdicts(),
+        "conclusions": content.conclusions(),
         "stand_ins": content.stand_ins_of(plan, tables["source_datasets"]),
-        "powerless": content.powerless_cells(tables["statistics"], tables["leaders"]),
         "absent": absent_references(plan),
         "tables": {name: content.columns(table, list(table)) for name, table in drawn.items()},
         "grid": content.columns(grid.head(content.MOST_GRID_POINTS), list(grid)),
@@ -120,22 +119,19 @@ def statistics(results: Results, reference: str) -> dict:
     """The tested pairs of methods."""
     pairs, fewer = content.fewer_pairs(identified(results.table("statistics")), reference)
     names = ["dataset", "protocol", "metric", "id", "reference", "difference", "ci_low", "ci_high", "effect_size", "p"]
-    names += ["p_holm", "p_corrected_t", "n_samples", "n_stimuli", "n_comparisons", "conclusion"]
+    names += ["p_holm", "p_corrected_t", "n_samples", "n_stimuli", "n_comparisons", "verdict"]
     return {"pairs": content.columns(pairs, names), "only_reference": fewer}
 
 
 def records(results: Results) -> list[dict]:
     """Record, checksums and training curves of every run."""
-    found, plan = [], results.plan
-    for dataset in plan["datasets"]:
-        for protocol in protocols_of(plan, dataset):
-            scores = results.path("scores", protocol=protocol, dataset=dataset)
-            for run in plan["cells"][dataset]:
-                cell = {"protocol": protocol, "dataset": dataset, "run": run}
-                files = [results.path("predictions", **cell), scores]
-                files = {path.relative_to(results.folder).as_posix(): sha256(path) for path in files}
-                record = content.record_of(results.record(**cell), files)
-                found.append({**cell, "record": record, "curves": content.curves_of(results.history(**cell))})
+    found = []
+    for protocol, dataset, run in results.plan.trainings():
+        cell = {"protocol": protocol, "dataset": dataset, "run": run}
+        files = [results.path("predictions", **cell), results.path("scores", **cell)]
+        files = {path.relative_to(results.folder).as_posix(): sha256(path) for path in files}
+        record = content.record_of(results.record(**cell), files)
+        found.append({**cell, "record": record, "curves": content.curves_of(results.history(**cell))})
     return found
 
 
@@ -143,8 +139,8 @@ def galleries(results: Results) -> dict[str, object]:
     """The gallery of every dataset and protocol, the stimuli of every dataset, and what of it is left out."""
     sources = [
         gallery.Source(results.dataset(name), protocol, runs_of(results, name, protocol))
-        for name in results.plan["datasets"]
-        for protocol in protocols_of(results.plan, name)
+        for name in results.plan.datasets
+        for protocol in results.plan.protocols_of(name)
     ]
     packed, stimuli, left_out = gallery.pack(sources)
     return {
@@ -161,13 +157,13 @@ def runs_of(results: Results, dataset: str, protocol: str) -> list[gallery.Run]:
     """The runs of a dataset and protocol, whose files are read when they are asked for."""
     scores = functools.cache(lambda: results.scores_by_run(protocol, dataset, gallery.SHOWN))
     found = []
-    for name in results.plan["cells"][dataset]:
-        cell, about = (protocol, dataset, name), results.plan["runs"][name]
+    for name in results.plan.cells[dataset]:
+        cell, about = (protocol, dataset, name), results.plan.runs[name]
         found.append(
             gallery.Run(
                 name,
-                about["method"],
-                about["encoder"],
+                about.method,
+                about.encoder,
                 functools.partial(results.predictions, *cell),
                 lambda name=name: scores()[name],
                 functools.partial(results.similarity, *cell),

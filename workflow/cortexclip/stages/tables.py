@@ -15,9 +15,8 @@ from cortexclip.evaluation.score import combine_scores, weigh
 from cortexclip.evaluation.statistics import summarise
 from cortexclip.figures.overview import draw_tables
 from cortexclip.figures.style import save_pdf
-from cortexclip.files import read_json
 from cortexclip.log import Progress, logger
-from cortexclip.plan import protocols_of
+from cortexclip.plan import Plan, run_name
 from cortexclip.results.folder import Results
 from cortexclip.results.tables import TABLES, read_table
 from cortexclip.schema import check, read_yaml
@@ -30,15 +29,15 @@ from cortexclip.tables.paper import NO_NUMBERS, paper_csv, paper_tables
 from cortexclip.tables.read import lay_out
 from cortexclip.tables.records import NO_GRID, cost_rows, cost_tables, grid_rows, grid_tables
 from cortexclip.tables.remeasured import configurations, remeasured, source_datasets
-from cortexclip.tables.statistics import COMPARED, compare, leaders, ranks, run_name, statistics_tables
+from cortexclip.tables.statistics import COMPARED, compare, leaders, ranks, statistics_tables
 from cortexclip.tables.write import write_csv, write_readable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plan", required=True, type=read_json, help="what is compared (plan.json)")
+    parser.add_argument("--plan", required=True, type=Plan.read, help="what is compared (plan.json)")
     parser.add_argument("--results", required=True, help="the results folder")
     parser.add_argument("--published", required=True, help="published.yaml")
-    parser.add_argument("--reference", default="ridge", help="run that the others are compared with (%(default)s)")
+    parser.add_argument("--reference", help="run that the others are compared with (that with the role)")
     parser.add_argument("--resamples", type=int, default=2000, help="resamples of the bootstrap")
     parser.add_argument("--permutations", type=int, default=10_000, help="sign flips where not all are enumerated")
     parser.add_argument("--base-seed", type=int, default=0)
@@ -53,7 +52,12 @@ def run(arguments: argparse.Namespace) -> None:
     scores = whole_scores(results)
     write_comparison(results, scores, output, **drawn)
     write_statistics(
-        results, scores, output, reference=arguments.reference, n_permutations=arguments.permutations, **drawn
+        results,
+        scores,
+        output,
+        reference=arguments.reference or results.plan.reference,
+        n_permutations=arguments.permutations,
+        **drawn,
     )
     write_claims(results, published, output)
     write_records(results, output)
@@ -62,11 +66,11 @@ def run(arguments: argparse.Namespace) -> None:
 def whole_scores(results: Results) -> pd.DataFrame:
     """All scores that the plan implies, weighed as its protocols say; InputError if any is missing or impossible."""
     plan, tables, counts = results.plan, [], {}
-    for dataset in plan["datasets"]:
-        for protocol in protocols_of(plan, dataset):
+    for dataset in plan.datasets:
+        for protocol in plan.protocols_of(dataset):
             tables.append(results.scores(protocol, dataset))
             counts[dataset, protocol] = int((results.split(protocol, dataset).role == "score").sum())
-        if plan["judge"] is not None:
+        if plan.judge is not None:
             tables.append(results.identification(dataset))
     scores = combine_scores(tables)
     if wrong := problems(scores, plan, counts):
@@ -89,41 +93,40 @@ def write_comparison(results: Results, scores: pd.DataFrame, output: Path, **opt
 
 
 def write_statistics(
-    results: Results, scores: pd.DataFrame, output: Path, *, reference: str, base_seed: int, **options: int
+    results: Results, scores: pd.DataFrame, output: Path, *, reference: str | None, base_seed: int, **options: int
 ) -> None:
     """The tables statistics, leaders, ranks and ablation."""
     plan, audits = results.plan, results.audits
-    pairs, leading, parts, powerless = [], [], [], set()
-    progress = Progress("statistics", sum(len(protocols_of(plan, dataset)) for dataset in plan["datasets"]))
-    for dataset in plan["datasets"]:
-        for protocol in protocols_of(plan, dataset):
+    pairs, leading, parts = [], [], []
+    progress = Progress("statistics", sum(len(plan.protocols_of(dataset)) for dataset in plan.datasets))
+    for dataset in plan.datasets:
+        for protocol in plan.protocols_of(dataset):
             cell = scores[((scores.dataset == dataset) & (scores.protocol == protocol)).to_numpy()]
             where = {"dataset": dataset, "protocol": protocol}
             seed = derive_seed(base_seed, dataset, protocol)
-            shared = {"optimistic": plan["protocols"][protocol]["optimistic"], "base_seed": seed, **options}
+            shared = {"optimistic": plan.protocols[protocol].optimistic, "base_seed": seed, **options}
             for metric in ABLATED:
                 if not (cell.metric == metric).any():
                     continue  # no method predicts an embedding
                 laid = lay_out(cell, metric)
-                parts.append(ablated(laid, metric, plan["ablations"][dataset], **shared).assign(**where))
+                parts.append(ablated(laid, metric, plan.ablations[dataset], **shared).assign(**where))
                 if metric not in COMPARED:
                     continue
                 pairs.append(compare(laid, metric, reference=reference, **shared).assign(**where))
-                first, decidable = leaders(laid, metric, base_seed=seed, n_permutations=options["n_permutations"])
+                flips = options["n_permutations"]
+                first = leaders(laid, metric, oracles=plan.role("oracle"), base_seed=seed, n_permutations=flips)
                 leading.append(first.assign(**where))
-                if not decidable:
-                    powerless.add((dataset, protocol, metric))
             progress.step(f"{dataset}, {protocol}")
     pairs, parts = _joined(pairs, "statistics"), _joined(parts, "ablation")
     leading = pd.concat(leading, ignore_index=True)[TABLES["leaders"]]
     ranked = ranks(leading)
     names = {run_name(m, e) for m, e in zip(leading.method, leading.encoder, strict=True)}
-    if reference not in names:
+    if reference is not None and reference not in names:
         logger.warning("--reference %s was not run. %s", reference, nearest(reference, names))
     write_csv(output / "statistics.csv", pairs)
     write_csv(output / "leaders.csv", leading.replace({True: "true", False: "false"}))
     write_csv(output / "ranks.csv", ranked)
-    tables = statistics_tables(pairs, leading, ranked, powerless, plan, audits, reference)
+    tables = statistics_tables(pairs, leading, ranked, plan, audits, reference)
     write_readable(output, "statistics", "Which methods differ", tables, plan)
     write_csv(output / "ablation.csv", parts)
     tables = ablation_tables(parts, plan, audits)
@@ -137,11 +140,11 @@ def _joined(tables: list[pd.DataFrame], name: str) -> pd.DataFrame:
 
 def write_claims(results: Results, published: Mapping, output: Path) -> None:
     """What sources trained measured again, what became of each published number, and the paper's table."""
-    plan, sources = results.plan, results.plan["sources"]
-    records = [results.record(*cell) for cell in sources["cells"]]
-    write_csv(output / "remeasured.csv", remeasured(results, sources["cells"]))
+    plan, sources = results.plan, results.plan.sources
+    records = [results.record(*cell) for cell in sources.cells]
+    write_csv(output / "remeasured.csv", remeasured(results, sources.cells))
     write_csv(output / "configurations.csv", configurations(records))
-    write_csv(output / "source_datasets.csv", source_datasets(results, sources["datasets"]))
+    write_csv(output / "source_datasets.csv", source_datasets(results, sources.datasets))
     read = ("remeasured", "configurations", "source_datasets", "comparison")  # with the digits that are written
     evidence = Evidence(published, plan, *(read_table(output / f"{name}.csv", TABLES[name]) for name in read))
     rows = claims(evidence)
@@ -158,12 +161,7 @@ def write_claims(results: Results, published: Mapping, output: Path) -> None:
 def write_records(results: Results, output: Path) -> None:
     """What training cost, and every grid point that was tried."""
     plan = results.plan
-    records = {
-        (dataset, protocol, run): results.record(protocol, dataset, run)
-        for dataset in plan["datasets"]
-        for protocol in protocols_of(plan, dataset)
-        for run in plan["cells"][dataset]
-    }
+    records = {(d, p, run): results.record(p, d, run) for p, d, run in plan.trainings()}
     cost, grid = cost_rows(records, plan), grid_rows(records, plan)
     write_csv(output / "cost.csv", cost)
     write_readable(output, "cost", "Cost of training", cost_tables(cost, plan), plan)

@@ -1,6 +1,6 @@
 """What one part of a method is worth: each variant against its plain method, each embedding space against a plain one.
 
-Which runs are compared is the plan's (`cortexclip.ablation`); the tests are those of all pairs of methods
+Which runs are compared is the plan's (`cortexclip.plan`); the tests are those of all pairs of methods
 (`cortexclip.tables.statistics`).
 """
 
@@ -11,19 +11,19 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from cortexclip.ablation import ENCODER
 from cortexclip.evaluation.metrics import METRICS
+from cortexclip.plan import ENCODER, Plan, run_name
 from cortexclip.results.tables import PAIR, TABLES
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.read import SeededScores
 from cortexclip.tables.render import NOT_MEASURED, Table
-from cortexclip.tables.statistics import COMPARED, difference_text, full_title, p_text, run_name, tested_pairs
+from cortexclip.tables.statistics import COMPARED, DIFFERENT, decidable, difference_text, p_text, tested_pairs
 
 ABLATION = TABLES["ablation"]
 ABLATED = [*COMPARED, "mrr_test"]
 NO_PARTS = (
     "No method of this configuration is a variant of another one in it (key ablates of methods.yaml), and none runs in "
-    "more than one embedding space, so there is no part whose worth could be told."
+    "more than one embedding space, so there is no part whose worth could be measured."
 )
 
 
@@ -37,7 +37,7 @@ def ablated(
 
     Parameters
     ----------
-    pairs : see `cortexclip.ablation.ablations`; those without a score of the metric on both sides are left out
+    pairs : see `cortexclip.plan.ablations`; those without a score of the metric on both sides are left out
     options : passed on to `cortexclip.tables.statistics.tested_pairs`
 
     Returns
@@ -55,7 +55,7 @@ def ablated(
     return table.assign(kind=[pair["kind"] for pair in known])[columns]
 
 
-def ablation_tables(table: pd.DataFrame, plan: Mapping, audits: Mapping[str, Mapping]) -> list[Table]:
+def ablation_tables(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mapping]) -> list[Table]:
     """Tables to read: the mean squared error of every variant over all datasets and protocols, then each of these.
 
     Parameters
@@ -68,34 +68,32 @@ def ablation_tables(table: pd.DataFrame, plan: Mapping, audits: Mapping[str, Map
     return [_overview(table[table.metric == "mse"], plan), *_details(table, plan, audits)]
 
 
-def absent_references(plan: Mapping) -> list[str]:
+def absent_references(plan: Plan) -> list[str]:
     """A sentence for each variant whose plain method the configuration does not run."""
-    here = {run["method"] for run in plan["runs"].values()}
-    missing = {
-        run["title"]: run["ablates"] for run in plan["runs"].values() if run["ablates"] and run["ablates"] not in here
-    }
+    here = {run.method for run in plan.runs.values()}
+    missing = {run.title: run.ablates for run in plan.runs.values() if run.ablates and run.ablates not in here}
     return [f"{title} is a variant of {base}, which was not run here." for title, base in missing.items()]
 
 
-def _overview(rows: pd.DataFrame, plan: Mapping) -> Table:
+def _overview(rows: pd.DataFrame, plan: Plan) -> Table:
     places = list(dict.fromkeys(zip(rows.dataset, rows.protocol, strict=True)))
     cells = {(r.method, r.encoder, r.reference, r.dataset, r.protocol): r for r in rows.itertuples(index=False)}
     pairs = sorted({key[:3] for key in cells}, key=lambda pair: _order(pair, plan))
     body, strong = [], set()
     for method, encoder, reference in pairs:
-        line = [full_title(method, encoder, plan), _reference_title(reference, plan)]
+        line = [plan.title(method, encoder), _reference_title(reference, plan)]
         for place in places:
             cell = cells.get((method, encoder, reference, *place))
-            if cell is not None and _told(cell):
+            if cell is not None and cell.verdict in DIFFERENT:
                 strong.add((len(body), len(line)))
             line.append(_cell("mse", cell))
         body.append(line)
     caution = "Optimistic protocols choose on the scored samples: what helps there need not help."
-    optimistic = any(plan["protocols"][protocol]["optimistic"] for _, protocol in places)
+    optimistic = any(plan.protocols[protocol].optimistic for _, protocol in places)
     return Table(
         title="What each part is worth in mean squared error",
         label="ablation-overview",
-        columns=["Variant", "Against", *(_place_title(dataset, protocol, plan) for dataset, protocol in places)],
+        columns=["Variant", "Against", *(plan.place(dataset, protocol) for dataset, protocol in places)],
         rows=body,
         notes=[
             *_how_to_read(),
@@ -106,23 +104,23 @@ def _overview(rows: pd.DataFrame, plan: Mapping) -> Table:
     )
 
 
-def _details(table: pd.DataFrame, plan: Mapping, audits: Mapping[str, Mapping]) -> Iterator[Table]:
+def _details(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mapping]) -> Iterator[Table]:
     for (dataset, protocol), rows in table.groupby(["dataset", "protocol"], sort=False):
         metrics = list(dict.fromkeys(rows.metric))
         cells = {(r.method, r.encoder, r.reference, r.metric): r for r in rows.itertuples(index=False)}
         body, strong = [], set()
         for method, encoder, reference in dict.fromkeys(key[:3] for key in cells):
-            line = [full_title(method, encoder, plan), _reference_title(reference, plan)]
+            line = [plan.title(method, encoder), _reference_title(reference, plan)]
             for metric in metrics:
                 cell = cells.get((method, encoder, reference, metric))
-                if cell is not None and _told(cell):
+                if cell is not None and cell.verdict in DIFFERENT:
                     strong.add((len(body), len(line)))
                 line.append(_cell(metric, cell))
             body.append(line)
-        kind = plan["protocols"][protocol]
+        kind = plan.protocols[protocol]
         tested = rows[np.isfinite(rows.p_holm)]
         stimuli, comparisons = int(rows.n_stimuli.max()), int(rows.n_comparisons.max())
-        powerless = len(tested) and (tested.smallest_p * tested.n_comparisons).min() >= 0.05
+        powerless = len(tested) and not any(map(decidable, tested.smallest_p, tested.n_comparisons))
         notes = [
             *_how_to_read(),
             f"{int(rows.n_samples.max())} samples of {stimuli} stimuli, up to {comparisons} comparisons a column."
@@ -130,14 +128,14 @@ def _details(table: pd.DataFrame, plan: Mapping, audits: Mapping[str, Mapping]) 
         ]
         if (rows.kind == ENCODER).any():
             notes.append("Embedding spaces are held against one that no network learned, where the method has one.")
-        if kind["optimistic"]:
-            notes.append(kind["note"])
+        if kind.optimistic:
+            notes.append(kind.note)
         yield Table(
-            title=f"What each part is worth: {_place_title(dataset, protocol, plan)}",
+            title=f"What each part is worth: {plan.place(dataset, protocol)}",
             label=f"ablation-{dataset}-{protocol}",
             columns=["Variant", "Against", *(METRICS[metric].label for metric in metrics)],
             rows=body,
-            notes=[*notes, *notes_for(audits[dataset], protocol), *plan["datasets"][dataset]["notes"]],
+            notes=[*notes, *notes_for(audits[dataset], protocol), *plan.datasets[dataset].notes],
             strong=frozenset(strong),
         )
 
@@ -152,16 +150,12 @@ def _how_to_read() -> list[str]:
     ]
 
 
-def _order(pair: tuple[str, str, str], plan: Mapping) -> int:
+def _order(pair: tuple[str, str, str], plan: Plan) -> int:
     """Place of a pair in the order of the plan."""
-    for number, found in enumerate(found for pairs in plan["ablations"].values() for found in pairs):
+    for number, found in enumerate(found for pairs in plan.ablations.values() for found in pairs):
         if (found["run"], found["reference"]) == (run_name(*pair[:2]), pair[2]):
             return number
     raise KeyError(pair)
-
-
-def _told(row) -> bool:
-    return row.conclusion.startswith(("better", "worse"))
 
 
 def _cell(metric: str, row) -> str:
@@ -170,11 +164,6 @@ def _cell(metric: str, row) -> str:
     return f"{difference_text(metric, row)} ({p_text(row.p_holm)})"
 
 
-def _reference_title(reference: str, plan: Mapping) -> str:
-    run = plan["runs"][reference]
-    return full_title(run["method"], run["encoder"], plan)
-
-
-def _place_title(dataset: str, protocol: str, plan: Mapping) -> str:
-    kind = plan["protocols"][protocol]
-    return f"{plan['datasets'][dataset]['title']}, {kind['title']}" + (" (optimistic)" if kind["optimistic"] else "")
+def _reference_title(reference: str, plan: Plan) -> str:
+    run = plan.runs[reference]
+    return plan.title(run.method, run.encoder)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from cortexclip.audit.finding import SEVERITIES
+from cortexclip.plan import Plan
 from cortexclip.results.tables import TABLES
 from cortexclip.tables.render import NOT_MEASURED, Table
 
@@ -26,7 +27,7 @@ def audit_rows(audits: Mapping[str, Mapping]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=TABLES["audit"])
 
 
-def audit_tables(audits: Mapping[str, Mapping], plan: Mapping) -> list[Table]:
+def audit_tables(audits: Mapping[str, Mapping], plan: Plan) -> list[Table]:
     """One table to read for each dataset: checks by scope, each cell a severity, and below it what they say.
 
     Parameters
@@ -35,12 +36,12 @@ def audit_tables(audits: Mapping[str, Mapping], plan: Mapping) -> list[Table]:
     plan : what is compared, see :func:`cortexclip.config.plan`.
     """
     tables = []
-    for name, about in plan["datasets"].items():
+    for name, about in plan.datasets.items():
         if name not in audits:
             continue
         findings = audits[name]["findings"]
-        scopes = [DATASET, *(p for p in plan["protocols"] if any(f["scope"] == p for f in findings))]
-        titles = ["Data", *(plan["protocols"][scope]["title"] for scope in scopes[1:])]
+        scopes = [DATASET, *(p for p in plan.protocols if any(f["scope"] == p for f in findings))]
+        titles = ["Data", *(plan.protocols[scope].title for scope in scopes[1:])]
         severity = {(f["check"], f["scope"]): f["severity"] for f in findings}
         checks = list(dict.fromkeys(f["check"] for f in findings))
         rows = [
@@ -53,7 +54,7 @@ def audit_tables(audits: Mapping[str, Mapping], plan: Mapping) -> list[Table]:
             notes.append(f"{'; '.join(where)}: {text}")
         tables.append(
             Table(
-                title=f"Audit: {about['title']}",
+                title=f"Audit: {about.title}",
                 label=f"audit-{name}",
                 columns=["Check", *titles],
                 rows=rows,

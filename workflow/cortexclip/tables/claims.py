@@ -17,19 +17,17 @@ from cortexclip.evaluation.metrics import METRICS
 from cortexclip.evaluation.reproduction import Repeated, improvements
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.methods.catalogue import size_class
+from cortexclip.plan import Plan, run_name
 from cortexclip.results.tables import TABLES
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.comparison import number
 from cortexclip.tables.render import NOT_MEASURED, Table
-from cortexclip.tables.statistics import ORACLE, run_name
 
 REPRODUCED, IN_SAMPLE = "reproduced", "reproduced, in-sample"
 NO_BRAIN_DATA, OTHER_FILE = "reproduced without brain data", "reproduced on another version of the file"
 NOT_REPRODUCED, UNTESTED = "not reproduced", "cannot be tested here"
 OUTCOMES = (REPRODUCED, IN_SAMPLE, NO_BRAIN_DATA, OTHER_FILE, NOT_REPRODUCED, UNTESTED)
 
-HONEST_SPLIT, HONEST_FOLDS = ("holdout",), ("cv10", "holdout")
-"""Honest protocols of a claim about one split, and of one about folds: the first that the plan has."""
 
 REASONS = {
     "method": "its network or model is none of the methods here",
@@ -103,13 +101,13 @@ class Evidence:
     Attributes
     ----------
     published : content of published.yaml.
-    plan : what was compared and trained (results/plan.json).
+    plan : what was compared and trained.
     remeasured, configurations, about : the tables of the stage ``remeasure``.
     comparison : comparison.csv.
     """
 
     published: Mapping
-    plan: Mapping
+    plan: Plan
     remeasured: pd.DataFrame
     configurations: pd.DataFrame
     about: pd.DataFrame
@@ -152,19 +150,19 @@ class Evidence:
 
         First itself, then other files, then those without brain data, the ones with most trials first.
         """
-        found = self.plan["sources"]["datasets"]
+        found = self.plan.sources.datasets
         trials = dict(zip(self.about.dataset, self.about.n_train, strict=True))
-        names = [n for n, entry in found.items() if entry["stands_for"] == dataset and entry["judges"]]
-        return sorted(names, key=lambda name: (name != dataset, not found[name]["brain_data"], -trials.get(name, 0)))
+        names = [n for n, entry in found.items() if entry.stands_for == dataset and entry.judges]
+        return sorted(names, key=lambda name: (name != dataset, not found[name].brain_data, -trials.get(name, 0)))
 
     def protocol_on(self, dataset: str, protocol: str, method: str | None) -> str:
         """The protocol by which a method was measured on a dataset: its own, or the one of a stand-in."""
-        ran = [p for p, name, run in self.plan["sources"]["cells"] if (name, run) == (dataset, method)]
+        ran = [p for p, name, run in self.plan.sources.cells if (name, run) == (dataset, method)]
         return ran[0] if ran and protocol not in ran and not self.brain_data(dataset) else protocol
 
     def brain_data(self, dataset: str) -> bool:
         """Whether a dataset holds brain data."""
-        return self.plan["sources"]["datasets"][dataset]["brain_data"]
+        return self.plan.sources.datasets[dataset].brain_data
 
     def constant(self, dataset: str) -> Control | None:
         """Error of always answering the mean image of a dataset without brain data, its images shown equally often.
@@ -177,8 +175,8 @@ class Evidence:
 
     def samples(self, dataset: str) -> int | None:
         """Number of trials of the dataset of a published number, or of what was made with as many."""
-        found = self.plan["sources"]["datasets"]
-        names = [n for n in self.stand_ins(dataset) if n == dataset or found[n]["published_trials"]]
+        found = self.plan.sources.datasets
+        names = [n for n in self.stand_ins(dataset) if n == dataset or found[n].published_trials]
         rows = self.about[self.about.dataset.isin(names)]
         return None if rows.empty else int(rows.iloc[0].n_train + rows.iloc[0].n_test)
 
@@ -192,8 +190,7 @@ class Evidence:
 
     def best_control(self, dataset: str, protocol: str, metric: str) -> Control | None:
         """The control with the best mean, second readouts included and oracles not; the first of equals."""
-        controls = {r["method"] for r in self.plan["runs"].values() if r["control"]}
-        controls = {name for name in controls if not name.endswith(ORACLE)}
+        controls = {run.method for run in self.plan.runs.values() if run.control and run.role != "oracle"}
         table = self.comparison
         rows = table[(table.dataset == dataset) & (table.protocol == protocol) & (table.metric == metric)]
         rows = rows[rows.method.str.removesuffix(NEAREST).isin(controls) & rows["mean"].notna()]
@@ -227,8 +224,7 @@ def claims(evidence: Evidence) -> list[Claim]:
 def _number(entry: Mapping, source: Mapping, evidence: Evidence) -> Claim:
     plan, dataset, metric = evidence.plan, entry["dataset"], entry["metric"]
     method, protocol = source["methods"].get(entry["name"]), source["protocol"]
-    wanted = HONEST_FOLDS if "folds" in entry else HONEST_SPLIT
-    honest_protocol = next((name for name in wanted if name in plan["protocols"]), None)
+    honest_protocol = plan.honest(*(["folds", "split"] if "folds" in entry else ["split"]))
     ours = honest_method(entry["name"], method, plan)
     shared = {
         "run": method,
@@ -236,7 +232,7 @@ def _number(entry: Mapping, source: Mapping, evidence: Evidence) -> Claim:
         "honest": evidence.honest(dataset, honest_protocol, ours, metric) if honest_protocol and ours else None,
         "control": evidence.best_control(dataset, honest_protocol, metric) if honest_protocol else None,
     }
-    if dataset not in plan["datasets"] and metric == "mse":
+    if dataset not in plan.datasets and metric == "mse":
         shared["control"] = evidence.constant(dataset)
     if entry.get("part") == "spread":
         shared |= {"honest": None, "control": None}
@@ -250,7 +246,7 @@ def _number(entry: Mapping, source: Mapping, evidence: Evidence) -> Claim:
     ]
     candidates = [(name, repeated) for name, repeated in candidates if repeated is not None]
     if not candidates:
-        gone = dataset in plan["unavailable"]
+        gone = dataset in plan.unavailable
         return Claim(entry, source, UNTESTED, "data" if gone else "run", **shared)
     fitting = next((each for each in candidates if each[1].gives(entry["value"])), None)
     name, repeated = fitting or candidates[0]
@@ -272,12 +268,12 @@ def _measured(dataset: str, protocol: str, method: str, entry: Mapping, evidence
     return evidence.repeated(dataset, protocol, method, entry["metric"])
 
 
-def honest_method(name: str, method: str | None, plan: Mapping) -> str | None:
+def honest_method(name: str, method: str | None, plan: Plan) -> str | None:
     """Our method of the comparison for a name of a source: the one that stands for it, or one of the same name."""
-    runs = plan["runs"].values()
-    if any(run["method"] == method for run in runs):
+    runs = plan.runs.values()
+    if any(run.method == method for run in runs):
         return method
-    return next((run["method"] for run in runs if run["published"] == name), None)
+    return next((run.method for run in runs if run.published == name), None)
 
 
 def paper_numbers(published: Mapping) -> list[tuple[Mapping, Mapping]]:
@@ -305,7 +301,7 @@ def _statement(entry: Mapping, source: Mapping, evidence: Evidence) -> Claim:
         return Claim(entry, source, REPRODUCED if inside else NOT_REPRODUCED, repeated=Repeated(tuple(values)))
     percents = [improvements(values[0], values[1:]) for values in by_dataset.values()]
     repeated = Repeated(tuple(float(np.mean(values)) for values in zip(*percents, strict=True)))
-    fits = REPRODUCED if all(name in evidence.plan["datasets"] for name in datasets) else NO_BRAIN_DATA
+    fits = REPRODUCED if all(name in evidence.plan.datasets for name in datasets) else NO_BRAIN_DATA
     fits = REPRODUCED if len(datasets) > 1 else fits
     return Claim(entry, source, fits if repeated.gives(entry["value"]) else NOT_REPRODUCED, repeated=repeated)
 
@@ -369,15 +365,18 @@ def _row(row: Claim) -> dict:
 
 def sentence(row: Claim) -> str:
     """The verdict in words."""
-    text = row.outcome
-    if row.outcome == UNTESTED:
-        text += f": {REASONS[row.reason]}"
-    elif row.found:
+    text = outcome_text(row.outcome, row.reason, row.measured_on)
+    if row.found:
         text += f": {row.found} by its number of samples"
-    elif row.measured_on and row.outcome in (NO_BRAIN_DATA, OTHER_FILE):
-        text += f" ({row.measured_on})"
     marks = [STATUS[kind] for kind in row.marks]
     return f"{text}; the source: {', '.join(marks)}" if marks else text
+
+
+def outcome_text(outcome: str, reason: str, measured_on: str | None) -> str:
+    """What became of a number, with the reason, or the dataset where it is another one."""
+    if outcome == UNTESTED:
+        return f"{outcome}: {REASONS[reason]}"
+    return f"{outcome} ({measured_on})" if outcome in (NO_BRAIN_DATA, OTHER_FILE) and measured_on else outcome
 
 
 def claims_tables(rows: Sequence[Claim], evidence: Evidence, audits: Mapping[str, Mapping]) -> list[Table]:
@@ -438,12 +437,12 @@ def _table(dataset: str, rows: Sequence[Claim], evidence: Evidence, audits: Mapp
     notes = [note for place, name in enumerate(sources, 1) for note in _source_notes(place, name, evidence.published)]
     notes += [f"Cannot be tested ({place}): {REASONS[reason]}." for place, reason in enumerate(reasons, 1)]
     stand_ins = [name for name in evidence.stand_ins(dataset) if name != dataset]
-    notes += [note for name in stand_ins for note in plan["sources"]["datasets"][name]["notes"]]
-    if dataset in plan["datasets"]:
+    notes += [note for name in stand_ins for note in plan.sources.datasets[name].notes]
+    if dataset in plan.datasets:
         protocols = dict.fromkeys(row.honest_protocol for row in rows if row.honest_protocol)
         notes += dict.fromkeys(note for name in protocols for note in notes_for(audits[dataset], name))
-        notes += plan["datasets"][dataset]["notes"]
-    title = plan["datasets"][dataset]["title"] if dataset in plan["datasets"] else f"{dataset} (brain data not public)"
+        notes += plan.datasets[dataset].notes
+    title = plan.datasets[dataset].title if dataset in plan.datasets else f"{dataset} (brain data not public)"
     columns = ["Method", "What", "Source", "Published", "Measured again [range over seeds]", "On", "Honest"]
     return Table(f"Published numbers: {title}", [*columns, "Best control", "Verdict"], body, notes, f"claims-{dataset}")
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cortexclip.evaluation.metrics import METRICS, chance_level
 from cortexclip.evaluation.score import NEAREST
-from cortexclip.plan import without_split
+from cortexclip.plan import Plan
 from cortexclip.results.tables import TABLES
 from cortexclip.tables.audit import ceiling_of, notes_for
 from cortexclip.tables.render import NOT_MEASURED, Table
@@ -19,14 +19,14 @@ SHOWN = ["mse", "pixcorr", "ssim", "pairwise_identification", "clip_identificati
 RETRIEVED = ["top1", "top5", "top10", "median_rank", "mrr"]
 
 
-def ordered(summary: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
+def ordered(summary: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """Rows of a summary in the order of the configuration: dataset, protocol, method with encoder, metric."""
-    runs = {(run["method"], run["encoder"]): i for i, run in enumerate(plan["runs"].values())}
+    runs = {(run.method, run.encoder): i for i, run in enumerate(plan.runs.values())}
     metrics = {name: i for i, name in enumerate(METRICS)}
     keys = pd.DataFrame(
         {
-            "dataset": summary.dataset.map({name: i for i, name in enumerate(plan["datasets"])}),
-            "protocol": summary.protocol.map({name: i for i, name in enumerate(plan["protocols"])}),
+            "dataset": summary.dataset.map({name: i for i, name in enumerate(plan.datasets)}),
+            "protocol": summary.protocol.map({name: i for i, name in enumerate(plan.protocols)}),
             "run": [runs[_base(m), e] for m, e in zip(summary.method, summary.encoder, strict=True)],
             "readout": summary.method.str.endswith(NEAREST),
             "metric": summary.metric.map(metrics),
@@ -35,7 +35,7 @@ def ordered(summary: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
     return summary.iloc[np.lexsort([keys[column] for column in keys][::-1])].reset_index(drop=True)
 
 
-def comparison(summary: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
+def comparison(summary: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """The table of results/tables/comparison.csv; gallery sizes are left to the retrieval table."""
     table = ordered(summary, plan)
     described = table.metric.map(lambda name: METRICS[name].higher_is_better is not None)
@@ -43,19 +43,19 @@ def comparison(summary: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
     return table.assign(metric=table.metric.map(lambda name: judged_name(name, plan)))
 
 
-def judged_name(metric: str, plan: Mapping) -> str:
+def judged_name(metric: str, plan: Plan) -> str:
     """A metric's name for scripts; identification in an encoder's space carries the name of that encoder."""
-    return f"{metric}_{plan['judge']}" if metric == "clip_identification" else metric
+    return f"{metric}_{plan.judge}" if metric == "clip_identification" else metric
 
 
-def column_label(metric: str, plan: Mapping) -> str:
+def column_label(metric: str, plan: Plan) -> str:
     """A metric's heading; identification in an encoder's space carries the title of that encoder."""
     if metric == "clip_identification":
-        return f"2-way ({plan['encoders'][plan['judge']]} of the image)"
+        return f"2-way ({plan.encoders[plan.judge]} of the image)"
     return METRICS[metric].label
 
 
-def retrieval(summary: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
+def retrieval(summary: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """The table of results/tables/retrieval.csv: every retrieval metric with its gallery's size and chance level."""
     table = ordered(summary, plan)
     rows = []
@@ -77,25 +77,25 @@ def retrieval(summary: pd.DataFrame, plan: Mapping) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=TABLES["retrieval"])
 
 
-def comparison_tables(summary: pd.DataFrame, plan: Mapping, audits: Mapping[str, Mapping]) -> list[Table]:
+def comparison_tables(summary: pd.DataFrame, plan: Plan, audits: Mapping[str, Mapping]) -> list[Table]:
     """One table to read for each dataset and protocol.
 
     ``audits`` maps a dataset to its audit, whose findings stand below its tables.
     """
     tables = []
     summary = ordered(summary, plan)
-    for dataset, about in plan["datasets"].items():
-        for protocol, kind in plan["protocols"].items():
+    for dataset, about in plan.datasets.items():
+        for protocol, kind in plan.protocols.items():
             cells = summary[(summary.dataset == dataset) & (summary.protocol == protocol)]
             if len(cells):
-                caveats = [*notes_for(audits[dataset], protocol), *ceiling_of(audits[dataset]), *about["notes"]]
-                if not_run := without_split(plan, dataset):
+                caveats = [*notes_for(audits[dataset], protocol), *ceiling_of(audits[dataset]), *about.notes]
+                if not_run := plan.without_split(dataset):
                     caveats.append(not_run)
                 tables.append(_comparison_table(cells, dataset, about, protocol, kind, plan, caveats))
     return tables
 
 
-def retrieval_tables(table: pd.DataFrame, plan: Mapping, audits: Mapping[str, Mapping]) -> list[Table]:
+def retrieval_tables(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mapping]) -> list[Table]:
     """One table to read for each dataset and protocol: retrieval among the scored stimuli and among all stimuli."""
     tables = []
     for (dataset, protocol), rows in table.groupby(["dataset", "protocol"], sort=False, observed=True):
@@ -109,18 +109,17 @@ def retrieval_tables(table: pd.DataFrame, plan: Mapping, audits: Mapping[str, Ma
             found = [cells.get((method, encoder, metric)) for metric, _ in metrics]
             body.append(
                 [
-                    title_of(method, encoder, plan),
-                    plan["encoders"].get(encoder, encoder),
+                    plan.title(method, encoder, space=False),
+                    plan.encoders.get(encoder, encoder),
                     *(interval(m, row) for (m, _), row in zip(metrics, found, strict=True)),
                 ]
             )
         chance = {m: next(r.chance for (_, _, name), r in cells.items() if name == m) for m, _ in metrics}
         body.append(["Chance", "", *(number(m, chance[m]) for m, _ in metrics)])
-        kind = plan["protocols"][protocol]
+        kind = plan.protocols[protocol]
         tables.append(
             Table(
-                title=f"Retrieval: {plan['datasets'][dataset]['title']}, {kind['title']}"
-                + (" (optimistic)" if kind["optimistic"] else ""),
+                title=f"Retrieval: {plan.datasets[dataset].title}, {kind.heading}",
                 label=f"retrieval-{dataset}-{protocol}",
                 columns=columns,
                 rows=body,
@@ -128,9 +127,9 @@ def retrieval_tables(table: pd.DataFrame, plan: Mapping, audits: Mapping[str, Ma
                     f"Cosine similarity of the predicted embedding to distinct stimuli: {_count(sizes['test'])} of the "
                     f"scored part (test), {_count(sizes['all'])} of the whole dataset (all). "
                     "Mean [95 % interval]; ties count by expected rank.",
-                    kind["note"],
+                    kind.note,
                     *notes_for(audits[dataset], protocol),
-                    *plan["datasets"][dataset]["notes"],
+                    *plan.datasets[dataset].notes,
                 ],
             )
         )
@@ -141,15 +140,6 @@ def gallery_row(metric: str) -> str:
     """The metric that holds the size of the gallery which a retrieval metric ranks."""
     gallery = METRICS[metric].gallery
     return f"backward_gallery_{gallery}" if metric.startswith("backward") else f"gallery_{gallery}"
-
-
-def title_of(method: str, encoder: str, plan: Mapping) -> str:
-    """What a table calls a method, with its second readout said in words."""
-    title = next(
-        (run["title"] for run in plan["runs"].values() if run["method"] == _base(method)),
-        method,
-    )
-    return f"{title}, nearest training image" if method.endswith(NEAREST) else title
 
 
 def interval(metric: str, row) -> str:
@@ -171,16 +161,16 @@ def number(metric: str, value: float | None) -> str:
 
 def _comparison_table(cells, dataset, about, protocol, kind, plan, caveats) -> Table:
     rows = {(r.method, r.encoder, r.metric): r for r in cells.itertuples(index=False)}
-    shown = [metric for metric in SHOWN if metric != "clip_identification" or plan["judge"] is not None]
+    shown = [metric for metric in SHOWN if metric != "clip_identification" or plan.judge is not None]
     columns = ["Method", "Encoder", *(column_label(m, plan) for m in shown), "Top-1"]
     body, missing = [], []
     for method, encoder in dict.fromkeys(zip(cells.method, cells.encoder, strict=True)):
-        title = title_of(method, encoder, plan)
+        title = plan.title(method, encoder, space=False)
         found = {m: rows.get((method, encoder, m)) for m in [*shown, "top1_test"]}
         body.append(
             [
                 title,
-                plan["encoders"].get(encoder, NOT_MEASURED),
+                plan.encoders.get(encoder, NOT_MEASURED),
                 *(interval(m, found[m]) for m in [*shown, "top1_test"]),
             ]
         )
@@ -191,15 +181,15 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, caveats) -> T
             if row is not None and row.n_missing
         ]
     first = cells.iloc[0]
-    seeds = plan["seeds"]
-    shuffled = [run["fits"] for run in plan["runs"].values() if run["method"] == "permuted"]
+    seeds = plan.seeds
+    shuffled = [run.fits for run in plan.runs.values() if run.role == "shuffled"]
     shuffles = f" ({shuffled[0]} shuffles where pairs are shuffled)" if shuffled else ""
-    units = "stimuli" if kind["average"] == "stimulus" else "samples"
+    units = "stimuli" if kind.average == "stimulus" else "samples"
     gallery = cells.loc[cells.metric == "gallery_test", "mean"]
     notes = [
         f"Mean over {int(first.n_samples)} scored {units} and, for methods with seeds, {_plural(seeds, 'seed')}"
         f"{shuffles} [95 % bootstrap interval over stimuli and seeds]. MSE: lower is better; the others: higher.",
-        kind["note"],
+        kind.note,
     ]
     if len(gallery):
         size = float(gallery.iloc[0])
@@ -207,15 +197,15 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, caveats) -> T
             f"Top-1: the predicted embedding among the {_count(size)} distinct scored stimuli; chance {1 / size:.3f}. "
             "Methods without a predicted embedding retrieve nothing."
         )
-    if plan["judge"] is not None:
-        judge = plan["encoders"][plan["judge"]]
+    if plan.judge is not None:
+        judge = plan.encoders[plan.judge]
         notes.append(
             "2-way: share of the other scored stimuli that are less similar to the reconstruction; chance 0.5. "
             f"In the space of {judge} it favours methods that are trained in that space."
         )
     notes += [*caveats, *missing]
     return Table(
-        title=f"{about['title']}, {kind['title']}" + (" (optimistic)" if kind["optimistic"] else ""),
+        title=f"{about.title}, {kind.heading}",
         label=f"comparison-{dataset}-{protocol}",
         columns=columns,
         rows=body,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
-from cortexclip.tables.comparison import interval, title_of
+from cortexclip.plan import Plan
+from cortexclip.tables.comparison import interval
 from cortexclip.tables.render import LATEX_PACKAGES, NOT_MEASURED, Table
 
 METRIC = "mse"
@@ -17,34 +18,34 @@ MOST_COLUMNS = 6
 LATEX_TABLES = ("main", "paper", "comparison", "retrieval", "statistics", "ablation", "claims", "audit", "cost", "grid")
 
 
-def main_tables(comparison: pd.DataFrame, leaders: pd.DataFrame, plan: Mapping, notes: Sequence[str]) -> list[Table]:
+def main_tables(comparison: pd.DataFrame, leaders: pd.DataFrame, plan: Plan, notes: Sequence[str]) -> list[Table]:
     """Mean squared error with its interval: methods in rows, datasets and protocols in columns.
 
     Parameters
     ----------
     comparison : rows of comparison.csv that hold MSE
     leaders : leaders.csv
-    plan : what is compared, see :func:`cortexclip.config.plan`
+    plan : what is compared
     notes : sentences below the tables
     """
     found = {(row.dataset, row.protocol) for row in comparison.itertuples(index=False)}
-    columns = [(d, p) for d in plan["datasets"] for p in plan["protocols"] if (d, p) in found]
+    columns = [(d, p) for d in plan.datasets for p in plan.protocols if (d, p) in found]
     groups = [columns]
     if len(columns) > MOST_COLUMNS:
-        groups = [[column for column in columns if column[0] == dataset] for dataset in plan["datasets"]]
+        groups = [[column for column in columns if column[0] == dataset] for dataset in plan.datasets]
     return [_table(comparison, leaders, plan, notes, group, len(groups) > 1) for group in groups if group]
 
 
 def _table(
     comparison: pd.DataFrame,
     leaders: pd.DataFrame,
-    plan: Mapping,
+    plan: Plan,
     notes: Sequence[str],
     columns: Sequence[tuple[str, str]],
     of_one_dataset: bool,
 ) -> Table:
     cells = {(r.method, r.encoder, r.dataset, r.protocol): r for r in comparison.itertuples(index=False)}
-    honest = leaders[~leaders.protocol.map(lambda name: plan["protocols"][name]["optimistic"]).astype(bool)]
+    honest = leaders[~leaders.protocol.map(lambda name: plan.protocols[name].optimistic).astype(bool)]
     best = leading(honest)
     rows, strong = [], set()
     for method, encoder in dict.fromkeys(zip(comparison.method, comparison.encoder, strict=True)):
@@ -54,22 +55,21 @@ def _table(
         strong |= {
             (len(rows), j + 1) for j, column in enumerate(columns) if best.get((*column, METRIC)) == (method, encoder)
         }
-        space = "" if encoder == "none" else f" ({plan['encoders'].get(encoder, encoder)})"
-        rows.append([f"{title_of(method, encoder, plan)}{space}", *(interval(METRIC, row) for row in values)])
-    said = (
+        rows.append([plan.title(method, encoder), *(interval(METRIC, row) for row in values)])
+    words = (
         "Bold: told from every other method by the corrected test, under a protocol that is not optimistic."
         if strong
         else "No figure is bold: under no protocol that is not optimistic can the test tell one method from all others."
     )
     title = "Mean squared error by method"
     if of_one_dataset:
-        title = f"{title}: {plan['datasets'][columns[0][0]]['title']}"
+        title = f"{title}: {plan.datasets[columns[0][0]]['title']}"
     return Table(
         title=title,
         label="main" if not of_one_dataset else f"main-{columns[0][0]}",
         columns=["Method", *(_heading(plan, column, of_one_dataset) for column in columns)],
         rows=rows,
-        notes=["Mean [95 % bootstrap interval over stimuli and seeds]; lower is better.", said, *notes],
+        notes=["Mean [95 % bootstrap interval over stimuli and seeds]; lower is better.", words, *notes],
         strong=frozenset(strong),
     )
 
@@ -84,10 +84,9 @@ def leading(leaders: pd.DataFrame) -> dict[tuple[str, str, str], tuple[str, str]
     return found
 
 
-def _heading(plan: Mapping, column: tuple[str, str], of_one_dataset: bool) -> str:
+def _heading(plan: Plan, column: tuple[str, str], of_one_dataset: bool) -> str:
     dataset, protocol = column
-    kind = plan["protocols"][protocol]
-    title = kind["title"] + (" (optimistic)" if kind["optimistic"] else "")
+    title = plan.protocols[protocol].heading
     return title if of_one_dataset else f"{dataset}, {title}"
 
 

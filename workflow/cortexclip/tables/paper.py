@@ -12,14 +12,14 @@ from cortexclip.results.tables import TABLES
 from cortexclip.tables.claims import Claim, Control, Evidence, honest_method, sentence
 from cortexclip.tables.render import NOT_MEASURED, Table
 
-OURS, RIDGE, SPLIT = "cortexclip", "ridge", "holdout"
 NO_NUMBERS = "This configuration measures none of the table's numbers."
 
 
 def paper_csv(rows: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
     """The table of results/tables/paper.csv: a row for each method and dataset, stand-ins and other files among them.
 
-    ``low`` and ``high`` are the range over seeds, ``honest``, ``control`` and ``ours`` those of the protocol holdout.
+    ``low`` and ``high`` are the range over seeds, ``honest``, ``control`` and ``ours`` those of the honest protocol of
+    one split.
     """
     found = []
     for claim in of_paper(rows, evidence):
@@ -41,7 +41,7 @@ def paper_csv(rows: Sequence[Claim], evidence: Evidence) -> pd.DataFrame:
                     "honest": _value(honest_of(claim, evidence)) if own else math.nan,
                     "control": control.name if control else "",
                     "control_value": control.value if control else math.nan,
-                    "ours": _value(evidence.honest(dataset, SPLIT, OURS, "mse")) if own else math.nan,
+                    "ours": _value(with_role("ours", dataset, evidence)) if own else math.nan,
                     "status": "; ".join(claim.marks),
                     "verdict": sentence(claim),
                     "source": claim.entry["source"],
@@ -72,14 +72,21 @@ def paper_tables(rows: Sequence[Claim], evidence: Evidence) -> list[Table]:
             ]
             cells.append(f"{' · '.join(parts)} ({place})")
         body.append([name, *cells])
-    body.append(["Ridge", *(_honest(evidence.honest(name, SPLIT, RIDGE, "mse")) for name in datasets)])
+    plan, split = evidence.plan, evidence.plan.honest("split") or "(none was run)"
+    body += [
+        [plan.title(method, "none"), *(_honest(with_role("reference", name, evidence)) for name in datasets)]
+        for method in plan.role("reference")[:1]
+    ]
     body.append(["Best control", *(_control(control_of(by_cell[names[0], name], evidence)) for name in datasets)])
-    body.append([f"{OURS} (ours)", *(_honest(evidence.honest(name, SPLIT, OURS, "mse")) for name in datasets)])
+    body += [
+        [f"{method} (ours)", *(_honest(with_role("ours", name, evidence)) for name in datasets)]
+        for method in plan.role("ours")[:1]
+    ]
     sources = list(dict.fromkeys(claim.entry["source"] for claim in shown))
     notes = [
         "Mean squared error, lower is better. The document's three rows: the published value · measured again by the "
-        "procedure that made it, mean [range over seeds] · the same method in the honest protocol holdout. Rows below: "
-        "holdout.",
+        f"procedure that made it, mean [range over seeds] · the same method in the honest protocol {split}. Rows "
+        f"below: {split}.",
         "mindbigdata and crell: the published brain data are not public, so what is measured again has no brain data "
         "(the dataset is named in the remark). Best control there: always answering the mean of the ten images.",
         *(f"({place}) {text}." for place, text in enumerate(verdicts, 1)),
@@ -91,11 +98,11 @@ def paper_tables(rows: Sequence[Claim], evidence: Evidence) -> list[Table]:
 
 def _stand_ins(shown: Sequence[Claim], names: Sequence[str], evidence: Evidence) -> list[Table]:
     """The same methods on other files and stand-ins; an empty list if none was trained on."""
-    found = [n for n, entry in evidence.plan["sources"]["datasets"].items() if entry["stands_for"] != n]
+    found = [n for n, entry in evidence.plan.sources.datasets.items() if entry.stands_for != n]
     if not found:
         return []
     cells = {name: {claim.entry["dataset"]: claim for claim in shown if claim.entry["name"] == name} for name in names}
-    stands_for = {name: evidence.plan["sources"]["datasets"][name]["stands_for"] for name in found}
+    stands_for = {name: evidence.plan.sources.datasets[name].stands_for for name in found}
     body = []
     for dataset in found:
         row = [dataset, "yes" if evidence.brain_data(dataset) else "none"]
@@ -128,24 +135,30 @@ def of_paper(rows: Sequence[Claim], evidence: Evidence) -> list[Claim]:
 def honest_of(claim: Claim, evidence: Evidence) -> float | None:
     """The value of a claim's method in the honest protocol of one split."""
     method = honest_method(claim.entry["name"], claim.run, evidence.plan)
-    return evidence.honest(claim.entry["dataset"], SPLIT, method, "mse") if method else None
+    return evidence.honest(claim.entry["dataset"], evidence.plan.honest("split"), method, "mse") if method else None
+
+
+def with_role(role: str, dataset: str, evidence: Evidence) -> float | None:
+    """The value of the method with a role ("reference", "ours") in the same protocol."""
+    methods = evidence.plan.role(role)
+    return evidence.honest(dataset, evidence.plan.honest("split"), methods[0], "mse") if methods else None
 
 
 def control_of(claim: Claim, evidence: Evidence) -> Control | None:
     """The best control in that protocol, or the constant answer where there are no brain data."""
-    dataset = claim.entry["dataset"]
-    return evidence.best_control(dataset, SPLIT, "mse") if dataset in evidence.plan["datasets"] else claim.control
+    dataset, plan = claim.entry["dataset"], evidence.plan
+    return evidence.best_control(dataset, plan.honest("split"), "mse") if dataset in plan.datasets else claim.control
 
 
 def datasets_of(dataset: str, evidence: Evidence) -> list[str]:
     """A dataset of the document and all that stand for it here."""
-    found = evidence.plan["sources"]["datasets"]
-    return [dataset, *(name for name, entry in found.items() if entry["stands_for"] == dataset and name != dataset)]
+    found = evidence.plan.sources.datasets
+    return [dataset, *(name for name, entry in found.items() if entry.stands_for == dataset and name != dataset)]
 
 
 def measured(claim: Claim, dataset: str, evidence: Evidence) -> Repeated | None:
     """What the claim's method reaches on a dataset: by its own procedure, or by the one that was run there."""
-    if dataset not in evidence.plan["sources"]["datasets"]:
+    if dataset not in evidence.plan.sources.datasets:
         return claim.repeated
     return evidence.repeated(dataset, evidence.protocol_on(dataset, claim.source["protocol"], claim.run), claim.run)
 

@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from cortexclip.plan import protocols_of
+from cortexclip.plan import Plan
 from cortexclip.results.tables import TABLES
 from cortexclip.tables.render import NOT_MEASURED, Table
-from cortexclip.tables.statistics import full_title
 
 COST, GRID = TABLES["cost"], TABLES["grid"]
 NO_GRID = "No method of this configuration has a grid of settings to choose from (key grid of methods.yaml)."
 
 
-def cost_rows(records: Mapping[tuple[str, str, str], Mapping], plan: Mapping) -> pd.DataFrame:
+def cost_rows(records: Mapping[tuple[str, str, str], Mapping], plan: Plan) -> pd.DataFrame:
     """The table of results/tables/cost.csv: a row for each training job.
 
     Parameters
@@ -25,10 +24,10 @@ def cost_rows(records: Mapping[tuple[str, str, str], Mapping], plan: Mapping) ->
     """
     rows = []
     for key, record in records.items():
-        fits, about = record["fits"], plan["runs"][key[2]]
+        fits, about = record["fits"], plan.runs[key[2]]
         rows.append(
             {
-                **dict(zip(COST, (*key[:2], about["method"], about["encoder"]), strict=False)),
+                **dict(zip(COST, (*key[:2], about.method, about.encoder), strict=False)),
                 "folds": len({fit["fold"] for fit in fits}),
                 "fits": len(fits),
                 "seconds": record["seconds"],
@@ -41,18 +40,18 @@ def cost_rows(records: Mapping[tuple[str, str, str], Mapping], plan: Mapping) ->
     return pd.DataFrame(rows, columns=COST)
 
 
-def cost_tables(table: pd.DataFrame, plan: Mapping) -> list[Table]:
+def cost_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
     """One table to read: for each run and dataset the parameters, and the cost of its protocols together."""
     tables = []
-    for dataset, about in plan["datasets"].items():
+    for dataset, about in plan.datasets.items():
         here = table[table.dataset == dataset]
-        protocols = [name for name in protocols_of(plan, dataset) if (here.protocol == name).any()]
+        protocols = [name for name in plan.protocols_of(dataset) if (here.protocol == name).any()]
         body = []
         for (method, encoder), rows in here.groupby(["method", "encoder"], sort=False):
             cells = {row.protocol: row for row in rows.itertuples(index=False)}
             body.append(
                 [
-                    full_title(method, encoder, plan),
+                    plan.title(method, encoder),
                     f"{rows.parameters.max():,}",
                     *(_seconds(cells.get(protocol)) for protocol in protocols),
                     NOT_MEASURED if rows.peak_mb.isna().all() else f"{rows.peak_mb.max():.0f}",
@@ -60,12 +59,12 @@ def cost_tables(table: pd.DataFrame, plan: Mapping) -> list[Table]:
             )
         tables.append(
             Table(
-                title=f"Cost of training: {about['title']}",
+                title=f"Cost of training: {about.title}",
                 label=f"cost-{dataset}",
                 columns=[
                     "Method",
                     "Parameters",
-                    *(f"{plan['protocols'][p]['title']} (s)" for p in protocols),
+                    *(f"{plan.protocols[p].title} (s)" for p in protocols),
                     "Peak (MB)",
                 ],
                 rows=body,
@@ -82,13 +81,13 @@ def cost_tables(table: pd.DataFrame, plan: Mapping) -> list[Table]:
     return tables
 
 
-def grid_rows(records: Mapping[tuple[str, str, str], Mapping], plan: Mapping) -> pd.DataFrame:
+def grid_rows(records: Mapping[tuple[str, str, str], Mapping], plan: Plan) -> pd.DataFrame:
     """The table of results/tables/grid.csv: a row for each grid point of each fold and seed."""
     rows = [
         (
             *key[:2],
-            plan["runs"][key[2]]["method"],
-            plan["runs"][key[2]]["encoder"],
+            plan.runs[key[2]]["method"],
+            plan.runs[key[2]]["encoder"],
             row["fold"],
             row["seed_index"],
             point_text(row["point"]),
@@ -102,11 +101,11 @@ def grid_rows(records: Mapping[tuple[str, str, str], Mapping], plan: Mapping) ->
     return pd.DataFrame(rows, columns=GRID)
 
 
-def grid_tables(table: pd.DataFrame, plan: Mapping) -> list[Table]:
+def grid_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
     """One table to read for each run on each dataset and protocol: every point with its criterion."""
     tables = []
     for (dataset, protocol, method, encoder), rows in table.groupby(GRID[:4], sort=False):
-        kind, about = plan["protocols"][protocol], plan["datasets"][dataset]
+        kind, about = plan.protocols[protocol], plan.datasets[dataset]
         points = rows.groupby("point", sort=False)
         body = [
             [
@@ -121,8 +120,7 @@ def grid_tables(table: pd.DataFrame, plan: Mapping) -> list[Table]:
         most = max(int(line[3]) for line in body)
         tables.append(
             Table(
-                title=f"Grid of {full_title(method, encoder, plan)}: {about['title']}, {kind['title']}"
-                + (" (optimistic)" if kind["optimistic"] else ""),
+                title=f"Grid of {plan.title(method, encoder)}: {about.title}, {kind.heading}",
                 label=f"grid-{dataset}-{protocol}-{method}-{encoder}",
                 columns=["Point", "Mean", "Range", "Chosen"],
                 rows=body,
@@ -130,7 +128,7 @@ def grid_tables(table: pd.DataFrame, plan: Mapping) -> list[Table]:
                     f"{str(rows.criterion.iloc[0]).capitalize()} (lower is better), mean and range over {fits} fits "
                     "(folds and seeds), and in how many of them the point was chosen. Each fit chooses for itself, "
                     "on its own selection part; the scored decoder has the chosen point's settings.",
-                    *([kind["note"]] if kind["optimistic"] else []),
+                    *([kind.note] if kind.optimistic else []),
                 ],
                 strong=frozenset((i, 3) for i, line in enumerate(body) if int(line[3]) == most),
             )

@@ -1,11 +1,11 @@
 """Which methods differ: every pair on the same trials, the methods within reach of the best, ranks over datasets.
 
-The words better, worse and best come from `conclusion` and `leaders` and from nowhere else: they are computed.
+What the tests of a pair allow to say is data, one of `VERDICTS`; `conclusion` makes a sentence of it last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,10 +22,11 @@ from cortexclip.evaluation.statistics import (
     nemenyi_critical_difference,
     paired_permutation_test,
 )
+from cortexclip.plan import Plan, run_name
 from cortexclip.results.tables import PAIR, TABLES
 from cortexclip.seeds import derive_seed
 from cortexclip.tables.audit import notes_for
-from cortexclip.tables.comparison import number, title_of
+from cortexclip.tables.comparison import number
 from cortexclip.tables.read import SeededScores, mean_over_seeds
 from cortexclip.tables.render import NOT_MEASURED, Table
 
@@ -34,20 +35,18 @@ STATISTICS, LEADERS, RANKS = TABLES["statistics"], TABLES["leaders"], TABLES["ra
 ALPHA = 0.05
 MIN_FOLDS = 3
 MIN_DATASETS = 3
-ORACLE = "_oracle"
-"""Suffix of methods that are told something about the scored image: compared, but no candidates for the lead."""
-
-
-def run_name(method: str, encoder: str) -> str:
-    """How tables for scripts call a method with its embedding space, as file names do: ``ridge_clip.gabor``."""
-    return method if encoder == "none" else f"{method}.{encoder}"
+BETTER, WORSE, NOT_OVER_FOLDS = "better", "worse", "not over folds"
+NOT_SHOWN, UNDECIDABLE, NOT_COMPARABLE = "not shown", "too few stimuli", "not comparable"
+VERDICTS = (BETTER, WORSE, NOT_OVER_FOLDS, NOT_SHOWN, UNDECIDABLE, NOT_COMPARABLE)
+DIFFERENT = (BETTER, WORSE)
+"""The verdicts that a difference was shown."""
 
 
 def compare(
     scores: SeededScores,
     metric: str,
     *,
-    reference: str = "ridge",
+    reference: str | None = "ridge",
     optimistic: bool = False,
     base_seed: int = 0,
     n_resamples: int = 2000,
@@ -148,9 +147,8 @@ def tested_pairs(
         p_holm = np.where(family, holm(np.where(family, test.p_value, np.nan)), p_holm)
         n_comparisons = np.where(family, (family & made).sum(), n_comparisons)
     p_folds = fold_test(differences, scores.folds, len(np.unique(scores.samples)))
-    words = [
-        conclusion(*row, names[o], optimistic)
-        for *row, o in zip(test.mean_difference, p_holm, p_folds, test.smallest_p * n_comparisons, other, strict=True)
+    verdicts = [
+        verdict(*row) for row in zip(test.mean_difference, p_holm, p_folds, test.smallest_p, n_comparisons, strict=True)
     ]
     return pd.DataFrame(
         {
@@ -170,41 +168,52 @@ def tested_pairs(
             "n_missing": differences.shape[1] - test.n_pairs,
             "smallest_p": test.smallest_p,
             "n_comparisons": n_comparisons,
-            "conclusion": words,
+            "verdict": verdicts,
+            "conclusion": [conclusion(v, names[o], optimistic) for v, o in zip(verdicts, other, strict=True)],
         },
         columns=PAIR,
     )
 
 
-def conclusion(
-    difference: float,
-    p_holm: float,
-    p_corrected_t: float,
-    smallest_corrected: float,
-    reference: str,
-    optimistic: bool = False,
-    alpha: float = ALPHA,
+def verdict(
+    difference: float, p_holm: float, p_corrected_t: float, smallest_p: float, n_comparisons: int, alpha: float = ALPHA
 ) -> str:
-    """What the tests of a pair allow to say.
+    """What the tests of a pair allow to say, one of `VERDICTS`.
 
-    - "better than X" or "worse than X": Holm's corrected p is below ``alpha`` and, where there are folds enough for
-      it, the test over folds says so too (it knows that training parts overlap; the permutation test does not);
-    - "no difference shown, not over folds": only the first is;
-    - "none can be shown: too few stimuli": the smallest p that this number of stimuli can give
-      is not below ``alpha`` once corrected for the number of comparisons (``smallest_corrected``);
-    - "no difference shown" otherwise, which is not "equal";
-    - "not comparable": no trial in common.
+    - better or worse: Holm's corrected p is below ``alpha`` and, where there are folds enough for it, the test over
+      folds says so too (it knows that training parts overlap; the permutation test does not);
+    - not over folds: only the first is;
+    - too few stimuli: no difference could be shown, however large (`decidable`);
+    - not shown: otherwise, which is not "equal";
+    - not comparable: no trial in common.
     """
     if not np.isfinite(p_holm):
-        return f"not comparable with {reference}: no score in common"
+        return NOT_COMPARABLE
     if p_holm < alpha:
         if p_corrected_t >= alpha:  # NaN, where there are no folds, is not
-            return f"no difference from {reference} shown, not over folds"
-        word = "better" if difference > 0 else "worse"
-        return f"{word} than {reference}" + (" (optimistic protocol)" if optimistic else "")
-    if smallest_corrected >= alpha:
-        return f"no difference from {reference} can be shown: too few stimuli"
-    return f"no difference from {reference} shown"
+            return NOT_OVER_FOLDS
+        return BETTER if difference > 0 else WORSE
+    return NOT_SHOWN if decidable(smallest_p, n_comparisons, alpha) else UNDECIDABLE
+
+
+def decidable(smallest_p: float, n_comparisons: int, alpha: float = ALPHA) -> bool:
+    """Whether a difference could be shown: the smallest p that so few stimuli can give, corrected for comparisons."""
+    return bool(smallest_p * n_comparisons < alpha)
+
+
+def conclusion(verdict: str, reference: str, optimistic: bool = False, brief: bool = False) -> str:
+    """A verdict as a sentence; brief where the heading names the reference, which "" leaves out altogether."""
+    than, and_with = (f" than {reference}", f" with {reference}") if reference else ("", "")
+    away = f" from {reference}" if reference and not brief else ""
+    caution = " (optimistic protocol)" if optimistic else ""
+    return {
+        BETTER: f"better{than}{caution}",
+        WORSE: f"worse{than}{caution}",
+        NOT_OVER_FOLDS: f"no difference{away} shown, not over folds",
+        NOT_SHOWN: f"no difference{away} shown",
+        UNDECIDABLE: f"no difference{away} can be shown: too few stimuli",
+        NOT_COMPARABLE: f"not comparable{and_with}: no score in common",
+    }[verdict]
 
 
 def bootstrap_differences(
@@ -309,27 +318,31 @@ def enough_permutations(n_permutations: int, n_comparisons: int) -> int:
 
 
 def leaders(
-    scores: SeededScores, metric: str, *, base_seed: int = 0, n_permutations: int = 10_000
-) -> tuple[pd.DataFrame, bool]:
+    scores: SeededScores,
+    metric: str,
+    *,
+    oracles: Collection[str] = (),
+    base_seed: int = 0,
+    n_permutations: int = 10_000,
+) -> pd.DataFrame:
     """The method with the leading mean and those that the corrected tests cannot tell from it.
 
     A method is best only if it leads and no other is tied with it. All pairs are corrected together, since the data
     chose the leader (`cortexclip.evaluation.statistics.indistinguishable_from_best`); where there are folds enough,
-    a method stays tied unless the test over folds tells it from the leader too. Methods with the suffix `ORACLE` are
-    left out.
+    a method stays tied unless the test over folds tells it from the leader too. ``oracles`` are left out.
 
     Returns
     -------
-    DataFrame with the columns `LEADERS` but dataset and protocol, in the order of the methods; and whether the test
-    could have told any two methods apart, given so few stimuli and so many pairs.
+    DataFrame with the columns `LEADERS` but dataset and protocol, in the order of the methods
+        ``decidable``: whether the test could have told any two of them apart.
     """
-    candidates = [at for at, (method, _) in enumerate(scores.methods) if not method.endswith(ORACLE)]
+    candidates = [at for at, (method, _) in enumerate(scores.methods) if method.removesuffix(NEAREST) not in oracles]
     means = scores.means()[candidates]
     pairs = len(means) * (len(means) - 1) // 2
     flips = enough_permutations(n_permutations, pairs)
     higher = bool(METRICS[metric].higher_is_better)
     if not len(means):
-        return pd.DataFrame(columns=[column for column in LEADERS if column not in ("dataset", "protocol")]), False
+        return pd.DataFrame(columns=[column for column in LEADERS if column not in ("dataset", "protocol")])
     found = indistinguishable_from_best(
         means,
         scores.stimuli,
@@ -342,7 +355,8 @@ def leaders(
     if found.leader is not None:
         p_folds = fold_test(means - means[found.leader], scores.folds, len(np.unique(scores.samples)))
         tied = tied | (~np.isnan(means).all(axis=1) & (p_folds >= ALPHA))
-    table = pd.DataFrame(
+    smallest = max(2.0 ** (1 - len(np.unique(scores.stimuli))), 1 / (flips + 1))
+    return pd.DataFrame(
         {
             "metric": metric,
             "method": [scores.methods[at][0] for at in candidates],
@@ -350,10 +364,9 @@ def leaders(
             "mean": [row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in means],
             "leader": np.arange(len(means)) == (-1 if found.leader is None else found.leader),
             "tied": tied,
+            "decidable": decidable(smallest, pairs),
         }
     )
-    smallest = max(2.0 ** (1 - len(np.unique(scores.stimuli))), 1 / (flips + 1))
-    return table, smallest * pairs < ALPHA
 
 
 def ranks(leading: pd.DataFrame) -> pd.DataFrame:
@@ -392,8 +405,7 @@ def statistics_tables(
     pairs: pd.DataFrame,
     leading: pd.DataFrame,
     ranked: pd.DataFrame,
-    powerless: set,
-    plan: Mapping,
+    plan: Plan,
     audits: Mapping[str, Mapping],
     reference: str,
 ) -> list[Table]:
@@ -402,13 +414,12 @@ def statistics_tables(
     Parameters
     ----------
     pairs, leading, ranked : the tables of `compare`, `leaders` (with dataset and protocol) and `ranks`
-    powerless : set of (dataset, protocol, metric) in which no two methods could have been told apart
     audits : dataset -> its audit, whose findings stand below its tables
     """
-    tables = [_leaders_table(leading, powerless, plan, reference)]
+    tables = [_leaders_table(leading, plan, reference)]
     against = pairs[pairs.reference == reference]
     for (dataset, protocol), rows in against.groupby(["dataset", "protocol"], sort=False):
-        caveats = [*notes_for(audits[dataset], protocol), *plan["datasets"][dataset]["notes"]]
+        caveats = [*notes_for(audits[dataset], protocol), *plan.datasets[dataset].notes]
         for metric, cells in rows.groupby("metric", sort=False):
             tables.append(_reference_table(cells, dataset, protocol, metric, plan, reference, caveats))
     for protocol, rows in ranked.groupby("protocol", sort=False):
@@ -416,16 +427,7 @@ def statistics_tables(
     return tables
 
 
-def full_title(method: str, encoder: str, plan: Mapping) -> str:
-    """Title of a method with its embedding space and readout: "Ridge to embedding (Pixels), nearest training image"."""
-    title, readout = title_of(method.removesuffix(NEAREST), encoder, plan), ""
-    if method.endswith(NEAREST):
-        readout = title_of(method, encoder, plan).removeprefix(title)
-    space = f" ({plan['encoders'].get(encoder, encoder)})" if encoder != "none" else ""
-    return f"{title}{space}{readout}"
-
-
-def _leaders_table(leading: pd.DataFrame, powerless: set, plan: Mapping, reference: str) -> Table:
+def _leaders_table(leading: pd.DataFrame, plan: Plan, reference: str) -> Table:
     body = []
     for (dataset, protocol, metric), rows in leading.groupby(["dataset", "protocol", "metric"], sort=False):
         first = rows[rows.leader]
@@ -434,20 +436,19 @@ def _leaders_table(leading: pd.DataFrame, powerless: set, plan: Mapping, referen
         first = first.iloc[0]
         ties = int(rows.tied.sum()) - 1
         if not ties and len(rows) > 1:
-            said = "best: every other method is worse"
-        elif (dataset, protocol, metric) in powerless:
-            said = "undecided: too few stimuli for any verdict"
+            words = "best: every other method is worse"
+        elif not first.decidable:
+            words = "undecided: too few stimuli for any verdict"
         else:
-            said = f"undecided: not told from {ties} of the {len(rows) - 1} others"
-        kind = plan["protocols"][protocol]
+            words = f"undecided: not told from {ties} of the {len(rows) - 1} others"
         body.append(
             [
-                plan["datasets"][dataset]["title"],
-                kind["title"] + (" (optimistic)" if kind["optimistic"] else ""),
+                plan.datasets[dataset].title,
+                plan.protocols[protocol].heading,
                 METRICS[metric].label,
-                full_title(first.method, first.encoder, plan),
+                plan.title(first.method, first.encoder),
                 number(metric, first["mean"]),
-                said,
+                words,
             ]
         )
     notes = [
@@ -455,7 +456,11 @@ def _leaders_table(leading: pd.DataFrame, powerless: set, plan: Mapping, referen
         "other method from it (all pairs of methods corrected together by Holm, level 0.05) and, where there are folds "
         "enough, the test over folds does too; undecided does not mean equal. Ties are listed in leaders.csv. Oracles "
         "are no candidates.",
-        f"The tables below compare each method with {reference}; all pairs are in statistics.csv.",
+        *(
+            [f"The tables below compare each method with {reference}; all pairs are in statistics.csv."]
+            if reference
+            else []
+        ),
         "Tests flip the sign of all differences of a stimulus together, since its trials are not independent. They and "
         "the intervals are about other stimuli like these; only the test over folds is about other training samples. "
         "With one seed nothing is said about other seeds.",
@@ -465,9 +470,10 @@ def _leaders_table(leading: pd.DataFrame, powerless: set, plan: Mapping, referen
     if leading.dataset.nunique() < MIN_DATASETS:
         notes.append(f"Ranks over datasets need {MIN_DATASETS} datasets; this configuration has fewer.")
     if reference not in {run_name(m, e) for m, e in zip(leading.method, leading.encoder, strict=True)}:
+        which = f"The reference {reference}" if reference else "A method with the role of the reference"
         notes.append(
-            f"The reference {reference} was not run in this configuration, so no method is compared with it here; all "
-            "pairs are in statistics.csv."
+            f"{which} was not run in this configuration, so no method is compared with it here; all pairs are in "
+            "statistics.csv."
         )
     return Table(
         title="Which method leads, and whether it can be told from the others",
@@ -483,29 +489,27 @@ def _reference_table(
     dataset: str,
     protocol: str,
     metric: str,
-    plan: Mapping,
+    plan: Plan,
     reference: str,
     caveats: Sequence[str],
 ) -> Table:
-    kind = plan["protocols"][protocol]
-    name = next(
-        (full_title(run["method"], run["encoder"], plan) for key, run in plan["runs"].items() if key == reference),
-        reference,
-    )
+    kind = plan.protocols[protocol]
+    run = plan.runs.get(reference)
+    name = plan.title(run.method, run.encoder) if run else reference
     has_folds = bool(np.isfinite(cells.p_corrected_t).any())
     body, strong = [], set()
     for row in cells.itertuples(index=False):
-        if row.conclusion.startswith(("better", "worse")):
+        if row.verdict in DIFFERENT:
             strong.add((len(body), 5 + has_folds))
         body.append(
             [
-                full_title(row.method, row.encoder, plan),
+                plan.title(row.method, row.encoder),
                 difference_text(metric, row),
                 NOT_MEASURED if not np.isfinite(row.effect_size) else f"{row.effect_size:+.2f}",
                 p_text(row.p),
                 p_text(row.p_holm),
                 *([p_text(row.p_corrected_t)] if has_folds else []),
-                row.conclusion.replace(f" from {reference}", "").replace(f" {reference}", f" {name}"),
+                conclusion(row.verdict, name, kind.optimistic, brief=True),
             ]
         )
     stimuli, samples = cells.n_stimuli.max(), cells.n_samples.max()
@@ -518,18 +522,17 @@ def _reference_table(
         f"{int(cells.n_comparisons.max())} comparisons"
         + ("; folds: Nadeau and Bengio's t-test over folds, not corrected for comparisons." if has_folds else "."),
     ]
-    if kind["optimistic"]:
-        notes.append(kind["note"])
+    if kind.optimistic:
+        notes.append(kind.note)
     notes += [
-        f"{full_title(row.method, row.encoder, plan)}: {row.n_missing} of {row.n_missing + row.n_samples} samples left "
+        f"{plan.title(row.method, row.encoder)}: {row.n_missing} of {row.n_missing + row.n_samples} samples left "
         f"out, since {METRICS[metric].label} is not defined for it or for {name} there."
         for row in cells.itertuples(index=False)
         if row.n_missing
     ]
     notes += caveats
     return Table(
-        title=f"{METRICS[metric].label} against {name}: {plan['datasets'][dataset]['title']}, {kind['title']}"
-        + (" (optimistic)" if kind["optimistic"] else ""),
+        title=f"{METRICS[metric].label} against {name}: {plan.datasets[dataset].title}, {kind.heading}",
         label=f"statistics-{dataset}-{protocol}-{metric}",
         columns=["Method", "Difference", "d", "p", "p (Holm)", *(["p (folds)"] if has_folds else []), "Conclusion"],
         rows=body,
@@ -538,13 +541,13 @@ def _reference_table(
     )
 
 
-def _ranks_table(rows: pd.DataFrame, leading: pd.DataFrame, protocol: str, plan: Mapping) -> Table:
+def _ranks_table(rows: pd.DataFrame, leading: pd.DataFrame, protocol: str, plan: Plan) -> Table:
     metrics = list(dict.fromkeys(rows.metric))
     cells = {(r.method, r.encoder, r.metric): r.average_rank for r in rows.itertuples(index=False)}
     methods = list(dict.fromkeys(zip(rows.method, rows.encoder, strict=True)))
     body = [
         [
-            full_title(*method, plan),
+            plan.title(*method),
             *(f"{cells[*method, m]:.2f}" if (*method, m) in cells else NOT_MEASURED for m in metrics),
         ]
         for method in methods
@@ -553,19 +556,19 @@ def _ranks_table(rows: pd.DataFrame, leading: pd.DataFrame, protocol: str, plan:
     body.append(["Friedman's p", *(p_text(per_metric.friedman_p[m]) for m in metrics)])
     body.append(["Critical difference", *(f"{per_metric.critical_difference[m]:.2f}" for m in metrics)])
     datasets = dict.fromkeys(leading.dataset[leading.protocol == protocol])
-    named = [plan["datasets"][d]["title"] for d in datasets]
-    simulated = sum(plan["datasets"][d]["simulated"] for d in datasets)
-    kind = plan["protocols"][protocol]
+    named = [plan.datasets[d].title for d in datasets]
+    simulated = sum(plan.datasets[d].simulated for d in datasets)
+    kind = plan.protocols[protocol]
     notes = [
         f"Average rank over {len(named)} datasets, 1 leads: {'; '.join(named)}."
         + (f" {simulated} of them simulated, which says nothing about brains." if simulated else " None is simulated."),
         "Methods whose ranks are less than the critical difference (Nemenyi, 0.05) apart are not told apart. With few "
         "datasets it is large. Only methods with a mean on every dataset are ranked.",
     ]
-    if kind["optimistic"]:
-        notes.append(kind["note"])
+    if kind.optimistic:
+        notes.append(kind.note)
     return Table(
-        title=f"Average ranks over datasets, {kind['title']}" + (" (optimistic)" if kind["optimistic"] else ""),
+        title=f"Average ranks over datasets, {kind.heading}",
         label=f"statistics-ranks-{protocol}",
         columns=["Method", *(METRICS[m].label for m in metrics)],
         rows=body,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from cortexclip.files import atomic_path, write_text
-from cortexclip.plan import reduced_precision
+from cortexclip.plan import Plan
 from cortexclip.tables.render import LATEX_PACKAGES, Table, latex, markdown
 
 
@@ -22,17 +22,17 @@ NOTHING = "No method of this configuration has anything to show here."
 
 
 def write_readable(
-    folder: Path, name: str, title: str, tables: Sequence[Table], plan: Mapping, nothing: str = NOTHING
+    folder: Path, name: str, title: str, tables: Sequence[Table], plan: Plan, nothing: str = NOTHING
 ) -> None:
     """Write tables for reading as Markdown and LaTeX, with what was not available said at the top.
 
     Without any table ``nothing`` is written, a sentence that says why there is none.
     """
-    absent = [f"{key}: {reason}" for key, reason in plan["unavailable"].items()]
+    absent = [f"{key}: {reason}" for key, reason in plan.unavailable.items()]
     text = [f"# {title}", ""]
     if absent:
         text += ["Not available, hence not in these tables:", "", *(f"- {line}" for line in absent), ""]
-    if precision := reduced_precision(plan):
+    if precision := plan.reduced_precision():
         text += [precision, ""]
     if not tables:
         text.append(nothing)

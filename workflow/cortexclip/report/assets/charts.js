@@ -128,14 +128,17 @@ const drawRanks = (target, rows, title) => {
 
 // Every pair of methods: what the tests say, as a sign.
 const VERDICTS = { better: ["+", "#0072b2"], worse: ["−", "#d55e00"], open: ["·", null] };
-const verdictOf = (conclusion) => (conclusion.startsWith("better") ? "better" : conclusion.startsWith("worse") ? "worse" : "open");
+const REVERSED = { better: "worse", worse: "better" };
+const isShown = (verdict) => verdict in REVERSED;
+const conclusionOf = (row) => core.conclusions[row.verdict][0] + (isShown(row.verdict) && protocols.get(row.protocol).optimistic ? " (optimistic protocol)" : "");
+const conclusionChip = (row) => chip(conclusionOf(row), core.conclusions[row.verdict][1]);
 const drawPairs = (target, pairs, ids, title, note) => {
-  const told = new Map();
+  const verdicts = new Map();
   for (const pair of pairs) {
-    const verdict = verdictOf(pair.conclusion);
-    told.set(`${pair.id}|${pair.reference}`, [verdict, pair.conclusion]);
-    const other = { better: "worse", worse: "better", open: "open" }[verdict];
-    if (!told.has(`${pair.reference}|${pair.id}`)) told.set(`${pair.reference}|${pair.id}`, [other, ""]);
+    const verdict = isShown(pair.verdict) ? pair.verdict : "open";
+    verdicts.set(`${pair.id}|${pair.reference}`, verdict);
+    const other = `${pair.reference}|${pair.id}`;
+    if (!verdicts.has(other)) verdicts.set(other, REVERSED[verdict] ?? "open");
   }
   const head = [element("td", {}), ...ids.map((id, at) => element("th", { scope: "col", title: titleOf(id) }, String(at + 1)))];
   const body = ids.map((id, row) =>
@@ -145,7 +148,7 @@ const drawPairs = (target, pairs, ids, title, note) => {
       element("th", { scope: "row" }, element("span", { class: "number" }, String(row + 1)), titleOf(id)),
       ids.map((other) => {
         if (id === other) return element("td", { class: "self" }, "");
-        const [verdict] = told.get(`${id}|${other}`) ?? ["none"];
+        const verdict = verdicts.get(`${id}|${other}`) ?? "none";
         const word = { better: "better than", worse: "worse than", open: "not told from", none: "not compared with" }[verdict];
         return element("td", { class: verdict, title: `${titleOf(id)}: ${word} ${titleOf(other)}` }, element("span", { "aria-hidden": "true" }, verdict === "none" ? "" : VERDICTS[verdict][0]), element("span", { class: "visually-hidden" }, word));
       }),

@@ -6,7 +6,6 @@ const standing = once(() => {
     if (!cells.has(key)) cells.set(key, []);
     cells.get(key).push(row);
   }
-  const powerless = new Set(core.powerless.map((key) => key.join("/")));
   const found = new Map();
   for (const [key, rows] of cells) {
     const tied = rows.filter((row) => row.tied === true && row.leader !== true).length;
@@ -15,7 +14,7 @@ const standing = once(() => {
       let kind = "behind";
       if (row.leader) [text, kind] = tied ? [`leads, tied with ${tied}`, "tied"] : ["best", "best"];
       else if (row.tied) [text, kind] = ["tied with the leader", "tied"];
-      if (powerless.has(key) && kind !== "behind") [text, kind] = [row.leader ? "leads; too few stimuli to tell" : "too few stimuli to tell", "open"];
+      if (!row.decidable && kind !== "behind") [text, kind] = [row.leader ? "leads; too few stimuli to tell" : "too few stimuli to tell", "open"];
       found.set(`${key}/${row.id}`, [text, kind]);
     }
   }
@@ -80,12 +79,12 @@ const sourceLink = (name) => (core.sources[name] ? link(core.sources[name].link,
 
 // The paper's table: three methods on four datasets as published, measured again and honest, beside controls.
 const drawPaper = (target) => {
-  const { methods: names, datasets: places, ridge, ours, split } = core.paper;
+  const { methods: names, datasets: places, reference, ours, split } = core.paper;
   const rows = tables.paper();
   if (!rows.some((row) => row.remeasured !== null)) return target.append(paragraph("This configuration measures none of the published table's numbers.", "nothing"));
   const cellOf = new Map(rows.map((row) => [`${row.method}/${row.dataset}`, row]));
   const claimOf = new Map(tables.claims().filter((claim) => claim.kind === "number" && claim.metric === "mse").map((claim) => [`${claim.source}/${claim.method}/${claim.dataset}`, claim]));
-  const meanOf = (dataset) => tables.comparison().find((row) => row.dataset === dataset && row.protocol === split && row.metric === "mse" && row.id === ridge)?.mean ?? null;
+  const meanOf = (dataset) => tables.comparison().find((row) => row.dataset === dataset && row.protocol === split && row.metric === "mse" && row.id === reference)?.mean ?? null;
   const published = (name) => (dataset) => {
     const row = cellOf.get(`${name}/${dataset}`);
     if (!row) return NONE;
@@ -112,16 +111,16 @@ const drawPaper = (target) => {
       {
         rows: [
           ...names.map((name) => ({ title: name, cell: published(name) })),
-          { title: "Ridge", cell: (dataset) => exact("mse", meanOf(dataset)) },
+          ...(reference ? [{ title: titleOf(reference), cell: (dataset) => exact("mse", meanOf(dataset)) }] : []),
           { title: "Best control", cell: control },
-          { title: `${ours} (ours)`, cell: (dataset) => exact("mse", cellOf.get(`${names[0]}/${dataset}`)?.ours) },
+          ...(ours ? [{ title: `${ours} (ours)`, cell: (dataset) => exact("mse", cellOf.get(`${names[0]}/${dataset}`)?.ours) }] : []),
         ],
       },
     ],
   });
   table.append(
     list([
-      "Published: with a link to its source. Again: by the procedure that made it, mean [range over seeds]. Honest: the same method where nothing is chosen on scored samples (holdout). The three rows below: holdout.",
+      `Published: with a link to its source. Again: by the procedure that made it, mean [range over seeds]. Honest: the same method where nothing is chosen on scored samples (${split ?? "not run"}), and so the rows below.`,
       ...(places.some(noStandBrain) ? [`${places.filter(noStandBrain).join(" and ")}: the published brain data are not public; measured again on rows that hold no brain data. Best control there: always answering the mean image.`] : []),
     ]),
   );
@@ -278,23 +277,20 @@ define(
         .map((row) => {
           if (row.reference === reference) return row;
           const turn = (value) => (value === null ? null : -value);
-          const said = row.conclusion.replace(/^(better|worse)/, (word) => (word === "better" ? "worse" : "better")).replace(row.reference, reference);
-          return { ...row, id: row.reference, reference, difference: turn(row.difference), ci_low: turn(row.ci_high), ci_high: turn(row.ci_low), effect_size: turn(row.effect_size), conclusion: said };
+          return { ...row, id: row.reference, reference, difference: turn(row.difference), ci_low: turn(row.ci_high), ci_high: turn(row.ci_low), effect_size: turn(row.effect_size), verdict: REVERSED[row.verdict] ?? row.verdict };
         });
       const folds = turned.some((row) => row.p_corrected_t !== null);
       const scale = scaleOf(turned.flatMap((row) => [row.difference, row.ci_low, row.ci_high]), 0);
-      const plain = (row) => row.conclusion.replace(` from ${reference}`, "").replace(` than ${reference}`, "").replace(` with ${reference}`, "");
-      const kind = (row) => ({ better: "best", worse: "behind", open: "tied" })[verdictOf(row.conclusion)];
       drawTable(differences, {
         caption: `${label}: difference from ${titleOf(reference)}, ${cellTitle(state.dataset, state.protocol)}`,
         columns: [
           { key: "method", title: "Method", value: (row) => orderOf.method.get(row.id), cell: (row) => methodName(row.id) },
           { key: "difference", title: "Difference [95 % interval]", kind: "number", value: (row) => row.difference, cell: (row) => withInterval(metric, row.difference, row.ci_low, row.ci_high, true) },
-          { key: "plot", title: "Difference", kind: "plot", head: axisHead("← worse | better →", scale), cell: (row) => whisker(scale, { value: row.difference, low: row.ci_low, high: row.ci_high, lines: [0], strong: verdictOf(row.conclusion) !== "open" }) },
+          { key: "plot", title: "Difference", kind: "plot", head: axisHead("← worse | better →", scale), cell: (row) => whisker(scale, { value: row.difference, low: row.ci_low, high: row.ci_high, lines: [0], strong: isShown(row.verdict) }) },
           { key: "effect", title: "d", kind: "number", value: (row) => row.effect_size, cell: (row) => fixed(row.effect_size, 2, true) },
           { key: "p", title: "p (Holm)", kind: "number", value: (row) => row.p_holm, cell: (row) => pText(row.p_holm) },
           ...(folds ? [{ key: "folds", title: "p (folds)", kind: "number", value: (row) => row.p_corrected_t, cell: (row) => pText(row.p_corrected_t) }] : []),
-          { key: "conclusion", title: "Conclusion", value: (row) => plain(row), cell: (row) => chip(plain(row), kind(row)) },
+          { key: "conclusion", title: "Conclusion", value: conclusionOf, cell: conclusionChip },
         ],
         groups: [{ rows: turned }],
         sort: state.sort,
@@ -334,7 +330,7 @@ define(
   () => ({ dataset: ALL, protocol: ALL, metric: "mse", sort: "" }),
   (body) => {
     if (!tables.ablation().length) {
-      body.append(paragraph("No method of this configuration is a variant of another one in it, and none runs in more than one embedding space, so there is no part whose worth could be told.", "nothing"), list(core.absent));
+      body.append(paragraph("No method of this configuration is a variant of another one in it, and none runs in more than one embedding space, so there is no part whose worth could be measured.", "nothing"), list(core.absent));
       return { render: () => {} };
     }
     const controls = [...cellControls("ablation"), chooser("ablation", "metric", "Metric", () => metricOptions([...new Set(tables.ablation().map((row) => row.metric))]))];
@@ -349,9 +345,9 @@ define(
           { key: "method", title: "Method", value: (row) => orderOf.method.get(row.id), cell: (row) => methodName(row.id) },
           { key: "reference", title: "Against", value: (row) => titleOf(row.reference), cell: (row) => titleOf(row.reference) },
           { key: "difference", title: "Difference [95 % interval]", kind: "number", value: (row) => row.difference, cell: (row) => withInterval(state.metric, row.difference, row.ci_low, row.ci_high, true) },
-          { key: "plot", title: "Difference", kind: "plot", head: axisHead("← worse | better →", scale), cell: (row) => whisker(scale, { value: row.difference, low: row.ci_low, high: row.ci_high, lines: [0], strong: verdictOf(row.conclusion) !== "open" }) },
+          { key: "plot", title: "Difference", kind: "plot", head: axisHead("← worse | better →", scale), cell: (row) => whisker(scale, { value: row.difference, low: row.ci_low, high: row.ci_high, lines: [0], strong: isShown(row.verdict) }) },
           { key: "p", title: "p (Holm)", kind: "number", value: (row) => row.p_holm, cell: (row) => pText(row.p_holm) },
-          { key: "conclusion", title: "Conclusion", value: (row) => row.conclusion, cell: (row) => chip(row.conclusion.replace(` from ${row.reference}`, "").replace(` than ${row.reference}`, ""), { better: "best", worse: "behind", open: "tied" }[verdictOf(row.conclusion)]) },
+          { key: "conclusion", title: "Conclusion", value: conclusionOf, cell: conclusionChip },
         ],
         groups: cellsOf(rows).map((cell) => ({ title: cellTitle(cell[0].dataset, cell[0].protocol), rows: cell })),
         sort: state.sort,
@@ -617,6 +613,7 @@ define(
             ["Peak memory", cost?.peak_mb ? `${Math.round(cost.peak_mb)} MB` : NONE],
             ["Parameters", cost?.parameters ? cost.parameters.toLocaleString("en") : NONE],
             ["Started", record.started],
+            ...(record.pool ? [["Learned also from", record.pool.map(datasetTitle).join(", ")]] : []),
           ]),
         ),
         card("Settings", Object.keys(record.settings ?? {}).length ? definitions(Object.entries(record.settings).map(([key, value]) => [key, words(value)])) : paragraph("This method has no settings.", "nothing")),
