@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from test_methods import METHODS, honest_data, make_samples, predict, quick_settings, silent, suited, suited_data
+from test_methods import METHODS, changed, honest_data, make_samples, predict, quick_method, silent, suited, suited_data
 
 from cortexclip.errors import InputError
 from cortexclip.features import glyphclip
@@ -61,26 +61,25 @@ def test_restandardised_predictions_have_the_statistics_of_the_targets():
 
 @pytest.mark.parametrize(("how", "reference"), [("none", None), ("training", "loo_prediction"), ("test", "own")])
 def test_a_target_is_restandardised_by_the_stated_predictions(how, reference):
-    samples, settings = make_samples(30), quick_settings("vae_ridge")[1]
+    samples, settings = make_samples(30), quick_method("vae_ridge").settings
     target = vae_ridge.fit_target(samples, samples.pixels[:, :5], settings)
     brain = make_samples(7, seed=1).brain
     expected = target.ridge.predict(brain)
     if reference:
         by = expected if reference == "own" else target.ridge.loo_prediction
-        expected = vae_ridge.restandardised(
-            expected, by, samples.pixels[:, :5].mean(axis=0), samples.pixels[:, :5].std(axis=0)
-        )
+        standard = (expected - by.mean(axis=0)) / by.std(axis=0)
+        expected = standard * samples.pixels[:, :5].std(axis=0) + samples.pixels[:, :5].mean(axis=0)
     np.testing.assert_allclose(target.predict(brain, how), expected)
 
 
 def test_rough_images_are_the_decoded_latents_of_three_regressions():
-    data, settings = honest_data(), replace(quick_settings("vae_ridge")[1], restandardise="none")
+    data, method = honest_data(), changed(quick_method("vae_ridge"), restandardise="none")
     brain = make_samples(4, seed=1).brain
-    found = vae_ridge.fit(data, settings, 0, silent).predict(brain).images
+    found = method.fit(data, 0, silent).predict(brain).images
     network = load_vae("glyphs")
     latents = network.encode(torch.from_numpy(data.final.images)).numpy()
     parts = [
-        vae_ridge.fit_target(data.final, latents[:, columns], settings).ridge.predict(brain)
+        vae_ridge.fit_target(data.final, latents[:, columns], method.settings).ridge.predict(brain)
         for columns in (slice(0, 32), slice(32, 228), slice(228, 424))
     ]
     expected = network.decode(torch.from_numpy(np.concatenate(parts, axis=1)).float()).numpy()
@@ -119,52 +118,52 @@ def other_encoder(n: int) -> np.ndarray:
     ],
 )
 def test_embeddings_of_another_encoder_are_refused(embedding, words):
-    module, settings = quick_settings("brain_diffuser")
+    method = quick_method("brain_diffuser")
     samples = replace(make_samples(12), embedding=embedding(12))
     with pytest.raises(InputError, match=f"learned to follow embeddings of glyphclip.*{words}.*docs/priors.md"):
-        module.fit(FitData(samples, samples, samples), settings, 0, silent)
+        method.fit(FitData(samples, samples, samples), 0, silent)
 
 
 def test_images_of_another_size_are_refused():
     samples = make_samples(12)
     samples = replace(samples, images=samples.images[:, :20, :24])
     with pytest.raises(InputError, match="the stimuli are 20x24, expected 28x28"):
-        vae_ridge.fit(FitData(samples, samples, samples), quick_settings("vae_ridge")[1], 0, silent)
+        quick_method("vae_ridge").fit(FitData(samples, samples, samples), 0, silent)
 
 
 def test_the_first_draw_is_scored_and_draws_differ():
-    module, settings = quick_settings("brain_diffuser")
-    decoder = module.fit(suited_data("brain_diffuser"), settings, 3, silent)
+    method = quick_method("brain_diffuser")
+    decoder = method.fit(suited_data("brain_diffuser"), 3, silent)
     brain = make_samples(3, seed=1).brain
     predicted = decoder.predict(brain)
-    assert predicted.draws.shape == (settings.draws, 3, 28, 28)
+    assert predicted.draws.shape == (method.settings.draws, 3, 28, 28)
     np.testing.assert_array_equal(predicted.images, predicted.draws[0])
     assert not np.allclose(predicted.draws[0], predicted.draws[1])
     np.testing.assert_array_equal(decoder.predict(brain).draws, predicted.draws)
-    other = module.fit(suited_data("brain_diffuser"), settings, 4, silent).predict(brain)
+    other = method.fit(suited_data("brain_diffuser"), 4, silent).predict(brain)
     assert not np.allclose(other.images, predicted.images)
 
 
 @pytest.mark.parametrize("name", ["vae_ridge", "brain_diffuser", "brain_diffuser_transductive"])
 def test_only_the_transductive_variant_looks_at_the_other_scored_samples(name):
-    module, settings = quick_settings(name)
-    decoder = module.fit(suited_data(name), settings, 3, silent)
+    method = quick_method(name)
+    decoder = method.fit(suited_data(name), 3, silent)
     first, others = make_samples(4, seed=1), make_samples(4, seed=2)
     changed = replace(first, brain=np.concatenate([first.brain[:2], others.brain[2:]]))
-    alone, together = (predict(module, decoder, samples).images[:2] for samples in (first, changed))
-    assert np.allclose(alone, together, atol=1e-4) != getattr(module, "TRANSDUCTIVE", False)
-    assert getattr(module, "TRANSDUCTIVE", False) == (name == "brain_diffuser_transductive")
+    alone, together = (predict(method, decoder, samples).images[:2] for samples in (first, changed))
+    assert np.allclose(alone, together, atol=1e-4) != method.transductive
+    assert method.transductive == (name == "brain_diffuser_transductive")
 
 
 def test_the_guidance_reaches_the_images():
-    module, settings = quick_settings("brain_diffuser")
+    method = quick_method("brain_diffuser")
     samples = suited("brain_diffuser", make_samples(20))
     data, brain = FitData(samples, samples, samples), make_samples(3, seed=1).brain
     images = {
-        (key, value): module.fit(data, replace(settings, **{key: value}), 3, silent).predict(brain).images
+        (key, value): changed(method, **{key: value}).fit(data, 3, silent).predict(brain).images
         for key, value in [("mixing", 0.0), ("mixing", 1.0), ("guidance", 1.0), ("strength", 0.5), ("steps", 8)]
     }
-    reference = module.fit(data, settings, 3, silent).predict(brain).images
+    reference = method.fit(data, 3, silent).predict(brain).images
     for change, found in images.items():
         assert not np.allclose(found, reference), f"{change} changes nothing"
 

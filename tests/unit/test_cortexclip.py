@@ -12,12 +12,13 @@ from scipy.stats import linregress, multivariate_normal
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import KernelCenterer
-from test_methods import METHODS, honest_data, make_samples, silent, take
+from test_methods import METHODS, RIDGE, honest_data, make_samples, silent, take
 
 from cortexclip.errors import InputError
 from cortexclip.features.glyphs import render_shapes
-from cortexclip.methods import cortexclip, ridge
-from cortexclip.methods.interface import FitData, Samples, make_settings
+from cortexclip.methods import cortexclip
+from cortexclip.methods.interface import FitData, Samples
+from cortexclip.methods.ridge import Ridge
 from cortexclip.numerics.image_prior import components, deform, posterior_mean, prior_axes
 from cortexclip.numerics.kernels import fit_kernel, median_distance, squared_distance
 from cortexclip.numerics.receptive_fields import fit_encoding, gaussian_fields, mean_fields
@@ -25,8 +26,7 @@ from cortexclip.numerics.ridge import fit_ridge
 from cortexclip.numerics.stacking import Stack
 
 SHAPE = (10, 12)
-SETTINGS = make_settings(
-    cortexclip.Settings,
+METHOD = cortexclip.CortexClip.configured(
     METHODS["cortexclip"]["settings"] | {"folds": 3, "copies": 60, "coordinates": 60, "doubt": [1], "shared": [0.1]},
     "cortexclip",
 )
@@ -205,7 +205,7 @@ def error(decoder, samples: Samples) -> float:
 def test_images_seen_before_are_recognised():
     samples = seen_by_fields(8, 4, 0.3, seed=0)
     data = FitData(take(samples, slice(0, 24)), take(samples, slice(24, 32)), samples)
-    decoder = cortexclip.fit(data, SETTINGS, 0, silent)
+    decoder = METHOD.fit(data, 0, silent)
     assert decoder.facts()["inner_folds_by"] == "sample"
     assert error(decoder, samples) < 1e-3
     assert decoder.facts()["weight_seen"] > 0.9
@@ -214,9 +214,9 @@ def test_images_seen_before_are_recognised():
 def test_images_never_seen_are_told_better_than_by_ridge():
     samples, new = seen_by_fields(40, 1, 0.5, seed=0), seen_by_fields(30, 1, 0.5, seed=5)
     data = FitData(take(samples, slice(0, 32)), take(samples, slice(32, 40)), samples)
-    decoder = cortexclip.fit(data, SETTINGS, 0, silent)
+    decoder = METHOD.fit(data, 0, silent)
     assert decoder.facts()["inner_folds_by"] == "stimulus"
-    baseline = ridge.fit(data, ridge.Settings(True, 1e-2, 1e7, 19), 0, silent)
+    baseline = Ridge.configured(RIDGE, "x").fit(data, 0, silent)
     assert error(decoder, new) < 0.9 * error(baseline, new)
 
 
@@ -224,7 +224,7 @@ def test_where_voxels_know_nothing_the_mean_image_is_answered():
     samples = seen_by_fields(40, 1, 0.5, seed=0)
     nothing = replace(samples, brain=np.random.default_rng(2).normal(size=(40, 120)))
     data = FitData(take(nothing, slice(0, 32)), take(nothing, slice(32, 40)), nothing)
-    decoder = cortexclip.fit(data, SETTINGS, 0, silent)
+    decoder = METHOD.fit(data, 0, silent)
     variance = float(((samples.images - samples.images.mean(axis=0)) ** 2).mean())
     new = replace(samples, brain=np.random.default_rng(3).normal(size=(40, 120)))
     assert error(decoder, new) < 1.1 * variance
@@ -234,8 +234,8 @@ def test_voxels_of_any_scale_constant_ones_among_them_give_the_same_images():
     samples = make_samples(24)
     factor = np.random.default_rng(4).uniform(0.1, 50, 30)
     scaled = replace(samples, brain=np.c_[samples.brain * factor - 3, np.full(24, 7.0)])
-    expected = cortexclip.fit(FitData(samples, samples, samples), SETTINGS, 0, silent).predict(samples.brain)
-    found = cortexclip.fit(FitData(scaled, scaled, scaled), SETTINGS, 0, silent).predict(scaled.brain)
+    expected = METHOD.fit(FitData(samples, samples, samples), 0, silent).predict(samples.brain)
+    found = METHOD.fit(FitData(scaled, scaled, scaled), 0, silent).predict(scaled.brain)
     np.testing.assert_allclose(found.images, expected.images, atol=1e-6)
 
 
@@ -243,4 +243,4 @@ def test_too_few_images_are_refused():
     data = honest_data()
     few = take(data.final, slice(0, 2))
     with pytest.raises(InputError, match="2 distinct images to train on cannot be cut into inner folds"):
-        cortexclip.fit(FitData(few, take(data.final, slice(2, 3)), few), SETTINGS, 0, silent)
+        METHOD.fit(FitData(few, take(data.final, slice(2, 3)), few), 0, silent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +15,8 @@ from torch import nn
 
 from cortexclip.errors import InputError
 from cortexclip.methods import cortexflow, network
-from cortexclip.methods.catalogue import configured
+from cortexclip.methods.catalogue import source_points
+from cortexclip.methods.cortexflow import CortexFlow
 from cortexclip.methods.cortexflow.network import (
     BETAS,
     LEVELS,
@@ -27,11 +28,10 @@ from cortexclip.methods.cortexflow.network import (
     ScriptCCCV1,
 )
 from cortexclip.methods.interface import FitData, Saved, Task
-from cortexclip.methods.network import fit_tasks, following
-from cortexclip.methods.procedure import Configured, Procedure
+from cortexclip.methods.procedure import Procedure
 from cortexclip.training import layers, noise
 
-SETTINGS = cortexflow.Settings(
+SETTINGS = CortexFlow.Settings(
     network="cccv1", standardise=True, epochs=40, patience=6, batch_size=4, lr=1e-3, weight_decay=1e-2
 )
 PROCEDURE = Procedure(
@@ -39,6 +39,19 @@ PROCEDURE = Procedure(
     **{"plateau_factor": 0.3, "plateau_patience": 1, "clip_norm": 0.05, "selection_loss": "batches"},
     **{"weights": "last", "chosen_on": "scored"},
 )
+
+
+def flow(procedure: dict | None = None, **changes) -> CortexFlow:
+    """The method with changed settings and, if one is given, with changes of the procedure that it follows."""
+    method = CortexFlow(SETTINGS.model_copy(update=changes))
+    method.procedure = None if procedure is None else PROCEDURE.model_copy(update=procedure)
+    return method
+
+
+def fitted(points: list[CortexFlow], data: FitData, seed: int):
+    """The decoder of one fit."""
+    ((_, decoder),) = CortexFlow.fit_tasks(points, [Task(0, 0, seed, lambda: data)], silent)
+    return decoder
 
 
 def block(n_in: int, n_out: int, activation: type[nn.Module], dropout: float = 0.0) -> list[nn.Module]:
@@ -191,8 +204,7 @@ def test_noise_levels_are_ten_equally_frequent_ones():
 def test_noise_in_prediction_follows_from_the_seed(name):
     data = FitData(make_samples(12), make_samples(4, 1), make_samples(12))
     data = replace(data, final=data.train)
-    settings = replace(SETTINGS, network=name, epochs=2)
-    decoder, again = (cortexflow.fit(data, settings, 5, silent) for _ in range(2))
+    decoder, again = (flow(network=name, epochs=2).fit(data, 5, silent) for _ in range(2))
     scored = make_samples(6, 2).brain
     first = decoder.predict(scored).images
     assert not decoder.network.training
@@ -208,14 +220,14 @@ def test_noise_in_prediction_follows_from_the_seed(name):
 def test_networks_overfit_eight_samples(name, share):
     """As far as their noise lets them."""
     samples = make_samples(8)
-    settings = replace(SETTINGS, network=name, epochs=200, patience=200, batch_size=8, weight_decay=0.0)
-    decoder = cortexflow.fit(FitData(samples, samples, samples), settings, 0, silent)
+    method = flow(network=name, epochs=200, patience=200, batch_size=8, weight_decay=0.0)
+    decoder = method.fit(FitData(samples, samples, samples), 0, silent)
     error = np.mean((decoder.predict(samples.brain).images - samples.images) ** 2)
     assert error < share * samples.images.var(axis=0).mean()
 
 
 def in_double_precision(monkeypatch):
-    """A recipe of the network whose training runs in double precision and without dropout."""
+    """Training of the network in double precision and without dropout."""
 
     def to_double(array):
         array = np.asarray(array)
@@ -224,14 +236,11 @@ def in_double_precision(monkeypatch):
     monkeypatch.setattr(network, "to_tensor", to_double)
     monkeypatch.setattr(layers.Dropout, "forward", lambda self, x: x)
 
-    def recipe(data, settings):
-        made = cortexflow.recipe(data, settings)
-        return replace(made, make=lambda: made.make().double())
-
-    return recipe
+    made = CortexFlow.network
+    monkeypatch.setattr(CortexFlow, "network", lambda self, *sizes: made(self, *sizes).double())
 
 
-def published_training(data: FitData, point: Configured, seed: int) -> dict:
+def published_training(data: FitData, point: CortexFlow, seed: int) -> dict:
     """The source's script for one configuration, in plain PyTorch and double precision."""
     settings, procedure = point.settings, point.procedure
     brain = np.concatenate([data.train.brain, data.select.brain])
@@ -278,13 +287,13 @@ def test_training_by_the_sources_procedure_is_the_published_one(monkeypatch, wei
     samples = make_samples(26)
     data = FitData(take(samples, slice(0, 13)), take(samples, slice(13, 18)), take(samples, slice(0, 13)))
     data = replace(data, final=data.train, scored=take(samples, slice(18, 26)))
-    procedure = replace(PROCEDURE, weights=weights)
+    procedure = {"weights": weights}
     points = [
-        Configured(SETTINGS, procedure, {}),
-        Configured(replace(SETTINGS, lr=3e-4, epochs=8), replace(procedure, plateau_factor=0.5), {"lr": 3e-4}),
+        flow(procedure),
+        flow(procedure | {"plateau_factor": 0.5}, lr=3e-4, epochs=8),
     ]
-    recipe = following(in_double_precision(monkeypatch))
-    ((_, decoder),) = fit_tasks(recipe, [Task(0, 0, 11, lambda: data)], points, silent)
+    in_double_precision(monkeypatch)
+    decoder = fitted(points, data, 11)
     published = [published_training(data, point, 11) for point in points]
     first = published[0]
     assert max(first["norms"]) > PROCEDURE.clip_norm, "the gradient is limited"
@@ -309,16 +318,11 @@ def test_the_selection_part_chooses_where_the_source_says_so():
     samples = make_samples(24)
     train, other = take(samples, slice(0, 16)), take(samples, slice(16, 24))
     far = replace(other, images=1 - other.images)
-    points = [
-        Configured(replace(SETTINGS, epochs=epochs, patience=50, lr=1e-3), replace(PROCEDURE, clip_norm=0.5), {})
-        for epochs in (1, 40)
-    ]
     chosen = {}
     for on in ("select", "scored"):
-        followed = [replace(point, procedure=replace(point.procedure, chosen_on=on)) for point in points]
-        data = FitData(train, other, train, scored=far)
-        ((_, decoder),) = fit_tasks(following(cortexflow.recipe), [Task(0, 0, 1, lambda d=data: d)], followed, silent)
-        facts = decoder.facts()
+        procedure = {"clip_norm": 0.5, "chosen_on": on}
+        points = [flow(procedure, epochs=epochs, patience=50, lr=1e-3) for epochs in (1, 40)]
+        facts = fitted(points, FitData(train, other, train, scored=far), 1).facts()
         values = facts["grid"] if on == "select" else facts["grid_scored"]
         chosen[on] = facts["grid_point"]
         assert chosen[on] == int(np.argmin(values))
@@ -329,27 +333,26 @@ def test_one_configuration_shows_its_scored_error_too():
     samples = make_samples(24)
     data = FitData(take(samples, slice(0, 16)), take(samples, slice(16, 20)), take(samples, slice(0, 16)))
     data = replace(data, final=data.train, scored=take(samples, slice(20, 24)))
-    points = [Configured(replace(SETTINGS, epochs=2), PROCEDURE, {})]
-    ((_, decoder),) = fit_tasks(following(cortexflow.recipe), [Task(0, 0, 1, lambda: data)], points, silent)
+    decoder = fitted([flow({}, epochs=2)], data, 1)
     images = decoder.predict(data.scored.brain).images
     assert decoder.facts()["grid_scored"] == pytest.approx([np.mean((images - data.scored.images) ** 2)])
 
 
 def test_without_a_procedure_the_method_is_trained_as_any_other():
     """No scaling, clipping or schedule of a source comes in."""
-    made = cortexflow.recipe(FitData(*[make_samples(12)] * 3), SETTINGS)
+    data = FitData(*[make_samples(12)] * 3)
+    made = flow().recipe_followed(data)
     (phase,) = made.phases
     training = phase.training
     assert made.procedure is None and made.scaling == "voxel"
     assert (training.optimiser, training.schedule, training.clip_norm) == ("adamw", "constant", None)
     assert (training.selection_loss, training.weights, training.join_single) == ("samples", "best", True)
-    followed = following(cortexflow.recipe)(FitData(*[make_samples(12)] * 3), Configured(SETTINGS, PROCEDURE, {}))
+    followed = flow({}).recipe_followed(data)
     training = followed.phases[0].training
     assert followed.scaling == "scalar"
     assert (training.optimiser, training.schedule, training.clip_norm) == ("adam", "plateau", 0.05)
     assert (training.plateau_factor, training.plateau_patience, training.join_single) == (0.3, 1, False)
-    unlimited = replace(PROCEDURE, clip_norm=0.0)
-    followed = following(cortexflow.recipe)(FitData(*[make_samples(12)] * 3), Configured(SETTINGS, unlimited, {}))
+    followed = flow({"clip_norm": 0.0}).recipe_followed(data)
     assert followed.phases[0].training.clip_norm is None
 
 
@@ -360,11 +363,10 @@ def test_a_restored_run_predicts_as_before(name, scored_scaling):
     samples = make_samples(20)
     data = FitData(take(samples, slice(0, 14)), take(samples, slice(14, 20)), take(samples, slice(0, 14)))
     data = replace(data, final=data.train)
-    settings = replace(SETTINGS, network=name, epochs=3)
-    point = Configured(settings, replace(PROCEDURE, scored_scaling=scored_scaling), {})
-    ((_, decoder),) = fit_tasks(following(cortexflow.recipe), [Task(0, 0, 2, lambda: data)], [point], silent)
+    method = flow({"scored_scaling": scored_scaling}, network=name, epochs=3)
+    decoder = fitted([method], data, 2)
     arrays = {key: value.astype(np.float32) for key, value in decoder.weights().items()}
-    restored = cortexflow.restore(Saved(arrays, decoder.facts(), (28, 28), "here"), settings)
+    restored = method.restore(Saved(arrays, decoder.facts(), (28, 28), "here"))
     scored = 3 * make_samples(9, 4).brain + 2  # of another scale than the training part
     images = decoder.predict(scored).images
     np.testing.assert_allclose(restored.predict(scored).images, images, atol=1e-4)
@@ -372,8 +374,8 @@ def test_a_restored_run_predicts_as_before(name, scored_scaling):
     moved = decoder.predict(5 * scored - 1).images
     assert np.allclose(moved, images, atol=1e-4) == (scored_scaling == "own")
     with pytest.raises(InputError, match="does not hold the network"):
-        other = replace(settings, network="mind_vis" if name == "cccv1" else "cccv1")
-        cortexflow.restore(Saved(arrays, decoder.facts(), (28, 28), "here"), other)
+        other = flow(network="mind_vis" if name == "cccv1" else "cccv1")
+        other.restore(Saved(arrays, decoder.facts(), (28, 28), "here"))
 
 
 def test_last_weights_report_the_last_epoch_and_the_least_selection_loss():
@@ -381,9 +383,7 @@ def test_last_weights_report_the_last_epoch_and_the_least_selection_loss():
     data = FitData(take(samples, slice(0, 14)), take(samples, slice(14, 20)), take(samples, slice(0, 14)))
     data = replace(data, final=data.train)
     for patience in (2, 50):
-        settings = replace(SETTINGS, epochs=9, patience=patience, lr=5e-3)
-        points = [Configured(replace(settings, lr=lr), PROCEDURE, {}) for lr in (5e-3, 1e-9)]
-        ((_, decoder),) = fit_tasks(following(cortexflow.recipe), [Task(0, 0, 2, lambda: data)], points, silent)
+        decoder = fitted([flow({}, epochs=9, patience=patience, lr=lr) for lr in (5e-3, 1e-9)], data, 2)
         losses = [row["value"] for row in decoder.history() if row["quantity"] == "select_loss"]
         facts = decoder.facts()
         assert facts["epoch"] == len(losses)
@@ -404,22 +404,23 @@ CASES = [
 def test_configurations_of_the_catalogue_are_whole(name, protocol, dataset):
     """A configuration sets settings and procedure; all else is as stated for the procedure or the method."""
     entry = METHODS[name]
-    made = configured(entry, protocol, dataset, 500, "here")
+    made = source_points(entry, protocol, dataset, 500, "here")
     stated = entry.get("configurations", {}).get(dataset, [{}])
     assert len(made) == len(stated)
     for point, wanted in zip(made, stated, strict=True):
-        known = {**asdict(point.settings), **asdict(point.procedure)}
+        procedure = point.method.procedure.model_dump()
+        known = {**point.method.settings.model_dump(), **procedure}
         assert {key: float(known[key]) for key in wanted} == {key: float(value) for key, value in wanted.items()}
-        assert set(point.point) == set(wanted) - set(asdict(point.procedure))
+        assert set(point.values) == set(wanted) - set(procedure)
         for key, value in entry["procedures"][protocol].get("by_dataset", {}).get(dataset, {}).items():
             assert known[key] == pytest.approx(float(value)) or key in wanted
 
 
 def test_a_method_without_a_recipe_follows_no_procedure():
-    entry = {"module": "cortexclip.methods.ridge", "procedures": {"source_split": asdict(PROCEDURE)}}
-    with pytest.raises(InputError, match="has no recipe, so it follows no procedure"):
-        configured(entry, "source_split", "x", 100, "here")
-    wrong = {"module": "cortexclip.methods.cortexflow", "settings": asdict(SETTINGS)}
-    wrong["procedures"] = {"source_split": {**asdict(PROCEDURE), "weights": "first"}}
+    entry = {"module": "cortexclip.methods.ridge", "procedures": {"source_split": PROCEDURE.model_dump()}}
+    with pytest.raises(InputError, match="is no network, so it follows no procedure"):
+        source_points(entry, "source_split", "x", 100, "here")
+    wrong = {"module": "cortexclip.methods.cortexflow", "settings": SETTINGS.model_dump()}
+    wrong["procedures"] = {"source_split": {**PROCEDURE.model_dump(), "weights": "first"}}
     with pytest.raises(InputError, match="setting 'weights': found 'first', expected one of 'best', 'last'"):
-        configured(wrong, "source_split", "x", 100, "here")
+        source_points(wrong, "source_split", "x", 100, "here")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_methods import METHODS, make_samples, quick_settings, silent, suited
+from test_methods import METHODS, changed, make_samples, quick_method, silent, suited
 
 from cortexclip.config import read_yaml
+from cortexclip.methods.fitting import Folds
 from cortexclip.protocols import make_split
-from cortexclip.stages.train import Folds, fit_data
 
 PROTOCOLS = read_yaml(Path(__file__).resolve().parents[2] / "config/protocols.yaml")
 PART = np.array(["train"] * 36 + ["test"] * 8)
@@ -36,12 +36,12 @@ CASES = [(name, protocol) for name in METHODS for protocol in (INNER[:1] if name
 
 @pytest.mark.parametrize(("name", "protocol"), CASES)
 def test_other_test_data_change_no_fitted_parameter(name, protocol):
-    module, settings = quick_settings(name)
+    method = quick_method(name)
     samples = suited(name, make_samples(44, n_stimuli=22))
     split = make_split(PROTOCOLS[protocol], PART, samples.stimulus, seed=0)
     scored = split.loc[(split.fold == 0) & (split.role == "score"), "sample"].to_numpy()
-    first = module.fit(fit_data(samples, split, 0, refit=True), settings, 1, silent).weights()
-    second = module.fit(fit_data(spoiled(samples, scored), split, 0, refit=True), settings, 1, silent).weights()
+    first = method.fit(Folds(samples, split).data(0), 1, silent).weights()
+    second = method.fit(Folds(spoiled(samples, scored), split).data(0), 1, silent).weights()
     assert first
     for key in first:
         assert first[key].tobytes() == second[key].tobytes(), f"{key} depends on the scored samples"
@@ -49,13 +49,12 @@ def test_other_test_data_change_no_fitted_parameter(name, protocol):
 
 def test_the_optimistic_protocol_does_depend_on_them():
     """The check above can fail: where the scored samples choose the epoch of a network, they matter."""
-    module, settings = quick_settings("cccv1")
-    settings = replace(settings, epochs=12, patience=2)
+    method = changed(quick_method("cccv1"), epochs=12, patience=2)
     samples = make_samples(44, n_stimuli=22)
     split = make_split(PROTOCOLS["chosen_on_test"], PART, samples.stimulus, seed=0)
     scored = split.loc[split.role == "score", "sample"].to_numpy()
-    first = module.fit(fit_data(samples, split, 0, refit=False), settings, 1, silent)
-    second = module.fit(fit_data(spoiled(samples, scored), split, 0, refit=False), settings, 1, silent)
+    first = method.fit(Folds(samples, split, optimistic=True).data(0), 1, silent)
+    second = method.fit(Folds(spoiled(samples, scored), split, optimistic=True).data(0), 1, silent)
     assert any(first.weights()[key].tobytes() != second.weights()[key].tobytes() for key in first.weights())
 
 

@@ -8,9 +8,10 @@ import torch
 from precision import in_double
 from test_methods import make_samples, silent
 
-from cortexclip.methods import mind_vis, mind_vis_transductive
-from cortexclip.methods.interface import FitData, make_settings
+from cortexclip.methods.interface import FitData
+from cortexclip.methods.mind_vis import MindVis as MindVisMethod
 from cortexclip.methods.mind_vis.network import MindVis, conditional_diffusion, masked_modelling
+from cortexclip.methods.mind_vis_transductive import TransductiveMindVis
 from cortexclip.numerics.diffusion import make_unet, noise_schedule, to_network
 from cortexclip.training import stack
 from cortexclip.training.noise import Noise, step_keys
@@ -143,18 +144,18 @@ def test_a_member_of_a_stack_is_what_it_is_alone(phase):
 def test_the_pretraining_alone_sees_the_scored_voxels_of_the_transductive_method():
     samples = make_samples(8)
     data = FitData(samples, samples, samples, scored_brain=samples.brain[:3] + 1)
-    made = make_settings(mind_vis_transductive.Settings, SETTINGS, "x")
-    phases = mind_vis_transductive.recipe(data, made).phases
+    phases = TransductiveMindVis.configured(SETTINGS, "x").recipe(data).phases
     np.testing.assert_array_equal(phases[0].further_brain, data.scored_brain)
     assert phases[1].further_brain is None
-    assert all(phase.further_brain is None for phase in mind_vis.recipe(data, made).phases)
+    without = MindVisMethod.configured(SETTINGS, "x").recipe(FitData(samples, samples, samples)).phases
+    assert all(phase.further_brain is None for phase in without)
 
 
 def test_sampling_repeats_itself_and_depends_on_the_seed():
     samples = make_samples(8)
     data = FitData(samples, samples, samples)
-    made = make_settings(mind_vis.Settings, SETTINGS, "x")
-    first, second, other = (mind_vis.fit(data, made, seed, silent).predict(samples.brain) for seed in (0, 0, 1))
+    method = MindVisMethod.configured(SETTINGS, "x")
+    first, second, other = (method.fit(data, seed, silent).predict(samples.brain) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first.draws, second.draws)
     assert first.draws.shape == (2, 8, 28, 28)
     np.testing.assert_array_equal(first.images, first.draws[0])

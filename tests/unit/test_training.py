@@ -20,8 +20,7 @@ from cortexclip.methods import cccv1, cccv1_extended, clip_encoder
 from cortexclip.methods.cccv1.network import CCCV1, pixel_mse
 from cortexclip.methods.cccv1_extended.network import ExtendedCCCV1, masked_voxel_loss
 from cortexclip.methods.clip_encoder.network import BrainEncoder
-from cortexclip.methods.interface import FitData, Task, make_settings
-from cortexclip.methods.network import fit_tasks
+from cortexclip.methods.interface import FitData, Task
 from cortexclip.training import layers, noise, products, stack
 from cortexclip.training.checkpoint import Checkpoints
 from cortexclip.training.optimiser import StackedAdam
@@ -60,9 +59,9 @@ CLIP_SETTINGS = {
     "readout_penalty_high": 1e3,
     "readout_penalty_count": 10,
 }
-EXTENDED_SETTINGS = cccv1_extended.Settings(
+EXTENDED_SETTINGS = cccv1_extended.ExtendedCCCV1.Settings(
     **{"standardise": True, "dropout_encoder": 0.2, "dropout_decoder": 0.1, "clip_residual_weight": 0.1, "epochs": 1},
-    **{"patience": 1, "batch_size": 1, "lr": 0.0, "weight_decay": 0.0, "clip_weight": 0.1, "consistency_weight": 0.05},
+    **{"patience": 1, "batch_size": 1, "lr": 1e-3, "weight_decay": 0.0, "clip_weight": 0.1, "consistency_weight": 0.05},
     **{"contrastive_weight": 0.1, "temperature": 0.07, "views": 2, "attention_group": 3, "attention_size": 4},
     **{"attention_heads": 2, "resolution_weight": 0.5, "enhancer_blocks": 2, "mask_fraction": 0.5},
     **{"pretraining_epochs": 1, "domain_weight": 0.1},
@@ -311,8 +310,8 @@ def test_the_optimiser_is_adamw_for_each_rate_and_decay(monkeypatch, large):
 
 def test_cccv1_overfits_eight_samples():
     samples = make_samples(8)
-    made = make_settings(cccv1.Settings, CCCV1_SETTINGS, "x")
-    decoder = cccv1.fit(FitData(samples, samples, samples), made, 0, silent)
+    method = cccv1.CCCV1.configured(CCCV1_SETTINGS, "x")
+    decoder = method.fit(FitData(samples, samples, samples), 0, silent)
     error = np.mean((decoder.predict(samples.brain).images - samples.images) ** 2)
     assert error < 0.02 * samples.images.var(axis=0).mean()
 
@@ -320,7 +319,7 @@ def test_cccv1_overfits_eight_samples():
 def test_the_contrastive_encoder_overfits_eight_samples():
     samples = replace(make_samples(8), embedding=np.eye(8, 12))
     data = FitData(samples, samples, samples)
-    decoder = clip_encoder.fit(data, make_settings(clip_encoder.Settings, CLIP_SETTINGS, "x"), 0, silent)
+    decoder = clip_encoder.ClipEncoder.configured(CLIP_SETTINGS, "x").fit(data, 0, silent)
     predicted = decoder.predict(samples.brain)
     assert (np.argmax(predicted.embedding @ samples.embedding.T, axis=1) == np.arange(8)).all()
     np.testing.assert_allclose(predicted.nearest, samples.images)
@@ -485,14 +484,14 @@ def test_noise_is_uniform_normal_and_uncorrelated():
 
 def test_the_refit_uses_all_samples_for_the_chosen_number_of_epochs():
     data = honest_data()
-    made = make_settings(cccv1.Settings, CCCV1_SETTINGS | {"epochs": 5, "patience": 5}, "x")
-    decoder = cccv1.fit(data, made, 0, silent)
+    method = cccv1.CCCV1.configured(CCCV1_SETTINGS | {"epochs": 5, "patience": 5}, "x")
+    decoder = method.fit(data, 0, silent)
     rows = decoder.history()
     chosen = decoder.facts()["epoch"]
     assert max(row["epoch"] for row in rows if row["stage"] == "refit") == chosen
     np.testing.assert_allclose(decoder.scaler.mean, data.final.brain.mean(axis=0))
     published = FitData(data.train, data.select, data.train)
-    decoder = cccv1.fit(published, made, 0, silent)
+    decoder = method.fit(published, 0, silent)
     assert {row["stage"] for row in decoder.history()} == {"select"}
     np.testing.assert_allclose(decoder.scaler.mean, data.train.brain.mean(axis=0))
 
@@ -500,15 +499,15 @@ def test_the_refit_uses_all_samples_for_the_chosen_number_of_epochs():
 @methods_in_double()
 def test_the_selection_part_chooses_the_grid_point():
     data = honest_data()
-    points = [make_settings(cccv1.Settings, CCCV1_SETTINGS | {"epochs": 4, "lr": lr}, "x") for lr in (1e-9, 1e-3)]
+    points = [cccv1.CCCV1.configured(CCCV1_SETTINGS | {"epochs": 4, "lr": lr}, "x") for lr in (1e-9, 1e-3)]
     for limit in (None, 8):
         tasks = [Task(0, index, index, lambda: data) for index in range(2)]
-        decoders = [d for _, d in fit_tasks(cccv1.recipe, tasks, points, silent, stack.Options(limit=limit))]
+        decoders = [d for _, d in cccv1.CCCV1.fit_tasks(points, tasks, silent, stack.Options(limit=limit))]
         for decoder, task in zip(decoders, tasks, strict=True):
             facts = decoder.facts()
             assert facts["grid_point"] == 1
             assert facts["grid"][1] < facts["grid"][0]
-            alone = cccv1.fit(data, points[1], task.seed, silent)
+            alone = points[1].fit(data, task.seed, silent)
             np.testing.assert_allclose(
                 decoder.predict(data.final.brain).images, alone.predict(data.final.brain).images, atol=1e-9
             )

@@ -17,7 +17,7 @@ from cortexclip.config import applies, pool_for
 from cortexclip.errors import InputError
 from cortexclip.features import crops
 from cortexclip.methods import cccv1, cccv1_extended, cccv1_pooled, clip_encoder
-from cortexclip.methods.catalogue import all_settings, points_of, settings_for
+from cortexclip.methods.catalogue import grid_points, points_of, settings_for
 from cortexclip.methods.cccv1.network import CCCV1
 from cortexclip.methods.cccv1_extended.network import (
     Alignment,
@@ -31,9 +31,8 @@ from cortexclip.methods.cccv1_extended.network import (
 )
 from cortexclip.methods.cccv1_pooled.network import PooledCCCV1
 from cortexclip.methods.clip_encoder.network import BrainEncoder
-from cortexclip.methods.interface import FitData, Samples, Task, make_settings
-from cortexclip.methods.network import fit_tasks
-from cortexclip.stages import train
+from cortexclip.methods.fitting import pooled_samples
+from cortexclip.methods.interface import FitData, Samples, Task
 from cortexclip.training import layers
 from cortexclip.training.noise import Noise, step_keys
 from cortexclip.training.stack import Batch, parameter_count
@@ -68,12 +67,12 @@ VARIANTS = {
 }
 
 
-def extended(**changes) -> cccv1_extended.Settings:
-    return make_settings(cccv1_extended.Settings, CCCV1_SETTINGS | OFF | changes, "x")
+def extended(**changes) -> cccv1_extended.ExtendedCCCV1:
+    return cccv1_extended.ExtendedCCCV1.configured(CCCV1_SETTINGS | OFF | changes, "x")
 
 
-def encoder(**changes) -> clip_encoder.Settings:
-    return make_settings(clip_encoder.Settings, CLIP_SETTINGS | changes, "x")
+def encoder(**changes) -> clip_encoder.ClipEncoder:
+    return clip_encoder.ClipEncoder.configured(CLIP_SETTINGS | changes, "x")
 
 
 def silu_block(x, linear, norm):
@@ -107,7 +106,7 @@ def test_nothing_switched_on_is_cccv1():
     torch.manual_seed(5)
     plain = CCCV1(9, 784, 0.1, 0.1, 0.1)
     torch.manual_seed(5)
-    other = ExtendedCCCV1(9, (28, 28), 0, 0, extended())
+    other = ExtendedCCCV1(9, (28, 28), 0, 0, extended().settings)
     assert parameter_count(other) == parameter_count(plain)
     x = torch.randn(1, 3, 9)
     torch.testing.assert_close(other.eval()(x), plain.eval()(x), rtol=0, atol=0)
@@ -213,7 +212,7 @@ def test_a_reversed_gradient_is_the_identity_forward():
 @in_double()
 def test_only_hidden_voxels_count_and_they_are_not_seen():
     torch.manual_seed(0)
-    network = ExtendedCCCV1(30, (28, 28), 0, 0, extended(mask_fraction=0.5)).eval()
+    network = ExtendedCCCV1(30, (28, 28), 0, 0, extended(mask_fraction=0.5).settings).eval()
     brain = torch.randn(1, 6, 30)
     asked = []
     whole, network.encode = network.encode, lambda x: asked.append(x) or whole(x)
@@ -231,7 +230,7 @@ def test_only_hidden_voxels_count_and_they_are_not_seen():
 @in_double()
 def test_the_training_loss_is_the_sum_of_its_terms():
     torch.manual_seed(0)
-    settings = extended(clip_weight=0.3, consistency_weight=0.2, domain_weight=0.1, contrastive_weight=0.4)
+    settings = extended(clip_weight=0.3, consistency_weight=0.2, domain_weight=0.1, contrastive_weight=0.4).settings
     network = ExtendedCCCV1(7, (2, 2), 4, 3, settings)
     layers.attach(network, layers.Context())
     samples = double(part(6, 1, n_pixels=4)) | {"session": torch.arange(6) % 3}
@@ -266,8 +265,7 @@ def rectangles(n: int) -> np.ndarray:
 @pytest.mark.parametrize("name", EXTENSIONS)
 def test_every_extension_overfits_eight_samples(name):
     samples = replace(make_samples(8), embedding=np.eye(8, 12), images=rectangles(8))
-    settings = extended(**EXTENSIONS[name], epochs=80)
-    decoder = cccv1_extended.fit(FitData(samples, samples, samples), settings, 0, silent)
+    decoder = extended(**EXTENSIONS[name], epochs=80).fit(FitData(samples, samples, samples), 0, silent)
     predicted = decoder.predict(samples.brain)
     assert np.mean((predicted.images - samples.images) ** 2) < 0.1 * samples.images.var(axis=0).mean()
 
@@ -275,19 +273,19 @@ def test_every_extension_overfits_eight_samples(name):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_of_the_contrastive_encoder_overfits_eight_samples(name):
     samples = replace(make_samples(8), embedding=np.eye(8, 12))
-    decoder = clip_encoder.fit(FitData(samples, samples, samples), encoder(**VARIANTS[name]), 0, silent)
+    decoder = encoder(**VARIANTS[name]).fit(FitData(samples, samples, samples), 0, silent)
     predicted = decoder.predict(samples.brain)
     assert (np.argmax(predicted.embedding @ samples.embedding.T, axis=1) == np.arange(8)).all()
 
 
 def test_pretraining_comes_first_and_trains_the_encoder_alone():
     data = honest_data()
-    settings = extended(mask_fraction=0.5, epochs=2, patience=2, pretraining_epochs=3)
-    decoder = cccv1_extended.fit(data, settings, 0, silent)
+    method = extended(mask_fraction=0.5, epochs=2, patience=2, pretraining_epochs=3)
+    decoder = method.fit(data, 0, silent)
     stages = list(dict.fromkeys(row["stage"] for row in decoder.history()))
     assert stages == ["pretraining select", "select", "pretraining refit", "refit"]
-    first, second = cccv1_extended.recipe(data, settings).phases
-    network = ExtendedCCCV1(30, (28, 28), 0, 0, settings)
+    first, second = method.recipe(data).phases
+    network = ExtendedCCCV1(30, (28, 28), 0, 0, method.settings)
     names = [name for name, _ in network.named_parameters()]
     assert {name.split(".")[0] for name in names if first.trained(name)} == {"encoder", "voxels"}
     assert {name.split(".")[0] for name in names if second.trained(name)} == {"encoder", "enhancer", "decoder"}
@@ -296,7 +294,7 @@ def test_pretraining_comes_first_and_trains_the_encoder_alone():
 def test_aligned_sessions_need_two_and_any_dataset_that_has_them():
     samples = replace(make_samples(8), session=np.full(8, -1))
     with pytest.raises(InputError, match="training samples of 1 session, expected at least two"):
-        cccv1_extended.fit(FitData(samples, samples, samples), extended(domain_weight=0.1), 0, silent)
+        extended(domain_weight=0.1).fit(FitData(samples, samples, samples), 0, silent)
     needs = {"needs": ["sessions"]}
     assert applies(needs, {"labels": "session"})
     assert applies(needs, {"settings": {"sessions": 6}})
@@ -388,16 +386,16 @@ def test_checkpointing_keeps_less_in_memory():
 
 def test_the_grid_of_the_source_has_27_points_and_identification_chooses():
     entry = METHODS["clip_encoder_grid"]
-    assert len(points_of(entry)) == 27
-    assert len(set(all_settings(entry, "vangerven", 100, "x"))) == 27
+    assert len(grid_points(entry)) == 27
+    assert len({point.method.settings for point in points_of(entry, "vangerven", 100, "x")}) == 27
     data = honest_data()
     points = [encoder(epochs=8, lr=lr, temperature=t) for lr, t in ((1e-9, 0.07), (1e-2, 0.05), (1e-9, 1.0))]
     task = Task(0, 0, 3, lambda: data)
-    ((_, decoder),) = fit_tasks(clip_encoder.recipe, [task], points, silent)
+    ((_, decoder),) = clip_encoder.ClipEncoder.fit_tasks(points, [task], silent)
     facts = decoder.facts()
     assert facts["criterion"] == "identification error"
     assert facts["grid_point"] == np.argmin(facts["grid"]) == 1
-    embedding = clip_encoder.fit(replace(data, final=data.train), points[1], 3, silent)
+    embedding = points[1].fit(replace(data, final=data.train), 3, silent)
     assert facts["grid"][1] == pytest.approx(share_closer(embedding.predict(data.select.brain).embedding, data.select))
 
 
@@ -425,23 +423,23 @@ def test_copies_of_a_stimulus_are_one_candidate():
 
 
 @pytest.mark.parametrize(
-    ("fit", "settings", "words"),
+    ("method", "words"),
     [
-        (cccv1_extended.fit, extended(attention_group=8, attention_heads=3), "token of size 8 cannot be shared by 3"),
-        (cccv1_extended.fit, extended(clip_weight=0.1, views=5), "12 features cannot be made of 5 views"),
-        (clip_encoder.fit, encoder(attention_tokens=5), "64 hidden units cannot be cut into 5 tokens of 1 heads"),
+        (extended(attention_group=8, attention_heads=3), "token of size 8 cannot be shared by 3"),
+        (extended(clip_weight=0.1, views=5), "12 features cannot be made of 5 views"),
+        (encoder(attention_tokens=5), "64 hidden units cannot be cut into 5 tokens of 1 heads"),
     ],
 )
-def test_settings_that_do_not_fit_are_named(fit, settings, words):
+def test_settings_that_do_not_fit_are_named(method, words):
     with pytest.raises(InputError, match=words):
-        fit(honest_data(), settings, 0, silent)
+        method.fit(honest_data(), 0, silent)
 
 
 def test_images_that_cannot_be_halved_twice_are_refused():
     samples = make_samples(8)
     samples = replace(samples, images=samples.images[:, :27, :27])
     with pytest.raises(InputError, match="27 x 27 cannot be halved twice"):
-        cccv1_extended.fit(FitData(samples, samples, samples), extended(resolution_weight=0.5), 0, silent)
+        extended(resolution_weight=0.5).fit(FitData(samples, samples, samples), 0, silent)
 
 
 def test_crops_are_the_picture_and_its_corners():
@@ -497,12 +495,13 @@ def test_pooled_datasets_share_all_but_the_input_layer():
 def test_pooling_learns_every_dataset_and_chooses_by_its_own():
     data = honest_data()
     other = replace(make_samples(20, seed=4, n_voxels=9), embedding=None)
-    settings = make_settings(cccv1.Settings, CCCV1_SETTINGS | {"epochs": 3}, "x")
-    alone, pooled = (cccv1_pooled.fit(replace(data, others=others), settings, 0, silent) for others in ((), (other,)))
+    values = CCCV1_SETTINGS | {"epochs": 3}
+    method = cccv1_pooled.PooledCCCV1.configured(values, "x")
+    alone, pooled = (method.fit(replace(data, others=others), 0, silent) for others in ((), (other,)))
     assert pooled.facts()["pooled_samples"] == 20
     assert alone.facts()["pooled_samples"] == 0
     assert pooled.predict(data.select.brain).images.shape == (8, 28, 28)
-    plain = cccv1.fit(data, settings, 0, silent)
+    plain = cccv1.CCCV1.configured(values, "x").fit(data, 0, silent)
     np.testing.assert_allclose(
         alone.predict(data.select.brain).images, plain.predict(data.select.brain).images, atol=1e-9
     )
@@ -513,7 +512,7 @@ def test_pooling_learns_every_dataset_and_chooses_by_its_own():
     shapes = {name: value[0].numpy().shape for name, value in start.state_dict().items()}
     assert shapes == {n: w.shape for n, w in pooled.weights().items() if not n.startswith("voxel_")}
     moved = replace(other, brain=other.brain[::-1])
-    again = cccv1_pooled.fit(replace(data, others=(moved,)), settings, 0, silent)
+    again = method.fit(replace(data, others=(moved,)), 0, silent)
     assert any(not np.array_equal(w, again.weights()[n]) for n, w in pooled.weights().items())
 
 
@@ -536,7 +535,7 @@ def test_pooled_samples_show_no_stimulus_of_the_scored_dataset():
             attrs={"name": name},
         )
 
-    first, second = train.other_samples([other("a", 5), other("small", 6, side=20), other("b", 7)], samples)
+    first, second = pooled_samples([other("a", 5), other("small", 6, side=20), other("b", 7)], samples)
     assert first.brain.shape == (4, 5)
     assert second.brain.shape == (4, 7)
     assert not set(first.stimulus) & set(samples.stimulus)
