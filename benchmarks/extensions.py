@@ -22,10 +22,10 @@ import xarray as xr
 from cortexclip.config import applies, read_yaml
 from cortexclip.files import atomic_path
 from cortexclip.methods.catalogue import load_method, settings_for
-from cortexclip.methods.interface import Samples, make_settings
+from cortexclip.methods.fitting import Folds
+from cortexclip.methods.interface import Samples
 from cortexclip.numerics.readout import unit_length
 from cortexclip.seeds import derive_seed
-from cortexclip.stages.train import fit_data
 
 FOLDS = 4
 CONFIG = Path(__file__).resolve().parents[1] / "config"
@@ -60,16 +60,15 @@ def errors(results: Path, dataset: str, name: str, entry: dict, seed: int) -> li
     """The least selection error on each fold."""
     encoder = next((space for space in entry.get("encoders", []) if space.startswith("glyphclip")), None)
     samples, n_samples = training_part(results, dataset, encoder)
-    module = load_method(entry["module"])
-    settings = make_settings(module.Settings, settings_for(entry, dataset, n_samples), name)
+    method = load_method(entry["module"]).configured(settings_for(entry, dataset, n_samples), name)
     order = np.random.default_rng(7).permutation(len(samples))
     found = []
     for fold in range(FOLDS):
         left_out = order[np.arange(len(samples)) % FOLDS == fold]
         role = np.where(np.isin(np.arange(len(samples)), left_out), "select", "train")
         split = pd.DataFrame({"fold": fold, "role": role, "sample": np.arange(len(samples))})
-        data = fit_data(samples, split, fold, optimistic=True)
-        decoder = module.fit(data, settings, derive_seed(0, dataset, "inner", fold, seed), lambda text: None)
+        data = Folds(samples, split, optimistic=True).data(fold)
+        decoder = method.fit(data, derive_seed(0, dataset, "inner", fold, seed), lambda text: None)
         losses = [r["value"] for r in decoder.history() if (r["stage"], r["quantity"]) == ("select", "select_loss")]
         found.append(min(losses))
     return found

@@ -26,7 +26,7 @@ from training import NETWORKS
 from cortexclip.__main__ import STAGES
 from cortexclip.config import Configuration, load, merge
 from cortexclip.files import read_json
-from cortexclip.methods.catalogue import points_of
+from cortexclip.methods.catalogue import grid_points
 from cortexclip.runs import read_parquet
 from cortexclip.schema import read_yaml
 from cortexclip.training import stack
@@ -117,7 +117,7 @@ def estimate(costs: dict[tuple[str, str, str], float]) -> tuple[list[list[str]],
             entry = full.methods[run.method]
             cost = _cost(costs, run.method, dataset)
             if cost is None and (cost := _cost(costs, entry.get("ablates", ""), dataset)) is not None:
-                cost *= len(points_of(entry))
+                cost *= len(grid_points(entry))
                 alike[run.method] = None
             if cost is None:
                 unknown[run.method] = None

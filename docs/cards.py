@@ -8,7 +8,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from cortexclip.config import encoder_settings  # noqa: E402
 from cortexclip.errors import InputError  # noqa: E402
 from cortexclip.loading import load_encoder  # noqa: E402
 from cortexclip.methods.catalogue import load_method, settings_for  # noqa: E402
-from cortexclip.methods.interface import FitData, Samples, make_settings  # noqa: E402
+from cortexclip.methods.interface import FitData, Method, Samples  # noqa: E402
 from cortexclip.schema import read_yaml  # noqa: E402
 
 TRIALS, VOXELS, SIDE, FEATURES = 107, 967, 28, 512
@@ -42,19 +41,18 @@ def cards() -> str:
 
 def card(name: str, entry: Mapping, parameters: str, spaces: Mapping) -> list[str]:
     """The lines of one method's card."""
-    module = load_method(entry["module"])
-    fit = getattr(module, "recipe", None) or module.fit
+    method = configured(entry)
     rows = {
         "What": entry.get("note", ""),
-        "How": prose(inspect.getdoc(fit) or ""),
-        "Module": f"`{entry['module']}`: {prose(inspect.getdoc(module) or '')}",
+        "How": prose(inspect.getdoc(type(method)) or ""),
+        "Module": f"`{entry['module']}`: {prose(inspect.getmodule(type(method)).__doc__)}",
         "Source": entry.get("source", ""),
         "As in the source": entry.get("faithful", ""),
         "Not as in the source": entry.get("differs", ""),
         "Variant of": f"`{entry['ablates']}`, with which results/tables/ablation.md compares it"
         if "ablates" in entry
         else "",
-        "Given": given(entry, module, spaces),
+        "Given": given(entry, method, spaces),
         "Parameters": parameters,
         "Grid": grid(entry),
     }
@@ -65,7 +63,7 @@ def card(name: str, entry: Mapping, parameters: str, spaces: Mapping) -> list[st
     ]
 
 
-def given(entry: Mapping, module: ModuleType, spaces: Mapping) -> str:
+def given(entry: Mapping, method: Method, spaces: Mapping) -> str:
     """What the method learns from and is told."""
     said = ["brain responses and images of the training samples of the split"]
     needs = {"classes": "the classes of the training images", "sessions": "the sessions of the training samples"}
@@ -73,9 +71,9 @@ def given(entry: Mapping, module: ModuleType, spaces: Mapping) -> str:
     if "encoders" in entry:
         titles = [spaces[name]["title"] for name in entry["encoders"] if name in spaces]
         said.append(f"embeddings of the training images in one of these spaces: {', '.join(titles)}")
-    if getattr(module, "TOLD_THE_CLASS", False) and entry.get("settings", {}).get("oracle", True):
+    if method.is_oracle:
         said.append("the class of each scored image (an oracle, no decoder)")
-    if getattr(module, "TRANSDUCTIVE", False):
+    if method.transductive:
         said.append("the brain responses of the scored samples, without their images (transductive)")
     none = "No other data, and nothing is pretrained."
     if "encoders" in entry:
@@ -90,20 +88,24 @@ def grid(entry: Mapping) -> str:
 
 def count(entry: Mapping) -> str:
     """Fitted numbers at `TRIALS`, `VOXELS`, `SIDE` and `FEATURES`, from the network itself or from a fit to noise."""
-    module = load_method(entry["module"])
-    settings = make_settings(module.Settings, settings_for(entry, "miyawaki", TRIALS + 12), entry["module"])
+    method = configured(entry)
     try:
-        return f"{_counted(module, settings, noise(getattr(settings, 'views', 1) * FEATURES)):,}"
+        return f"{_counted(method, noise(getattr(method.settings, 'views', 1) * FEATURES)):,}"
     except InputError:  # a method that accepts no embeddings but those of the space that its prior knows
-        return f"{_counted(module, settings, embedded(noise(FEATURES))):,}"
+        return f"{_counted(method, embedded(noise(FEATURES))):,}"
 
 
-def _counted(module: ModuleType, settings: object, data: FitData) -> int:
-    if hasattr(module, "recipe"):
+def configured(entry: Mapping) -> Method:
+    """The method with its settings for a dataset of the size at which parameters are counted."""
+    return load_method(entry["module"]).configured(settings_for(entry, "miyawaki", TRIALS + 12), entry["module"])
+
+
+def _counted(method: Method, data: FitData) -> int:
+    if method.is_network:
         from cortexclip.training.stack import parameter_count
 
-        return parameter_count(module.recipe(data, settings).make())
-    return module.fit(data, settings, 0, lambda text: None).facts()["parameters"]
+        return parameter_count(method.recipe(data).make())
+    return method.fit(data, 0, lambda text: None).facts()["parameters"]
 
 
 def embedded(data: FitData) -> FitData:

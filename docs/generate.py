@@ -219,6 +219,8 @@ def control_table() -> str:
 
 
 def python_type(hint: object) -> str:
+    if typing.get_origin(hint) is typing.Annotated:
+        hint = typing.get_args(hint)[0]
     if typing.get_origin(hint) is typing.Literal:
         return " or ".join(map(code, typing.get_args(hint)))
     if typing.get_origin(hint) is tuple:
@@ -236,14 +238,9 @@ def method_settings() -> str:
         cases |= {size: entry["by_size"][size] for size in SIZES if size in entry.get("by_size", {})}
         cases |= entry.get("by_dataset", {})
         cases = {case: values for case, values in cases.items() if values}
-        hints = typing.get_type_hints(cls)
         rows = [
-            [
-                f"`{f.name}`",
-                python_type(hints[f.name]),
-                *(code(v[f.name]) if f.name in v else "" for v in cases.values()),
-            ]
-            for f in dataclasses.fields(cls)
+            [f"`{key}`", python_type(field.annotation), *(code(v[key]) if key in v else "" for v in cases.values())]
+            for key, field in cls.model_fields.items()
         ]
         parts += [f"#### `{name}`: {entry['title']}", ""]
         parts += [" ".join(filter(None, [entry.get("note", ""), f"Module `{entry['module']}`."])), ""]
@@ -260,10 +257,9 @@ def procedure_fields() -> str:
     """The fields of a source's procedure and what its docstring says of each."""
     said = inspect.cleandoc(Procedure.__doc__).partition("----------\n")[2]
     meanings = dict(line.split(" : ", 1) for line in re.sub(r"\n\s+", " ", said).splitlines())
-    hints = typing.get_type_hints(Procedure)
     rows = [
-        [code(f.name), python_type(hints[f.name]), capital(prose(meanings.get(f.name, "see `schedule`.")))]
-        for f in dataclasses.fields(Procedure)
+        [code(key), python_type(field.annotation), capital(prose(meanings.get(key, "see `schedule`.")))]
+        for key, field in Procedure.model_fields.items()
     ]
     return table(["key", "holds", "meaning"], rows)
 

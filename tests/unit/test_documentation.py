@@ -18,12 +18,12 @@ from cortexclip import __version__
 from cortexclip.__main__ import STAGES, main
 from cortexclip.config import check_method_settings
 from cortexclip.data import dataset
+from cortexclip.data.entries import DATASET_KEYS
 from cortexclip.errors import InputError
 from cortexclip.evaluation import metrics
 from cortexclip.evaluation.score import score_predictions
 from cortexclip.methods.catalogue import load_method
-from cortexclip.methods.interface import FitData, Samples, make_settings
-from cortexclip.results.tables import TABLES
+from cortexclip.methods.interface import FitData, Samples
 from cortexclip.schema import check, read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,6 +139,11 @@ def test_the_cards_count_the_parameters_that_the_document_of_cccv1_names():
     assert "| `cccv1` | decoder |  | 3,763,216 |" in (ROOT / "docs/methods.md").read_text(encoding="utf-8")
 
 
+def test_readers_accept_the_keys_of_the_schema():
+    schema = read_yaml(ROOT / "workflow/schemas/datasets.schema.yaml")
+    assert set(DATASET_KEYS) == set(schema["additionalProperties"]["properties"])
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_stage_stands_in_the_architecture(stage):
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
@@ -151,15 +156,22 @@ def test_every_table_and_figure_of_a_run_stands_in_the_results():
     names = set(re.findall(r"results/(?:tables|figures)/(\w+)", rules))
     for listed in re.findall(r"(?:table|figure)=\[(.*?)\]|FIGURES(?: = |\.append|\.extend)[\[(]+(.*?)[\])]", rules):
         names |= set(re.findall(r'"(\w+)"', "".join(listed)))
-    assert {"reconstructions", "mse_by_method"} <= names
-    for name in names | TABLES.keys():
+    assert {"comparison", "claims", "leaders", "reconstructions", "mse_by_method"} <= names
+    for name in names:
         assert re.search(rf"`{name}[.`/]", text), f"say in results/README.md what {name} is"
 
 
 def test_columns_of_the_result_tables_are_documented():
+    from cortexclip.tables.ablation import ABLATION
+    from cortexclip.tables.audit import AUDIT
+    from cortexclip.tables.claims import CLAIMS
+    from cortexclip.tables.comparison import COMPARISON, RETRIEVAL
+    from cortexclip.tables.records import COST, GRID
+    from cortexclip.tables.statistics import LEADERS, RANKS, STATISTICS
+
     text = (ROOT / "results/README.md").read_text(encoding="utf-8")
-    for name, columns in TABLES.items():
-        assert f"| {', '.join(columns)} |" in text, name
+    for columns in (COMPARISON, RETRIEVAL, CLAIMS, STATISTICS, ABLATION, LEADERS, RANKS, COST, GRID, AUDIT):
+        assert f"| {', '.join(columns)} |" in text
 
 
 def test_messages_that_are_explained_exist():
@@ -203,14 +215,10 @@ def test_the_example_of_a_method_works(tmp_path, monkeypatch):
         session=np.zeros(n, int),
     )
 
-    def take(rows: slice) -> Samples:
-        return Samples(**{key: None if value is None else value[rows] for key, value in vars(samples).items()})
-
-    module = load_method("similar_trials")
-    settings = make_settings(module.Settings, entry["settings"], "the example")
-    data = FitData(take(slice(0, 24)), take(slice(24, 32)), take(slice(0, 32)))
-    decoder = module.fit(data, settings, 0, lambda text: None)
-    scored = take(slice(32, 40))
+    method = load_method("similar_trials")
+    data = FitData(samples.take(slice(0, 24)), samples.take(slice(24, 32)), samples.take(slice(0, 32)))
+    decoder = method.configured(entry["settings"], "the example").fit(data, 0, lambda text: None)
+    scored = samples.take(slice(32, 40))
     images = decoder.predict(scored.brain).images
     assert images.shape == scored.images.shape
     assert images.min() >= 0 and images.max() <= 1
@@ -219,8 +227,8 @@ def test_the_example_of_a_method_works(tmp_path, monkeypatch):
     assert decoder.facts()["sharpness"] in entry["settings"]["sharpness"]
     assert set(decoder.weights()) == {"brain", "images"} and decoder.history() == []
 
-    constant = make_settings(module.Settings, {"standardise": True, "sharpness": [0]}, "the example")
-    assert np.allclose(module.fit(data, constant, 0, print).predict(scored.brain).images, mean_image, atol=1e-6)
+    constant = method.configured({"standardise": True, "sharpness": [0]}, "the example")
+    assert np.allclose(constant.fit(data, 0, print).predict(scored.brain).images, mean_image, atol=1e-6)
 
 
 def test_the_example_of_a_dataset_works(tmp_path, monkeypatch, capsys):

@@ -183,7 +183,7 @@ BOTH = "{arrays: {brain: bold, stimuli: images}, parts: none, pixel_order: row-m
         ("ridge", {"bold": NEW.brain}, ["--part", "test"], "does not say which samples these are"),
         ("ridge", {"bold": NEW.brain}, ["--fold", "3"], "no fit of fold 3"),
         ("ridge", {"bold": NEW.brain}, ["--seed", "1"], "no fit of fold 0 and seed 1"),
-        ("oracle", {"bold": NEW.brain}, [], "is told the class of each image; found no labels"),
+        ("oracle", {"bold": NEW.brain}, [], "needs the class of each image; found no labels"),
         ("nothing", {"bold": NEW.brain}, [], "has no run.json; expected the folder of a run"),
         ("ridge", None, [], "new.mat: cannot be read|new.mat: no such|not there|does not exist"),
         ("ridge", b"not a file of arrays", [], "is of no format that can be read"),

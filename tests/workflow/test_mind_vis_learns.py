@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cortexclip.data.characters import character_images
-from cortexclip.methods import mind_vis
-from cortexclip.methods.interface import FitData, Samples, make_settings
+from cortexclip.methods.interface import FitData, Samples
+from cortexclip.methods.mind_vis import MindVis
 
 SETTINGS = {
     "prior": "glyphs",
@@ -44,8 +44,8 @@ def test_every_image_that_is_drawn_is_closest_to_its_own_stimulus():
         label=every,
         session=np.zeros(8, int),
     )
-    made = make_settings(mind_vis.Settings, SETTINGS, "x")
-    decoder = mind_vis.fit(FitData(samples, samples, samples), made, 0, lambda line: None)
+    method = MindVis.configured(SETTINGS, "x")
+    decoder = method.fit(FitData(samples, samples, samples), 0, lambda line: None)
     images = decoder.predict(samples.brain).images
     distance = ((images[:, None] - samples.images[None]) ** 2).mean((2, 3))
     assert (distance.argmin(1) == every).mean() > 0.8

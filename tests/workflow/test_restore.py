@@ -69,17 +69,15 @@ def train(world: Path, folder: Path, name: str, split: str = "holdout", *options
     return folder
 
 
-def told(module, dataset, rows) -> list[np.ndarray]:
-    return [dataset.label.values[rows]] if getattr(module, "TOLD_THE_CLASS", False) else []
-
-
 def check_predictions(world: Path, folder: Path, fold: int = 0, seed: int = 0) -> None:
     """What the loaded decoder says of the scored samples is what the run said."""
     fitted, _ = load_run(folder, fold, seed)
     run, data = read_netcdf(folder / "predictions.nc"), datasets.read(world / "subject1.nc")
     here = run.fold.values == fold
     rows = run.sample.values[here]
-    found = fitted.decoder.predict(data.brain.values[rows], *told(fitted.module, data, rows))
+    found = fitted.decoder.predict(
+        data.brain.values[rows], *([data.label.values[rows]] if fitted.method.is_oracle else [])
+    )
     np.testing.assert_allclose(found.images, run.image.values[seed, here], atol=2e-5)
     for name in ("embedding", "nearest"):
         said = getattr(found, name)
@@ -131,7 +129,11 @@ def edited(folder: Path, change) -> None:
         (lambda f: (f / "run.json").write_text("{"), "not valid JSON", {}),
         (lambda f: (f / "run.json").write_text("[]"), "is no record of a training", {}),
         (lambda f: edited(f, lambda r: r.pop("image_shape")), "does not say 'image_shape'.*earlier version", {}),
-        (lambda f: edited(f, lambda r: r.update(module="cortexclip.seeds")), "a method's module defines Settings", {}),
+        (
+            lambda f: edited(f, lambda r: r.update(module="cortexclip.seeds")),
+            "found 0 subclasses of .*Method, expected one",
+            {},
+        ),
         (lambda f: edited(f, lambda r: r["settings"].pop("penalty_low")), "missing setting 'penalty_low'", {}),
         (lambda f: (f / "weights.safetensors").unlink(), "weights.safetensors: missing", {}),
         (lambda f: (f / "weights.safetensors").write_bytes(b"\x00" * 50), "weights.safetensors: damaged", {}),
@@ -168,10 +170,10 @@ def test_weights_of_another_network_are_refused(world, tmp_path):
 
 
 def test_a_method_without_restore_says_so(ridge_run, tmp_path, monkeypatch):
-    from cortexclip.methods import ridge
+    from cortexclip.methods.ridge import Ridge
 
-    monkeypatch.delattr(ridge, "restore")
-    with pytest.raises(InputError, match=r"cortexclip.methods.ridge has no function restore.*docs/add-a-method.md"):
+    monkeypatch.delattr(Ridge, "restore")
+    with pytest.raises(InputError, match=r"Ridge of cortexclip.methods.ridge has no .* restore.*docs/add-a-method.md"):
         Decoder.load(ridge_run)
     fitted = Decoder().fit(np.random.default_rng(0).normal(size=(9, 4)), np.random.default_rng(1).uniform(size=(9, 4)))
     with pytest.raises(InputError, match="has no function restore"):
