@@ -6,16 +6,12 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 
-class InputError(Exception):
+class InputError(ValueError):
     """Bad input: a file, key or option that cannot be used.
 
     The message names the file, the key or array, what was found, what was expected and what to do.
     The command line prints it without a traceback and exits with status 2.
     """
-
-
-class InputValueError(InputError, ValueError):
-    """Bad input to a function called from Python, where scikit-learn and its users expect a ValueError."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +13,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 
 from cortexclip import config, project, restore
 from cortexclip.data.dataset import stimulus_identity
-from cortexclip.errors import InputError, InputValueError, nearest
+from cortexclip.errors import InputError, nearest
 from cortexclip.loading import load_encoder
 from cortexclip.methods.catalogue import Point, points_of
 from cortexclip.methods.fitting import fit_one
@@ -94,23 +93,22 @@ class Decoder(RegressorMixin, BaseEstimator):
 
         Raises
         ------
-        InputError, which here is also a ValueError, for what cannot be used.
+        InputError, a ValueError, for what cannot be used.
         """
-        with _said():
-            entry = self._entry()
-            X, images = self._checked(X, y)
-            encoder = self._encoder_name(entry)
-            points = self._points(entry, len(X))
-            samples = _samples(X, images, stimulus, label, session)
-            _check_needs(entry, self.method, label, session)
-            if encoder is not None:
-                samples = replace(samples, embedding=_embeddings(encoder, samples))
-            data = FitData(
-                *self._parts(samples),
-                scored_brain=self._scored(points[0].method, unlabelled),
-                others=self._others(entry, others),
-            )
-            decoder, point = fit_one(points, data, derive_seed(self.seed, "estimator", self.method))
+        entry = self._entry()
+        X, images = self._checked(X, y)
+        encoder = self._encoder_name(entry)
+        points = self._points(entry, len(X))
+        samples = _samples(X, images, stimulus, label, session)
+        _check_needs(entry, self.method, label, session)
+        if encoder is not None:
+            samples = replace(samples, embedding=_embeddings(encoder, samples))
+        data = FitData(
+            *self._parts(samples),
+            scored_brain=self._scored(points[0].method, unlabelled),
+            others=self._others(entry, others),
+        )
+        decoder, point = fit_one(points, data, derive_seed(self.seed, "estimator", self.method))
         self.encoder_, self.image_shape_ = encoder, images.shape[1:]
         self.settings_, self.decoder_, self.history_ = point.method.settings, decoder, decoder.history()
         self._fitted = restore.Fitted(decoder, point.method, images.shape[1:], fit_scaler(X))
@@ -134,7 +132,7 @@ class Decoder(RegressorMixin, BaseEstimator):
         """
         embedding = self.decode(X).embedding
         if embedding is None:
-            raise InputValueError(
+            raise InputError(
                 f"method '{self.method}' predicts images alone, so it has no embedding. Use one with encoders, such as "
                 "ridge_clip."
             )
@@ -155,41 +153,37 @@ class Decoder(RegressorMixin, BaseEstimator):
         index : array of shape (n_samples, k), positions in the gallery; of equals the first.
         """
         embedding = self.embed(X)
-        with _said():
-            images = _images(gallery, self.image_shape_, self.image_range_, "gallery")[0]
-            if not 1 <= k <= len(images):
-                raise InputError(f"k: found {k}, expected 1 to {len(images)}, the images in the gallery.")
-            encoder = encoder_named(self.encoder_)
-            ours, theirs = (unit_length(np.asarray(a, np.float64)) for a in (embedding, encoder.encode(images)))
-            similarity = ours @ theirs.T
+        images = _images(gallery, self.image_shape_, self.image_range_, "gallery")[0]
+        if not 1 <= k <= len(images):
+            raise InputError(f"k: found {k}, expected 1 to {len(images)}, the images in the gallery.")
+        encoder = encoder_named(self.encoder_)
+        ours, theirs = (unit_length(np.asarray(a, np.float64)) for a in (embedding, encoder.encode(images)))
+        similarity = ours @ theirs.T
         index = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(similarity, index, axis=1).astype(embedding.dtype, copy=False), index
 
     def score(self, X, y, label=None) -> float:
         """Minus the mean squared error per pixel of images, as given: the project's main measure; 0 is perfect."""
         predicted = self.predict(X, label)
-        with _said():
-            images = check_images(y, "y", predicted.shape[1:])
-            _valid(check_consistent_length, images, predicted)
+        images = check_images(y, "y", predicted.shape[1:])
+        _valid(check_consistent_length, images, predicted)
         return -float(np.mean((predicted - images.reshape(predicted.shape)) ** 2))
 
     def decode(self, X, label=None) -> Prediction:
         """All that the method makes of brain responses (n_samples, n_voxels), with images in 0..1."""
         check_is_fitted(self, "decoder_")
-        with _said():
-            X = _valid(validate_data, self, X, reset=False, dtype=np.float32)
-            return self.decoder_.predict(X, *self._label(label, len(X)))
+        X = _valid(validate_data, self, X, reset=False, dtype=np.float32)
+        return self.decoder_.predict(X, *self._label(label, len(X)))
 
     def save(self, folder: str | os.PathLike) -> None:
         """Write the fitted decoder into a folder that `load` reads: run.json and weights.safetensors."""
         check_is_fitted(self, "decoder_")
-        with _said():
-            seed = derive_seed(self.seed, "estimator", self.method)
-            record = {
-                **{"method": self.method, "encoder": self.encoder_, "base_seed": int(self.seed)},
-                **{"image_range": list(self.image_range_), "protocol": None, "dataset": self.dataset},
-            }
-            restore.save_run(folder, self._fitted, record, seed)
+        seed = derive_seed(self.seed, "estimator", self.method)
+        record = {
+            **{"method": self.method, "encoder": self.encoder_, "base_seed": int(self.seed)},
+            **{"image_range": list(self.image_range_), "protocol": None, "dataset": self.dataset},
+        }
+        restore.save_run(folder, self._fitted, record, seed)
 
     @classmethod
     def load(cls, folder: str | os.PathLike, fold: int = 0, seed: int = 0) -> Decoder:
@@ -200,8 +194,7 @@ class Decoder(RegressorMixin, BaseEstimator):
         folder : with run.json and weights.safetensors.
         fold, seed : which of the run's trainings; their weights must have been kept (save_weights).
         """
-        with _said():
-            fitted, record = restore.load_run(folder, fold, seed)
+        fitted, record = restore.load_run(folder, fold, seed)
         self = cls(
             method=record["method"],
             settings=fitted.method.settings.model_dump(),
@@ -359,23 +352,12 @@ def check_images(images, name: str, shape: tuple[int, ...] = ()) -> np.ndarray:
     return images
 
 
-@contextmanager
-def _said():
-    """Errors of input are also ValueErrors."""
-    try:
-        yield
-    except InputValueError:
-        raise
-    except InputError as error:
-        raise InputValueError(str(error)) from error
-
-
 def _valid(validate: Callable, *arguments, **options):
-    """What a function of scikit-learn validates; its errors are also InputErrors."""
+    """What a function of scikit-learn validates; its errors are InputErrors."""
     try:
         return validate(*arguments, **options)
     except ValueError as error:
-        raise InputValueError(str(error)) from error
+        raise InputError(str(error)) from error
 
 
 def _images(given, shape, limits, name: str) -> tuple[np.ndarray, tuple[float, float]]:
