@@ -135,9 +135,9 @@ def test_another_scale_can_be_fitted_and_a_doubtful_one_is_remarked(runs, tmp_pa
 
 
 def test_voxels_outside_a_mask_do_not_hide_another_scale():
+    from cortexclip.audit.new_data import check_scale
     from cortexclip.errors import InputError
     from cortexclip.numerics.standardise import fit_scaler
-    from cortexclip.stages.predict import check_scale
 
     rng = np.random.default_rng(0)
     train, new = rng.normal(5, 3, (50, 20)), rng.normal(5, 3, (20, 20))
