@@ -69,8 +69,8 @@ def test_settings_are_the_catalogues_but_for_those_given():
     assert fitted.settings_.penalty_count == 3 != default.penalty_count
     assert fitted.settings_.penalty_low == default.penalty_low
     named = Decoder("cccv1", dataset="vangerven")
-    assert named._settings(named._entry(), 12)[0].epochs == 150
-    assert Decoder("cccv1")._settings(named._entry(), 12)[0].epochs == 200
+    assert named._points(named._entry(), 12)[0].method.settings.epochs == 150
+    assert Decoder("cccv1")._points(named._entry(), 12)[0].method.settings.epochs == 200
 
 
 @pytest.mark.parametrize("layout", [(28, 28), (784,)])

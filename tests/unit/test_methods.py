@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +27,8 @@ from cortexclip.methods.ridge import Ridge
 from cortexclip.methods.ridge_snap import RidgeSnap
 from cortexclip.numerics.readout import unit_length
 
-METHODS = read_yaml(Path(__file__).resolve().parents[2] / "config/methods.yaml")
+ROOT = Path(__file__).resolve().parents[2]
+METHODS = read_yaml(ROOT / "config/methods.yaml")
 RIDGE = {"standardise": True, "penalty_low": 1e-2, "penalty_high": 1e7, "penalty_count": 19}
 # What makes a method of the catalogue quick enough for a test; the rest of its settings stay.
 QUICK = {
@@ -217,6 +220,28 @@ def test_a_missing_module_is_named():
         load_method("cortexclip.methods.nothing")
     with pytest.raises(InputError, match="found 0 subclasses of cortexclip.methods.interface.Method, expected one"):
         load_method("cortexclip.seeds")
+
+
+def test_the_catalogue_loads_without_heavy_packages():
+    """Every start of Snakemake loads all methods and checks their settings."""
+    code = (
+        "import sys, yaml; from cortexclip.methods.catalogue import points_of, source_points\n"
+        "for name, entry in yaml.safe_load(open('config/methods.yaml')).items():\n"
+        "    points_of(entry, 'miyawaki', 100, name)\n"
+        "    for protocol, procedure in entry.get('procedures', {}).items():\n"
+        "        procedure and source_points(entry, protocol, 'miyawaki', 100, name)\n"
+        "sys.exit(', '.join({'torch', 'pandas', 'xarray', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr.strip() == ""
+
+
+def test_a_module_of_functions_gets_one_clear_message(tmp_path, monkeypatch):
+    """As methods were before they were classes."""
+    (tmp_path / "my_method.py").write_text("STOCHASTIC = False\n\ndef fit(data, settings, seed, progress): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match="my_method: found 0 subclasses of .*Method, expected one .functions fit and"):
+        load_method("my_method")
 
 
 def test_ridge_recovers_a_linear_world():

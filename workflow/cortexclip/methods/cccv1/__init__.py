@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cortexclip.methods.interface import Decoder, FitData, Saved
 from cortexclip.methods.recipe import NetworkMethod, Phase, Recipe, image_reader
 from cortexclip.settings import Checked, Count, NonNegative, Positive, Rate
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class CCCV1(NetworkMethod):
@@ -23,6 +28,11 @@ class CCCV1(NetworkMethod):
         lr: Positive
         weight_decay: NonNegative
 
+        @property
+        def architecture(self) -> tuple[float, float, float]:
+            """Dropout rates of encoder and decoder, and the weight of the enhancer's residual."""
+            return self.dropout_encoder, self.dropout_decoder, self.clip_residual_weight
+
     def recipe(self, data: FitData) -> Recipe:
         from cortexclip.methods.cccv1.network import pixel_mse
 
@@ -38,10 +48,8 @@ class CCCV1(NetworkMethod):
     def restore(self, saved: Saved) -> Decoder:
         return self.restored(saved, lambda: self.network(saved.n_voxels, saved.shape), image_reader(saved.shape))
 
-    def network(self, n_voxels: int, shape: tuple[int, int]):
+    def network(self, n_voxels: int, shape: tuple[int, int]) -> nn.Module:
         """The network for so many voxels and images of this shape."""
         from cortexclip.methods.cccv1.network import CCCV1 as Network
 
-        settings = self.settings
-        rates = (settings.dropout_encoder, settings.dropout_decoder)
-        return Network(n_voxels, shape[0] * shape[1], *rates, settings.clip_residual_weight)
+        return Network(n_voxels, shape[0] * shape[1], *self.settings.architecture)

@@ -6,7 +6,7 @@ All modules are stacks (see training/layers.py): every shape begins with the num
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,22 +18,12 @@ from cortexclip.training.layers import Conv2d, LayerNorm, Linear, MultiHeadAtten
 from cortexclip.training.noise import Noise, step_keys
 from cortexclip.training.stack import Batch
 
+if TYPE_CHECKING:
+    from cortexclip.methods.cccv1_extended import ExtendedCCCV1 as Method
+
+    Settings = Method.Settings
+
 SIZE = 512  # of CCCV1's embedding
-
-
-class Extensions(Protocol):
-    """What `ExtendedCCCV1` is told; methods/cccv1_extended.py explains each."""
-
-    dropout_encoder: float
-    dropout_decoder: float
-    clip_residual_weight: float
-    attention_group: int
-    attention_size: int
-    attention_heads: int
-    enhancer_blocks: int
-    resolution_weight: float
-    views: int
-    mask_fraction: float
 
 
 class ExtendedCCCV1(nn.Module):
@@ -47,7 +37,7 @@ class ExtendedCCCV1(nn.Module):
     n_domains : number of domains that its embedding should not tell apart, 0 for none.
     """
 
-    def __init__(self, n_voxels: int, shape: tuple[int, int], n_features: int, n_domains: int, options: Extensions):
+    def __init__(self, n_voxels: int, shape: tuple[int, int], n_features: int, n_domains: int, options: Settings):
         super().__init__()
         self.encoder = Encoder(n_voxels, options.dropout_encoder)
         if options.enhancer_blocks:

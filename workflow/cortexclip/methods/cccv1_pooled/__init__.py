@@ -55,6 +55,4 @@ class PooledCCCV1(NetworkMethod):
         """The network with an input layer for each dataset's number of voxels."""
         from cortexclip.methods.cccv1_pooled.network import PooledCCCV1 as Network
 
-        settings = self.settings
-        rates = (settings.dropout_encoder, settings.dropout_decoder)
-        return Network(n_voxels, shape[0] * shape[1], *rates, settings.clip_residual_weight)
+        return Network(n_voxels, shape[0] * shape[1], *self.settings.architecture)
