@@ -190,11 +190,11 @@ def test_a_wrong_setting_is_named(values, words):
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
-        ("knn", {"neighbours": []}, "empty list"),
+        ("knn", {"neighbours": []}, r"found \[\], expected at least 1 of these"),
         ("knn", {"neighbours": [3, 0]}, "found 0, expected at least 1"),
         ("cccv1", {"epochs": 0}, "found 0, expected at least 1"),
         ("cccv1", {"dropout_encoder": 3}, "found 3, expected at most 0.999"),
-        ("cccv1", {"lr": float("nan")}, "found nan, expected more than 0"),
+        ("cccv1", {"lr": float("nan")}, "found nan, expected a finite number"),
         ("permuted", {"permutations": 0}, "found 0"),
     ],
 )
