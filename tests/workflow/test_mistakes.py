@@ -108,9 +108,9 @@ def test_what_is_not_there_is_said_in_the_tables_and_on_the_terminal(project):
 
 def test_a_job_that_fails_is_shown_as_failed_and_never_as_an_empty_cell(project):
     (project.path / "workflow/cortexclip/methods/mean_image.py").write_text(
-        "STOCHASTIC = False\nclass Settings: pass\n"
-        "import dataclasses\nSettings = dataclasses.dataclass(Settings)\n"
-        "def fit(data, settings, seed, progress): raise RuntimeError('planted')\n"
+        "from cortexclip.methods.interface import Method\n"
+        "class Failing(Method):\n"
+        "    def fit(self, data, seed, progress): raise RuntimeError('planted')\n"
     )
     done = project.snakemake(
         *("--configfile", "config/small.yaml", "--config"),

@@ -169,7 +169,7 @@ class Method(Checked):
     title: str
     """How tables and figures call the method."""
     module: str
-    """Python module with Settings, STOCHASTIC and fit."""
+    """Python module that defines the method: one subclass of Method."""
     control: bool = False
     """Whether it is a baseline or control rather than a proposed decoder."""
     role: Literal["reference", "mean", "shuffled", "oracle", "ours"] = Field(default=None)
