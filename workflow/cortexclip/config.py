@@ -382,12 +382,12 @@ def files_of(entry: Mapping) -> list[str]:
     return ([entry["file"]] if "file" in entry else []) + list(entry.get("companions", {}).values())
 
 
-def locate(file: str, kind: str, data_dir: Path | None) -> Path | None:
+def locate(file: str, kind: str, data_dir: Path | None, root: Path = Path()) -> Path | None:
     """Where a file or folder of a dataset (``kind`` "data") or of an encoder ("weights") is already, or None.
 
-    Looked for below resources/<kind> first and then below the data folder (weights: below its weights/).
+    Looked for below resources/<kind> of ``root`` first and then below the data folder (weights: below its weights/).
     """
-    places = [Path("resources") / kind / file]
+    places = [root / "resources" / kind / file]
     if data_dir is not None:
         places.append(data_dir / file if kind == "data" else data_dir / "weights" / file)
     return next((place for place in places if place.exists()), None)

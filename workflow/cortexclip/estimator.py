@@ -21,7 +21,6 @@ from cortexclip.methods.interface import FitData, Method, Prediction, Samples, S
 from cortexclip.numerics.readout import unit_length
 from cortexclip.numerics.standardise import fit_scaler
 from cortexclip.protocols import inner_parts
-from cortexclip.schema import check, read_yaml
 from cortexclip.seeds import derive_seed
 
 
@@ -316,10 +315,7 @@ class Decoder(RegressorMixin, BaseEstimator):
 
 def catalogue(kind: str) -> dict:
     """The content of config/methods.yaml or config/encoders.yaml, checked."""
-    path = project.root() / "config" / f"{kind}.yaml"
-    content = read_yaml(path)
-    check(content, kind, str(path))
-    return content
+    return config.read_catalogue(project.root() / "config", kind, {})
 
 
 @functools.lru_cache(maxsize=1)
@@ -331,9 +327,7 @@ def encoder_named(name: str):
     entry = known[name]
     settings = config.encoder_settings(entry, root)
     if "file" in entry:
-        folder = config.data_folder({})
-        places = [root / "resources" / "weights", *([folder / "weights"] if folder else [])]
-        found = next((place / entry["file"] for place in places if (place / entry["file"]).is_file()), None)
+        found = config.locate(entry["file"], "weights", config.data_folder({}), root)
         if found is None:
             raise InputError(f"encoder '{name}': {entry['file']} is not there. {entry['how']}")
         settings["weights"] = str(found)

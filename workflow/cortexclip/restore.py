@@ -13,7 +13,7 @@ from cortexclip.files import read_json, write_json
 from cortexclip.methods.catalogue import load_method
 from cortexclip.methods.interface import Decoder, Method, Saved
 from cortexclip.numerics.standardise import VoxelScaler
-from cortexclip.weights import of_fit, read_weights, write_weights
+from cortexclip.weights import of_fit, read_weights, training_statistics, write_weights
 
 RECORD, WEIGHTS = "run.json", "weights.safetensors"
 TASK = ("fold", "seed_index", "seed", "seconds")
@@ -70,10 +70,8 @@ def save_run(folder: str | os.PathLike, fitted: Fitted, record: Mapping[str, obj
     """Write a decoder into a folder as the only fit of a run, fold 0 and seed 0; ``record`` says what else it is."""
     fitted.method.check_restorable(str(folder))
     folder = Path(folder)
-    statistics = {
-        f"fold0/training/{name}": getattr(fitted.statistics, name[6:]) for name in ("voxel_mean", "voxel_scale")
-    }
-    write_weights(folder / WEIGHTS, of_fit(0, 0, fitted.decoder.weights()) | statistics)
+    arrays = of_fit(0, 0, fitted.decoder.weights()) | training_statistics(0, fitted.statistics)
+    write_weights(folder / WEIGHTS, arrays)
     content = {
         **record,
         "module": type(fitted.method).__module__,

@@ -13,7 +13,7 @@ import numpy as np
 
 from cortexclip.errors import InputError
 from cortexclip.files import atomic_path
-from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
+from cortexclip.numerics.standardise import VoxelScaler
 
 
 def write_weights(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
@@ -34,12 +34,8 @@ def of_fit(fold: int, seed_index: int, arrays: Mapping[str, np.ndarray]) -> dict
     return {f"fold{fold}/seed{seed_index}/{name}": array for name, array in arrays.items()}
 
 
-def training_statistics(fold: int, brain: np.ndarray) -> dict[str, np.ndarray]:
-    """Mean and deviation of the voxels that a fold learned from, (n_samples, n_voxels), under their names in the file.
-
-    A voxel that does not vary has a deviation of 1.
-    """
-    scaler = fit_scaler(brain)
+def training_statistics(fold: int, scaler: VoxelScaler) -> dict[str, np.ndarray]:
+    """Mean and deviation of the voxels that a fold learned from, under their names in the file."""
     return {f"fold{fold}/training/voxel_mean": scaler.mean, f"fold{fold}/training/voxel_scale": scaler.scale}
 
 

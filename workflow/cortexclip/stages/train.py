@@ -20,6 +20,7 @@ from cortexclip.log import Progress, logger
 from cortexclip.methods.catalogue import Point, points_of, source_points
 from cortexclip.methods.fitting import Fit, Folds, fit_folds, pooled_samples, samples_of
 from cortexclip.methods.interface import Task
+from cortexclip.numerics.standardise import fit_scaler
 from cortexclip.precision import configure
 from cortexclip.runs import history_table, read_netcdf, read_parquet, write_parquet, write_predictions
 from cortexclip.seeds import derive_seed
@@ -90,7 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
     for fit in fits:
         weights |= of_fit(fit.task.fold, fit.task.seed_index, fit.weights)
     for fold in sorted({fit.task.fold for fit in fits if fit.weights}):
-        weights |= training_statistics(fold, folds.data(fold).final.brain)
+        weights |= training_statistics(fold, fit_scaler(folds.data(fold).final.brain))
     write_weights(arguments.weights, weights)
     seconds = time.perf_counter() - clock
     times = {"started": started, "ended": datetime.datetime.now(datetime.UTC)}
