@@ -156,10 +156,10 @@ def _dataset(path: Path, entry: Mapping | None, known: Mapping, names: set[str])
     try:
         guess(facts)
         given = {key: known[key] for key in ("pixel_order", "channels", "image_size") if key in known}
-        _, said, dataset = propose(path, facts, given, seed=0)
+        _, guesses, dataset = propose(path, facts, given, seed=0)
     except InputError as error:
         raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')} See also: cortexclip inspect.") from error
-    for words in said:
+    for words in guesses:
         logger.info("guessed: %s", words)
     return dataset
 

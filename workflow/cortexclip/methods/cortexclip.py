@@ -119,11 +119,11 @@ class Candidates:
 
 def _decoder(found: Candidates, weights: np.ndarray, samples: Samples, chosen: dict) -> LinearDecoder:
     distinct = samples.distinct()
-    place = {name: number for number, name in enumerate(samples.stimulus[distinct])}
+    row_of = {name: number for number, name in enumerate(samples.stimulus[distinct])}
     kept = {
         "samples.brain": samples.brain,
         "samples.images": samples.images[distinct],
-        "samples.stimulus": np.array([place[name] for name in samples.stimulus], np.int64),
+        "samples.stimulus": np.array([row_of[name] for name in samples.stimulus], np.int64),
     }
     predict = partial(_predict, found=found, weights=weights, shape=samples.images.shape[1:])
     return LinearDecoder(predict, _arrays(found, weights), chosen, kept)

@@ -159,13 +159,13 @@ def generate(
 
     Parameters
     ----------
-    context, empty : (n, tokens, 128), what is asked for and its absence
+    context, empty : (n, tokens, 128), the condition and its absence
     noise : (n, 4, 14, 14), standard normal; the only chance there is
     rough : (n, 28, 28) in 0..1; without them sampling starts from noise alone and ``strength`` has to be 1
     steps : DDIM steps for strength 1; the fraction ``strength`` of them is done
     guidance : 1 asks for the context plainly, more exaggerates it
     batch_size : images at a time
-    progress : told which images are being drawn
+    progress : takes a line on which images are being drawn
     """
     if rough is None and strength != 1:
         raise ValueError(f"strength is {strength} without rough images, expected 1")

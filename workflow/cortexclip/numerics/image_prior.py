@@ -41,8 +41,8 @@ def prior_axes(images: np.ndarray, smooth: float, reach: float, n_coordinates: i
     """
     pixels = images.reshape(len(images), -1).astype(np.float64)
     covariance = np.cov(pixels.T, bias=True)
-    place = np.indices(images.shape[1:]).reshape(2, -1)
-    distance = ((place[:, :, None] - place[:, None, :]) ** 2).sum(axis=0)
+    position = np.indices(images.shape[1:]).reshape(2, -1)
+    distance = ((position[:, :, None] - position[:, None, :]) ** 2).sum(axis=0)
     spread = np.sqrt(np.diag(covariance))
     near = np.exp(-distance / (2.0 * reach**2)) * np.outer(spread, spread)
     values, vectors = np.linalg.eigh((1.0 - smooth) * covariance + smooth * near)
@@ -120,9 +120,9 @@ def posterior_mean(
     """
     information, statistic = evidence.information / doubt, statistic / doubt
     shrink = 1.0 / (1.0 + width**2 * information)
-    place = centres.coordinates
-    logarithm = (statistic * shrink) @ place.T - 0.5 * (place**2) @ (information * shrink)
+    coordinates = centres.coordinates
+    logarithm = (statistic * shrink) @ coordinates.T - 0.5 * (coordinates**2) @ (information * shrink)
     weight = np.exp(logarithm - logarithm.max(axis=1, keepdims=True))
     weight /= weight.sum(axis=1, keepdims=True)
-    rest = (statistic - (weight @ place) * information) * (width**2 * shrink)
+    rest = (statistic - (weight @ coordinates) * information) * (width**2 * shrink)
     return weight @ centres.pixels + rest @ evidence.axes

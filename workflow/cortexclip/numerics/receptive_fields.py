@@ -37,8 +37,8 @@ def gaussian_fields(shape: tuple[int, int], sizes: tuple[float, ...], spacing: i
     for size in sizes:
         width = size * max(shape)
         vertical, horizontal = (
-            np.exp(-0.5 * ((place - centre) / width) ** 2)
-            for place, centre in zip((rows, columns), centres, strict=True)
+            np.exp(-0.5 * ((position - centre) / width) ** 2)
+            for position, centre in zip((rows, columns), centres, strict=True)
         )
         grid = vertical[:, None, :, None] * horizontal[None, :, None, :]
         fields.append(grid.reshape(-1, shape[0] * shape[1]))

@@ -68,7 +68,7 @@ class Ahead:
         self.drawn: dict[tuple, tuple[int, Tensor]] = {}
 
     def step(self, index: int) -> Noise:
-        """The noise of one step; steps are asked for in their order."""
+        """The noise of one step; steps follow in their order."""
         return _Step(self, index)
 
     def dropout(self, index: int, stream: int, count: int, rate: float) -> Tensor:
@@ -120,8 +120,8 @@ def _threshold(rate: float) -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def _positions(count: int, place: torch.device) -> Tensor:
-    return torch.arange(count, dtype=torch.int32, device=place)
+def _positions(count: int, device: torch.device) -> Tensor:
+    return torch.arange(count, dtype=torch.int32, device=device)
 
 
 def _mix(x: np.ndarray) -> np.ndarray:

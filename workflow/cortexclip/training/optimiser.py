@@ -55,14 +55,14 @@ class StackedAdam:
         self.clip_norm = clip_norm
         self.held: list[dict[str, tuple[Tensor, Tensor]]] = [{} for _ in lr]  # factors by member, for limited norms
         self.parameters = {name: p for name, p in network.named_parameters() if p.requires_grad}
-        place = next(iter(self.parameters.values())).device
+        device = next(iter(self.parameters.values())).device
         self.moments = moments or {
             name: (torch.zeros_like(p), torch.zeros_like(p)) for name, p in self.parameters.items()
         }
-        self.step = torch.tensor(float(step), device=place)
+        self.step = torch.tensor(float(step), device=device)
         each = list(zip(lr, weight_decay, strict=True))
         self.runs = [(i, i + 1) for i in range(len(each))] if apart or clip_norm is not None else _runs(each)
-        self.rates = [torch.tensor(lr[start], device=place) if captured else lr[start] for start, _ in self.runs]
+        self.rates = [torch.tensor(lr[start], device=device) if captured else lr[start] for start, _ in self.runs]
         self.lr, self.weight_decay = list(lr), list(weight_decay)
         large = {name for name, p in self.parameters.items() if p[0].numel() >= LARGE}
         self.handles = [

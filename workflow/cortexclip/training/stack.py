@@ -93,9 +93,9 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def captures(place: torch.device) -> bool:
+def captures(device: torch.device) -> bool:
     """Whether a training step can be captured as a graph on a device."""
-    return place.type == "cuda"
+    return device.type == "cuda"
 
 
 def build(make: Callable[[], nn.Module], seed: int) -> nn.Module:
@@ -155,14 +155,14 @@ def members_at_once(make: Callable[[], nn.Module], samples: int) -> int:
 
     On a GPU as many as half of its memory holds. On a CPU a few, which share the cost of the calls; more gain nothing.
     """
-    place = device()
+    target = device()
     with torch.device("meta"):
         state = sum(map(_bytes, make().state_dict().values()))
     # weights, two moments, the best weights so far, the gradient of one layer and activations
     each = 6 * state + samples
-    if place.type == "cpu":
+    if target.type == "cpu":
         return min(CPU_MEMBERS, max(1, CPU_BYTES // each))
-    return max(1, int(0.5 * torch.cuda.get_device_properties(place).total_memory / each))
+    return max(1, int(0.5 * torch.cuda.get_device_properties(target).total_memory / each))
 
 
 class Stack:
@@ -170,7 +170,7 @@ class Stack:
 
     def __init__(self, jobs: Sequence[Member], loss: Loss, options: Options):
         self.jobs, self.loss, self.options = list(jobs), loss, options
-        self.place = device()
+        self.device = device()
         self.results: list[Trained | None] = [None] * len(jobs)
         self.alive = list(range(len(jobs)))  # which jobs the members of the network are
         self.best = [math.inf] * len(jobs)
@@ -223,7 +223,7 @@ class Stack:
         """Continue from what :meth:`state` gave."""
 
         def group(name: str) -> dict[str, Tensor]:
-            return {k.split("/", 1)[1]: v.to(self.place) for k, v in tensors.items() if k.startswith(name + "/")}
+            return {k.split("/", 1)[1]: v.to(self.device) for k, v in tensors.items() if k.startswith(name + "/")}
 
         self.optimiser.close()
         single = layers.members(self.network, [0])
@@ -244,7 +244,7 @@ class Stack:
         jobs = [self.jobs[i] for i in self.alive]
         self.context = layers.Context()
         self.n_streams = layers.attach(self.network, self.context)
-        captured = self.options.graphs and captures(self.place)
+        captured = self.options.graphs and captures(self.device)
         self.optimiser = StackedAdam(
             self.network,
             [j.settings.lr for j in jobs],
@@ -256,8 +256,8 @@ class Stack:
             clip_norm=self.settings.clip_norm,
             apart=self.settings.schedule == "plateau",
         )
-        self.bank = Bank([job.train for job in jobs], self.place)
-        self.select = None if jobs[0].select is None else Bank([job.select for job in jobs], self.place)
+        self.bank = Bank([job.train for job in jobs], self.device)
+        self.select = None if jobs[0].select is None else Bank([job.select for job in jobs], self.device)
         self.sizes = [
             batch_sizes(size, self.settings.batch_size, self.settings.join_single) for size in self.bank.sizes
         ]
@@ -277,15 +277,15 @@ class Stack:
         )
         # all that the epoch needs goes to the device before its first step, and nothing comes back before its end
         uploaded = [
-            (torch.as_tensor(r, device=self.place), None if w is None else torch.as_tensor(w, device=self.place))
+            (torch.as_tensor(r, device=self.device), None if w is None else torch.as_tensor(w, device=self.device))
             for r, w in zip(rows, weights, strict=True)
         ]
-        keys = torch.as_tensor(keys, device=self.place)
-        ahead = Ahead(keys) if self.place.type == "cpu" and not self.stepper.captured else None
-        counts = torch.tensor(self.sizes, dtype=torch.float32, device=self.place)
+        keys = torch.as_tensor(keys, device=self.device)
+        ahead = Ahead(keys) if self.device.type == "cpu" and not self.stepper.captured else None
+        counts = torch.tensor(self.sizes, dtype=torch.float32, device=self.device)
         plateaus = [job.settings.plateau(self._losses(i)) for i, job in zip(self.alive, jobs, strict=True)]
         self.network.train()
-        total = torch.zeros(len(jobs), device=self.place)
+        total = torch.zeros(len(jobs), device=self.device)
         for batch, (row, weight) in enumerate(uploaded):
             rate = self.settings.rate(first_step + batch, n_batches)
             self.optimiser.begin([rate * plateau for plateau in plateaus])
@@ -295,7 +295,7 @@ class Stack:
                 losses = self.step(row, weight, ahead.step(batch))
             total += losses * counts[:, batch]
         self.network.eval()
-        values = total.double() / torch.tensor(self.bank.sizes, device=self.place)
+        values = total.double() / torch.tensor(self.bank.sizes, device=self.device)
         if self.select is None:
             chosen = None
             train_losses = values.tolist()
@@ -303,7 +303,7 @@ class Stack:
             keys = step_keys(
                 np.array([job.seed for job in jobs]), np.array([SELECTION_STEP + self.epoch]), self.n_streams
             )
-            self.context.noise = Noise(torch.as_tensor(keys[0], device=self.place))
+            self.context.noise = Noise(torch.as_tensor(keys[0], device=self.device))
             with torch.inference_mode(), self.autocast():
                 chosen_losses = self._selection_loss()
             train_losses, chosen = torch.stack([values, chosen_losses.double()]).tolist()
@@ -314,7 +314,7 @@ class Stack:
         whole = self.select.everything()
         if self.settings.selection_loss == "samples":
             return self.loss(self.network, whole)
-        total = torch.zeros(len(self.alive), device=self.place)
+        total = torch.zeros(len(self.alive), device=self.device)
         batches = torch.zeros_like(total)
         for start in range(0, max(self.select.sizes), self.settings.batch_size):
             part = slice(start, start + self.settings.batch_size)
@@ -372,7 +372,7 @@ class Stack:
         if self.best_state is None or len(better) == len(self.alive):
             self.best_state = {name: value.clone() for name, value in state.items()}
             return
-        index = torch.tensor(better, device=self.place)
+        index = torch.tensor(better, device=self.device)
         for name, value in state.items():
             self.best_state[name].index_copy_(0, index, value.index_select(0, index))
 
@@ -394,7 +394,7 @@ class Stack:
         self.alive = [self.alive[position] for position in left]
         if not left:
             return
-        index = torch.tensor(left, device=self.place)
+        index = torch.tensor(left, device=self.device)
         step = int(self.optimiser.step.item())
         moments = {
             name: (first.index_select(0, index), second.index_select(0, index))
@@ -407,7 +407,7 @@ class Stack:
 
     def autocast(self):
         """The context in which losses are computed."""
-        return torch.autocast(self.place.type, torch.bfloat16, enabled=self.options.precision == "bfloat16")
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bfloat16")
 
     def step(self, rows: Tensor, weight: Tensor | None, noise: Noise) -> Tensor:
         """One optimiser step of all members; returns their losses."""
@@ -461,26 +461,26 @@ class Stepper:
 class Bank:
     """The samples of all members on the device, each distinct part once."""
 
-    def __init__(self, parts: Sequence[Part], place: torch.device):
+    def __init__(self, parts: Sequence[Part], device: torch.device):
         distinct = list({id(part): part for part in parts}.values())
         position = {id(part): i for i, part in enumerate(distinct)}
         which = [position[id(part)] for part in parts]
         self.sizes = [len(_first(part)) for part in parts]
         self.single = len(distinct) == 1
-        self.which = torch.tensor(which, device=place)[:, None]
+        self.which = torch.tensor(which, device=device)[:, None]
         longest = max(self.sizes)
         self.data = {}
         for name, value in distinct[0].items():
             if self.single:
-                self.data[name] = value.to(place)[None]
+                self.data[name] = value.to(device)[None]
                 continue
-            joined = torch.zeros((len(distinct), longest, *value.shape[1:]), dtype=value.dtype, device=place)
+            joined = torch.zeros((len(distinct), longest, *value.shape[1:]), dtype=value.dtype, device=device)
             for i, part in enumerate(distinct):
                 joined[i, : len(part[name])] = part[name]
             self.data[name] = joined
         self.padding = None
         if len(set(self.sizes)) > 1:
-            self.padding = (torch.arange(longest)[None] < torch.tensor(self.sizes)[:, None]).float().to(place)
+            self.padding = (torch.arange(longest)[None] < torch.tensor(self.sizes)[:, None]).float().to(device)
 
     def take(self, rows: Tensor) -> dict[str, Tensor]:
         """Rows (n_members, batch) of each member's own samples."""

@@ -175,10 +175,10 @@ def conditional_diffusion(unet: nn.Module, scheduler):
         if batch.noise is not None:
             level = (batch.noise.uniform(LEVEL_STREAM, (members, n)) * TRAIN_STEPS).long()
             return batch.mean(error(network, batch, level, batch.noise.normal(NOISE_STREAM, shape), context))
-        place = context.device
-        fixed = Noise(torch.as_tensor(step_keys([0] * members, [0], len(SELECTION_LEVELS))[0], device=place))
+        device = context.device
+        fixed = Noise(torch.as_tensor(step_keys([0] * members, [0], len(SELECTION_LEVELS))[0], device=device))
         errors = [
-            error(network, batch, torch.full((members, n), level, device=place), fixed.normal(i, shape), context)
+            error(network, batch, torch.full((members, n), level, device=device), fixed.normal(i, shape), context)
             for i, level in enumerate(SELECTION_LEVELS)
         ]
         return batch.mean(torch.stack(errors).mean(0))
