@@ -11,7 +11,7 @@ from torch import nn
 
 from cortexclip.training import layers
 from cortexclip.training.optimiser import StackedAdam
-from cortexclip.training.stack import PLATEAU_LOWEST, TrainingSettings
+from cortexclip.training.settings import PLATEAU_LOWEST, TrainingSettings
 
 RATES, DECAYS = [1e-2, 1e-3, 3e-3], [0.1, 0.0, 0.01]
 

@@ -144,22 +144,26 @@ class Decoder(typing.Protocol):
 class LinearDecoder:
     """A decoder made of named arrays and a function, for methods without iterations.
 
-    ``kept`` are arrays that are saved with the others but are no parameters: what was standardised with, galleries.
+    ``arrays`` may be a function that makes them, where they are large and not needed to predict; ``n_parameters`` then
+    says how many values they have. ``kept`` are arrays that are saved with the others but are no parameters: what was
+    standardised with, galleries.
     """
 
     function: Callable[..., Prediction]
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] | Callable[[], dict[str, np.ndarray]] = field(default_factory=dict)
     chosen: dict[str, float | int | str] = field(default_factory=dict)
     kept: dict[str, np.ndarray] = field(default_factory=dict)
+    n_parameters: int | None = None
 
     def predict(self, brain: np.ndarray, *label: np.ndarray) -> Prediction:
         return self.function(brain, *label)
 
     def weights(self) -> dict[str, np.ndarray]:
-        return {**self.kept, **self.arrays}
+        return {**self.kept, **(self.arrays() if callable(self.arrays) else self.arrays)}
 
     def facts(self) -> dict[str, float | int | str]:
-        return {**self.chosen, "parameters": int(sum(a.size for a in self.arrays.values()))}
+        fitted = self.arrays if self.n_parameters is None else {}
+        return {**self.chosen, "parameters": self.n_parameters or int(sum(a.size for a in fitted.values()))}
 
     def history(self) -> list[dict]:
         return []

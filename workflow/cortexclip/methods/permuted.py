@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from cortexclip.methods.interface import FitData, PenaltyGrid, Progress, Samples
-from cortexclip.methods.ridge import Ridge, RidgeDecoder
+from cortexclip.methods.interface import FitData, LinearDecoder, PenaltyGrid, Progress, Samples
+from cortexclip.methods.ridge import Ridge, ridge_decoder
 from cortexclip.numerics.ridge import ShuffledRidge
 from cortexclip.settings import Count
 
@@ -28,17 +28,17 @@ class Permuted(Ridge):
     def fits(self, seeds: int) -> int:
         return self.settings.permutations
 
-    def fit(self, data: FitData, seed: int, progress: Progress) -> RidgeDecoder:
+    def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
         samples = data.final
         shuffled = self._shuffled(samples)
         order = np.random.default_rng(seed).permutation(len(samples))
         penalty, errors = shuffled.choose(order)
-        return RidgeDecoder(
+        return ridge_decoder(
             lambda brain: shuffled.predict(brain, order, penalty),
             lambda: shuffled.coefficients(order, penalty),
             shuffled.mean,
             shuffled.scaler,
-            samples.images.shape[1:],
+            data.shape,
             {"penalty": penalty, "loo_mse": float(errors.min())},
         )
 

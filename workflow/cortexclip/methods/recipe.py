@@ -15,6 +15,7 @@ import numpy as np
 from cortexclip.methods.interface import Decoder, FitData, Method, Prediction, Progress, Samples, Saved, Task
 from cortexclip.methods.procedure import Procedure
 from cortexclip.numerics.standardise import VoxelScaler
+from cortexclip.settings import Checked, Count, NonNegative, Positive
 from cortexclip.training.settings import ALONE, Options, TrainingSettings
 
 if TYPE_CHECKING:
@@ -104,6 +105,17 @@ class Fitted:
 
         chosen = {"epoch": self.epochs[-1], **chosen}
         return NetworkDecoder(self.network, self.scaler, read, chosen, self.rows, dict(arrays or {}))
+
+
+class TrainedSettings(Checked):
+    """What every network is trained with; ``epochs`` is the most, ``patience`` how many may not improve."""
+
+    standardise: bool
+    epochs: Count
+    patience: Count
+    batch_size: Count
+    lr: Positive
+    weight_decay: NonNegative
 
 
 class NetworkMethod(Method):

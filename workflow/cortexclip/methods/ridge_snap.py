@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cortexclip.methods.interface import FitData, LinearDecoder, Prediction, Progress, Saved
-from cortexclip.methods.ridge import Ridge, RidgeDecoder
+from cortexclip.methods.ridge import Ridge
 
 
 class RidgeSnap(Ridge):
@@ -19,7 +19,7 @@ class RidgeSnap(Ridge):
         return _decoder(super().restore(saved), saved["gallery"])
 
 
-def _decoder(base: RidgeDecoder, gallery: np.ndarray) -> LinearDecoder:
+def _decoder(base: LinearDecoder, gallery: np.ndarray) -> LinearDecoder:
     flat = gallery.reshape(len(gallery), -1)
 
     def predict(brain: np.ndarray) -> Prediction:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cortexclip.methods.interface import Decoder, FitData, Saved
-from cortexclip.methods.recipe import NetworkMethod, Phase, Recipe, image_reader
-from cortexclip.settings import Checked, Count, NonNegative, Positive, Rate
+from cortexclip.methods.recipe import Fitted, NetworkMethod, Phase, Recipe, TrainedSettings, image_reader
+from cortexclip.settings import NonNegative, Rate
 
 if TYPE_CHECKING:
     from torch import nn
@@ -15,18 +15,12 @@ if TYPE_CHECKING:
 class CCCV1(NetworkMethod):
     """Train the network by mean squared pixel error; the selection part chooses the epoch."""
 
-    class Settings(Checked):
+    class Settings(TrainedSettings):
         """Hyper-parameters as the source names them, with its values per dataset size in config/methods.yaml."""
 
-        standardise: bool
         dropout_encoder: Rate
         dropout_decoder: Rate
         clip_residual_weight: NonNegative
-        epochs: Count
-        patience: Count
-        batch_size: Count
-        lr: Positive
-        weight_decay: NonNegative
 
         @property
         def architecture(self) -> tuple[float, float, float]:
@@ -41,9 +35,13 @@ class CCCV1(NetworkMethod):
             make=lambda: self.network(n_voxels, shape),
             kind=self.kind(n_voxels, shape),
             phases=[Phase(pixel_mse, self.training())],
-            finish=lambda fitted: fitted.decoder(image_reader(shape)),
+            finish=lambda fitted: self.finish(fitted, shape),
             standardise=self.settings.standardise,
         )
+
+    def finish(self, fitted: Fitted, shape: tuple[int, int]) -> Decoder:
+        """The decoder of a trained network."""
+        return fitted.decoder(image_reader(shape))
 
     def restore(self, saved: Saved) -> Decoder:
         return self.restored(saved, lambda: self.network(saved.n_voxels, saved.shape), image_reader(saved.shape))

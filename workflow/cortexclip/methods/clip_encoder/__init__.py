@@ -9,10 +9,10 @@ import numpy as np
 
 from cortexclip.errors import InputError
 from cortexclip.methods.interface import GALLERY, Decoder, FitData, Prediction, Samples, Saved
-from cortexclip.methods.recipe import Fitted, NetworkMethod, Phase, Recipe, predict_array
+from cortexclip.methods.recipe import Fitted, NetworkMethod, Phase, Recipe, TrainedSettings, predict_array
 from cortexclip.numerics.readout import nearest_images, unit_length
 from cortexclip.numerics.ridge import Linear, Ridge, fit_ridge, penalty_grid, unscaled
-from cortexclip.settings import Checked, Count, NonNegative, Positive, Rate, Several, Whole
+from cortexclip.settings import Count, Positive, Rate, Several, Whole
 
 READOUT = ("readout.coefficients", "readout.intercept")
 
@@ -25,7 +25,7 @@ class ClipEncoder(NetworkMethod):
     training stimulus of nearest embedding.
     """
 
-    class Settings(Checked):
+    class Settings(TrainedSettings):
         """Source: layer sizes, temperature, batch size, epochs and learning rate; ours: dropout, decay, patience and
         readout.
 
@@ -37,7 +37,6 @@ class ClipEncoder(NetworkMethod):
         `schedule`.
         """
 
-        standardise: bool
         hidden: Several[Count]
         dropout: Rate
         temperature: Positive
@@ -48,11 +47,6 @@ class ClipEncoder(NetworkMethod):
         attention_heads: Count
         projections: Count
         checkpointing: bool
-        epochs: Count
-        patience: Count
-        batch_size: Count
-        lr: Positive
-        weight_decay: NonNegative
         warm_up: Whole
         schedule: Literal["constant", "cosine"]
         readout_penalty_low: Positive

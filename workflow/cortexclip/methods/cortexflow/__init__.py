@@ -6,38 +6,23 @@ from typing import Literal
 
 import numpy as np
 
-from cortexclip.methods.interface import Decoder, FitData, Prediction, Saved
-from cortexclip.methods.recipe import NetworkMethod, Phase, Recipe, image_reader
-from cortexclip.settings import Checked, Count, NonNegative, Positive
+from cortexclip.methods.cccv1 import CCCV1
+from cortexclip.methods.interface import Decoder, Prediction, Saved
+from cortexclip.methods.recipe import Fitted, TrainedSettings, image_reader
 
 PREDICTION_STEP = 1 << 41  # the step whose noise a network draws when it predicts
 
 
-class CortexFlow(NetworkMethod):
-    """Train the network by mean squared pixel error; the selection part chooses the epoch."""
+class CortexFlow(CCCV1):
+    """Train the network as CCCV1, by mean squared pixel error; the selection part chooses the epoch."""
 
-    class Settings(Checked):
+    class Settings(TrainedSettings):
         """``network`` is one of those of cortexflow/network.py; ``epochs`` and ``patience`` count epochs."""
 
         network: Literal["cccv1", "brain_diffuser", "mind_vis"]
-        standardise: bool
-        epochs: Count
-        patience: Count
-        batch_size: Count
-        lr: Positive
-        weight_decay: NonNegative
 
-    def recipe(self, data: FitData) -> Recipe:
-        from cortexclip.methods.cccv1.network import pixel_mse
-
-        n_voxels, shape = data.n_voxels, data.shape
-        return Recipe(
-            make=lambda: self.network(n_voxels, shape),
-            kind=self.kind(n_voxels, shape),
-            phases=[Phase(pixel_mse, self.training())],
-            finish=lambda fitted: fitted.decoder(_reader(shape, fitted.seed), noise_seed=fitted.seed),
-            standardise=self.settings.standardise,
-        )
+    def finish(self, fitted: Fitted, shape: tuple[int, int]) -> Decoder:
+        return fitted.decoder(_reader(shape, fitted.seed), noise_seed=fitted.seed)
 
     def restore(self, saved: Saved) -> Decoder:
         read = _reader(saved.shape, saved.fact("noise_seed"))

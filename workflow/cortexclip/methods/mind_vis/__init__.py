@@ -16,8 +16,8 @@ import numpy as np
 
 from cortexclip.errors import InputError
 from cortexclip.methods.interface import Decoder, FitData, Prediction, Saved
-from cortexclip.methods.recipe import NetworkMethod, Phase, Recipe
-from cortexclip.settings import Checked, Count, NonNegative, Positive, Rate, Whole
+from cortexclip.methods.recipe import NetworkMethod, Phase, Recipe, TrainedSettings
+from cortexclip.settings import Count, NonNegative, Positive, Rate, Whole
 
 CONDITIONING = ("attn2", "class_embedding")
 """What the names of the diffusion model's layers hold that its conditions enter by."""
@@ -26,7 +26,7 @@ CONDITIONING = ("attn2", "class_embedding")
 class MindVis(NetworkMethod):
     """Pretrain on masked voxels, then train encoder and conditioning; the selection part chooses both epochs."""
 
-    class Settings(Checked):
+    class Settings(TrainedSettings):
         """``prior`` names a folder of resources/priors. The encoder has ``depth`` blocks of ``size`` features; it is
         pretrained for at most ``pretraining_epochs``. ``tuned`` says which layers of the diffusion model are trained
         along with it, those that its conditions enter by or all. ``steps`` of DDIM draw an image; ``guidance`` 1 is
@@ -34,7 +34,6 @@ class MindVis(NetworkMethod):
         """
 
         prior: str
-        standardise: bool
         patch: Count
         size: Count
         depth: Count
@@ -45,11 +44,6 @@ class MindVis(NetworkMethod):
         tuned: Literal["conditioning", "all"]
         pretraining_epochs: Count
         pretraining_lr: Positive
-        epochs: Count
-        patience: Count
-        batch_size: Count
-        lr: Positive
-        weight_decay: NonNegative
         steps: Count
         guidance: NonNegative
         draws: Count
