@@ -15,6 +15,7 @@ from cortexclip.features import glyphclip
 from cortexclip.methods import brain_diffuser, vae_ridge
 from cortexclip.methods.interface import FitData
 from cortexclip.numerics.diffusion import draw_noise, generate
+from cortexclip.numerics.ridge import unscaled
 from cortexclip.priors.stored import DIFFUSION, SHA256, SHIPPED, VAE, load_diffusion, load_vae
 
 KNOWN = SimpleNamespace(captions=("the digit one", "the digit six", "a ring"), texts=np.eye(3))
@@ -50,12 +51,13 @@ def test_the_shipped_diffusion_model_draws_the_digits_that_captions_ask_for():
 def test_restandardised_predictions_have_the_statistics_of_the_targets():
     rng = np.random.default_rng(0)
     reference, mean, scale = rng.normal(3, 2, (50, 4)), rng.normal(size=4), rng.uniform(1, 2, 4)
-    found = vae_ridge.restandardised(reference, reference, mean, scale)
+    as_they_are = unscaled(np.eye(4), np.zeros(4))
+    target = vae_ridge.Target(as_they_are, mean, scale, reference.mean(axis=0), reference.std(axis=0))
+    found = target.predict(reference, "test")
     np.testing.assert_allclose(found.mean(axis=0), mean)
     np.testing.assert_allclose(found.std(axis=0), scale)
-    one = vae_ridge.restandardised(reference[:1], reference, mean, scale)
-    np.testing.assert_allclose(one, found[:1])
-    constant = vae_ridge.restandardised(reference, np.ones((5, 4)), mean, scale)
+    np.testing.assert_allclose(target.predict(reference[:1], "training"), found[:1])
+    constant = vae_ridge.Target(as_they_are, mean, scale, np.ones(4), np.zeros(4)).predict(reference, "training")
     np.testing.assert_allclose(constant, np.tile(mean, (50, 1)))
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from cortexclip.errors import InputError
+from cortexclip.methods.procedure import Procedure
 from cortexclip.numerics.ridge import penalty_grid
 from cortexclip.numerics.standardise import VoxelScaler
 from cortexclip.settings import Checked, Count, Positive
@@ -61,8 +62,9 @@ class Samples:
 
     def take(self, rows: np.ndarray) -> Samples:
         """The samples in these rows."""
-        arrays = {each.name: getattr(self, each.name) for each in fields(self)}
-        return Samples(**{name: None if array is None else array[rows] for name, array in arrays.items()})
+        arrays = (self.brain, self.images, self.stimulus, self.label, self.session)
+        embedding = None if self.embedding is None else self.embedding[rows]
+        return Samples(*(array[rows] for array in arrays), embedding)
 
 
 @dataclass(frozen=True)
@@ -150,8 +152,8 @@ class LinearDecoder:
     """
 
     function: Callable[..., Prediction]
-    arrays: dict[str, np.ndarray] | Callable[[], dict[str, np.ndarray]] = field(default_factory=dict)
-    chosen: dict[str, float | int | str] = field(default_factory=dict)
+    arrays: Mapping[str, np.ndarray] | Callable[[], Mapping[str, np.ndarray]] = field(default_factory=dict)
+    chosen: Mapping[str, float | int | str] = field(default_factory=dict)
     kept: dict[str, np.ndarray] = field(default_factory=dict)
     n_parameters: int | None = None
 
@@ -162,8 +164,8 @@ class LinearDecoder:
         return {**self.kept, **(self.arrays() if callable(self.arrays) else self.arrays)}
 
     def facts(self) -> dict[str, float | int | str]:
-        fitted = self.arrays if self.n_parameters is None else {}
-        return {**self.chosen, "parameters": self.n_parameters or int(sum(a.size for a in fitted.values()))}
+        sizes = [] if callable(self.arrays) else [array.size for array in self.arrays.values()]
+        return {**self.chosen, "parameters": self.n_parameters or sum(sizes)}
 
     def history(self) -> list[dict]:
         return []
@@ -253,6 +255,7 @@ class Method(ABC):
     seeds_are_trainings : whether its fits from several seeds are repetitions of one training, and not shuffles.
     transductive : whether it is given the brain data of the scored samples (never their images); tables mark it.
     is_network : whether it is a `NetworkMethod`, which takes grids, procedures of sources and checkpoints.
+    procedure : how a source trained it, for networks; None for this project's own training.
     """
 
     class Settings(Checked):
@@ -262,9 +265,10 @@ class Method(ABC):
     seeds_are_trainings: typing.ClassVar[bool] = True
     transductive: typing.ClassVar[bool] = False
     is_network: typing.ClassVar[bool] = False
+    procedure: Procedure | None = None
 
     def __init__(self, settings: Checked):
-        self.settings = settings
+        self.settings: typing.Any = settings
 
     @classmethod
     def configured(cls, values: Mapping[str, object], where: str) -> typing.Self:

@@ -6,7 +6,7 @@ training loop follows it; nothing else of the method changes.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -41,7 +41,7 @@ class Procedure(Checked):
     weights: Literal["best", "last"]
     chosen_on: Literal["select", "scored"]
 
-    def training(self) -> dict[str, object]:
+    def training(self) -> dict[str, Any]:
         """The fields of `TrainingSettings` that it sets."""
         names = {"optimiser", "schedule", "plateau_factor", "plateau_patience", "selection_loss", "weights"}
         return {**self.model_dump(include=names), "clip_norm": self.clip_norm or None, "join_single": False}

@@ -67,7 +67,7 @@ class Recipe:
     make: Callable[[], nn.Module]
     kind: Hashable
     phases: Sequence[Phase]
-    finish: Callable[[Fitted], NetworkDecoder]
+    finish: Callable[[Fitted], Decoder]
     standardise: bool
     alone: bool = False
     extra: Callable[[Samples], dict[str, np.ndarray]] | None = None
@@ -99,7 +99,7 @@ class Fitted:
     rows: list[dict]
     seed: int
 
-    def decoder(self, read: Read, arrays: Mapping[str, np.ndarray] | None = None, **chosen: object) -> NetworkDecoder:
+    def decoder(self, read: Read, arrays: Mapping[str, np.ndarray] | None = None, **chosen: float) -> NetworkDecoder:
         """The decoder that reads the network's output, with further arrays and what else was chosen."""
         from cortexclip.methods.network import NetworkDecoder
 
@@ -124,13 +124,11 @@ class NetworkMethod(Method):
     Attributes
     ----------
     varying : settings in which the networks of a stack may differ, since neither network nor loss depends on them.
-    procedure : how a source trained it; None for this project's own training.
     """
 
     stochastic = True
     is_network = True
     varying: ClassVar[frozenset[str]] = frozenset({"standardise", *(each.name for each in fields(TrainingSettings))})
-    procedure: Procedure | None = None
 
     @abstractmethod
     def recipe(self, data: FitData) -> Recipe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -44,7 +44,7 @@ def ridge_decoder(
     intercept: np.ndarray,
     scaler: VoxelScaler,
     shape: tuple[int, int],
-    chosen: dict[str, float | int | str],
+    chosen: Mapping[str, float | int | str],
 ) -> LinearDecoder:
     """The decoder of a ridge regression to pixels, whose coefficients are made only if its weights are saved.
 

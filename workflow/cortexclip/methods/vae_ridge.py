@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from cortexclip.methods.interface import (
     scaling,
 )
 from cortexclip.numerics.ridge import Linear, Ridge, fit_ridge
+
+if TYPE_CHECKING:
+    from cortexclip.numerics.vae import HierarchicalVAE
 
 SIZE = 28
 
@@ -86,7 +89,7 @@ def fit_target(samples: Samples, targets: np.ndarray, settings: PenaltyGrid) -> 
 class RoughImages:
     """Voxels to latents, a regression for each group of the VAE, and latents to images."""
 
-    vae: object
+    vae: HierarchicalVAE
     targets: dict[str, Target]
 
     @classmethod
@@ -127,7 +130,7 @@ class RoughImages:
 
 def arrays_of(targets: Mapping[str, Target]) -> dict[str, np.ndarray]:
     """The fitted arrays of regressions by name."""
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, target in targets.items():
         arrays |= {
             **scaling(target.ridge.scaler),

@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> None:
     _write_predictions(arguments, folds, fits, n_seeds)
     rows = [{"fold": fit.task.fold, "seed": fit.task.seed_index, **row} for fit in fits for row in fit.history]
     write_parquet(arguments.history, history_table(rows))
-    weights = {}
+    weights: dict[str, np.ndarray] = {}
     for fit in fits:
         weights |= of_fit(fit.task.fold, fit.task.seed_index, fit.weights)
     for fold in sorted({fit.task.fold for fit in fits if fit.weights}):
