@@ -42,7 +42,7 @@ test-fast: $(VENV)/ready
 lint: $(VENV)/ready
 	ruff check .
 	ruff format --check .
-	snakefmt --check Snakefile workflow/rules
+	snakefmt --check Snakefile workflow/Snakefile workflow/rules
 
 docs: $(VENV)/ready
 	sphinx-build -W --keep-going -q -c docs . site

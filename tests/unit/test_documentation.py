@@ -16,11 +16,12 @@ import yaml
 
 from cortexclip import __version__
 from cortexclip.__main__ import STAGES, main
-from cortexclip.config import check_method_settings
+from cortexclip.config import check_method_settings, load
 from cortexclip.data import dataset
 from cortexclip.errors import InputError
 from cortexclip.evaluation import metrics
 from cortexclip.evaluation.score import score_predictions
+from cortexclip.jobs import Jobs
 from cortexclip.methods.catalogue import load_method
 from cortexclip.methods.interface import FitData, Samples
 from cortexclip.results.tables import TABLES
@@ -149,8 +150,9 @@ def test_every_table_and_figure_of_a_run_stands_in_the_results():
     text = (ROOT / "results/README.md").read_text(encoding="utf-8")
     rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow/rules").glob("*.smk"))
     names = set(re.findall(r"results/(?:tables|figures)/(\w+)", rules))
-    for listed in re.findall(r"(?:table|figure)=\[(.*?)\]|FIGURES(?: = |\.append|\.extend)[\[(]+(.*?)[\])]", rules):
-        names |= set(re.findall(r'"(\w+)"', "".join(listed)))
+    for listed in re.findall(r"figure=\[(.*?)\]", rules):
+        names |= set(re.findall(r'"(\w+)"', listed))
+    names |= set(Jobs(load(read_yaml(ROOT / "config/config.yaml"), ROOT), str(ROOT), None).figures())
     assert {"reconstructions", "mse_by_method"} <= names
     for name in names | TABLES.keys():
         assert re.search(rf"`{name}[.`/]", text), f"say in results/README.md what {name} is"

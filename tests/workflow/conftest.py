@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+SMALL_RUN = "config/small.yaml"
 PARTS = ["Snakefile", "config", "constraints.txt", "envs", "profiles", "pyproject.toml", "workflow"]
 
 

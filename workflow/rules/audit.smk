@@ -1,11 +1,11 @@
 # Stage: a dataset and all its splits -> what one has to know of them before believing a score.
 rule audit:
     input:
-        dataset="results/data/{dataset}.nc",
-        splits=splits_of,
-        corpus="results/corpus.nc",
+        dataset=FILES.dataset,
+        splits=same("split", "dataset"),
+        corpus=FILES.corpus,
     output:
-        "results/audit/{dataset}.json",
+        FILES.audit,
     log:
         "results/logs/audit/{dataset}.log",
     benchmark:
@@ -14,14 +14,14 @@ rule audit:
         "../../envs/audit.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=memory(2000),
         runtime=30,
         gpu=0,
     params:
         splits=lambda wildcards, input: [
             f"{name}={file}" for name, file in zip(CONFIG.protocols_of[wildcards.dataset], input.splits)
         ],
-        protocols=audited_protocols,
+        protocols=lambda wildcards: JOBS.audited(wildcards.dataset),
         base_seed=CONFIG.settings["base_seed"],
         code=digest("audit"),
     shell:

@@ -1,10 +1,10 @@
 # Stage: the distinct stimuli of a dataset and the image encoders -> embeddings; and the training of the embedded encoder.
 rule encode:
     input:
-        dataset="results/data/{dataset}.nc",
-        weights=weights_of(ENCODERS),
+        dataset=FILES.dataset,
+        weights=ancient(JOBS.weights(ENCODERS)),
     output:
-        expand("results/features/{{dataset}}/{encoder}.nc", encoder=ENCODERS or ["none"]),  # a rule has an output
+        expand(FILES.features, encoder=ENCODERS or ["none"], allow_missing=True),  # a rule has an output
     log:
         "results/logs/encode/{dataset}.log",
     benchmark:
@@ -13,12 +13,12 @@ rule encode:
         "../../envs/encode.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=memory(2000),
         runtime=60,
         gpu=0,
     params:
-        encoders=compact({name: encoder_settings(CONFIG.encoders[name], workflow.basedir) for name in ENCODERS}),
-        code=digest("encode", *(CONFIG.encoders[name]["module"] for name in ENCODERS)),
+        encoders=JOBS.encoder_entries(ENCODERS),
+        code=digest("encode", *JOBS.encoder_modules(ENCODERS)),
     shell:
         "python -m cortexclip encode --log {log:q} --threads {threads} --dataset {input.dataset:q}"
         " --encoders {params.encoders:q} --output results/features/{wildcards.dataset:q}"
@@ -39,7 +39,7 @@ rule glyphclip:
         "../../envs/glyphclip.yaml"
     threads: 1
     resources:
-        mem_mb=growing(3000),
+        mem_mb=memory(3000),
         runtime=120,
         gpu=0,
     params:

@@ -1,12 +1,12 @@
 # Stage: predictions of all runs of a dataset and protocol, and the stimuli -> their scores and similarity matrices.
 rule evaluate:
     input:
-        dataset="results/data/{dataset}.nc",
-        predictions=of_each_run("results/runs/{protocol}/{dataset}/{run}/predictions.nc"),
-        features=features_of_all,
+        dataset=FILES.dataset,
+        predictions=same("predictions", "protocol", "dataset"),
+        features=lambda wildcards: features_of(wildcards.dataset, PLAN.cells[wildcards.dataset]),
     output:
-        scores="results/scores/{protocol}/{dataset}.parquet",
-        similarity="results/scores/{protocol}/{dataset}.similarity.nc",
+        scores=FILES.scores,
+        similarity=FILES.similarity,
     log:
         "results/logs/evaluate/{protocol}/{dataset}.log",
     benchmark:
@@ -15,7 +15,7 @@ rule evaluate:
         "../../envs/evaluate.yaml"
     threads: 1
     resources:
-        mem_mb=growing(3000),
+        mem_mb=memory(3000),
         runtime=60,
         gpu=0,
     params:
@@ -28,16 +28,11 @@ rule evaluate:
 
 rule identify:
     input:
-        dataset="results/data/{dataset}.nc",
-        features=f"results/features/{{dataset}}/{JUDGE}.nc",
-        predictions=lambda wildcards: expand(
-            "results/runs/{protocol}/{dataset}/{run}/predictions.nc",
-            protocol=CONFIG.protocols_of[wildcards.dataset],
-            dataset=wildcards.dataset,
-            run=CONFIG.cells[wildcards.dataset],
-        ),
+        dataset=FILES.dataset,
+        features=FILES.features.replace("{encoder}", str(JUDGE)),
+        predictions=same("predictions", "dataset"),
     output:
-        f"results/identification/{JUDGE}/{{dataset}}.parquet",
+        FILES.identification.replace("{judge}", str(JUDGE)),
     log:
         "results/logs/identify/{dataset}.log",
     benchmark:
@@ -46,15 +41,13 @@ rule identify:
         "../../envs/identify.yaml"
     threads: 1
     resources:
-        mem_mb=growing(3000),
+        mem_mb=memory(3000),
         runtime=60,
         gpu=0,
     params:
-        settings=judge_settings,
-        protocols=lambda wildcards: CONFIG.protocols_of[wildcards.dataset],
-        names=lambda wildcards: CONFIG.cells[wildcards.dataset],
-        code=lambda wildcards: digest("identify", *judge_modules()),
+        settings=lambda wildcards: JOBS.encoder_entry(JUDGE),
+        code=lambda wildcards: digest("identify", *JOBS.encoder_modules([JUDGE])),
     shell:
         "python -m cortexclip identify --log {log:q} --threads {threads} --dataset {input.dataset:q}"
-        " --features {input.features:q} --settings {params.settings:q} --protocols {params.protocols:q}"
-        " --names {params.names:q} --runs results/runs --output {output:q}"
+        " --features {input.features:q} --settings {params.settings:q} --predictions {input.predictions:q}"
+        " --output {output:q}"

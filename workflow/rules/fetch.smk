@@ -7,17 +7,17 @@ rule fetch_data:
     benchmark:
         "results/benchmarks/fetch/{file}.tsv"
     wildcard_constraints:
-        file=pattern(DATA_FILES),
+        file=any_of(DATA_FILES),
     localrule: True  # compute nodes often have no network
     conda:
         "../../envs/fetch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(500),
+        mem_mb=memory(500),
         runtime=60,
         gpu=0,
     params:
-        entries=lambda wildcards: fetched("data", DATA_FILES[wildcards.file], wildcards.file),
+        entries=lambda wildcards: JOBS.fetched("data", DATA_FILES[wildcards.file], wildcards.file),
     shell:
         "python -m cortexclip fetch --log {log:q} --strict --entries {params.entries:q}"
 
@@ -30,16 +30,16 @@ rule fetch_weights:
     benchmark:
         "results/benchmarks/fetch/{file}.tsv"
     wildcard_constraints:
-        file=pattern(WEIGHT_FILES),
+        file=any_of(WEIGHT_FILES),
     localrule: True
     conda:
         "../../envs/fetch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(500),
+        mem_mb=memory(500),
         runtime=60,
         gpu=0,
     params:
-        entries=lambda wildcards: fetched("weights", WEIGHT_FILES[wildcards.file], wildcards.file),
+        entries=lambda wildcards: JOBS.fetched("weights", WEIGHT_FILES[wildcards.file], wildcards.file),
     shell:
         "python -m cortexclip fetch --log {log:q} --strict --entries {params.entries:q}"

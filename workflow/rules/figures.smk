@@ -1,15 +1,16 @@
 # Stage: predictions, histories and scores -> figures.
 rule figures:
     input:
-        plan=PLAN,
-        dataset="results/data/{dataset}.nc",
-        audit="results/audit/{dataset}.json",
-        runs=of_each_run("results/runs/{protocol}/{dataset}/{run}/{file}", file=["predictions.nc", "history.parquet"]),
-        scores="results/scores/{protocol}/{dataset}.parquet",
-        similarity="results/scores/{protocol}/{dataset}.similarity.nc",
+        plan=FILES.plan,
+        dataset=FILES.dataset,
+        audit=FILES.audit,
+        runs=same("predictions", "protocol", "dataset"),
+        histories=same("history", "protocol", "dataset"),
+        scores=FILES.scores,
+        similarity=FILES.similarity,
     output:
-        reported(expand("results/figures/{figure}.{{protocol}}.{{dataset}}.{suffix}", figure=FIGURES, suffix=SUFFIXES)),
-        reported(expand("results/figures/reference/{{protocol}}/{{dataset}}.{suffix}", suffix=SUFFIXES)),
+        reported(expand(FILES.figure, figure=FIGURES, suffix=SUFFIXES, allow_missing=True)),
+        reported(expand(FILES.reference, suffix=SUFFIXES, allow_missing=True)),
     log:
         "results/logs/figures/{protocol}/{dataset}.log",
     benchmark:
@@ -18,7 +19,7 @@ rule figures:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=memory(2000),
         runtime=30,
         gpu=0,
     params:
@@ -32,10 +33,10 @@ rule figures:
 
 rule overview:
     input:
-        plan=PLAN,
-        audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
-        table="results/tables/comparison.csv",
-        leaders="results/tables/leaders.csv",
+        plan=FILES.plan,
+        audits=files("audit"),
+        table=FILES.table.format(table="comparison", suffix="csv"),
+        leaders=FILES.table.format(table="leaders", suffix="csv"),
     output:
         reported(expand("results/tables/main.{suffix}", suffix=["md", "tex", "pdf"])),
         "results/tables/document.tex",
@@ -48,7 +49,7 @@ rule overview:
         "../../envs/overview.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=memory(2000),
         runtime=30,
         gpu=0,
     params:
@@ -60,28 +61,19 @@ rule overview:
 
 rule evaluation_figures:
     input:
-        plan=PLAN,
-        dataset="results/data/{dataset}.nc",
-        audit="results/audit/{dataset}.json",
-        statistics="results/tables/statistics.csv",
-        ablation="results/tables/ablation.csv",
-        splits=splits_of,
-        runs=lambda wildcards: expand(
-            "results/runs/{protocol}/{dataset}/{run}/predictions.nc",
-            protocol=CONFIG.protocols_of[wildcards.dataset],
-            dataset=wildcards.dataset,
-            run=CONFIG.cells[wildcards.dataset],
-        ),
-        scores=lambda wildcards: expand(
-            "results/scores/{protocol}/{dataset}.parquet",
-            protocol=CONFIG.protocols_of[wildcards.dataset],
-            dataset=wildcards.dataset,
-        ),
+        plan=FILES.plan,
+        dataset=FILES.dataset,
+        audit=FILES.audit,
+        statistics=FILES.table.format(table="statistics", suffix="csv"),
+        ablation=FILES.table.format(table="ablation", suffix="csv"),
+        splits=same("split", "dataset"),
+        runs=same("predictions", "dataset"),
+        scores=same("scores", "dataset"),
     output:
         reported(
             expand(
                 "results/figures/{figure}.{protocol}.{{dataset}}.{suffix}",
-                figure=["differences", *(["ablation"] if any(PLANNED.ablations.values()) else [])],
+                figure=["differences", *(["ablation"] if any(PLAN.ablations.values()) else [])],
                 protocol=CONFIG.protocols,
                 suffix=SUFFIXES,
             )
@@ -101,7 +93,7 @@ rule evaluation_figures:
         "../../envs/evaluation_figures.yaml"
     threads: 1
     resources:
-        mem_mb=growing(3000),
+        mem_mb=memory(3000),
         runtime=60,
         gpu=0,
     params:
@@ -117,9 +109,9 @@ rule evaluation_figures:
 
 rule critical_difference:
     input:
-        plan=PLAN,
-        audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
-        ranks="results/tables/ranks.csv",
+        plan=FILES.plan,
+        audits=files("audit"),
+        ranks=FILES.table.format(table="ranks", suffix="csv"),
     output:
         reported(
             expand(
@@ -134,7 +126,7 @@ rule critical_difference:
         "../../envs/critical_difference.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=memory(2000),
         runtime=30,
         gpu=0,
     params:

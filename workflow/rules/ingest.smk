@@ -2,29 +2,28 @@
 rule ingest:
     input:
         raw=raw_file,
-        companions=companions_of,
+        companions=lambda wildcards: list(JOBS.companions(wildcards.dataset).values()),
     output:
-        "results/data/{dataset}.nc",
+        FILES.dataset,
     log:
         "results/logs/ingest/{dataset}.log",
     benchmark:
         "results/benchmarks/ingest/{dataset}.tsv"
     wildcard_constraints:
-        dataset=pattern(name for name, entry in CONFIG.every_dataset.items() if "file" in entry),
+        dataset=any_of(name for name, entry in CONFIG.every_dataset.items() if "file" in entry),
     conda:
         "../../envs/ingest.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=memory(2000),
         runtime=30,
         gpu=0,
     params:
-        entry=ingestion_entry,
-        companions=lambda wildcards, input: [
-            f"--companion={role}={path}"
-            for role, path in zip(CONFIG.every_dataset[wildcards.dataset].get("companions", {}), input.companions)
+        entry=lambda wildcards: JOBS.ingestion(wildcards.dataset),
+        companions=lambda wildcards: [
+            f"--companion={part}={path}" for part, path in JOBS.companions(wildcards.dataset).items()
         ],
-        code=lambda wildcards: digest("ingest", CONFIG.every_dataset[wildcards.dataset]["reader"]),
+        code=lambda wildcards: digest("ingest", JOBS.entry("dataset", wildcards.dataset)["reader"]),
     shell:
         "python -m cortexclip ingest --log {log:q} --threads {threads} --dataset {wildcards.dataset:q}"
         " --entry {params.entry:q} --input {input.raw:q} {params.companions:q} --output {output:q}"
@@ -32,24 +31,24 @@ rule ingest:
 
 rule simulate:
     output:
-        "results/data/{dataset}.nc",
+        FILES.dataset,
     log:
         "results/logs/ingest/{dataset}.log",
     benchmark:
         "results/benchmarks/ingest/{dataset}.tsv"
     wildcard_constraints:
-        dataset=pattern(name for name, entry in CONFIG.every_dataset.items() if "file" not in entry),
+        dataset=any_of(name for name, entry in CONFIG.every_dataset.items() if "file" not in entry),
     conda:
         "../../envs/simulate.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=memory(2000),
         runtime=30,
         gpu=0,
     params:
-        entry=ingestion_entry,
+        entry=lambda wildcards: JOBS.ingestion(wildcards.dataset),
         seed=CONFIG.settings["base_seed"],
-        code=lambda wildcards: digest("simulate", CONFIG.every_dataset[wildcards.dataset]["reader"]),
+        code=lambda wildcards: digest("simulate", JOBS.entry("dataset", wildcards.dataset)["reader"]),
     shell:
         "python -m cortexclip simulate --log {log:q} --threads {threads} --dataset {wildcards.dataset:q}"
         " --entry {params.entry:q} --seed {params.seed} --output {output:q}"

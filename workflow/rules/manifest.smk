@@ -2,7 +2,7 @@
 rule manifest:
     input:
         RESULTS,
-        plan=PLAN,
+        plan=FILES.plan,
     output:
         "results/manifest.json",
     log:
@@ -13,12 +13,12 @@ rule manifest:
         "../../envs/manifest.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
+        mem_mb=memory(1000),
         runtime=30,
         gpu=0,
     params:
         configuration=compact(CONFIG.settings),
-        code=digest("manifest", *stages_of_results()),
+        code=digest("manifest", *JOBS.modules()),
     shell:
         "python -m cortexclip manifest --log {log:q} --threads {threads} --results results --plan {input.plan:q}"
         " --configuration {params.configuration:q} --output {output:q}"

@@ -1,9 +1,9 @@
 # The images that glyphclip and the priors learn from, which the audit compares with all stimuli.
 rule corpus:
     input:
-        own_pictures(),
+        pictures_in(PICTURES),
     output:
-        "results/corpus.nc",
+        FILES.corpus,
     log:
         "results/logs/corpus.log",
     benchmark:
@@ -12,13 +12,13 @@ rule corpus:
         "../../envs/corpus.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=memory(2000),
         runtime=30,
         gpu=0,
     params:
         settings="{}",
         seed=0,
-        images=own_pictures_option(),
+        images=f"--images {shlex.quote(PICTURES)}" if PICTURES else "",
         code=digest("corpus"),
     shell:
         "python -m cortexclip corpus --log {log:q} --threads {threads} --settings {params.settings:q}"
@@ -29,7 +29,7 @@ rule corpus:
 # resources/priors/glyphs and the sha256 of its weights into workflow/cortexclip/priors/stored.py.
 rule prior:
     input:
-        corpus="results/corpus.nc",
+        corpus=FILES.corpus,
     output:
         vae="results/prior/vae.safetensors",
         diffusion="results/prior/diffusion.safetensors",
@@ -42,7 +42,7 @@ rule prior:
         "../../envs/prior.yaml"
     threads: 1
     resources:
-        mem_mb=growing(4000),
+        mem_mb=memory(4000),
         runtime=240,
         gpu=0,
     params:

@@ -1,23 +1,20 @@
 # Stage: tables, scores, predictions and records of all runs -> the explorer, one page that opens anywhere.
-ASSETS = sorted(str(path) for path in Path(f"{workflow.basedir}/workflow/cortexclip/report/assets").iterdir())
+ASSETS = sorted(str(path) for path in Path(ROOT / "workflow/cortexclip/report/assets").iterdir())
 
 
 rule report:
     input:
-        plan=PLAN,
-        datasets=expand("results/data/{dataset}.nc", dataset=CONFIG.datasets),
-        audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
-        tables=expand(
-            "results/tables/{table}.csv",
-            table=[*TABLES, "leaders", "ranks", "source_datasets"],
-        ),
-        runs=of_each_job("results/runs/{protocol}/{dataset}/{run}/predictions.nc"),
-        histories=of_each_job("results/runs/{protocol}/{dataset}/{run}/history.parquet"),
-        records=of_each_job("results/runs/{protocol}/{dataset}/{run}/run.json"),
-        scores=of_each_cell("results/scores/{protocol}/{dataset}.parquet"),
-        similarities=of_each_cell("results/scores/{protocol}/{dataset}.similarity.nc"),
+        plan=FILES.plan,
+        datasets=files("dataset"),
+        audits=files("audit"),
+        tables=expand(FILES.table, table=[*READABLE_TABLES, "leaders", "ranks", "source_datasets"], suffix=["csv"]),
+        runs=files("predictions"),
+        histories=files("history"),
+        records=files("record"),
+        scores=files("scores"),
+        similarities=files("similarity"),
     output:
-        report("results/report/index.html", caption="../captions/explorer.rst", category="Explorer"),
+        report(FILES.report, caption="../captions/explorer.rst", category="Explorer"),
     log:
         "results/logs/report.log",
     benchmark:
@@ -27,7 +24,7 @@ rule report:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=memory(2000),
         runtime=60,
         gpu=0,
     params:

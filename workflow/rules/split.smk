@@ -1,9 +1,9 @@
 # Stage: a dataset and a protocol -> which samples train, choose and are scored.
 rule split:
     input:
-        "results/data/{dataset}.nc",
+        FILES.dataset,
     output:
-        "results/splits/{protocol}/{dataset}.parquet",
+        FILES.split,
     log:
         "results/logs/split/{protocol}/{dataset}.log",
     benchmark:
@@ -12,11 +12,11 @@ rule split:
         "../../envs/split.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
+        mem_mb=memory(1000),
         runtime=10,
         gpu=0,
     params:
-        entry=lambda wildcards: compact(CONFIG.every_protocol[wildcards.protocol]),
+        entry=lambda wildcards: compact(JOBS.entry("protocol", wildcards.protocol)),
         base_seed=CONFIG.settings["base_seed"],
         code=digest("split"),
     shell:

@@ -1,19 +1,19 @@
 # Stage: scores and records of all runs, and what sources trained -> all tables.
 rule tables:
     input:
-        plan=PLAN,
-        datasets=expand("results/data/{dataset}.nc", dataset=dict.fromkeys(d for _, d, _ in CONFIG.sources.cells)),
-        audits=expand("results/audit/{dataset}.json", dataset=CONFIG.datasets),
-        splits=of_each_cell("results/splits/{protocol}/{dataset}.parquet"),
-        identification=judged(),
-        scores=of_each_cell("results/scores/{protocol}/{dataset}.parquet"),
-        records=of_each_job("results/runs/{protocol}/{dataset}/{run}/run.json"),
-        source_predictions=of_sources("results/runs/{protocol}/{dataset}/{run}/predictions.nc"),
-        source_records=of_sources("results/runs/{protocol}/{dataset}/{run}/run.json"),
+        plan=FILES.plan,
+        datasets=files_of_sources("dataset"),
+        audits=files("audit"),
+        splits=files("split"),
+        identification=files("identification", judge=JUDGE) if JUDGE else [],
+        scores=files("scores"),
+        records=files("record"),
+        source_predictions=files_of_sources("predictions"),
+        source_records=files_of_sources("record"),
     output:
-        reported(expand("results/tables/{table}.{suffix}", table=TABLES, suffix=["csv", "md", "tex"])),
-        reported(expand("results/tables/{table}.csv", table=CSV_TABLES)),
-        reported(["results/tables/paper.pdf"]),
+        reported(expand(FILES.table, table=READABLE_TABLES, suffix=["csv", "md", "tex"])),
+        reported(expand(FILES.table, table=CSV_TABLES, suffix=["csv"])),
+        reported(expand(FILES.table, table=["paper"], suffix=["pdf"])),
     log:
         "results/logs/tables.log",
     benchmark:
@@ -23,7 +23,7 @@ rule tables:
         "../../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=growing(4000),
+        mem_mb=memory(4000),
         runtime=120,
         gpu=0,
     params:

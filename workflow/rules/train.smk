@@ -1,16 +1,16 @@
 # Stage: a dataset, its split, its features and a method -> predictions of every fold and seed.
 rule train:
     input:
-        dataset="results/data/{dataset}.nc",
-        split="results/splits/{protocol}/{dataset}.parquet",
-        features=features_of,
-        pool=pool_of,
+        dataset=FILES.dataset,
+        split=FILES.split,
+        features=lambda wildcards: features_of(wildcards.dataset, [wildcards.run]),
+        pool=lambda wildcards: expand(FILES.dataset, dataset=JOBS.pool(wildcards.dataset, wildcards.run)),
         audit=audit_of,
     output:
-        predictions="results/runs/{protocol}/{dataset}/{run}/predictions.nc",
-        history="results/runs/{protocol}/{dataset}/{run}/history.parquet",
-        weights="results/runs/{protocol}/{dataset}/{run}/weights.safetensors",
-        record="results/runs/{protocol}/{dataset}/{run}/run.json",
+        predictions=FILES.predictions,
+        history=FILES.history,
+        weights=FILES.weights,
+        record=FILES.record,
     log:
         "results/logs/train/{protocol}/{dataset}/{run}.log",
     benchmark:
@@ -19,29 +19,27 @@ rule train:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * asked(wildcards, "mem_mb"),
-        runtime=lambda wildcards: asked(wildcards, "runtime"),
-        gpu=lambda wildcards: asked(wildcards, "gpu"),
-        gpu_mem_mb=lambda wildcards: asked(wildcards, "gpu_mem_mb"),
+        mem_mb=lambda wildcards, attempt: attempt * JOBS.resource(wildcards.run, "mem_mb", local_gpus()),
+        runtime=lambda wildcards: JOBS.resource(wildcards.run, "runtime", local_gpus()),
+        gpu=lambda wildcards: JOBS.resource(wildcards.run, "gpu", local_gpus()),
+        gpu_mem_mb=lambda wildcards: JOBS.resource(wildcards.run, "gpu_mem_mb", local_gpus()),
     params:
-        entry=training_entry,
+        entry=lambda wildcards: JOBS.training(wildcards.protocol, wildcards.dataset, wildcards.run),
         optimistic=lambda wildcards: (
-            "--optimistic" if CONFIG.every_protocol[wildcards.protocol].get("optimistic") else ""
+            "--optimistic" if JOBS.entry("protocol", wildcards.protocol).get("optimistic") else ""
         ),
-        source=lambda wildcards: "--source" if follows_source(wildcards) else "",
-        settings_of=as_dataset,
+        source=lambda wildcards: "--source" if JOBS.follows_source(wildcards.protocol, wildcards.run) else "",
+        settings_of=lambda wildcards: JOBS.as_dataset(wildcards.dataset),
         method=lambda wildcards: CONFIG.every_run[wildcards.run].method,
-        encoder=encoder_option,
+        encoder=lambda wildcards: " ".join(f"--encoder {name}" for name in JOBS.encoders_of([wildcards.run])),
         features=lambda wildcards, input: f"--features {input.features}" if input.features else "",
         pool=lambda wildcards, input: f"--pool {input.pool}" if input.pool else "",
-        seeds=seeds_of,
+        seeds=lambda wildcards: JOBS.seeds(wildcards.protocol, wildcards.run),
         base_seed=CONFIG.settings["base_seed"],
-        precision=lambda wildcards: (
-            CONFIG.settings["precision"] if CONFIG.every_run[wildcards.run].trained else "float32"
-        ),
+        precision=lambda wildcards: JOBS.precision(wildcards.run),
         save_weights=CONFIG.settings["save_weights"],
         checkpoints="results/checkpoints/{protocol}/{dataset}/{run}",  # no output, so a failed job leaves them
-        code=lambda wildcards: digest("train", method_of(wildcards)["module"]),
+        code=lambda wildcards: digest("train", JOBS.entry("run", wildcards.run)["module"]),
     shell:
         "python -m cortexclip train --log {log:q} --threads {threads}"
         " --gpu-memory {resources.gpu_mem_mb} --dataset {input.dataset:q} --split {input.split:q}"

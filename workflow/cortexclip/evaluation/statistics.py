@@ -556,27 +556,13 @@ def _ranks(scores: np.ndarray, higher_is_better: bool) -> np.ndarray:
     return stats.rankdata(-scores if higher_is_better else scores, axis=1)
 
 
-@dataclass(frozen=True)
-class FriedmanTest:
-    """Friedman's chi-squared test and Iman and Davenport's F test of the same ranks."""
-
-    chi_squared: float
-    p_value: float
-    f_statistic: float
-    f_p_value: float
-    n_datasets: int
-    n_methods: int
-
-
-def friedman_test(scores: np.ndarray, *, tie_correction: bool = True) -> FriedmanTest:
-    """Do any of several methods differ over datasets? Friedman's test, and Iman and Davenport's less conservative F.
+def friedman_test(scores: np.ndarray) -> float:
+    """P value of Friedman's chi-squared test, corrected for ties: do any of several methods differ over datasets?
 
     Parameters
     ----------
     scores : array of shape (n_datasets, n_methods)
         At least 2 datasets and 3 methods (for two methods compare them directly).
-    tie_correction : bool
-        Divide by the share of rank variance that ties leave; Demsar's formula does not.
 
     Raises
     ------
@@ -588,24 +574,11 @@ def friedman_test(scores: np.ndarray, *, tie_correction: bool = True) -> Friedma
     Demsar (2006), Statistical comparisons of classifiers over multiple data sets, JMLR 7, section 3.2.2.
     """
     ranks = _ranks(scores, higher_is_better=False)
-    n, k = ranks.shape
-    if n < 2 or k < 3:
-        raise InputError(f"Friedman's test: found {n} datasets and {k} methods; expected at least 2 and 3.")
-    chi_squared = 12 * n / (k * (k + 1)) * (np.square(ranks.mean(axis=0)).sum() - k * (k + 1) ** 2 / 4)
-    if tie_correction:
-        spread = np.square(ranks - (k + 1) / 2).sum() * 12 / (n * k * (k**2 - 1))
-        # All tied in every dataset: nothing to tell apart.
-        chi_squared = chi_squared / spread if spread > 0 else 0.0
-    rest = n * (k - 1) - chi_squared
-    f_statistic = (n - 1) * chi_squared / rest if rest > 1e-9 else np.inf
-    return FriedmanTest(
-        float(chi_squared),
-        float(stats.chi2.sf(chi_squared, k - 1)),
-        float(f_statistic),
-        float(stats.f.sf(f_statistic, k - 1, (k - 1) * (n - 1))),
-        n,
-        k,
-    )
+    if len(ranks) < 2 or ranks.shape[1] < 3:
+        raise InputError(f"Friedman's test: found {ranks.shape} datasets and methods; expected at least 2 and 3.")
+    if (ranks == ranks[:, :1]).all():  # all tied in every dataset: nothing to tell apart
+        return 1.0
+    return float(stats.friedmanchisquare(*ranks.T).pvalue)
 
 
 def nemenyi_critical_difference(n_methods: int, n_datasets: int, alpha: float = 0.05) -> float:

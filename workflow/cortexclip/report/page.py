@@ -55,14 +55,6 @@ def asset(name: str) -> str:
     return (ASSETS / name).read_text(encoding="utf-8").rstrip("\n")
 
 
-def assets_digest() -> str:
-    """Hexadecimal digest of everything that the page is made of but its data."""
-    digest = hashlib.sha256()
-    for path in sorted(ASSETS.iterdir()):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def policy(scripts: list[str]) -> str:
     """A content security policy that runs these scripts, draws embedded pictures and loads nothing."""
     sums = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)

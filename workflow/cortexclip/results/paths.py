@@ -7,6 +7,7 @@ at every start.
 from __future__ import annotations
 
 import collections
+from collections.abc import Iterable
 from types import SimpleNamespace
 
 _RUN = "runs/{protocol}/{dataset}/{run}"
@@ -55,6 +56,9 @@ MADE_BY = {
     "report": ("report",),
 }
 """The stages that write the files of each path; nothing of them means that the workflow itself does."""
+READABLE_TABLES = ("comparison", "retrieval", "audit", "statistics", "ablation", "claims", "paper", "cost", "grid")
+CSV_TABLES = ("leaders", "ranks", "remeasured", "configurations", "source_datasets")
+"""Tables that the stage ``tables`` writes as CSV, Markdown and LaTeX, and those that it writes as CSV alone."""
 TRAINED = ("dataset", "split", "predictions", "history", "weights", "record")
 """The paths that also exist for what is trained by the procedures of sources."""
 
@@ -67,3 +71,16 @@ def below(folder: str) -> SimpleNamespace:
 def pattern(name: str, **names: str | None) -> str:
     """A path below the results folder with ``*`` for every name in it that is not given."""
     return PATHS[name].format_map(collections.defaultdict(lambda: "*", names))
+
+
+def expand(name: str, cells: Iterable[tuple[str, str, str]], **names: str) -> list[str]:
+    """The files called ``name`` of the cells (protocol, dataset, run) that have these names, each once, below results/.
+
+    Names that are no part of a cell, such as ``encoder`` or ``suffix``, are put in as they are.
+    """
+    found = {}
+    for cell in cells:
+        known = dict(zip(("protocol", "dataset", "run"), cell, strict=True))
+        if all(known.get(key, value) == value for key, value in names.items()):
+            found[f"results/{PATHS[name].format(**names | known)}"] = None
+    return list(found)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 
@@ -24,9 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, help="labelled dataset (.nc)")
     parser.add_argument("--features", required=True, help="embeddings of the stimuli in the judging space (.nc)")
     parser.add_argument("--settings", required=True, type=json.loads, help="the judging encoder's module and settings")
-    parser.add_argument("--runs", required=True, help="folder of the runs")
-    parser.add_argument("--protocols", required=True, nargs="+", help="names of the protocols that apply")
-    parser.add_argument("--names", required=True, nargs="+", help="names of the runs")
+    parser.add_argument("--predictions", required=True, nargs="+", help="predictions of all runs (.nc)")
     parser.add_argument("--output", required=True, help="tidy scores (.parquet)")
 
 
@@ -36,11 +33,10 @@ def run(arguments: argparse.Namespace) -> None:
     encoder = load_encoder(features.attrs["encoder"], arguments.settings)
     if "torch" in sys.modules:
         configure(arguments.threads)
-    runs = [(protocol, run) for protocol in arguments.protocols for run in arguments.names]
-    progress = Progress(f"identify {name}", len(runs))
+    progress = Progress(f"identify {name}", len(arguments.predictions))
     tables = []
-    for protocol, run_name in runs:
-        predictions = read_netcdf(Path(arguments.runs) / protocol / name / run_name / "predictions.nc")
+    for path in arguments.predictions:
+        predictions = read_netcdf(path)
         rows = predictions.sample.values
         for variable, suffix in (("image", ""), ("nearest", NEAREST)):
             if variable not in predictions:
@@ -62,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
                     gallery_ids=features.stimulus.values,
                 )
             )
-        progress.step(f"{protocol} {run_name}")
+        progress.step(path)
     write_parquet(arguments.output, combine_scores(tables))
     logger.info("identify %s: %d predictions in the space of %s", name, len(tables), features.attrs["encoder"])
 

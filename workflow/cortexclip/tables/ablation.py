@@ -79,15 +79,7 @@ def _overview(rows: pd.DataFrame, plan: Plan) -> Table:
     places = list(dict.fromkeys(zip(rows.dataset, rows.protocol, strict=True)))
     cells = {(r.method, r.encoder, r.reference, r.dataset, r.protocol): r for r in rows.itertuples(index=False)}
     pairs = sorted({key[:3] for key in cells}, key=lambda pair: _order(pair, plan))
-    body, strong = [], set()
-    for method, encoder, reference in pairs:
-        line = [plan.title(method, encoder), _reference_title(reference, plan)]
-        for place in places:
-            cell = cells.get((method, encoder, reference, *place))
-            if cell is not None and cell.verdict in DIFFERENT:
-                strong.add((len(body), len(line)))
-            line.append(_cell("mse", cell))
-        body.append(line)
+    body, strong = _body([[cells.get((*pair, *place)) for place in places] for pair in pairs], pairs, plan)
     caution = "Optimistic protocols choose on the scored samples: what helps there need not help."
     optimistic = any(plan.protocols[protocol].optimistic for _, protocol in places)
     return Table(
@@ -100,7 +92,7 @@ def _overview(rows: pd.DataFrame, plan: Plan) -> Table:
             *([caution] if optimistic else []),
             *absent_references(plan),
         ],
-        strong=frozenset(strong),
+        strong=strong,
     )
 
 
@@ -108,15 +100,8 @@ def _details(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mapping]) -> 
     for (dataset, protocol), rows in table.groupby(["dataset", "protocol"], sort=False):
         metrics = list(dict.fromkeys(rows.metric))
         cells = {(r.method, r.encoder, r.reference, r.metric): r for r in rows.itertuples(index=False)}
-        body, strong = [], set()
-        for method, encoder, reference in dict.fromkeys(key[:3] for key in cells):
-            line = [plan.title(method, encoder), _reference_title(reference, plan)]
-            for metric in metrics:
-                cell = cells.get((method, encoder, reference, metric))
-                if cell is not None and cell.verdict in DIFFERENT:
-                    strong.add((len(body), len(line)))
-                line.append(_cell(metric, cell))
-            body.append(line)
+        pairs = list(dict.fromkeys(key[:3] for key in cells))
+        body, strong = _body([[cells.get((*pair, metric)) for metric in metrics] for pair in pairs], pairs, plan)
         kind = plan.protocols[protocol]
         tested = rows[np.isfinite(rows.p_holm)]
         stimuli, comparisons = int(rows.n_stimuli.max()), int(rows.n_comparisons.max())
@@ -136,8 +121,22 @@ def _details(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mapping]) -> 
             columns=["Variant", "Against", *(METRICS[metric].label for metric in metrics)],
             rows=body,
             notes=[*notes, *notes_for(audits[dataset], protocol), *plan.datasets[dataset].notes],
-            strong=frozenset(strong),
+            strong=strong,
         )
+
+
+def _body(
+    cells: Sequence[Sequence], pairs: Sequence[tuple[str, str, str]], plan: Plan
+) -> tuple[list[list[str]], frozenset[tuple[int, int]]]:
+    """A row for each pair (method, encoder, reference) with its cells, and which of them are shown to differ."""
+    rows = [
+        [plan.title(*pair[:2]), _reference_title(pair[2], plan), *map(_cell, line)]
+        for pair, line in zip(pairs, cells, strict=True)
+    ]
+    shown = {
+        (i, j) for i, line in enumerate(cells) for j, cell in enumerate(line, 2) if cell and cell.verdict in DIFFERENT
+    }
+    return rows, frozenset(shown)
 
 
 def _how_to_read() -> list[str]:
@@ -158,10 +157,10 @@ def _order(pair: tuple[str, str, str], plan: Plan) -> int:
     raise KeyError(pair)
 
 
-def _cell(metric: str, row) -> str:
+def _cell(row) -> str:
     if row is None or not np.isfinite(row.difference):
         return NOT_MEASURED
-    return f"{difference_text(metric, row)} ({p_text(row.p_holm)})"
+    return f"{difference_text(row.metric, row)} ({p_text(row.p_holm)})"
 
 
 def _reference_title(reference: str, plan: Plan) -> str:

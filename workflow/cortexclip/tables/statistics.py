@@ -393,7 +393,7 @@ def ranks(leading: pd.DataFrame) -> pd.DataFrame:
             continue
         values = table.to_numpy()
         position = average_ranks(values, bool(METRICS[metric].higher_is_better))
-        p_value = friedman_test(values).p_value
+        p_value = friedman_test(values)
         distance = nemenyi_critical_difference(table.shape[1], table.shape[0], ALPHA)
         for at in np.argsort(position, kind="stable"):
             method, encoder = table.columns[at]

@@ -1,0 +1,114 @@
+"""What the jobs of the workflow need, and where everything between stages lies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cortexclip.config import load
+from cortexclip.jobs import Jobs, any_of, report_labels
+from cortexclip.plan import make_plan
+from cortexclip.results.paths import MADE_BY, PATHS, below, expand, pattern
+from cortexclip.schema import read_yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = read_yaml(ROOT / "config/config.yaml") | read_yaml(ROOT / "config/small.yaml")
+GPU, CLUSTER = {"small": 4000, "large": 16000}, None
+
+
+def jobs(**changes) -> Jobs:
+    return Jobs(load(SMALL | changes, ROOT), str(ROOT), None)
+
+
+def test_a_training_depends_on_what_it_uses_alone():
+    plain = jobs().training("holdout", "simulated", "ridge")
+    retitled = jobs(overrides={"methods": {"ridge": {"title": "Other", "note": "Another."}}})
+    assert retitled.training("holdout", "simulated", "ridge") == plain
+    assert set(json.loads(plain)) == {"module", "settings"}
+    changed = jobs(overrides={"methods": {"ridge": {"settings": {"penalty_count": 5}}}})
+    assert changed.training("holdout", "simulated", "ridge") != plain
+
+
+def test_seeds_and_precision_are_for_methods_that_are_trained():
+    found = jobs(precision="bfloat16")
+    assert (found.seeds("holdout", "cccv1"), found.seeds("holdout", "ridge")) == (2, 1)
+    assert (found.precision("cccv1"), found.precision("ridge")) == ("bfloat16", "float32")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "asked", "expected"),
+    [(CLUSTER, 1, (1, 0)), ({}, 1, (0, 0)), (GPU, 1, (1, 16000)), (GPU, 0, (0, 0))],
+    ids=["a cluster decides", "none here", "a whole one", "not asked for"],
+)
+def test_a_gpu_is_given_where_there_is_one(gpus, asked, expected):
+    found = jobs(overrides={"methods": {"cccv1": {"resources": {"gpu": asked}}}})
+    assert tuple(found.resource("cccv1", name, gpus) for name in ("gpu", "gpu_mem_mb")) == expected
+
+
+def test_encoders_are_those_of_runs_and_of_the_judge():
+    found = jobs()
+    assert found.encoders("glyphclip") == ["glyphclip"]
+    assert found.encoders_of(["ridge", "ridge_clip.glyphclip", "clip_encoder.glyphclip"]) == ["glyphclip"]
+    assert (
+        list(json.loads(found.encoder_entries(["glyphclip"]))) == ["glyphclip"] and found.weights(["glyphclip"]) == []
+    )
+
+
+def test_a_pool_holds_measured_datasets_alone():
+    assert jobs().pool("simulated", "ridge") == []
+
+
+def test_what_is_not_there_is_fetched_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d/vangerven").mkdir(parents=True)
+    (tmp_path / "d/vangerven/digit69_28x28.mat").touch()
+    found = Jobs(load(SMALL | {"datasets": ["vangerven"], "data_dir": "d"}, ROOT), str(ROOT), Path("d"))
+    assert "vangerven/digit69_28x28.mat" in found.to_fetch("data")
+    (tmp_path / "resources/data/vangerven").mkdir(parents=True)
+    (tmp_path / "resources/data/vangerven/digit69_28x28.mat").touch()
+    assert "vangerven/digit69_28x28.mat" not in found.to_fetch("data")
+    (tmp_path / "d/recordings").mkdir()
+    assert found.raw_file("recordings") == "d/recordings" and found.raw_file("a.mat") == "resources/data/a.mat"
+
+
+def test_every_module_that_makes_results_is_named():
+    modules = jobs().modules()
+    assert {"cortexclip.stages.train", "cortexclip.stages.tables"} <= set(modules)
+    assert len(modules) == len([name for name in modules if name.startswith("cortexclip.")])
+
+
+def test_files_of_cells_come_once_and_are_chosen_by_name():
+    cells = make_plan(load(SMALL, ROOT)).trainings()
+    assert expand("scores", cells, protocol="unseen") == ["results/scores/unseen/simulated.parquet"]
+    assert len(expand("record", cells)) == len(cells) and len(expand("split", cells)) == 3
+    assert expand("identification", cells, judge="x") == ["results/identification/x/simulated.parquet"]
+
+
+def test_every_path_has_its_stages():
+    assert MADE_BY.keys() == PATHS.keys()
+    assert below("results").audit == "results/audit/{dataset}.json"
+    assert pattern("record", dataset="toy") == "runs/*/toy/*/run.json"
+
+
+@pytest.mark.parametrize(
+    ("path", "labels"),
+    [
+        ("results/tables/paper.pdf", {"table": "paper"}),
+        ("results/tables/main.md", None),
+        ("results/figures/seen_unseen.{dataset}.png", {"figure": "seen unseen", "dataset": "{dataset}"}),
+        ("results/figures/differences.holdout.{dataset}.png", {"figure": "differences", "protocol": "holdout"}),
+        ("results/figures/reference/{protocol}/{dataset}.png", {"figure": "reference", "protocol": "{protocol}"}),
+        ("results/figures/mse_by_method.txt", None),
+    ],
+)
+def test_snakemakes_report_shows_tables_and_figures(path, labels):
+    found = report_labels(path, ["holdout"])
+    assert (found is None) == (labels is None)
+    if found:
+        assert labels.items() <= found["labels"].items() and (ROOT / "workflow/rules" / found["caption"]).is_file()
+
+
+def test_a_constraint_allows_its_names_alone():
+    assert any_of(["a.b", "c"]) == r"a\.b|c" and any_of([]) == "(?!)"
