@@ -92,8 +92,7 @@ def records(folder: Path) -> dict[tuple[str, str, str], float]:
 def other_stages(jobs: dict[str, list[dict]], full: Configuration) -> list[list[str]]:
     """A row for each stage of config/full.yaml but the training: jobs, and minutes if each costs what it costs here."""
     datasets, cells = len(full.cells), sum(map(len, full.protocols_of.values()))
-    runs = sum(len(found) * len(full.protocols_of[dataset]) for dataset, found in full.cells.items())
-    many = {"evaluate": runs, "split": cells, "figures": cells}
+    many = {"evaluate": cells, "split": cells, "figures": cells}
     many |= dict.fromkeys(("ingest", "audit", "encode", "identify", "evaluation_figures"), datasets)
     rows = []
     for stage, found in jobs.items():

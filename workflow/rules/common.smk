@@ -20,7 +20,7 @@ from cortexclip.jobs import Jobs, any_of, compact, pictures_in, report_labels
 from cortexclip.launch import prepare_environment
 from cortexclip.plan import make_plan
 from cortexclip.provenance import code_digest
-from cortexclip.results.paths import CSV_TABLES, READABLE_TABLES, below, expand as paths_of
+from cortexclip.results.paths import CSV_TABLES, READABLE_TABLES, TRAINED, below, expand as paths_of
 from cortexclip.summary import closing, opening
 
 try:

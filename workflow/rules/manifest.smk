@@ -3,6 +3,10 @@ rule manifest:
     input:
         RESULTS,
         plan=FILES.plan,
+        corpus=FILES.corpus,
+        features=[files("features", encoder=encoder) for encoder in ENCODERS],
+        compared=[files(name) for name in (*TRAINED, "audit", "scores", "similarity")],
+        sources=[files_of_sources(name) for name in TRAINED],
     output:
         "results/manifest.json",
     log:
