@@ -44,33 +44,20 @@ def score_predictions(
     Identification, and retrieval in the gallery ``test``, compare a sample with the distinct stimuli of the scored
     part of its own fold, or, where a fold scores fewer than `SMALLEST_GALLERY` of them, with those scored in all folds
     (most of which the fold trained on, which can only make them harder distractors). The gallery ``all`` are all
-    stimuli given in ``gallery_ids``. Values are not clipped
-    beforehand: images are scored as they were predicted.
+    stimuli given in ``gallery_ids``. Images are scored as they were predicted, not clipped.
 
     Parameters
     ----------
-    dataset, protocol, method, encoder : str
-        Written into every row; ``encoder`` is "none" for a method without one.
-    folds, samples : int arrays of shape (n_samples,)
-        Fold in which each scored sample was scored, and its number in the dataset; a pair of them occurs once.
-    stimuli : array of shape (n_samples, y, x), in 0..1
-        What was shown. Equal ids have equal images.
-    stimulus_ids : array of shape (n_samples,)
-        Identity of what was shown.
-    images : array of shape (n_seeds, n_samples, y, x), optional
-        Predicted images. A deterministic method has one seed.
-    nearest_images : array of shape (n_seeds, n_samples, y, x), optional
-        The stimulus nearest to each prediction, scored under the method's name with the suffix ``_nearest``.
-    embeddings : array of shape (n_seeds, n_samples, n_features), optional
-        Predicted embeddings: retrieval metrics and ``embedding_identification``.
-    image_embeddings : array of shape (n_seeds, n_samples, n_features), optional
-        What the encoder makes of the predicted ``images``: ``clip_identification``.
-    gallery_embeddings : array of shape (n_gallery, n_features)
-        Embeddings of the dataset's distinct stimuli, required by the two above.
-    gallery_ids : array of shape (n_gallery,)
-        Identity of each, among them all of ``stimulus_ids``.
-    seeds : sequence of int, optional
-        Number of each seed, from 0 if not given.
+    dataset, protocol, method, encoder : written into every row; ``encoder`` is "none" for a method without one.
+    folds, samples : int arrays (n_samples,): the fold that scored a sample, and its number; a pair occurs once.
+    stimuli : array (n_samples, y, x) in 0..1: what was shown, with its identity in ``stimulus_ids`` (n_samples,).
+    images : array (n_seeds, n_samples, y, x): predicted images. A deterministic method has one seed.
+    nearest_images : array like ``images``: the stimulus nearest to each prediction, scored as ``method + "_nearest"``.
+    embeddings : array (n_seeds, n_samples, n_features): predicted, for retrieval and embedding_identification.
+    image_embeddings : array like ``embeddings``: what the encoder makes of ``images``, for clip_identification.
+    gallery_embeddings, gallery_ids : arrays (n_gallery, n_features) and (n_gallery,): embeddings and identities of the
+        dataset's distinct stimuli, needed where there are embeddings.
+    seeds : number of each seed, from 0 if not given.
 
     Returns
     -------
@@ -81,8 +68,7 @@ def score_predictions(
     Raises
     ------
     InputError
-        If arrays do not fit together, a stimulus is not finite or not the same in all its trials, or a stimulus is
-        missing in the gallery.
+        If arrays do not fit together, or a stimulus is not finite, differs between its trials or has no embedding.
     """
     samples = _numbers("samples", samples)
     folds = _per_sample("folds", _numbers("folds", folds), len(samples))
@@ -91,34 +77,56 @@ def score_predictions(
     ids = _per_sample("stimulus_ids", np.asarray(stimulus_ids).astype(str), len(order))[order]
     stimuli = _per_sample("stimuli", np.asarray(stimuli, dtype=float), len(order))[order]
     _check_samples(folds, samples, stimuli, ids)
-    given = [
-        _prediction("images", images, 4, len(order)),
-        _prediction("nearest_images", nearest_images, 4, len(order)),
-        _prediction("embeddings", embeddings, 3, len(order)),
-        _prediction("image_embeddings", image_embeddings, 3, len(order)),
-    ]
-    names = ["images", "nearest_images", "embeddings", "image_embeddings"]
-    predictions = {name: array[:, order] for name, array in zip(names, given, strict=True) if array is not None}
+    given = {"images": images, "nearest_images": nearest_images}
+    given |= {"embeddings": embeddings, "image_embeddings": image_embeddings}
+    predictions = {
+        name: _prediction(name, array, len(order))[:, order] for name, array in given.items() if array is not None
+    }
     seeds = _seed_numbers(predictions, seeds)
     parts = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
     if min(len(np.unique(ids[part])) for part in parts) < SMALLEST_GALLERY:
         parts = [np.arange(len(folds))]
-    blocks: dict[tuple[str, str], np.ndarray] = {}
+    gallery = None
+    if "embeddings" in predictions or "image_embeddings" in predictions:
+        gallery = _gallery(gallery_embeddings, gallery_ids, ids)
+    blocks = _blocks(method, predictions, stimuli, ids, parts, gallery)
+    return _tidy((dataset, protocol, method, encoder), blocks, folds, seeds, samples, ids)
 
+
+def _blocks(
+    method: str,
+    predictions: dict[str, np.ndarray],
+    stimuli: np.ndarray,
+    ids: np.ndarray,
+    parts: list[np.ndarray],
+    gallery: tuple[np.ndarray, np.ndarray] | None,
+) -> dict[tuple[str, str], np.ndarray]:
+    """Values (seed, sample) of every readout and metric."""
+    blocks: dict[tuple[str, str], np.ndarray] = {}
     for readout, name in [(method, "images"), (method + NEAREST, "nearest_images")]:
         if name in predictions:
             for metric, values in _image_scores(predictions[name], stimuli, ids, parts).items():
                 blocks[readout, metric] = values
-    if "embeddings" in predictions or "image_embeddings" in predictions:
-        gallery, index = _gallery(gallery_embeddings, gallery_ids, ids)
-        if "image_embeddings" in predictions:
-            blocks[method, "clip_identification"] = _by_part(
-                predictions["image_embeddings"], parts, lambda values, part: _identified(values, part, gallery, index)
-            )
-        if "embeddings" in predictions:
-            for metric, values in _embedding_scores(predictions["embeddings"], gallery, index, parts).items():
-                blocks[method, metric] = values
+    if "image_embeddings" in predictions:
+        blocks[method, "clip_identification"] = _by_part(
+            predictions["image_embeddings"], parts, lambda values, part: _identified(values, part, *gallery)
+        )
+    if "embeddings" in predictions:
+        for metric, values in _embedding_scores(predictions["embeddings"], *gallery, parts).items():
+            blocks[method, metric] = values
+    return blocks
 
+
+def _tidy(
+    names: tuple[str, str, str, str],
+    blocks: dict[tuple[str, str], np.ndarray],
+    folds: np.ndarray,
+    seeds: np.ndarray,
+    samples: np.ndarray,
+    ids: np.ndarray,
+) -> pd.DataFrame:
+    """The table of blocks of values (seed, sample); ``names`` are dataset, protocol, method and encoder."""
+    dataset, protocol, method, encoder = names
     metric_order = {name: number for number, name in enumerate(METRICS)}
     keys = sorted(blocks, key=lambda key: (key[0] != method, metric_order[key[1]]))
     rows = len(seeds) * len(samples)
@@ -278,12 +286,10 @@ def _check_samples(folds: np.ndarray, samples: np.ndarray, stimuli: np.ndarray, 
         )
 
 
-def _prediction(name: str, array: np.ndarray | None, ndim: int, samples: int) -> np.ndarray | None:
-    if array is None:
-        return None
+def _prediction(name: str, array: np.ndarray, samples: int) -> np.ndarray:
     array = np.asarray(array)
-    if array.ndim != ndim or array.shape[1] != samples:
-        axes = "(seed, sample, y, x)" if ndim == 4 else "(seed, sample, feature)"
+    axes = "(seed, sample, feature)" if name.endswith("embeddings") else "(seed, sample, y, x)"
+    if array.ndim != len(axes.split()) or array.shape[1] != samples:
         raise InputError(f"{name}: found shape {array.shape}; expected {axes} with {samples} scored samples.")
     return array
 

@@ -81,19 +81,9 @@ def bootstrap_interval(
     ----------
     Owen (2007), The pigeonhole bootstrap, Annals of Applied Statistics 1; Efron & Tibshirani (1993), chapter 13.
     """
-    values = np.asarray(values, dtype=float)
-    clusters = np.asarray(clusters)
+    values, clusters = np.asarray(values, dtype=float), np.asarray(clusters)
     seeds = np.zeros(len(values), dtype=int) if seeds is None else np.asarray(seeds)
-    if not values.shape == clusters.shape == seeds.shape or values.ndim != 1:
-        raise InputError(
-            f"bootstrap: found values {values.shape}, clusters {clusters.shape} and seeds {seeds.shape}; expected "
-            "three arrays of shape (n_values,)."
-        )
-    if statistic not in ("mean", "median") or n_resamples < 1 or not 0 < level < 1:
-        raise InputError(
-            f"bootstrap: found statistic {statistic!r}, n_resamples {n_resamples} and level {level}; expected mean or "
-            "median, at least 1, and a number between 0 and 1."
-        )
+    _check_resampling(values, clusters, seeds, statistic, n_resamples, level)
     finite = np.isfinite(values)
     values = values[finite]
     n_missing = int((~finite).sum())
@@ -111,6 +101,21 @@ def bootstrap_interval(
         # A resample may have drawn only stimuli and seeds that have no value together.
         low, high = np.quantile(estimates[~np.isnan(estimates)], [tail, 1 - tail])
     return Interval(estimate, float(low), float(high), *shape, n_missing)
+
+
+def _check_resampling(
+    values: np.ndarray, clusters: np.ndarray, seeds: np.ndarray, statistic: str, n_resamples: int, level: float
+) -> None:
+    if not values.shape == clusters.shape == seeds.shape or values.ndim != 1:
+        raise InputError(
+            f"bootstrap: found values {values.shape}, clusters {clusters.shape} and seeds {seeds.shape}; expected "
+            "three arrays of shape (n_values,)."
+        )
+    if statistic not in ("mean", "median") or n_resamples < 1 or not 0 < level < 1:
+        raise InputError(
+            f"bootstrap: found statistic {statistic!r}, n_resamples {n_resamples} and level {level}; expected mean or "
+            "median, at least 1, and a number between 0 and 1."
+        )
 
 
 def _resampled_means(
@@ -199,18 +204,7 @@ def summarise(
         sample), ``n_seeds`` seeds, ``n_missing`` values that are not finite; mean and interval are of the others, NaN
         where there is none.
     """
-    needed = [*CELL, "fold", "seed", "sample", "stimulus", "value"]
-    if missing := [column for column in needed if column not in scores]:
-        raise InputError(f"scores: the columns {', '.join(missing)} are missing. Give a table of scores.")
-    names, codes = {}, {}
-    for column in [*CELL, "stimulus"]:
-        categories = scores[column].astype("category")
-        codes[column], names[column] = categories.cat.codes.to_numpy(), list(categories.cat.categories)
-        if (codes[column] < 0).any():
-            raise InputError(f"scores: the column {column} has rows without a name. Fill them.")
-    cell = np.zeros(len(scores), dtype=np.int64)
-    for column in CELL:
-        cell = cell * max(len(names[column]), 1) + codes[column]
+    names, codes, cell = _numbered(scores)
     order = np.argsort(cell, kind="stable")
     bounds = np.flatnonzero(np.diff(cell[order], prepend=-1))
     columns = {column: scores[column].to_numpy() for column in ("fold", "seed", "sample", "value")}
@@ -245,6 +239,23 @@ def summarise(
         .sort_values([*CELL[:-1], "place", "metric"], kind="stable", ignore_index=True)
         .drop(columns="place")
     )
+
+
+def _numbered(scores: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, np.ndarray], np.ndarray]:
+    """Names of each column of names, the number of each row's name, and one number for its cell."""
+    needed = [*CELL, "fold", "seed", "sample", "stimulus", "value"]
+    if missing := [column for column in needed if column not in scores]:
+        raise InputError(f"scores: the columns {', '.join(missing)} are missing. Give a table of scores.")
+    names, codes = {}, {}
+    for column in [*CELL, "stimulus"]:
+        categories = scores[column].astype("category")
+        codes[column], names[column] = categories.cat.codes.to_numpy(), list(categories.cat.categories)
+        if (codes[column] < 0).any():
+            raise InputError(f"scores: the column {column} has rows without a name. Fill them.")
+    cell = np.zeros(len(scores), dtype=np.int64)
+    for column in CELL:
+        cell = cell * max(len(names[column]), 1) + codes[column]
+    return names, codes, cell
 
 
 @dataclass(frozen=True)

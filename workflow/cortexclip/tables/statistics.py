@@ -47,10 +47,7 @@ def compare(
     metric: str,
     *,
     reference: str | None = "ridge",
-    optimistic: bool = False,
-    base_seed: int = 0,
-    n_resamples: int = 2000,
-    n_permutations: int = 10_000,
+    **options: object,
 ) -> pd.DataFrame:
     """All pairs of methods on one metric of one dataset and protocol.
 
@@ -62,8 +59,7 @@ def compare(
     ----------
     reference : str
         Name of a run; pairs with it have it as their reference, others the method that comes first.
-    optimistic : bool
-        Whether the protocol chose anything on the scored samples; the conclusion then says so.
+    options : passed on to `tested_pairs`
 
     Returns
     -------
@@ -82,17 +78,7 @@ def compare(
     if not len(method):
         return pd.DataFrame(columns=PAIR)
     chosen = other == asked
-    return tested_pairs(
-        scores,
-        metric,
-        method,
-        other,
-        [chosen, np.ones_like(chosen)],
-        optimistic=optimistic,
-        base_seed=base_seed,
-        n_resamples=n_resamples,
-        n_permutations=n_permutations,
-    )
+    return tested_pairs(scores, metric, method, other, [chosen, np.ones_like(chosen)], **options)
 
 
 def tested_pairs(
@@ -111,11 +97,11 @@ def tested_pairs(
 
     Parameters
     ----------
-    method, other : int arrays of shape (n_pairs,)
-        Positions in ``scores.methods``; ``other`` is the reference.
-    families : list of bool arrays of shape (n_pairs,)
-        Holm corrects a pair together with all of the first family that holds it; each pair is in one at least.
-    optimistic, base_seed, n_resamples, n_permutations : as in `compare`
+    method, other : int arrays of shape (n_pairs,): positions in ``scores.methods``; ``other`` is the reference.
+    families : bool arrays of shape (n_pairs,): Holm corrects a pair together with all of the first family that holds
+        it; each pair is in one at least.
+    optimistic : whether the protocol chose anything on the scored samples; the conclusion then says so.
+    base_seed, n_resamples, n_permutations : of the bootstrap, and of the sign flips where not all are enumerated.
 
     Returns
     -------
@@ -131,21 +117,11 @@ def tested_pairs(
         n_resamples=enough_permutations(n_permutations, len(method)),
         rng=derive_seed(base_seed, "permutation", metric),
     )
-    low, high = bootstrap_differences(
-        scores.values,
-        scores.stimuli,
-        method,
-        other,
-        n_resamples=n_resamples,
-        rng=derive_seed(base_seed, "bootstrap", metric),
-    )
+    seed = derive_seed(base_seed, "bootstrap", metric)
+    low, high = bootstrap_differences(scores.values, scores.stimuli, method, other, n_resamples=n_resamples, rng=seed)
     if sign < 0:
         low, high = 0.0 - high, 0.0 - low  # so that no bound is written as -0
-    made = np.isfinite(test.p_value)
-    p_holm, n_comparisons = np.full(len(method), np.nan), np.zeros(len(method), int)
-    for family in reversed(families):
-        p_holm = np.where(family, holm(np.where(family, test.p_value, np.nan)), p_holm)
-        n_comparisons = np.where(family, (family & made).sum(), n_comparisons)
+    p_holm, n_comparisons = _corrected(test.p_value, families)
     p_folds = fold_test(differences, scores.folds, len(np.unique(scores.samples)))
     verdicts = [
         verdict(*row) for row in zip(test.mean_difference, p_holm, p_folds, test.smallest_p, n_comparisons, strict=True)
@@ -173,6 +149,15 @@ def tested_pairs(
         },
         columns=PAIR,
     )
+
+
+def _corrected(p_values: np.ndarray, families: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """P values corrected by Holm within the first family of each pair, and how many comparisons that family has."""
+    adjusted, counts = np.full(len(p_values), np.nan), np.zeros(len(p_values), int)
+    for family in reversed(families):
+        adjusted = np.where(family, holm(np.where(family, p_values, np.nan)), adjusted)
+        counts = np.where(family, (family & np.isfinite(p_values)).sum(), counts)
+    return adjusted, counts
 
 
 def verdict(
