@@ -67,7 +67,7 @@ def test_a_module_from_elsewhere_counts_by_its_source_and_what_it_uses_of_ours(p
 def test_a_method_uses_its_own_network_and_no_other():
     used = provenance.modules_used("cortexclip.methods.cccv1")
     assert "cortexclip/methods/cccv1/network.py" in used
-    assert "cortexclip/methods/clip_encoder.py" not in used
+    assert "cortexclip/methods/clip_encoder/network.py" not in used
     stage = provenance.modules_used("cortexclip.stages.train")
     assert not any(name.startswith("cortexclip/figures") for name in stage)
     assert "cortexclip/methods/ridge.py" not in stage
