@@ -201,7 +201,8 @@ class Decoder(RegressorMixin, BaseEstimator):
             seed=record["base_seed"],
             image_range=tuple(record.get("image_range", (0.0, 1.0))),
         )
-        self.image_range_, self.encoder_, self.image_shape_ = self.image_range, self.encoder, fitted.shape
+        self.encoder_, self.image_shape_ = self.encoder, fitted.shape
+        self.image_range_ = tuple(record.get("image_range", (0.0, 1.0)))
         self.n_features_in_, self._layout = record["voxels"], fitted.shape
         self.settings_, self.decoder_, self._fitted = fitted.method.settings, fitted.decoder, fitted
         self.history_ = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -34,7 +35,7 @@ class New:
     where: str
     sha256: str
     brain: np.ndarray
-    data: xr.Dataset | None
+    data: Any
     notes: tuple[str, ...] = ()
 
     def part_of(self, part: str) -> New:
@@ -55,10 +56,8 @@ def read_new(path: Path, entry: Mapping[str, object] | None, known: Mapping, tra
     """
     held = variables(path) if path.is_file() else []
     names, digest = {variable.name for variable in held}, sha256(path) if path.is_file() else ""
-    if entry is None and {"brain", "stimuli", "part", "stimulus"} <= names:  # one of our own datasets
-        data = datasets.read(path)
-    else:
-        data = _dataset(path, entry, {**known, "sha256": digest}, names)
+    ours = entry is None and {"brain", "stimuli", "part", "stimulus"} <= names  # a dataset that this project wrote
+    data = datasets.read(path) if ours else _dataset(path, entry, {**known, "sha256": digest}, names)
     if isinstance(data, np.ndarray):
         return New(str(path), digest, data, None, ("The file has no stimuli, so there are no scores.",))
     notes = []
@@ -143,14 +142,14 @@ def _dataset(path: Path, entry: Mapping | None, known: Mapping, names: set[str])
         order = {key: known[key] for key in ("pixel_order",) if key in known}
         return named_arrays.read(path, name, {**order, "labels": "none", **entry, "sha256": known["sha256"]})
     if "file" in known:
-        for found in (known, known | {"labels": "none"}):
+        for found in (known, {**known, "labels": "none"}):
             layout = named_arrays.layout_of(found, f"dataset '{name}'")
             if set(layout.names.values()) <= names:
                 return named_arrays.read(path, name, found)
             if one := _of_one_part(found, layout, names):
                 return named_arrays.read(path, name, one)
     facts = survey(path)
-    numbers = [fact for fact in facts if fact.numeric and fact.values.ndim > 1]
+    numbers = [fact for fact in facts if fact.numeric and fact.values is not None and fact.values.ndim > 1]
     if len(numbers) == 1:
         return _responses(path, numbers[0].name, "first")
     try:

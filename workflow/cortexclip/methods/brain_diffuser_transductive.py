@@ -14,6 +14,8 @@ class TransductiveBrainDiffuser(BrainDiffuser):
     The fit itself uses training samples alone.
     """
 
-    Settings = SharedSettings
+    class Settings(SharedSettings):
+        __doc__ = SharedSettings.__doc__
+
     transductive = True
     restandardise = "test"

@@ -36,8 +36,8 @@ def load_method(module: str) -> type[Method]:
         raise InputError(
             f"config/methods.yaml: no module '{module}' ({error}). Check its name and PYTHONPATH."
         ) from error
-    found = [each for each in vars(loaded).values() if inspect.isclass(each) and each.__module__ == module]
-    found = [each for each in found if issubclass(each, Method) and not inspect.isabstract(each)]
+    classes = [each for each in vars(loaded).values() if inspect.isclass(each) and each.__module__ == module]
+    found = [each for each in classes if issubclass(each, Method) and not inspect.isabstract(each)]
     if len(found) != 1:
         raise InputError(
             f"{module}: found {len(found)} subclasses of cortexclip.methods.interface.Method, expected one (functions "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -72,7 +72,7 @@ class CortexClip(Method):
         grouped = not np.isin(data.select.stimulus, data.train.stimulus).any()
         fields = gaussian_fields(samples.images.shape[1:], self.settings.field_sizes, self.settings.field_spacing)
         deformed = _Deformed(samples, self.settings)
-        stack = None
+        stack: Any = None
         folds = list(_folds(samples, self.settings.folds, grouped))
         for number, (training, held_out) in enumerate(folds, 1):
             progress(f"inner fold {number}/{len(folds)}")
@@ -136,7 +136,7 @@ def fit_candidates(
     pixels = samples.pixels
     axes, inverse = prior_axes(samples.images, settings.smooth, settings.reach, settings.coordinates)
     encoding = fit_encoding(samples.brain, pixels, fields, axes, inverse, settings.standardise)
-    priors = [("gaussian", pixels.mean(axis=0)[None], (1.0,))]
+    priors: list[tuple] = [("gaussian", pixels.mean(axis=0)[None], (1.0,))]
     priors.append(("seen", pixels[samples.distinct()], settings.seen_widths))
     priors.append(("deformed", deformed.of(samples), settings.deformed_widths))
     each = []

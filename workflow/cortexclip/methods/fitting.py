@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -155,7 +155,7 @@ def fit_folds(
     method, checkpoints = points[0].method, options.keeper
     groups = method.fit_groups([point.method for point in points], tasks, progress, options)
     for group, fit in _diverging(groups):
-        states = [checkpoints.load(_name(task)) if checkpoints else None for task in group]
+        states: list[Any] = [checkpoints.load(_name(task)) if checkpoints else None for task in group]
         if None not in states:
             logger.info("%d of %d fits were there from before", len(group), len(tasks))
             yield from (Fit.from_state(task, *state) for task, state in zip(group, states, strict=True))
@@ -206,8 +206,8 @@ def samples_of(dataset: xr.Dataset, features: xr.Dataset | None = None) -> Sampl
             )
         rows = [known[name] for name in dataset.stimulus.values]
         embedding = unit_length(features.embedding.values[rows].astype(np.float64))
-    arrays = (dataset[name].values for name in ("brain", "stimuli", "stimulus", "label", "session"))
-    return Samples(*arrays, embedding)
+    stimulus, label, session = (dataset[name].values for name in ("stimulus", "label", "session"))
+    return Samples(dataset["brain"].values, dataset["stimuli"].values, stimulus, label, session, embedding)
 
 
 def pooled_samples(others: Sequence[xr.Dataset], samples: Samples) -> tuple[Samples, ...]:

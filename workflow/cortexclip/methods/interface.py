@@ -6,6 +6,7 @@ import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -41,7 +42,7 @@ class Samples:
     stimulus: np.ndarray
     label: np.ndarray
     session: np.ndarray
-    embedding: np.ndarray | None = None
+    embedding: typing.Any = None
 
     def __len__(self) -> int:
         return len(self.brain)
@@ -62,9 +63,9 @@ class Samples:
 
     def take(self, rows: np.ndarray) -> Samples:
         """The samples in these rows."""
-        arrays = (self.brain, self.images, self.stimulus, self.label, self.session)
         embedding = None if self.embedding is None else self.embedding[rows]
-        return Samples(*(array[rows] for array in arrays), embedding)
+        stimulus, label, session = self.stimulus[rows], self.label[rows], self.session[rows]
+        return Samples(self.brain[rows], self.images[rows], stimulus, label, session, embedding)
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ class Saved:
         array = self.arrays[name]
         return array.astype(np.float64) if np.issubdtype(array.dtype, np.floating) else array
 
-    def fact(self, name: str) -> float | int | str:
+    def fact(self, name: str) -> typing.Any:
         """A fact of the fit; raises InputError if run.json has none of this name."""
         if name not in self.facts:
             raise InputError(f"{self.where}: run.json does not say '{name}' of the fit. Train it again.")
@@ -309,8 +310,12 @@ class Method(ABC):
 
         ``points`` are the method at each point of its grid, of which only networks have more than one.
         """
+
+        def alone(task: Task) -> Iterator[tuple[Task, Decoder]]:
+            yield task, points[0].fit(task.data(), task.seed, progress)
+
         for task in tasks:
-            yield [task], lambda task=task: iter([(task, points[0].fit(task.data(), task.seed, progress))])
+            yield [task], partial(alone, task)
 
     @classmethod
     def fit_tasks(

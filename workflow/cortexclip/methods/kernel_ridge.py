@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from cortexclip.methods.interface import (
@@ -33,7 +35,7 @@ class KernelRidge(Method):
         train, pixels = scaler(data.final.brain), data.final.pixels
         distance = squared_distance(train, train)
         median = median_distance(distance)
-        best = None
+        best: Any = None
         for width in sorted(self.settings.widths, reverse=True):
             kernel = np.exp(-distance / (2.0 * (width * median) ** 2))
             found = fit_dual(centre(kernel, kernel), pixels, self.settings.penalties)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ class NetworkDecoder:
     network: nn.Module
     scaler: VoxelScaler
     read: Callable[[nn.Module, Tensor], Prediction]
-    chosen: dict[str, float | int | str]
+    chosen: Mapping[str, float | int | str]
     rows: list[dict]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -39,8 +40,8 @@ class NetworkDecoder:
         with torch.inference_mode():
             predicted = self.read(self.network, given)
         kind = str(given.dtype).removeprefix("torch.")
-        arrays = {name: None if a is None else a.astype(kind, copy=False) for name, a in vars(predicted).items()}
-        return Prediction(**arrays)
+        arrays: dict[str, Any] = {name: array for name, array in vars(predicted).items() if array is not None}
+        return Prediction(**{name: array.astype(kind, copy=False) for name, array in arrays.items()})
 
     def weights(self) -> dict[str, np.ndarray]:
         state = {name: value[0].cpu().numpy() for name, value in self.network.state_dict().items()}
@@ -143,7 +144,7 @@ class _Attempt:
     recipe: Recipe
     scaler: VoxelScaler
     train: stack.Part
-    select: stack.Part
+    select: Any  # a part too; None where nothing chooses any more
     network: nn.Module | None = None
     epochs: list[int] = field(default_factory=list)
     rows: list[dict] = field(default_factory=list)
@@ -176,7 +177,7 @@ def _fit_together(points, tasks, parts, progress, options, at_once) -> Iterator[
         for i, attempt in attempts:
             tried[i].append(attempt.criterion)
             if attempt.data.scored is not None:
-                attempt.scored = _scored_error(attempt)
+                attempt.scored = _scored_error(attempt, attempt.data.scored)
                 shown[i].append(attempt.scored)
             if i not in best or attempt.standing < best[i].standing:
                 best[i] = attempt
@@ -194,7 +195,8 @@ def _fit_together(points, tasks, parts, progress, options, at_once) -> Iterator[
         rows = selected.rows if last is selected else selected.rows + last.rows
         decoder = _finish(replace(selected, rows=rows), last)
         if len(points) > 1 or shown[i]:
-            grid = {"grid_point": selected.point, "criterion": selected.recipe.criterion_name, "grid": tried[i]}
+            grid: dict[str, Any] = {"grid_point": selected.point, "grid": tried[i]}
+            grid["criterion"] = selected.recipe.criterion_name
             if shown[i]:
                 grid["grid_scored"] = shown[i]
             decoder = replace(decoder, chosen={**decoder.chosen, **grid})
@@ -205,16 +207,15 @@ def _finish(selected: _Attempt, last: _Attempt) -> NetworkDecoder:
     """The decoder of an attempt and of its refit, which is the attempt itself where nothing is refitted."""
     networks = (selected.network, selected.scaler, last.network, last.scaler)
     with torch.inference_mode():
-        decoder = selected.recipe.finish(Fitted(*networks, selected.epochs, selected.rows, selected.task.seed))
+        decoder: Any = selected.recipe.finish(Fitted(*networks, selected.epochs, selected.rows, selected.task.seed))
     procedure = selected.recipe.procedure
     if procedure is None:
         return decoder
     return replace(decoder, chosen={**decoder.chosen, "scored_scaling": procedure.scored_scaling})
 
 
-def _scored_error(attempt: _Attempt) -> float:
+def _scored_error(attempt: _Attempt, scored: Samples) -> float:
     """Mean squared error of the scored part, for a source's procedure, which chooses by it or shows it."""
-    scored = attempt.data.scored
     images = _finish(attempt, attempt).predict(scored.brain).images
     return float(np.mean((images.reshape(len(images), -1) - scored.pixels) ** 2))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from cortexclip.methods.interface import (
     Saved,
     scaling,
 )
-from cortexclip.numerics.ridge import Linear, Ridge, fit_ridge
+from cortexclip.numerics.ridge import Linear, fit_ridge
 
 if TYPE_CHECKING:
     from cortexclip.numerics.vae import HierarchicalVAE
@@ -49,7 +49,7 @@ class Target:
     loo_mean, loo_scale : the same of their leave-one-out predictions
     """
 
-    ridge: Ridge | Linear
+    ridge: Any
     mean: np.ndarray
     scale: np.ndarray
     loo_mean: np.ndarray

@@ -42,8 +42,8 @@ def gaussian_fields(shape: tuple[int, int], sizes: tuple[float, ...], spacing: i
         )
         grid = vertical[:, None, :, None] * horizontal[None, :, None, :]
         fields.append(grid.reshape(-1, shape[0] * shape[1]))
-    fields = np.concatenate(fields)
-    return fields / fields.sum(axis=1, keepdims=True)
+    stacked = np.concatenate(fields)
+    return stacked / stacked.sum(axis=1, keepdims=True)
 
 
 def mean_fields(responses: np.ndarray, seen: np.ndarray, fields: np.ndarray) -> np.ndarray:

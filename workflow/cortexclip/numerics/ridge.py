@@ -57,7 +57,7 @@ class Ridge:
         """
         if self.primal is not None:
             return self.primal
-        return weights_of(self.scaler, self.features, self.dual)
+        return weights_of(self.scaler, self.features, np.asarray(self.dual))
 
     @property
     def intercept(self) -> np.ndarray:
@@ -222,7 +222,7 @@ def fit_dual(gram: np.ndarray, targets: np.ndarray, penalties: np.ndarray) -> Du
     mean = targets.mean(axis=0)
     rotated = spectrum.vectors.T @ (targets - mean)
     # Rotating the targets among themselves changes no sum of squares: n_samples of them say as much as all.
-    few = np.linalg.qr(rotated.T, mode="r").T if rotated.shape[1] > len(rotated) else rotated
+    few = np.asarray(np.linalg.qr(rotated.T, mode="r")).T if rotated.shape[1] > len(rotated) else rotated
     errors = np.empty(len(descending))
     for part, left_out in spectrum.left_out(descending):
         errors[part] = np.square(left_out.reshape(-1, len(few)) @ few).reshape(len(left_out), -1).sum(axis=1)

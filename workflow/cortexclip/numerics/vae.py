@@ -7,6 +7,8 @@ groups here: 32 numbers for the whole image, 7x7x4 and 14x14x1, 424 in all.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -96,7 +98,7 @@ class HierarchicalVAE(nn.Module):
         below = self._bottom_up(images) if images is not None else [None] * len(GROUPS)
         latents, divergences, state = [], [], None
         for level in range(len(GROUPS)):
-            prior = self.priors[level - 1](state).chunk(2, dim=1) if level else None
+            prior: Any = self.priors[level - 1](state).chunk(2, dim=1) if level else None
             if given is not None and level < len(given):
                 z = given[level]
             elif images is None:

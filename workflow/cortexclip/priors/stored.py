@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -143,7 +144,7 @@ def _compact(key: str, value: Tensor) -> Tensor:
     return (value.half() if value.ndim >= 2 and not statistics else value).contiguous()
 
 
-def _read(folder: Path, name: str, expected: Mapping[str, str]) -> tuple[Mapping, dict[str, Tensor]]:
+def _read(folder: Path, name: str, expected: Mapping[str, str]) -> tuple[Any, dict[str, Tensor]]:
     """The description of a prior and the weights in one of its files, in single precision."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -113,7 +114,7 @@ def score(new: New, prediction: Prediction, record: Mapping) -> tuple[pd.DataFra
         stimulus_ids=data.stimulus.values,
         images=prediction.images[None],
         nearest_images=None if prediction.nearest is None else prediction.nearest[None],
-        embeddings=prediction.embedding[None] if gallery else None,
+        embeddings=None if prediction.embedding is None or not gallery else prediction.embedding[None],
         **gallery,
     )
     return scores, missing
@@ -163,7 +164,7 @@ def _free(output: Path) -> Path:
 
 
 def _write(folder: Path, new: New, prediction: Prediction, scores, summary: dict, record: Mapping) -> None:
-    there = {name: single(array) for name, array in vars(prediction).items() if array is not None}
+    there: dict[str, Any] = {name: single(array) for name, array in vars(prediction).items() if array is not None}
     if "embedding" in there:
         np.savez_compressed(folder / "embeddings.npz", embedding=there.pop("embedding"))
     np.savez_compressed(folder / "images.npz", **there)

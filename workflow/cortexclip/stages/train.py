@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -138,21 +139,22 @@ def _options(arguments: argparse.Namespace, points: Sequence[Point]) -> Options:
     }
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     # TF32 is how a GPU multiplies what is float32 everywhere else (see precision.configure)
-    precision = "float32" if arguments.precision == "tf32" else arguments.precision
+    precision: Any = "float32" if arguments.precision == "tf32" else arguments.precision
     checkpoints = Checkpoints(folder, digest, arguments.checkpoint_every)
     return Options(limit=arguments.stack, precision=precision, keeper=checkpoints)
 
 
 def _settings(point: Point) -> Mapping[str, object]:
-    procedure = {} if point.number is None else {"procedure": point.method.procedure.model_dump()}
-    return {"settings": point.method.settings.model_dump(), **procedure}
+    procedure = point.method.procedure
+    followed = {} if procedure is None else {"procedure": procedure.model_dump()}
+    return {"settings": point.method.settings.model_dump(), **followed}
 
 
 def _record(arguments: argparse.Namespace, points: Sequence[Point], fits: Sequence[Fit]) -> dict:
     """What run.json says of the method, its fits and how they were made."""
     optional = {
         "pool": [str(path) for path in arguments.pool],
-        "procedures": [point.method.procedure.model_dump() for point in points] if arguments.source else [],
+        "procedures": [each.model_dump() for point in points if (each := point.method.procedure)],
         "grid": [row for fit in fits for row in fit.grid(points)],
     }
     return {

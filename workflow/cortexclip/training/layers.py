@@ -24,7 +24,7 @@ class Context:
     ``weight`` has shape (n_members, batch), 1 for a sample and 0 for padding, or is None where nothing is padded.
     """
 
-    noise: Noise | None = None
+    noise: Noise
     weight: Tensor | None = None
 
 

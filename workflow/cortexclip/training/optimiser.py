@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +63,8 @@ class StackedAdam:
         self.step = torch.tensor(float(step), device=device)
         each = list(zip(lr, weight_decay, strict=True))
         self.runs = [(i, i + 1) for i in range(len(each))] if apart or clip_norm is not None else _runs(each)
-        self.rates = [torch.tensor(lr[start], device=device) if captured else lr[start] for start, _ in self.runs]
+        rates = [lr[start] for start, _ in self.runs]
+        self.rates: list[Any] = [torch.tensor(rate, device=device) for rate in rates] if captured else rates
         self.lr, self.weight_decay = list(lr), list(weight_decay)
         large = {name for name, p in self.parameters.items() if p[0].numel() >= LARGE}
         self.handles = [

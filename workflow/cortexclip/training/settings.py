@@ -44,7 +44,7 @@ class TrainingSettings:
     @property
     def shared(self) -> tuple:
         """What the members of a stack have in common beside their architecture."""
-        common = (self.batch_size, self.warm_up, self.schedule, self.horizon, self.optimiser, self.clip_norm)
+        common: tuple = (self.batch_size, self.warm_up, self.schedule, self.horizon, self.optimiser, self.clip_norm)
         common += (self.selection_loss, self.weights, self.join_single)
         return (*common, self.epochs) if self.schedule == "cosine" and self.horizon is None else common
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -171,7 +172,7 @@ class Stack:
     def __init__(self, jobs: Sequence[Member], loss: Loss, options: Options):
         self.jobs, self.loss, self.options = list(jobs), loss, options
         self.device = device()
-        self.results: list[Trained | None] = [None] * len(jobs)
+        self.results: list[Any] = [None] * len(jobs)  # Trained, when a job is done
         self.alive = list(range(len(jobs)))  # which jobs the members of the network are
         self.best = [math.inf] * len(jobs)
         self.best_epoch = [0] * len(jobs)
@@ -184,7 +185,6 @@ class Stack:
         )
         self.best_state: dict[str, Tensor] | None = None
         self.settings = jobs[0].settings
-        self.optimiser: StackedAdam | None = None
         self._prepare()
 
     def run(self, progress: Callable[[str], None], key: str = "") -> list[Trained]:
@@ -257,7 +257,8 @@ class Stack:
             apart=self.settings.schedule == "plateau",
         )
         self.bank = Bank([job.train for job in jobs], self.device)
-        self.select = None if jobs[0].select is None else Bank([job.select for job in jobs], self.device)
+        chosen_on = [job.select for job in jobs if job.select is not None]
+        self.select: Any = Bank(chosen_on, self.device) if chosen_on else None
         self.sizes = [
             batch_sizes(size, self.settings.batch_size, self.settings.join_single) for size in self.bank.sizes
         ]

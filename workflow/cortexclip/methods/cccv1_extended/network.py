@@ -6,7 +6,7 @@ All modules are stacks (see training/layers.py): every shape begins with the num
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ class ExtendedCCCV1(nn.Module):
         else:
             self.decoder = ImageDecoder(math.prod(shape), options.dropout_decoder)
         self.alignment = Alignment(n_features, options.views) if n_features else None
-        self.voxels = Linear(SIZE, n_voxels) if options.mask_fraction else None
+        self.voxels: Any = Linear(SIZE, n_voxels) if options.mask_fraction else None
         self.domain = nn.Sequential(Linear(SIZE, 64), nn.SiLU(), Linear(64, n_domains)) if n_domains else None
         self.attention = None
         if options.attention_group:

@@ -16,7 +16,8 @@ class PooledCCCV1(NetworkMethod):
     The selection part, which is of this dataset alone, chooses the epoch. Each dataset is standardised by itself.
     """
 
-    Settings = CCCV1.Settings
+    class Settings(CCCV1.Settings):
+        __doc__ = CCCV1.Settings.__doc__
 
     def recipe(self, data: FitData) -> Recipe:
         import torch

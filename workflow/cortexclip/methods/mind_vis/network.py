@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -124,7 +125,7 @@ def masked_modelling(mask_fraction: float):
 
     def loss(network: MindVis, batch: Batch) -> Tensor:
         brain = batch["brain"]
-        members, n, tokens = *brain.shape[:2], network.n_tokens
+        (members, n), tokens = brain.shape[:2], network.n_tokens
         n_seen = max(1, min(tokens - 1, round(tokens * (1 - mask_fraction))))
         if batch.noise is not None:
             orders = [torch.argsort(batch.noise.uniform(MASK_STREAM, (members, n, tokens)), dim=-1)]
@@ -175,10 +176,51 @@ def conditional_diffusion(unet: nn.Module, scheduler):
         if batch.noise is not None:
             level = (batch.noise.uniform(LEVEL_STREAM, (members, n)) * TRAIN_STEPS).long()
             return batch.mean(error(network, batch, level, batch.noise.normal(NOISE_STREAM, shape), context))
-        device = context.device
-        fixed = Noise(torch.as_tensor(step_keys([0] * members, [0], len(SELECTION_LEVELS))[0], device=device))
+        keys = step_keys(np.zeros(members, int), np.zeros(1, int), len(SELECTION_LEVELS))[0]
+        fixed = Noise(torch.as_tensor(keys, device=context.device))
+        levels = (torch.full((members, n), level, device=context.device) for level in SELECTION_LEVELS)
+        errors = [error(network, batch, level, fixed.normal(i, shape), context) for i, level in enumerate(levels)]
+        return batch.mean(torch.stack(errors).mean(0))
+
+    return loss
+
+
+def conditional_diffusion(unet: nn.Module, scheduler):
+    """Loss of the second stage: error of the velocity that a member's diffusion model predicts with its context.
+
+    All noise levels weigh the same, unlike in the training of the prior: what a context can add is at the high ones,
+    where the velocity is all but the image. In evaluation levels and noise are fixed ones.
+    """
+    from cortexclip.numerics.diffusion import TRAIN_STEPS, denoise, to_network
+
+    def error(network: MindVis, batch: Batch, level: Tensor, noise: Tensor, context: Tensor) -> Tensor:
+        members, n = batch["pixels"].shape[:2]
+        side = round(batch["pixels"].shape[-1] ** 0.5)
+        clean = to_network(batch["pixels"].reshape(members * n, side, side))
+        level, noise = level.flatten(), noise.flatten(0, 1)
+        noisy = scheduler.add_noise(clean, noise, level)
+        predicted = torch.cat(
+            [
+                denoise(network.tuned_copy(unet, member), own_noisy, own_level, context[member])
+                for member, (own_noisy, own_level) in enumerate(zip(noisy.split(n), level.split(n), strict=True))
+            ]
+        )
+        squared = (predicted - scheduler.get_velocity(clean, noise, level)).square().flatten(1).mean(1)
+        return squared.view(members, n)
+
+    def loss(network: MindVis, batch: Batch) -> Tensor:
+        members, n = batch["pixels"].shape[:2]
+        shape = (members, n, 4, 14, 14)
+        context = network.context(batch["brain"])
+        if batch.noise is not None:
+            level = (batch.noise.uniform(LEVEL_STREAM, (members, n)) * TRAIN_STEPS).long()
+            return batch.mean(error(network, batch, level, batch.noise.normal(NOISE_STREAM, shape), context))
+        keys = step_keys(np.zeros(members, int), np.zeros(1, int), len(SELECTION_LEVELS))[0]
+        fixed = Noise(torch.as_tensor(keys, device=context.device))
         errors = [
-            error(network, batch, torch.full((members, n), level, device=device), fixed.normal(i, shape), context)
+            error(
+                network, batch, torch.full((members, n), level, device=context.device), fixed.normal(i, shape), context
+            )
             for i, level in enumerate(SELECTION_LEVELS)
         ]
         return batch.mean(torch.stack(errors).mean(0))
