@@ -1,4 +1,4 @@
-"""Reader of files of named arrays: MATLAB of any version, numpy's .npz, HDF5 and NetCDF.
+"""Reader of files of named arrays: MATLAB of any version, numpy's .npz, HDF5 and NetCDF-4.
 
 In the schema that the field's 28x28 `.mat` files share, a file holds ``fmriTrn (n_train, n_voxels)``, ``stimTrn
 (n_train, n_pixels)``, ``fmriTest``, ``stimTest`` and mostly ``labelTrn`` and ``labelTest``. The entry of a dataset says

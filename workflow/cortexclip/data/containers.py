@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cortexclip.data import hdf5file, mat4file, matfile, netcdf3file, npzfile
+from cortexclip.data import hdf5file, mat4file, matfile, npzfile
 from cortexclip.data.variables import DAMAGED, Variable, load, printable
 from cortexclip.errors import InputError
 
 Lister = Callable[[Path], list[Variable]]
-KNOWN = "a MATLAB file, HDF5, NetCDF or .npz file"
+KNOWN = "a MATLAB file, HDF5, NetCDF-4 or .npz file"
 
 
 def format_of(path: str | os.PathLike) -> tuple[str, Lister]:
@@ -50,8 +50,11 @@ def format_of(path: str | os.PathLike) -> tuple[str, Lister]:
         return "MATLAB, version 7.3 (HDF5)" if by_matlab else "HDF5 (NetCDF-4 included)", hdf5file.variables
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return "numpy .npz", npzfile.variables
-    if head[:4] in (b"CDF\x01", b"CDF\x02", b"CDF\x05"):
-        return "NetCDF, classic format", netcdf3file.variables
+    if head.startswith(b"CDF"):
+        raise InputError(
+            f"{path}: is NetCDF of the classic format, expected {KNOWN}. Save it anew: "
+            'xarray.load_dataset(file).to_netcdf("new.nc", engine="h5netcdf").'
+        )
     if mat4file.recognises(head, path.stat().st_size):
         return "MATLAB, version 4", mat4file.variables
     raise InputError(

@@ -12,12 +12,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from cortexclip.data.netcdf3file import PACKED, without_fill
 from cortexclip.data.variables import DamagedError, Variable
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MATLAB_KINDS = {"double": "float64", "single": "float32", "logical": "bool"}
 MOST_OBJECTS = 10_000
+PACKED = ("scale_factor", "add_offset")
+FILL = ("_FillValue", "missing_value")
 
 
 def signature_at(path: Path) -> int | None:
@@ -125,4 +126,13 @@ def _array(path: Path, name: str) -> np.ndarray:
         if kind != "bool" and not np.can_cast(item.dtype, kind, "same_kind"):
             raise DamagedError(f"'{name}' is a {kind} array stored as {item.dtype}")
         array = np.asarray(item[()]).astype(kind, copy=False)
-        return array.T if matlab else without_fill(array, dict(item.attrs))
+        return array.T if matlab else _without_fill(array, item.attrs)
+
+
+def _without_fill(array: np.ndarray, attributes: h5py.AttributeManager) -> np.ndarray:
+    """The values with NaN where they are the fill value that NetCDF-4 names."""
+    for key in FILL:
+        for value in np.atleast_1d(attributes.get(key, [])):
+            if np.issubdtype(np.asarray(value).dtype, np.number) and np.any(array == value):
+                array = np.where(array == value, np.nan, array.astype(np.float64))
+    return array
