@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 
+from cortexclip.audit.findings import audit_dataset
 from cortexclip.audit.reading import check_reading
 from cortexclip.data.dataset import labelled
-from cortexclip.stages.audit import audit_dataset
 
 COUNTS = {
     "rows": 200,
@@ -18,12 +18,8 @@ COUNTS = {
 }
 
 
-def test_nothing_counted_is_nothing_found():
-    assert check_reading(None) == []
-
-
 def test_the_finding_says_all_that_was_dropped():
-    (finding,) = check_reading(json.dumps(COUNTS))
+    finding = check_reading(COUNTS)
     assert finding.severity == "info"
     assert finding.message == (
         "200 rows were read; dropped: 30 no digit shown; 1 not the seven columns of a row. 100 events were read; "
@@ -34,9 +30,9 @@ def test_the_finding_says_all_that_was_dropped():
 
 
 def test_much_dropped_is_notable():
-    (finding,) = check_reading(json.dumps(COUNTS | {"events_dropped": {"channels missing": 26}}))
+    finding = check_reading(COUNTS | {"events_dropped": {"channels missing": 26}})
     assert finding.severity == "notable"
-    (finding,) = check_reading(json.dumps({"events": 10, "events_dropped": {}}))
+    finding = check_reading({"events": 10, "events_dropped": {}})
     assert finding.severity == "info"
 
 

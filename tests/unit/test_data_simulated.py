@@ -9,13 +9,13 @@ import pytest
 from scipy.signal import convolve2d
 from sklearn.linear_model import RidgeCV
 
+from cortexclip.audit.findings import audit_dataset
 from cortexclip.data import dataset, simulated
 from cortexclip.errors import InputError
 from cortexclip.files import sha256
 from cortexclip.schema import read_yaml
 from cortexclip.settings import check
 from cortexclip.stages import simulate
-from cortexclip.stages.audit import audit_dataset
 
 CATALOGUE = Path(__file__).parents[2] / "config" / "datasets.yaml"
 SMALL = {"train_stimuli": 20, "test_stimuli": 6, "test_repeats": 2, "voxels": 30}

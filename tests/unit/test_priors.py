@@ -14,11 +14,13 @@ import xarray as xr
 from PIL import Image
 from precision import in_double
 
-from cortexclip.audit.corpus import check_corpus, nearest_images
+from cortexclip.audit.corpus import check_corpus
+from cortexclip.audit.findings import audit_corpus
+from cortexclip.data import simulated
 from cortexclip.errors import InputError
 from cortexclip.files import sha256
 from cortexclip.numerics import diffusion, priors, vae
-from cortexclip.priors import corpus, training
+from cortexclip.priors import corpus, nearest, training
 from cortexclip.stages import corpus as corpus_stage
 from cortexclip.stages import prior as prior_stage
 
@@ -140,21 +142,22 @@ def test_the_audit_finds_a_stimulus_in_the_corpus_whatever_its_brightness(drawn)
     stimuli[3] = drawn.image.values[50] / 255 * 0.5
     stimuli[4] = 0.3  # blank
     names = np.array([f"s{i}" for i in range(30)])
-    finding = check_corpus(drawn.image.values, drawn.name.values, stimuli, names)
+    table = nearest.compared(drawn, names, stimuli)
+    finding = check_corpus(table)
     assert finding.severity == "notable"
     assert finding.numbers["near"] == 1
     assert drawn.name.values[50] in finding.message
-    clean = check_corpus(drawn.image.values, drawn.name.values, np.delete(stimuli, 3, axis=0), np.delete(names, 3))
+    clean = check_corpus(table.drop(3))
     assert (clean.severity, clean.numbers["near"]) == ("info", 0)
-    few = check_corpus(drawn.image.values, drawn.name.values, stimuli[3:4], names[3:4])
+    few = check_corpus(table[3:4])
     assert few.severity == "serious"
 
 
 def test_the_nearest_images_are_those_of_a_plain_search(drawn, monkeypatch):
-    monkeypatch.setattr("cortexclip.audit.corpus.BLOCK", 17)
+    monkeypatch.setattr(nearest, "BLOCK", 17)
     pixels = drawn.image.values.reshape(drawn.sizes["image"], -1) / 255
     stimuli = np.random.default_rng(1).uniform(size=(3, 28, 28))
-    correlation, mse, where = nearest_images(drawn.image.values, stimuli)
+    correlation, mse, where = nearest.nearest_images(drawn.image.values, stimuli)
     with np.errstate(invalid="ignore"):  # blank images
         full = np.corrcoef(stimuli.reshape(3, -1), pixels)[:3, 3:]
     np.testing.assert_allclose(correlation, np.nanmax(full, axis=1), atol=1e-5)
@@ -163,10 +166,38 @@ def test_the_nearest_images_are_those_of_a_plain_search(drawn, monkeypatch):
     np.testing.assert_allclose(mse, expected, atol=1e-5)
 
 
+def simulated_data(size=28):
+    settings = {"train_stimuli": 6, "test_stimuli": 4, "voxels": 3, "sessions": 1, "image_size": size}
+    return simulated.simulate(settings, 0)
+
+
 def test_stimuli_of_another_size_are_said_not_to_be_compared(drawn):
-    finding = check_corpus(drawn.image.values, drawn.name.values, np.zeros((2, 10, 12)), np.array(["a", "b"]))
+    finding = audit_corpus(simulated_data(20), drawn)
     assert finding.severity == "notable"
-    assert "10x12" in finding.message
+    assert "20x20" in finding.message
+
+
+def test_known_stimuli_draw_no_corpus_and_others_do(drawn, monkeypatch):
+    monkeypatch.setattr(corpus, "draw", lambda: 1 / 0)
+    known = audit_corpus(simulated_data())
+    assert (known.severity, known.numbers["corpus"], known.numbers["distinct"]) == ("info", 59195, 10)
+    monkeypatch.setattr(corpus, "draw", lambda: drawn)
+    other = simulated_data()
+    other["stimulus"] = other["stimulus"].str.replace("s-", "other-")
+    assert audit_corpus(other) == audit_corpus(other, drawn)
+
+
+@pytest.mark.slow
+def test_the_shipped_comparison_is_that_of_the_corpus():
+    """Up to how processors round: an augmented pixel may be one of 255 steps off."""
+    data = simulated_data()
+    stimulus, first = np.unique(data.stimulus.values, return_index=True)
+    images = data.stimuli.values[first]
+    made, shipped = nearest.compared(corpus.draw(), stimulus, images), nearest.looked_up(stimulus, images)
+    assert made.attrs["images"] == shipped.attrs["images"]
+    np.testing.assert_allclose(made["correlation"], shipped["correlation"], atol=2e-3)
+    np.testing.assert_allclose(made["mse"], shipped["mse"], atol=2e-3)
+    assert (made["name"] == shipped["name"]).mean() > 0.7
 
 
 # The VAE

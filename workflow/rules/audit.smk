@@ -3,7 +3,7 @@ rule audit:
     input:
         dataset=FILES.dataset,
         splits=same("split", "dataset"),
-        corpus=FILES.corpus,
+        corpus=FILES.corpus if config.get("prior_images") else [],
     output:
         FILES.audit,
     log:
@@ -22,9 +22,10 @@ rule audit:
             f"{name}={file}" for name, file in zip(CONFIG.protocols_of[wildcards.dataset], input.splits)
         ],
         protocols=lambda wildcards: JOBS.audited(wildcards.dataset),
+        corpus=lambda wildcards, input: f"--corpus {input.corpus}" if input.corpus else "",
         base_seed=CONFIG.settings["base_seed"],
         code=digest("audit"),
     shell:
         "python -m cortexclip audit --log {log:q} --threads {threads} --dataset {input.dataset:q}"
-        " --split {params.splits:q} --protocols {params.protocols:q} --corpus {input.corpus:q} --seed {params.base_seed}"
+        " --split {params.splits:q} --protocols {params.protocols:q} {params.corpus} --seed {params.base_seed}"
         " --output {output:q}"

@@ -1,4 +1,4 @@
-# The images that glyphclip and the priors learn from, which the audit compares with all stimuli.
+# The images that the priors learn from. In a run they are drawn only if pictures of your own join them.
 rule corpus:
     input:
         pictures_in(PICTURES),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from cortexclip.audit.finding import Finding, some
@@ -16,16 +18,11 @@ SCALED = 1e-3
 def check_finite(brain: np.ndarray, images: np.ndarray) -> Finding:
     """Whether responses (n_samples, n_voxels) or images (n_samples, ...) hold NaN or infinity; ingest refuses both."""
     n_brain, n_pixels = (int(np.count_nonzero(~np.isfinite(values))) for values in (brain, images))
-    numbers = {"brain": n_brain, "pixels": n_pixels}
+    finding = partial(Finding, "finite", numbers={"brain": n_brain, "pixels": n_pixels})
     if n_brain + n_pixels:
-        return Finding(
-            "finite",
-            "serious",
-            f"{n_brain} brain responses and {n_pixels} pixels are NaN or infinite.",
-            "No score of this dataset can be trusted.",
-            numbers,
-        )
-    return Finding("finite", "info", "No brain response and no pixel is NaN or infinite.", "As it must be.", numbers)
+        message = f"{n_brain} brain responses and {n_pixels} pixels are NaN or infinite."
+        return finding("serious", message, "No score of this dataset can be trusted.")
+    return finding("info", "No brain response and no pixel is NaN or infinite.", "As it must be.")
 
 
 def check_brain_range(brain: np.ndarray) -> Finding:
@@ -37,64 +34,47 @@ def check_brain_range(brain: np.ndarray) -> Finding:
     brain = np.asarray(brain, dtype=np.float64)
     distance = np.abs(brain - np.median(brain, axis=0))
     robust = 1.4826 * np.median(distance, axis=0)
-    extreme = (distance > EXTREME * robust) & (robust > 0)
+    extreme = int(np.count_nonzero((distance > EXTREME * robust) & (robust > 0)))
     low, high, spread = float(brain.min()), float(brain.max()), float(brain.std())
-    numbers = {"minimum": low, "maximum": high, "standard_deviation": spread, "extreme": int(extreme.sum())}
-    if extreme.any():
-        return Finding(
-            "brain_range",
+    numbers = {"minimum": low, "maximum": high, "standard_deviation": spread, "extreme": extreme}
+    finding = partial(Finding, "brain_range", numbers=numbers)
+    if extreme:
+        return finding(
             "notable",
-            f"{extreme.sum()} brain responses lie more than {EXTREME:g} robust standard deviations from the median of "
-            "their voxel.",
+            f"{extreme} brain responses lie more than {EXTREME:g} robust standard deviations from the median of their "
+            "voxel.",
             "Such values are rarely neural; methods that square errors or responses may follow them.",
-            numbers,
         )
-    return Finding(
-        "brain_range",
-        "info",
-        f"Brain responses range from {low:.3g} to {high:.3g} (standard deviation {spread:.3g}); none is extreme.",
-        "Nothing to correct for.",
-        numbers,
-    )
+    message = f"Brain responses range from {low:.3g} to {high:.3g} (standard deviation {spread:.3g}); none is extreme."
+    return finding("info", message, "Nothing to correct for.")
 
 
 def check_noise_ceiling(brain: np.ndarray, stimulus: np.ndarray) -> Finding:
     """How much of a single trial's variance the stimulus explains at most, from repeated stimuli (one-way ANOVA)."""
+    finding = partial(Finding, "noise_ceiling", "info")
     if len(np.unique(stimulus)) in (1, len(stimulus)):
-        return Finding(
-            "noise_ceiling",
-            "info",
-            "No image was shown twice, so the data give no noise ceiling.",
-            "How far a score could rise is not known.",
-            {},
-        )
+        message = "No image was shown twice, so the data give no noise ceiling."
+        return finding(message, "How far a score could rise is not known.")
     ceiling = noise_ceiling(brain, stimulus)
-    numbers = {"median": float(np.median(ceiling)), "percentile_95": float(np.percentile(ceiling, 95))}
-    return Finding(
-        "noise_ceiling",
-        "info",
-        f"The image explains {numbers['median']:.0%} of a single trial's variance in the median voxel and "
-        f"{numbers['percentile_95']:.0%} in the 95th percentile (intraclass correlation over repeats).",
+    median, high = float(np.median(ceiling)), float(np.percentile(ceiling, 95))
+    return finding(
+        f"The image explains {median:.0%} of a single trial's variance in the median voxel and {high:.0%} in the 95th "
+        "percentile (intraclass correlation over repeats).",
         "The root of such a share bounds the correlation of any prediction with a single trial of the voxel.",
-        numbers,
+        {"median": median, "percentile_95": high},
     )
 
 
 def check_constant_voxels(brain: np.ndarray) -> Finding:
     """Voxels that do not vary over the training responses, shape (n_samples, n_voxels)."""
     constant, total = int(_constant(brain).sum()), brain.shape[1]
-    numbers = {"constant": constant, "voxels": total}
+    finding = partial(Finding, "constant_voxels", numbers={"constant": constant, "voxels": total})
     if not constant:
-        return Finding("constant_voxels", "info", f"All {total} voxels vary over training.", "As expected.", numbers)
-    return Finding(
-        "constant_voxels",
-        "serious" if constant == total else "notable",
-        f"{some(constant, total, 'voxels', 'is', 'are')} constant over the training samples.",
-        "There is nothing to learn from."
-        if constant == total
-        else "They carry nothing, so the data are smaller than the number of voxels says.",
-        numbers,
-    )
+        return finding("info", f"All {total} voxels vary over training.", "As expected.")
+    message = f"{some(constant, total, 'voxels', 'is', 'are')} constant over the training samples."
+    if constant == total:
+        return finding("serious", message, "There is nothing to learn from.")
+    return finding("notable", message, "They carry nothing, so the data are smaller than the number of voxels says.")
 
 
 def check_duplicated_voxels(brain: np.ndarray) -> Finding:
@@ -104,99 +84,79 @@ def check_duplicated_voxels(brain: np.ndarray) -> Finding:
     """
     varying = brain[:, ~_constant(brain)]
     copies, total = int(np.count_nonzero(_copies(varying.T))), brain.shape[1]
-    numbers = {"copies": copies, "voxels": total}
+    finding = partial(Finding, "duplicated_voxels", numbers={"copies": copies, "voxels": total})
     if not varying.shape[1]:
-        return Finding(
-            "duplicated_voxels",
-            "info",
-            "No voxel varies, so copies are not judged.",
-            "See the constant voxels.",
-            numbers,
-        )
+        return finding("info", "No voxel varies, so copies are not judged.", "See the constant voxels.")
     if not copies:
-        return Finding("duplicated_voxels", "info", "No voxel is a copy of another.", "As expected.", numbers)
-    return Finding(
-        "duplicated_voxels",
+        return finding("info", "No voxel is a copy of another.", "As expected.")
+    return finding(
         "serious" if 2 * copies >= total else "notable",
         f"{copies} of {total} voxels are exact copies of another voxel.",
         "Measured voxels are never equal: the file was padded or put together wrongly, and copies weigh double.",
-        numbers,
     )
 
 
-def check_duplicated_rows(brain: np.ndarray, test: np.ndarray, stimulus: np.ndarray) -> list[Finding]:
-    """Trials with exactly the responses of another trial, and trials whose voxels are all equal.
+def check_duplicated_rows(brain: np.ndarray, test: np.ndarray, stimulus: np.ndarray) -> Finding:
+    """Trials with exactly the responses of another trial of the same part.
 
     Parameters
     ----------
     brain : array of shape (n_samples, n_voxels), two voxels or more for a copy to mean anything.
     test : boolean array of shape (n_samples,): whether a sample belongs to the test part.
     stimulus : array of shape (n_samples,): identity of the image.
-
-    Returns
-    -------
-    A finding on copies within a part, one on copies across parts (unless no sample is of the test part) and one on
-    trials that are constant over voxels. Where all trials are equal, the first says so and the second judges nothing.
     """
-    n_train, n_test = int(np.count_nonzero(~test)), int(np.count_nonzero(test))
     within = sum(int(np.count_nonzero(_copies(brain[part]))) for part in (test, ~test))
     numbers = {"copies": within, "samples": len(brain)}
-    all_equal = len(brain) > 1 and bool(_constant(brain).all())
-    if all_equal:
-        first = Finding(
-            "duplicated_rows",
+    finding = partial(Finding, "duplicated_rows", numbers=numbers)
+    if _all_equal(brain):
+        return finding(
             "serious",
             f"All {len(brain)} samples have exactly the same brain responses.",
             "They tell nothing about the image: what a method scores here, it scores without brain data.",
-            numbers,
         )
-    elif within:
-        row = _identities(brain)
-        pairs = {(r, s) for r, s in zip(row.tolist(), stimulus.tolist(), strict=True)}
-        numbers["copies_with_another_image"] = len(pairs) - len({r for r, _ in pairs})
-        first = Finding(
-            "duplicated_rows",
-            "serious" if 10 * within > len(brain) else "notable",
-            f"{within} of {len(brain)} samples repeat the brain responses of another sample of the same part exactly.",
-            "Two measurements are never equal: there are fewer trials than samples, and intervals are too narrow.",
-            numbers,
-        )
-    else:
-        first = Finding(
-            "duplicated_rows",
-            "info",
-            "No two samples of a part have the same brain responses.",
-            "As expected.",
-            numbers,
-        )
+    if not within:
+        return finding("info", "No two samples of a part have the same brain responses.", "As expected.")
+    row = _identities(brain)
+    pairs = {(r, s) for r, s in zip(row.tolist(), stimulus.tolist(), strict=True)}
+    numbers["copies_with_another_image"] = len(pairs) - len({r for r, _ in pairs})
+    return finding(
+        "serious" if 10 * within > len(brain) else "notable",
+        f"{within} of {len(brain)} samples repeat the brain responses of another sample of the same part exactly.",
+        "Two measurements are never equal: there are fewer trials than samples, and intervals are too narrow.",
+    )
 
-    leaked = int(np.isin(_identities(brain)[test], _identities(brain)[~test]).sum())
-    numbers = {"test_copies": leaked, "test_samples": n_test, "training_samples": n_train}
-    if all_equal:
+
+def check_rows_across_parts(brain: np.ndarray, test: np.ndarray) -> Finding:
+    """Test trials with exactly the responses of a training trial; where all trials are equal, nothing is judged.
+
+    ``brain`` has shape (n_samples, n_voxels), the boolean ``test`` (n_samples,).
+    """
+    row = _identities(brain)
+    leaked, n_test = int(np.isin(row[test], row[~test]).sum()), int(np.count_nonzero(test))
+    numbers = {"test_copies": leaked, "test_samples": n_test, "training_samples": len(test) - n_test}
+    finding = partial(Finding, "rows_across_parts", numbers=numbers)
+    if _all_equal(brain):
         message = "Whether test samples are copies of training samples is not judged, since all samples are equal."
-        second = Finding("rows_across_parts", "info", message, "See the duplicated rows.", numbers)
-    elif leaked:
-        second = Finding(
-            "rows_across_parts",
-            "serious",
-            f"{some(leaked, n_test, 'test samples', 'has', 'have')} exactly the brain responses of a training sample.",
-            "The same measurement was trained on and scored: these scores measure memory.",
-            numbers,
-        )
-    else:
-        second = Finding(
-            "rows_across_parts", "info", "No test sample is a copy of a training sample.", "As expected.", numbers
-        )
+        return finding("info", message, "See the duplicated rows.")
+    if not leaked:
+        return finding("info", "No test sample is a copy of a training sample.", "As expected.")
+    return finding(
+        "serious",
+        f"{some(leaked, n_test, 'test samples', 'has', 'have')} exactly the brain responses of a training sample.",
+        "The same measurement was trained on and scored: these scores measure memory.",
+    )
 
+
+def check_constant_rows(brain: np.ndarray) -> Finding:
+    """Trials whose voxels are all equal; ``brain`` has shape (n_samples, n_voxels), two voxels or more."""
     flat = int(np.count_nonzero(np.ptp(brain, axis=1) == 0)) if brain.shape[1] > 1 else 0
-    third = Finding(
+    return Finding(
         "constant_rows",
         "notable" if flat else "info",
         f"{some(flat, len(brain), 'samples', 'has', 'have')} the same response in every voxel.",
         "Such a trial holds no measurement." if flat else "As expected.",
         {"constant": flat, "samples": len(brain)},
     )
-    return [first, second, third] if n_test else [first, third]
 
 
 def check_scaling(brain: np.ndarray, test: np.ndarray) -> Finding:
@@ -218,17 +178,16 @@ def check_scaling(brain: np.ndarray, test: np.ndarray) -> Finding:
     brain = brain[:, ~_constant(brain)]
     n, n_voxels = brain.shape
     numbers: dict[str, int | float] = {"voxels": n_voxels}
+    finding = partial(Finding, "scaling", numbers=numbers)
     if n_voxels == 0:
-        return Finding("scaling", "info", "No voxel varies, so scaling is not judged.", "See the voxels.", numbers)
+        return finding("info", "No voxel varies, so scaling is not judged.", "See the voxels.")
     train_sum, test_sum = brain[~test].sum(axis=0), brain[test].sum(axis=0)
     left_out, squares = train_sum + test_sum, (brain**2).sum(axis=0)
-    everything, train_only, test_only = (_is_standardised(part) for part in (brain, brain[~test], brain[test]))
     one_missing = any(np.all(np.abs((squares + left_out**2) / total - 1) <= SCALED) for total in (n + 1, n))
     spread = brain.std(axis=0)
     cancelling = 0.0
     if n_voxels >= 10 and min(train_sum.std(), test_sum.std()) > 0:
         cancelling = float(np.corrcoef(train_sum, test_sum)[0, 1])
-    nearly = cancelling < -0.8 and abs(np.median(spread) - 1) < 0.05 and np.all(np.abs(spread - 1) < 0.2)
     numbers |= {
         "greatest_mean": float(np.abs(left_out / n).max()),
         "least_standard_deviation": float(spread.min()),
@@ -236,35 +195,33 @@ def check_scaling(brain: np.ndarray, test: np.ndarray) -> Finding:
         "greatest_training_mean": float(np.abs(train_sum / np.count_nonzero(~test)).max()),
         "correlation_of_sums": cancelling,
     }
-    undone = (
-        "Statistics of test responses touched training. A method that standardises each voxel on its own training "
-        "samples undoes a common shift and scale; one that does not, and any scaling session by session, keeps them."
-    )
-    if train_only and test_only:
-        return Finding(
-            "scaling",
-            "notable",
-            "The voxels of the test part were standardised by the test part's own mean and spread.",
-            "A decoder for single trials could not do that: scores on the test part are transductive.",
-            numbers,
-        )
-    if train_only:
+    if _is_standardised(brain[~test]):
+        if _is_standardised(brain[test]):
+            return finding(
+                "notable",
+                "The voxels of the test part were standardised by the test part's own mean and spread.",
+                "A decoder for single trials could not do that: scores on the test part are transductive.",
+            )
         message = "The voxels were standardised with the training part alone."
-        return Finding("scaling", "info", message, "Nothing of the test part touched training.", numbers)
-    if everything:
+        return finding("info", message, "Nothing of the test part touched training.")
+    if _is_standardised(brain):
         message = "The voxels were standardised over all samples, training and test together."
-        return Finding("scaling", "notable", message, undone, numbers)
-    if one_missing:
+    elif one_missing:
         message = (
-            f"The voxels were standardised over all samples, training and test together, and over one more "
-            f"that the file leaves out ({n + 1} in all)."
+            "The voxels were standardised over all samples, training and test together, and over one more that the "
+            f"file leaves out ({n + 1} in all)."
         )
-        return Finding("scaling", "notable", message, undone, numbers)
-    if nearly:
+    elif cancelling < -0.8 and abs(np.median(spread) - 1) < 0.05 and np.all(np.abs(spread - 1) < 0.2):
         message = "The voxels look standardised over training and test samples together: their sums cancel."
-        return Finding("scaling", "notable", message, undone, numbers)
-    message = "The voxels were not standardised over training and test samples together."
-    return Finding("scaling", "info", message, "Nothing of the test part touched training.", numbers)
+    else:
+        message = "The voxels were not standardised over training and test samples together."
+        return finding("info", message, "Nothing of the test part touched training.")
+    return finding(
+        "notable",
+        message,
+        "Statistics of test responses touched training. A method that standardises each voxel on its own training "
+        "samples undoes a common shift and scale; one that does not, and any scaling session by session, keeps them.",
+    )
 
 
 def _is_standardised(brain: np.ndarray) -> bool:
@@ -276,6 +233,10 @@ def _is_standardised(brain: np.ndarray) -> bool:
 
 def _constant(brain: np.ndarray) -> np.ndarray:
     return np.ptp(brain, axis=0) == 0
+
+
+def _all_equal(brain: np.ndarray) -> bool:
+    return len(brain) > 1 and bool(_constant(brain).all())
 
 
 def _identities(rows: np.ndarray) -> np.ndarray:

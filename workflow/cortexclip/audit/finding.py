@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 SEVERITIES = {
     "serious": "scores do not measure what they seem to, or cannot be used as they stand",
@@ -48,3 +51,13 @@ def some(count: int, total: int, noun: str, one: str, many: str) -> str:
     """
     subject = f"All {total} {noun}" if count == total > 1 else f"{count or 'None'} of {total} {noun}"
     return f"{subject} {one if count < 2 else many}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, which is given in the singular."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def span(values: Sequence[int] | np.ndarray) -> str:
+    """The least and the greatest of some numbers, as "3 to 5", or the one that all of them are."""
+    return f"{min(values)}" if min(values) == max(values) else f"{min(values)} to {max(values)}"

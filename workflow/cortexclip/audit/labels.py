@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
-from cortexclip.audit.finding import Finding
+from cortexclip.audit.finding import Finding, span
 
 ALPHA = 0.05
 SHIFTS = (-3, -2, -1, 1, 2, 3)
@@ -37,9 +39,8 @@ def check_labels(
     """
     labelled = label >= 0
     if not labelled.any():
-        return Finding(
-            "labels", "info", "There are no class labels.", "Controls that need classes do not apply.", {"labelled": 0}
-        )
+        meaning = "Controls that need classes do not apply."
+        return Finding("labels", "info", "There are no class labels.", meaning, {"labelled": 0})
     label, stimulus, images, test = label[labelled], stimulus[labelled], images[labelled], test[labelled]
     rng = np.random.default_rng(seed)
     contradicting = contradictions(label, stimulus)
@@ -48,15 +49,16 @@ def check_labels(
     numbers: dict[str, int | float] = {"labelled": len(label), "contradicting": contradicting}
     if chance is not None:
         numbers |= {"agreement": agreement, "chance": float(chance.mean()), "p_value": p_value}
+    finding = partial(Finding, "labels", numbers=numbers)
     misfit = chance is not None and p_value > ALPHA
     if not contradicting and not misfit:
-        message = (
-            "No image has two labels; classes have too few distinct images for more to be judged."
-            if chance is None
-            else f"The nearest class mean agrees with {_percent(agreement)} of labels (after shuffling: "
-            f"{_percent(chance.mean())}), and no image has two labels."
-        )
-        return Finding("labels", "info", message, "The labels fit the images.", numbers)
+        message = "No image has two labels; classes have too few distinct images for more to be judged."
+        if chance is not None:
+            message = (
+                f"The nearest class mean agrees with {_percent(agreement)} of labels (after shuffling: "
+                f"{_percent(chance.mean())}), and no image has two labels."
+            )
+        return finding("info", message, "The labels fit the images.")
 
     trace = []
     if contradicting:
@@ -68,31 +70,44 @@ def check_labels(
         )
     message = " and ".join(trace)
     message = message[0].upper() + message[1:]
-    for shift in sorted(SHIFTS, key=abs):
-        moved = label.copy()
-        for part in (test, ~test):
-            moved[part] = np.roll(label[part], shift)
-        if 10 * contradictions(moved, stimulus) > len(label) or 2 * contradictions(moved, stimulus) > contradicting:
-            continue
-        moved_agreement, _ = _agreement(moved, stimulus, images, rng, 0)
-        if chance is None or moved_agreement > chance.max():
-            numbers["shift"] = shift
-            return Finding(
-                "labels",
-                "serious",
-                f"{message}; moved by {shift:+d} sample{'s' if abs(shift) > 1 else ''}, labels would fit.",
-                "Rows of this file are displaced: labels, and perhaps brain responses, stand beside the wrong images.",
-                numbers,
-            )
-    return Finding(
-        "labels",
+    by_chance = None if chance is None else chance.max()
+    shift = _fitting_shift(label, stimulus, images, test, contradicting, by_chance)
+    if shift is not None:
+        numbers["shift"] = shift
+        return finding(
+            "serious",
+            f"{message}; moved by {shift:+d} sample{'s' if abs(shift) > 1 else ''}, labels would fit.",
+            "Rows of this file are displaced: labels, and perhaps brain responses, stand beside the wrong images.",
+        )
+    return finding(
         "serious" if 20 * contradicting > len(label) else "notable",
         f"{message}.",
         "Labels do not belong to the images, so scores of controls that use classes are void and pairs may be wrong."
         if contradicting
         else "Labels do not belong to the images, or classes cannot be told from pixels: do not trust class controls.",
-        numbers,
     )
+
+
+def _fitting_shift(
+    label: np.ndarray,
+    stimulus: np.ndarray,
+    images: np.ndarray,
+    test: np.ndarray,
+    contradicting: int,
+    by_chance: float | None,
+) -> int | None:
+    """By how many samples labels have to move, each part by itself, to contradict less and to agree beyond chance."""
+    for shift in sorted(SHIFTS, key=abs):
+        moved = label.copy()
+        for part in (test, ~test):
+            moved[part] = np.roll(label[part], shift)
+        left = contradictions(moved, stimulus)
+        if 10 * left > len(label) or 2 * left > contradicting:
+            continue
+        agreement, _ = _agreement(moved, stimulus, images, np.random.default_rng(0), 0)
+        if by_chance is None or agreement > by_chance:
+            return shift
+    return None
 
 
 def check_classes(label: np.ndarray, test: np.ndarray) -> Finding:
@@ -106,28 +121,17 @@ def check_classes(label: np.ndarray, test: np.ndarray) -> Finding:
     }
     if len(train_classes):
         numbers |= {"least_training_samples": int(train_counts.min()), "most_training_samples": int(train_counts.max())}
+    finding = partial(Finding, "classes", numbers=numbers)
     if not len(train_classes) + len(test_classes):
-        return Finding("classes", "info", "There are no classes to count.", "Nothing to balance.", numbers)
-    if numbers["test_classes_not_trained"]:
-        return Finding(
-            "classes",
-            "notable",
-            f"{numbers['test_classes_not_trained']} of {len(test_classes)} classes of the test part do not occur in "
-            "training.",
-            "Class controls cannot be right about these.",
-            numbers,
-        )
+        return finding("info", "There are no classes to count.", "Nothing to balance.")
+    if unknown := numbers["test_classes_not_trained"]:
+        message = f"{unknown} of {len(test_classes)} classes of the test part do not occur in training."
+        return finding("notable", message, "Class controls cannot be right about these.")
+    each = f"({span(train_counts)} samples each)"
     if not test.any():
-        message = f"{len(train_classes)} classes ({_range(train_counts)} samples each)."
-        return Finding("classes", "info", message, "There are no parts that could differ.", numbers)
-    return Finding(
-        "classes",
-        "info",
-        f"{len(train_classes)} classes in training ({_range(train_counts)} samples each), "
-        f"{len(test_classes)} of them in the test part.",
-        "Every class of the test part was trained on.",
-        numbers,
-    )
+        return finding("info", f"{len(train_classes)} classes {each}.", "There are no parts that could differ.")
+    message = f"{len(train_classes)} classes in training {each}, {len(test_classes)} of them in the test part."
+    return finding("info", message, "Every class of the test part was trained on.")
 
 
 def contradictions(label: np.ndarray, stimulus: np.ndarray) -> int:
@@ -175,7 +179,3 @@ def _nearest_mean_accuracy(gram: np.ndarray, code: np.ndarray) -> float:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
-
-
-def _range(counts: np.ndarray) -> str:
-    return f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"

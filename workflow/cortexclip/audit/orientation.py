@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 
@@ -65,36 +65,22 @@ def orientation(images: np.ndarray, stimulus: np.ndarray, seed: int) -> Orientat
 
 def check_orientation(found: Orientation) -> Finding:
     """Say whether images stand upright, as far as digits and letters can tell."""
-    numbers = {
-        "upright": found.upright,
-        "mirrored": found.mirrored,
-        "p_value": found.p_value,
-        "images": found.n_images,
-    }
+    numbers = {"upright": found.upright, "mirrored": found.mirrored, "p_value": found.p_value, "images": found.n_images}
     measured = (
         f"mean best correlation with digits and letters of fonts {found.upright:.2f} as they are, {found.mirrored:.2f} "
         f"mirrored along the diagonal, over {found.n_images} images"
     )
+    finding = partial(Finding, "orientation", numbers=numbers)
     if found.verdict == "mirrored":
-        return Finding(
-            "orientation",
-            "serious",
-            f"The images lie on their side: {measured}.",
-            "Set the other pixel_order: image encoders and SSIM see another picture.",
-            numbers,
-        )
+        meaning = "Set the other pixel_order: image encoders and SSIM see another picture."
+        return finding("serious", f"The images lie on their side: {measured}.", meaning)
     if found.verdict == "upright":
-        return Finding("orientation", "info", f"The images stand upright: {measured}.", "As they should.", numbers)
-    return Finding(
-        "orientation",
-        "info",
-        f"Whether the images stand upright cannot be told: {measured}.",
-        "Look at the pictures: with the wrong pixel_order they are mirrored along the diagonal.",
-        numbers,
-    )
+        return finding("info", f"The images stand upright: {measured}.", "As they should.")
+    meaning = "Look at the pictures: with the wrong pixel_order they are mirrored along the diagonal."
+    return finding("info", f"Whether the images stand upright cannot be told: {measured}.", meaning)
 
 
-@functools.cache
+@cache
 def _references() -> np.ndarray:
     return _patterns(render_glyphs(faces=FACES, size=28, styles=("print",)).images)
 
@@ -102,7 +88,7 @@ def _references() -> np.ndarray:
 def _patterns(images: np.ndarray) -> np.ndarray:
     """What images show, cut out and centred in a square, as rows of mean 0 and length 1 (or 0 where blank)."""
     cut = np.zeros((len(images), SIZE, SIZE))
-    for place, image in zip(cut, images, strict=True):
+    for square, image in zip(cut, images, strict=True):
         edge = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
         image = np.abs(image - np.median(edge))  # dark on light counts as light on dark
         ink = image > 0.5 * image.max() if image.max() > 0 else np.zeros(image.shape, bool)
@@ -111,10 +97,10 @@ def _patterns(images: np.ndarray) -> np.ndarray:
         rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
         inside = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         side = max(inside.shape)
-        square = np.zeros((side, side))
+        framed = np.zeros((side, side))
         top, left = ((side - length) // 2 for length in inside.shape)
-        square[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
-        place[:] = resized(square[None], SIZE)[0]
+        framed[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+        square[:] = resized(framed[None], SIZE)[0]
     rows = cut.reshape(len(cut), -1)
     rows = rows - rows.mean(axis=1, keepdims=True)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)

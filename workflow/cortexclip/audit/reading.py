@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 
 from cortexclip.audit.finding import Finding
 from cortexclip.data.reading import said
@@ -11,28 +11,21 @@ MUCH = 0.25
 """Share of the rows or events dropped from which a finding is notable."""
 
 
-def check_reading(reading: str | None) -> list[Finding]:
-    """Say what was read, dropped, repaired and left out; nothing if there are no counts.
-
-    ``reading`` is the dataset's attribute of this name, see :mod:`cortexclip.data.reading`, or None.
-    """
-    if not reading:
-        return []
-    counts = json.loads(reading)
-    numbers = {}
+def check_reading(counts: Mapping) -> Finding:
+    """What was read, dropped, repaired and left out; ``counts`` as :mod:`cortexclip.data.reading` describes them."""
+    numbers, shares = {}, [0.0]
     for kind in ("rows", "events"):
         if kind in counts:
-            numbers |= {kind: counts[kind], f"{kind}_dropped": sum(counts.get(f"{kind}_dropped", {}).values())}
-    dropped = max(numbers[f"{kind}_dropped"] / max(1, numbers[kind]) for kind in ("rows", "events") if kind in numbers)
-    much = dropped > MUCH
-    return [
-        Finding(
-            "reading",
-            "notable" if much else "info",
-            said(counts),
-            "So much was dropped that what is left may be another experiment: look at the reasons."
-            if much
-            else "What was dropped is a small part, chosen by rules that do not look at the images.",
-            numbers,
-        )
-    ]
+            dropped = sum(counts.get(f"{kind}_dropped", {}).values())
+            numbers |= {kind: counts[kind], f"{kind}_dropped": dropped}
+            shares.append(dropped / max(1, counts[kind]))
+    much = max(shares) > MUCH
+    return Finding(
+        "reading",
+        "notable" if much else "info",
+        said(counts),
+        "So much was dropped that what is left may be another experiment: look at the reasons."
+        if much
+        else "What was dropped is a small part, chosen by rules that do not look at the images.",
+        numbers,
+    )

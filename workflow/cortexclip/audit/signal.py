@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,14 +75,10 @@ def signal_test(
     every permutation, and the leave-one-out errors follow from the inner products of the distinct images.
     """
     pixels = np.asarray(images, dtype=np.float64).reshape(len(images), -1)
-    scaler = fit_scaler(brain[~test])
-    distinct, first, unit = np.unique(stimulus[~test], return_index=True, return_inverse=True)
-    by_image = len(distinct) >= ENOUGH_STIMULI
-    if not by_image:
-        first = unit = np.arange(np.count_nonzero(~test))
+    first, unit = _units(stimulus[~test])
     units, target = pixels[~test][first], pixels[test]
     member = np.eye(len(first))[unit]  # (n_train, n_units)
-
+    scaler = fit_scaler(brain[~test])
     error_form, weights = [], []
     for residual, prediction in _ridge_maps(scaler(brain[~test]), scaler(brain[test])):
         left_out = residual @ member
@@ -95,27 +91,36 @@ def signal_test(
     def fitted(order: np.ndarray) -> tuple[float, float, float, float]:
         """Similarity, penalty and both errors for the pairs in which unit i shows image order[i]."""
         shown = gram[np.ix_(order, order)]
-        best = int(np.argmin((error_forms @ shown.ravel())[::-1]))
-        best = len(PENALTIES) - 1 - best  # ties go to the larger penalty
+        best = len(PENALTIES) - 1 - int(np.argmin((error_forms @ shown.ravel())[::-1]))  # ties go to the larger penalty
         mean = frequency @ units[order]
         predicted, true = weights[best] @ units[order], target - mean
         norm = np.sqrt(np.sum(predicted**2) * np.sum(true**2))
         similarity = float(np.sum(predicted * true) / norm) if norm > 1e-12 else 0.0
         error = np.clip(mean + predicted, 0.0, 1.0) - target
-        return similarity, PENALTIES[best], float(np.mean(error**2)), float(np.mean(true**2))
+        return similarity, float(PENALTIES[best]), float(np.mean(error**2)), float(np.mean(true**2))
 
-    rng = np.random.default_rng(seed)
     similarity, penalty, mse, mse_mean = fitted(np.arange(len(first)))
-    chance = np.array([fitted(rng.permutation(len(first)))[0] for _ in range(n_permutations)])
-    return SignalTest(
-        similarity=similarity,
-        chance=chance,
-        p_value=float((1 + np.count_nonzero(chance >= similarity)) / (1 + n_permutations)),
-        penalty=float(penalty),
-        mse=mse,
-        mse_mean_image=mse_mean,
-        shuffled="images" if by_image else "samples",
-    )
+    chance, p_value = _permuted(lambda order: fitted(order)[0], similarity, len(first), seed, n_permutations)
+    shuffled = "images" if len(np.unique(stimulus[~test])) >= ENOUGH_STIMULI else "samples"
+    return SignalTest(similarity, chance, p_value, penalty, mse, mse_mean, shuffled)
+
+
+def _units(stimulus: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is shuffled: positions of the first sample of each unit, and the unit of each sample.
+
+    A unit is a distinct image; with fewer than ``ENOUGH_STIMULI`` of them it is a sample.
+    """
+    _, first, unit = np.unique(stimulus, return_index=True, return_inverse=True)
+    return (first, unit) if len(first) >= ENOUGH_STIMULI else (np.arange(len(stimulus)), np.arange(len(stimulus)))
+
+
+def _permuted(
+    score: Callable[[np.ndarray], float], reached: float, n_units: int, seed: int, n_permutations: int
+) -> tuple[np.ndarray, float]:
+    """Scores (n_permutations,) of random orders of the units, and the p value of the score that the true order has."""
+    rng = np.random.default_rng(seed)
+    chance = np.array([score(rng.permutation(n_units)) for _ in range(n_permutations)])
+    return chance, float((1 + np.count_nonzero(chance >= reached)) / (1 + n_permutations))
 
 
 def check_signal(
@@ -195,9 +200,7 @@ def check_signal_nearest(
     pixels = images.reshape(len(images), -1).astype(np.float64)
     mean = pixels[~test].mean(axis=0)
     true, units = pixels[test] - mean, pixels[~test] - mean
-    _, first, unit = np.unique(stimulus[~test], return_index=True, return_inverse=True)
-    if len(first) < ENOUGH_STIMULI:
-        first = unit = np.arange(np.count_nonzero(~test))
+    first, unit = _units(stimulus[~test])
     product, length = true @ units[first].T, (units[first] ** 2).sum(axis=1)
     norm = np.sqrt((true**2).sum())
 
@@ -206,10 +209,8 @@ def check_signal_nearest(
         both = norm * np.sqrt(length[shown].sum())
         return float(product[np.arange(len(shown)), shown].sum() / both) if both > 1e-12 else 0.0
 
-    rng = np.random.default_rng(seed)
     reached = similarity(np.arange(len(first)))
-    chance = np.array([similarity(rng.permutation(len(first))) for _ in range(n_permutations)])
-    p_value = float((1 + np.count_nonzero(chance >= reached)) / (1 + n_permutations))
+    chance, p_value = _permuted(similarity, reached, len(first), seed, n_permutations)
     beyond = "beyond chance" if p_value <= ALPHA else "not beyond chance"
     return Finding(
         "signal_nearest",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from cortexclip.audit.finding import Finding, some
+from cortexclip.audit.finding import Finding, counted, some, span
 from cortexclip.audit.stimuli import Fold
 
 HELD_OUT = 0.2
@@ -35,7 +36,7 @@ def check_parts(stimulus: np.ndarray, test: np.ndarray) -> Finding:
         "parts",
         "info",
         f"The source gives no train/test split; to look for something to decode, {int(test.sum())} of {len(test)} "
-        f"samples ({distinct} distinct image{'' if distinct == 1 else 's'}) were held out at random.",
+        f"samples ({counted(distinct, 'distinct image')}) were held out at random.",
         "Protocols over the source's own split do not apply.",
         {"held_out": int(test.sum()), "samples": len(test), "distinct": distinct},
     )
@@ -47,12 +48,15 @@ def folds_of(split: pd.DataFrame) -> list[Fold]:
     A decoder is refitted with the samples that chose, so these were trained on too, unless they are the scored ones.
     """
     folds = []
-    for _, rows in split.groupby("fold"):
-        scored = rows["sample"].to_numpy()[rows.role == "score"]
-        choosing = rows["sample"].to_numpy()[rows.role == "select"]
-        trained = rows["sample"].to_numpy()[rows.role == "train"]
+    for trained, choosing, scored in _roles(split):
         folds.append(Fold(np.union1d(trained, np.setdiff1d(choosing, scored)), scored))
     return folds
+
+
+def _roles(split: pd.DataFrame) -> Iterator[list[np.ndarray]]:
+    """Samples of each fold that train, select and score, each of shape (n,)."""
+    for _, rows in split.groupby("fold"):
+        yield [rows["sample"].to_numpy()[rows.role == role] for role in ("train", "select", "score")]
 
 
 def check_folds(split: pd.DataFrame, stimulus: np.ndarray) -> Finding:
@@ -77,36 +81,26 @@ def check_folds(split: pd.DataFrame, stimulus: np.ndarray) -> Finding:
         "trained_and_scored": both,
         "scored_again": again,
     }
+    finding = partial(Finding, "folds", numbers=numbers)
     if both:
-        return Finding(
-            "folds",
-            "serious",
-            f"{both} samples are trained on and scored in the same fold.",
-            "Scores of this protocol measure memory: its split is wrong.",
-            numbers,
-        )
+        message = f"{both} samples are trained on and scored in the same fold."
+        return finding("serious", message, "Scores of this protocol measure memory: its split is wrong.")
     if again:
-        return Finding(
-            "folds",
-            "serious",
-            f"{again} of {len(scored)} scores are of a sample that another fold scored already.",
-            "Samples weigh unequally: the split is wrong.",
-            numbers,
+        message = f"{again} of {len(scored)} scores are of a sample that another fold scored already."
+        return finding("serious", message, "Samples weigh unequally: the split is wrong.")
+    message = f"One split trains on {trained[0]} samples and scores {sizes[0]}."
+    if len(folds) > 1:
+        message = (
+            f"{len(folds)} folds train on {span(trained)} samples and score {span(sizes)} each; the smallest scored "
+            f"part has {min(sizes)} of {counted(min(images), 'distinct image')}."
         )
-    message = (
-        f"One split trains on {trained[0]} samples and scores {sizes[0]}."
-        if len(folds) == 1
-        else f"{len(folds)} folds train on {_range(trained)} samples and score {_range(sizes)} each; the smallest "
-        f"scored part has {min(sizes)} of {min(images)} distinct image{'' if min(images) == 1 else 's'}."
-    )
-    return Finding("folds", "info", message, "No sample is trained on and scored in the same fold.", numbers)
+    return finding("info", message, "No sample is trained on and scored in the same fold.")
 
 
 def check_selection(split: pd.DataFrame, stimulus: np.ndarray) -> Finding:
     """Whether scored samples choose the epoch; ``split`` and ``stimulus`` as for :func:`check_folds`."""
     overlap = total = choosing = familiar = 0
-    for _, rows in split.groupby("fold"):
-        train, select, score = (rows["sample"].to_numpy()[rows.role == role] for role in ("train", "select", "score"))
+    for train, select, score in _roles(split):
         overlap += int(np.isin(score, select).sum())
         total += len(score)
         choosing += len(select)
@@ -117,21 +111,18 @@ def check_selection(split: pd.DataFrame, stimulus: np.ndarray) -> Finding:
         "choosing": choosing,
         "choosing_with_trained_image": familiar,
     }
+    finding = partial(Finding, "selection", numbers=numbers)
     if overlap:
-        return Finding(
-            "selection",
+        return finding(
             "serious",
             f"{some(overlap, total, 'scored samples', 'also chooses', 'also choose')} the epoch and hyper-parameters.",
             "Methods that let them choose are scored too well: the best moment was picked by looking at the answers.",
-            numbers,
         )
-    return Finding(
-        "selection",
+    return finding(
         "info",
         f"Other samples than the scored ones choose; {familiar} of these {choosing} show an image that is trained on.",
         "Scored samples are touched once."
         + (" Where images were trained on, what is chosen favours recognising them." if familiar else ""),
-        numbers,
     )
 
 
@@ -146,25 +137,17 @@ def check_grouping(protocol: Mapping, stimulus: np.ndarray, split: pd.DataFrame)
     """
     samples = np.unique(split["sample"].to_numpy())
     distinct = len(np.unique(stimulus[samples]))
-    repeat = distinct < len(samples)
-    numbers = {"samples": len(samples), "distinct": distinct}
+    finding = partial(Finding, "grouping", numbers={"samples": len(samples), "distinct": distinct})
     if protocol["over"] == "canonical":
         message = "The split is the one that comes with the dataset; nothing is grouped."
-        return Finding("grouping", "info", message, "Scores depend on this one split.", numbers)
-    if not repeat:
-        return Finding(
-            "grouping",
+        return finding("info", message, "Scores depend on this one split.")
+    if distinct == len(samples):
+        return finding(
             "notable" if protocol["over"] == "all" else "info",
             "No image repeats here, so folds over samples and folds over images coincide in kind.",
             "Either way no scored image is trained on, and the two are not independent evidence.",
-            numbers,
         )
     if protocol["group_by"] == "stimulus":
-        message = "Folds keep all samples of an image together."
-        return Finding("grouping", "info", message, "No scored image is trained on.", numbers)
+        return finding("info", "Folds keep all samples of an image together.", "No scored image is trained on.")
     message = "Folds are cut over samples, so that samples of one image fall on both sides."
-    return Finding("grouping", "info", message, "See how many scored images were trained on.", numbers)
-
-
-def _range(values: list[int]) -> str:
-    return f"{min(values)}" if min(values) == max(values) else f"{min(values)} to {max(values)}"
+    return finding("info", message, "See how many scored images were trained on.")

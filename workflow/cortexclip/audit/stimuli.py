@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from cortexclip.audit.finding import Finding, some
+from cortexclip.audit.finding import Finding, counted, some, span
 
 NEAR = 0.99
 """Pixel correlation above which two different images are nearly the same."""
@@ -31,26 +32,14 @@ class Fold:
 def check_pixel_range(images: np.ndarray) -> Finding:
     """Range of the images (n_samples, ...), expected to be 0 to 1."""
     low, high = float(images.min()), float(images.max())
-    numbers = {"minimum": low, "maximum": high}
+    finding = partial(Finding, "pixel_range", numbers={"minimum": low, "maximum": high})
     if low < 0 or high > 1:
-        return Finding(
-            "pixel_range",
-            "serious",
-            f"Pixels range from {low:.3g} to {high:.3g}, outside 0 to 1.",
-            "Squared errors and structural similarity have another scale than in every other table.",
-            numbers,
-        )
+        meaning = "Squared errors and structural similarity have another scale than in every other table."
+        return finding("serious", f"Pixels range from {low:.3g} to {high:.3g}, outside 0 to 1.", meaning)
     if high - low < 0.5:
-        return Finding(
-            "pixel_range",
-            "notable",
-            f"Pixels use only the range {low:.3g} to {high:.3g} of 0 to 1.",
-            "Squared errors are small whatever a decoder does; compare them with the mean image's only.",
-            numbers,
-        )
-    return Finding(
-        "pixel_range", "info", f"Pixels range from {low:.3g} to {high:.3g}.", "Errors have the usual scale.", numbers
-    )
+        meaning = "Squared errors are small whatever a decoder does; compare them with the mean image's only."
+        return finding("notable", f"Pixels use only the range {low:.3g} to {high:.3g} of 0 to 1.", meaning)
+    return finding("info", f"Pixels range from {low:.3g} to {high:.3g}.", "Errors have the usual scale.")
 
 
 def check_blank_images(images: np.ndarray, stimulus: np.ndarray) -> Finding:
@@ -72,41 +61,22 @@ def check_blank_images(images: np.ndarray, stimulus: np.ndarray) -> Finding:
     )
 
 
-def check_repeats(stimulus: np.ndarray, test: np.ndarray) -> list[Finding]:
-    """How often images repeat within each part.
-
-    ``stimulus`` (n_samples,) is the identity of the image, ``test`` (n_samples,) whether a sample is of the test part;
-    where no sample is, there are no parts.
-    """
-    findings = []
-    parts = [("training_repeats", "training ", ~test), ("test_repeats", "test ", test)]
-    for check, name, part in parts if test.any() else [("repeats", "", ~test)]:
-        samples = int(part.sum())
-        repeats = np.unique(stimulus[part], return_counts=True)[1]
-        numbers = {
-            "samples": samples,
-            "distinct": len(repeats),
-            "least_repeats": int(repeats.min()),
-            "most_repeats": int(repeats.max()),
-        }
-        if len(repeats) == samples:
-            message = f"Each of the {samples} {name}samples shows another image."
-            findings.append(Finding(check, "info", message, "Samples are different questions.", numbers))
-            continue
-        least, most = numbers["least_repeats"], numbers["most_repeats"]
-        findings.append(
-            Finding(
-                check,
-                "notable" if 2 * len(repeats) <= samples else "info",
-                f"The {samples} {name}samples show {_count(len(repeats), 'distinct image')}, "
-                f"{f'{least} times' if least == most else f'{least} to {most} times'} each.",
-                "Samples of one image are not independent; intervals have to be over images."
-                if name == "test "
-                else "A decoder learns from as many images, not from as many as there are samples.",
-                numbers,
-            )
-        )
-    return findings
+def check_repeats(stimulus: np.ndarray, part: str = "") -> Finding:
+    """How often images repeat; ``stimulus`` (n_samples,) is their identity, ``part`` "training", "test" or none."""
+    samples, repeats = len(stimulus), np.unique(stimulus, return_counts=True)[1]
+    least, most, name = int(repeats.min()), int(repeats.max()), f"{part} " if part else ""
+    numbers = {"samples": samples, "distinct": len(repeats), "least_repeats": least, "most_repeats": most}
+    finding = partial(Finding, f"{part}_repeats" if part else "repeats", numbers=numbers)
+    if len(repeats) == samples:
+        message = f"Each of the {samples} {name}samples shows another image."
+        return finding("info", message, "Samples are different questions.")
+    return finding(
+        "notable" if 2 * len(repeats) <= samples else "info",
+        f"The {samples} {name}samples show {counted(len(repeats), 'distinct image')}, {span(repeats)} times each.",
+        "Samples of one image are not independent; intervals have to be over images."
+        if part == "test"
+        else "A decoder learns from as many images, not from as many as there are samples.",
+    )
 
 
 def check_sample_size(folds: Sequence[Fold], stimulus: np.ndarray, what: str = "scored") -> Finding:
@@ -117,8 +87,8 @@ def check_sample_size(folds: Sequence[Fold], stimulus: np.ndarray, what: str = "
     return Finding(
         "sample_size",
         "notable" if few else "info",
-        f"{'Only ' if few else ''}{_count(distinct, f'distinct {what} image')} in "
-        f"{_count(len(np.unique(scored)), f'{what} sample')}.",
+        f"{'Only ' if few else ''}{counted(distinct, f'distinct {what} image')} in "
+        f"{counted(len(np.unique(scored)), f'{what} sample')}.",
         f"One image decides {100 / distinct:.0f} % of a mean; small differences between methods mean nothing."
         if few
         else "Intervals show what this number allows to say.",
@@ -141,10 +111,11 @@ def check_seen(folds: Sequence[Fold], stimulus: np.ndarray, what: str = "scored"
     seen, total = int(np.concatenate(hits).sum()), len(names)
     seen_names, distinct = len(np.unique(names[np.concatenate(hits)])), len(np.unique(names))
     numbers = {"samples": seen, "of_samples": total, "images": seen_names, "of_images": distinct}
+    finding = partial(Finding, "seen_images", numbers=numbers)
     where = "in training" if len(folds) == 1 else "in the training of their fold"
     message = f"{some(seen, total, f'{what} samples', 'shows', 'show')} an image that also occurs {where}"
     if not seen:
-        return Finding("seen_images", "info", f"{message}.", "Scores are of images never trained on.", numbers)
+        return finding("info", f"{message}.", "Scores are of images never trained on.")
     message += f" ({seen_names} of {distinct} distinct images)."
     if promised:
         meaning = "The protocol promises images never trained on and does not keep it: its split is wrong."
@@ -152,7 +123,7 @@ def check_seen(folds: Sequence[Fold], stimulus: np.ndarray, what: str = "scored"
         meaning = "Scores measure the recognition of seen images, not the reconstruction of unseen ones."
     else:
         meaning = "Scores mix the recognition of seen images with the reconstruction of unseen ones."
-    return Finding("seen_images", "serious", message, meaning, numbers)
+    return finding("serious", message, meaning)
 
 
 def check_near(folds: Sequence[Fold], stimulus: np.ndarray, images: np.ndarray, what: str = "scored") -> Finding:
@@ -189,12 +160,6 @@ def check_near(folds: Sequence[Fold], stimulus: np.ndarray, images: np.ndarray, 
     )
 
 
-def pixel_correlation(images: np.ndarray) -> np.ndarray:
-    """Pearson correlation over pixels between images (n_images, y, x); NaN where an image is constant."""
-    patterns = _patterns(images)
-    return patterns @ patterns.T
-
-
 def _patterns(images: np.ndarray) -> np.ndarray:
     """Images (n_images, y, x) as rows of mean 0 and length 1, so that products are correlations; NaN if constant."""
     pixels = np.asarray(images, dtype=np.float64).reshape(len(images), -1)
@@ -208,7 +173,3 @@ def _distinct(stimulus: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Position of the first sample of each distinct image, and for each sample which of these it shows."""
     _, first, identity = np.unique(stimulus, return_index=True, return_inverse=True)
     return first, identity
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

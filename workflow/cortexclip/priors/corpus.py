@@ -55,7 +55,7 @@ def draw(
     InputError : an unknown setting, a count that is not a whole number above 0, or what `read_folder` raises
     """
     settings = checked_settings(settings)
-    letters = glyphs.render_glyphs(faces=faces, size=2 * SIZE)
+    letters, drawn = glyphs.render_glyphs_at((2 * SIZE, SIZE), faces=faces)
     shapes = glyphs.render_shapes(settings["drawn_shapes"], derive_seed(seed, "corpus", "shapes"))
     is_digit = np.array([text.startswith("the digit") for text in letters.captions])
     kinds = {
@@ -63,7 +63,7 @@ def draw(
         "letters": (letters, np.flatnonzero(~is_digit), 0.8),
         "shapes": (shapes, np.arange(len(shapes)), 0.15),  # captions tell their place and size, which they keep
     }
-    parts = [("drawn", glyphs.render_glyphs(faces=faces, size=SIZE)), ("drawn", shapes)]
+    parts = [("drawn", drawn), ("drawn", shapes)]
     for kind, (source, rows, geometry) in kinds.items():
         rng = np.random.default_rng(derive_seed(seed, "corpus", kind))
         parts.append(("augmented", _augmented(source, rng.choice(rows, settings[kind]), geometry, rng)))

@@ -1,0 +1,113 @@
+"""All checks of a dataset and of its splits, in the order in which reports list them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from cortexclip.audit import brain, labels, signal, splits, stimuli
+from cortexclip.audit.corpus import check_corpus, not_compared
+from cortexclip.audit.finding import Finding
+from cortexclip.audit.reading import check_reading
+from cortexclip.data import dataset as datasets
+from cortexclip.priors import nearest
+from cortexclip.priors.corpus import SIZE
+from cortexclip.seeds import derive_seed
+
+
+def audit_dataset(dataset: xr.Dataset, seed: int) -> list[Finding]:
+    """All findings on a labelled dataset by itself; ``seed`` is the base seed of the permutations."""
+    responses, images = dataset.brain.values, dataset.stimuli.values
+    stimulus, label, test = dataset.stimulus.values, dataset.label.values, dataset.part.values == "test"
+    finite = brain.check_finite(responses, images)
+    if finite.severity != "info":
+        return [finite]  # no other check is defined on such values
+
+    def seed_of(what: str) -> int:
+        return derive_seed(seed, dataset.attrs["name"], "audit", what)
+
+    if datasets.has_parts(dataset):
+        held, what = test, "test"
+        canonical = [stimuli.Fold(np.flatnonzero(~test), np.flatnonzero(test))]
+        of_parts = [
+            stimuli.check_seen(canonical, stimulus, "test"),
+            stimuli.check_near(canonical, stimulus, images, "test"),
+            stimuli.check_sample_size(canonical, stimulus, "test"),
+        ]
+        repeats = [
+            stimuli.check_repeats(stimulus[~test], "training"),
+            stimuli.check_repeats(stimulus[test], "test"),
+        ]
+        across = [brain.check_rows_across_parts(responses, test)]
+    else:
+        held, what = splits.held_out(stimulus, seed_of("parts")), "held-out"
+        of_parts = [splits.check_parts(stimulus, held)]
+        repeats, across = [stimuli.check_repeats(stimulus)], []
+    reading = dataset.attrs.get("reading")
+    return [
+        signal.check_signal(responses, images, stimulus, held, seed_of("signal"), what=what),
+        signal.check_signal_nearest(responses, images, stimulus, held, seed_of("signal")),
+        *of_parts,
+        brain.check_duplicated_rows(responses, test, stimulus),
+        *across,
+        brain.check_constant_rows(responses),
+        brain.check_scaling(responses, held),
+        labels.check_labels(label, stimulus, images, test, seed_of("labels")),
+        *repeats,
+        labels.check_classes(label, test),
+        brain.check_constant_voxels(responses[~test]),
+        brain.check_duplicated_voxels(responses),
+        brain.check_brain_range(responses),
+        brain.check_noise_ceiling(responses, stimulus),
+        stimuli.check_pixel_range(images),
+        stimuli.check_blank_images(images, stimulus),
+        *([check_reading(json.loads(reading))] if reading else []),
+        finite,
+    ]
+
+
+def audit_corpus(dataset: xr.Dataset, corpus: xr.Dataset | None = None) -> Finding:
+    """Whether stimuli are nearly in the prior corpus; by default in that from which all that ships was learned."""
+    images = dataset.stimuli.values
+    stimulus, first = np.unique(dataset.stimulus.values, return_index=True)
+    if images.shape[1:] != (SIZE, SIZE):
+        return not_compared(images.shape[1:], len(first))
+    if corpus is not None:
+        return check_corpus(nearest.compared(corpus, stimulus, images[first]))
+    return check_corpus(nearest.looked_up(stimulus, images[first]))
+
+
+def audit_protocol(dataset: xr.Dataset, protocol: Mapping, split: pd.DataFrame) -> list[Finding]:
+    """All findings on a split (columns fold, role, sample) of a dataset by a protocol, given by its entry."""
+    stimulus, images = dataset.stimulus.values, dataset.stimuli.values
+    folds = splits.folds_of(split)
+    what = "test" if protocol["over"] == "canonical" else "scored"
+    promised = protocol.get("group_by") == "stimulus" and protocol["over"] != "canonical"
+    return [
+        splits.check_selection(split, stimulus),
+        stimuli.check_seen(folds, stimulus, what, promised),
+        stimuli.check_near(folds, stimulus, images, what),
+        splits.check_grouping(protocol, stimulus, split),
+        stimuli.check_sample_size(folds, stimulus, what),
+        splits.check_folds(split, stimulus),
+    ]
+
+
+def summary(dataset: str, findings: Sequence[tuple[str, Finding]]) -> list[str]:
+    """A line for each notable or serious finding, with all the scopes of which it holds, and a line with the counts.
+
+    ``findings`` are pairs of a scope ("dataset" or the name of a protocol) and a finding.
+    """
+    grave: dict[str, list[str]] = {}
+    for scope, finding in findings:
+        if finding.severity != "info":
+            grave.setdefault(f"{finding.severity}: {finding.message} {finding.meaning}", []).append(scope)
+    serious, notable = (sum(found.severity == severity for _, found in findings) for severity in ("serious", "notable"))
+    return [
+        *(f"audit {dataset} ({', '.join(scopes)}): {text}" for text, scopes in grave.items()),
+        f"audit {dataset}: {len(findings)} findings, {serious} serious, {notable} notable",
+    ]
