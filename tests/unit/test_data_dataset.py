@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
@@ -171,6 +172,18 @@ def test_a_file_that_is_no_dataset_is_an_error(tmp_path, content, words):
     with pytest.raises(InputError, match=words) as caught:
         dataset.read(path)
     assert "\n" not in str(caught.value)
+
+
+def test_reading_hashes_no_image_but_notices_identities_that_are_not_those_written(tmp_path, monkeypatch):
+    path, written = tmp_path / "toy.nc", toy()
+    dataset.write(written, path)
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset, "stimulus_identity", None)
+        assert dataset.read(path).identical(written)
+    with h5py.File(path, "r+") as file:
+        file["stimulus"][0] = file["stimulus"][1]
+    with pytest.raises(InputError, match="'stimulus' says .* where the pixels give"):
+        dataset.read(path)
 
 
 def test_the_summary_counts_samples_voxels_and_stimuli():

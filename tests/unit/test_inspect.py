@@ -13,13 +13,13 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from cortexclip.__main__ import main
+from cortexclip.audit.inspection import name_of
 from cortexclip.audit.orientation import check_orientation, orientation
 from cortexclip.data import dataset as datasets
 from cortexclip.data.dataset import stimulus_identity
 from cortexclip.data.images import resized
 from cortexclip.figures.sheet import as_text
 from cortexclip.schema import check
-from cortexclip.stages.inspect import name_of
 
 SIDE, N_VOXELS = 12, 30
 

@@ -16,11 +16,11 @@ from cortexclip.data import dataset as datasets
 from cortexclip.data.simulated import Settings, simulate
 from cortexclip.errors import InputError
 from cortexclip.estimator import encoder_named
+from cortexclip.features import embeddings
 from cortexclip.files import write_json
 from cortexclip.protocols import make_split
 from cortexclip.restore import load_run
 from cortexclip.runs import read_netcdf, write_parquet
-from cortexclip.stages import encode
 
 FOLDS = {"over": "all", "folds": 2, "group_by": "sample", "shuffle_seed": 1, "title": "two folds"}
 INNER = {"select": "inner", "inner_fraction": 0.2, "inner_by": "sample"}
@@ -39,8 +39,8 @@ def world(tmp_path_factory) -> Path:
         split = make_split({**outer, **INNER}, own.part.values, own.stimulus.values, 0)
         write_parquet(folder / f"{name}.parquet", split)
     for name in ("glyphclip", "glyphclip_crops"):
-        stimulus, images = encode.distinct_stimuli(own)
-        encode.write(folder / f"{name}.nc", encoder_named(name).encode(images), stimulus, name, {})
+        stimulus, images = embeddings.distinct_stimuli(own)
+        embeddings.write(folder / f"{name}.nc", encoder_named(name).encode(images), stimulus, name, {})
     return folder
 
 

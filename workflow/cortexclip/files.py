@@ -98,6 +98,17 @@ def read_json(path: str | os.PathLike) -> object:
         ) from error
 
 
+def json_object(text: str, option: str) -> dict:
+    """The object that an option of the command line states as JSON; raises InputError if it is none."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{option}: not valid JSON ({error}). Pass an object.") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{option}: found {type(value).__name__}, expected a JSON object.")
+    return value
+
+
 def sha256(path: str | os.PathLike) -> str:
     """Hexadecimal SHA-256 of a file's content, read in blocks of 1 MiB."""
     digest = hashlib.sha256()

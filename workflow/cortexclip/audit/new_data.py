@@ -21,7 +21,7 @@ from cortexclip.loading import load_reader
 from cortexclip.log import logger
 from cortexclip.numerics.standardise import VoxelScaler
 from cortexclip.restore import Fitted
-from cortexclip.stages.inspect import name_of, propose, survey
+from cortexclip.audit.inspection import name_of, propose, survey
 
 READER = named_arrays.__name__
 FAR, TOO_FAR = 2.0, 10.0

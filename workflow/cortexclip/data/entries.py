@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from cortexclip.errors import InputError, check_keys
+from cortexclip.files import json_object
 from cortexclip.settings import Checked, Need
 
 
@@ -99,12 +99,7 @@ DATASET_KEYS = tuple(Dataset.model_fields)
 
 def parse_dataset_entry(text: str, name: str) -> dict:
     """Parse an entry of datasets.yaml, or a part of one, from JSON; unknown keys raise InputError."""
-    try:
-        entry = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"--entry of dataset '{name}': not valid JSON ({error}).") from error
-    if not isinstance(entry, dict):
-        raise InputError(f"--entry of dataset '{name}': is {type(entry).__name__}, expected a JSON object.")
+    entry = json_object(text, f"--entry of dataset '{name}'")
     check_keys(entry, DATASET_KEYS, f"dataset '{name}'")
     notes = entry.get("notes") or []
     if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):

@@ -6,6 +6,8 @@ import numpy as np
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (ITU-R BT.601), applied to the pixels as they are stored."""
+SMALLEST_SIDE = 11
+"""Pixels on a side that images need at least: structural similarity has a window of 11 x 11."""
 
 
 def grey(images: np.ndarray) -> np.ndarray:

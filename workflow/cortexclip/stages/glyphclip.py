@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 
-from cortexclip.errors import InputError
-from cortexclip.files import write_json
+from cortexclip.files import json_object, write_json
 from cortexclip.log import Progress, logger
 
 
@@ -26,10 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from cortexclip.features import glyphclip
 
-    try:
-        settings = json.loads(arguments.settings)
-    except ValueError as error:
-        raise InputError(f"glyphclip, --settings: not valid JSON ({error}). Pass an object.") from error
+    settings = json_object(arguments.settings, "glyphclip, --settings")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

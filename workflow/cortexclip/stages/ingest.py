@@ -8,13 +8,11 @@ from pathlib import Path
 
 from cortexclip.data import dataset
 from cortexclip.data.entries import parse_dataset_entry
+from cortexclip.data.images import SMALLEST_SIDE
 from cortexclip.errors import InputError
 from cortexclip.files import sha256
 from cortexclip.loading import load_reader
 from cortexclip.log import logger
-
-SMALLEST_SIDE = 11
-"""Pixels on a side that images need at least: structural similarity has a window of 11 x 11."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

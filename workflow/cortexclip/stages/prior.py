@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from cortexclip.errors import InputError
+from cortexclip.files import json_object
 from cortexclip.log import Progress, logger
 
 
@@ -31,8 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     from cortexclip.numerics import priors
     from cortexclip.priors import corpus, training
 
-    settings = training.checked_settings(_object("settings", arguments.settings))
-    encoder = load_encoder("of the prior", _object("encoder", arguments.encoder))
+    settings = training.checked_settings(json_object(arguments.settings, "prior, --settings"))
+    encoder = load_encoder("of the prior", json_object(arguments.encoder, "prior, --encoder"))
     images = corpus.read(arguments.corpus)
     progress = Progress("train prior", total=sum(part["steps"] for part in settings.values()))
     threads = torch.get_num_threads()
@@ -51,13 +50,3 @@ def run(arguments: argparse.Namespace) -> int:
     for name, facts in description["training"].items():
         logger.info("prior: %s in %.0f s, last loss %.4f", name, facts["duration_s"], facts["last_loss"])
     return 0
-
-
-def _object(option: str, text: str) -> dict:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"prior, --{option}: not valid JSON ({error}). Pass an object.") from error
-    if not isinstance(value, dict):
-        raise InputError(f"prior, --{option}: found {type(value).__name__}, expected a JSON object.")
-    return value
