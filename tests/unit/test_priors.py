@@ -19,8 +19,9 @@ from cortexclip.audit.findings import audit_corpus
 from cortexclip.data import simulated
 from cortexclip.errors import InputError
 from cortexclip.files import sha256
-from cortexclip.numerics import diffusion, priors, vae
+from cortexclip.numerics import diffusion, vae
 from cortexclip.priors import corpus, nearest, training
+from cortexclip.priors import stored as priors
 from cortexclip.stages import corpus as corpus_stage
 from cortexclip.stages import prior as prior_stage
 
@@ -97,18 +98,14 @@ def test_own_pictures_join_without_a_caption(tmp_path):
     ("settings", "words"),
     [
         ({"digit": 3}, "unknown key 'digit'. Did you mean 'digits'"),
-        ({"cells": 0}, "cells: found 0, expected a whole number"),
-        ({"cells": 1.5}, "cells: found 1.5"),
-        ([], None),
-        ([1], "found list, expected an object"),
+        ({"cells": 0}, "'cells': found 0, expected at least 1"),
+        ({"cells": 1.5}, "'cells': found 1.5, expected a whole number"),
+        ([1], "expected a mapping"),
     ],
 )
 def test_wrong_settings_of_the_corpus_are_named(settings, words):
-    if words is None:
-        assert corpus.checked_settings(settings) == corpus.SETTINGS
-        return
     with pytest.raises(InputError, match=words):
-        corpus.checked_settings(settings)
+        corpus.draw(settings)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +238,7 @@ def test_the_bound_counts_divergences_above_the_free_nats():
 def test_the_vae_overfits_eight_images_and_samples_by_its_generator(monkeypatch):
     monkeypatch.setattr(training, "HierarchicalVAE", functools.partial(vae.HierarchicalVAE, 16))
     images = (blobs(8) * 255).to(torch.uint8)
-    settings = {**training.SETTINGS["vae"], "steps": 120, "batch_size": 8, "divergence_steps": 1000}
+    settings = {**training.checked_settings({})["vae"], "steps": 120, "batch_size": 8, "divergence_steps": 1000}
     network, facts = training.train_vae(images, settings, seed=0)
     error = (network.decode(network.encode(blobs(8))) - blobs(8)).square().mean().item()
     assert error < 0.3 * blobs(8).var(dim=0).mean().item()
@@ -516,10 +513,10 @@ def test_other_weights_than_the_pinned_are_refused(trained, tmp_path):
     ("settings", "words"),
     [
         ({"vea": {}}, "unknown key 'vea'"),
-        ({"vae": 3}, "vae: found 3, expected an object"),
+        ({"vae": 3}, "'vae': found 3, expected a mapping"),
         ({"vae": {"step": 3}}, "unknown key 'step'"),
-        ({"vae": {"steps": 0}}, "vae.steps: found 0, expected a whole number"),
-        ({"diffusion": {"empty_share": "x"}}, "diffusion.empty_share: found 'x', expected a number"),
+        ({"vae": {"steps": 0}}, "'vae.steps': found 0, expected at least 1"),
+        ({"diffusion": {"empty_share": "x"}}, "'diffusion.empty_share': found 'x', expected a number"),
     ],
 )
 def test_wrong_settings_of_the_training_are_named(settings, words):

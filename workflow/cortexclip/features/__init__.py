@@ -6,8 +6,6 @@ Each encoder kind is a module with ``load(settings) -> Encoder``; an encoder has
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from cortexclip.errors import InputError
@@ -24,13 +22,3 @@ def check_images(images: np.ndarray) -> np.ndarray:
             "Scale the stimuli first."
         )
     return images
-
-
-def check_settings(encoder: str, settings: dict, known: Iterable[str]) -> None:
-    """Raises InputError for a key that is neither ``module`` nor in ``known``."""
-    unknown = sorted(set(settings) - {"module", *known})
-    if unknown:
-        expected = ", ".join(sorted(known)) or "no settings"
-        raise InputError(
-            f"{encoder} settings: found unknown {', '.join(unknown)}, expected {expected}. Correct the key."
-        )

@@ -16,14 +16,8 @@ from cortexclip.features import check_images, openclip
 def load(settings: dict) -> Encoder:
     """The views of an open_clip model.
 
-    Settings
-    --------
-    side : length of a corner as a share of the picture's, between 0 and 1
-    all others : those of `cortexclip.features.openclip`
-
-    Raises
-    ------
-    InputError : no usable ``side``, or what openclip refuses
+    ``side`` is the length of a corner as a share of the picture's; all other settings are those of
+    `cortexclip.features.openclip`. Raises InputError for no usable ``side``, and what openclip refuses.
     """
     side = settings.get("side")
     if not isinstance(side, int | float) or not 0 < side < 1:

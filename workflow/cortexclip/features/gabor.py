@@ -9,57 +9,41 @@ of cycles. Kay et al. took the square root of the energy, Nishimoto et al. its l
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
-from cortexclip.errors import InputError
-from cortexclip.features import check_images, check_settings
+from cortexclip.features import check_images
+from cortexclip.settings import Checked, Count, Positive, Several, check
 
-DEFAULTS = {
-    "cycles": [1, 2, 4, 8],
-    "orientations": 8,
-    "spacing": 1.0,
-    "envelope_cycles": 0.4,
-    "compression": "sqrt",
-    "luminance": True,
-}
+
+class Settings(Checked):
+    """The filters."""
+
+    module: str = ""
+    cycles: Several[Positive] = (1, 2, 4, 8)
+    """spatial frequencies, cycles per image side, each one scale of the pyramid"""
+    orientations: Count = 8
+    """number of orientations, evenly spaced over half a turn from 0 (vertical stripes)"""
+    spacing: Positive = 1.0
+    """grid points per cycle along a side; a scale of f cycles has about f * spacing points a side, at least one"""
+    envelope_cycles: Positive = 0.4
+    """standard deviation of the Gaussian envelope in cycles of the carrier"""
+    compression: Literal["sqrt", "log", "energy"] = "sqrt"
+    """sqrt (amplitude), log (log of 1 + 100 times the amplitude), or energy (neither)"""
+    luminance: bool = True
+    """adds the mean under each envelope of the lowest and the second scale, which the filters do not see"""
 
 
 def load(settings: dict) -> Encoder:
-    """The encoder with these settings; absent keys take the values of `DEFAULTS`.
-
-    Settings
-    --------
-    cycles : spatial frequencies, cycles per image side, each one scale of the pyramid
-    orientations : number of orientations, evenly spaced over half a turn from 0 (vertical stripes)
-    spacing : grid points per cycle along a side; a scale of f cycles has about f * spacing points a side, at least one
-    envelope_cycles : standard deviation of the Gaussian envelope in cycles of the carrier
-    compression : ``"sqrt"`` (amplitude), ``"log"`` (log of 1 + 100 times the amplitude), or ``"energy"`` (neither)
-    luminance : adds the mean under each envelope of the lowest and the second scale, which the filters do not see
-
-    Raises
-    ------
-    InputError : an unknown key or a value out of range
-    """
-    check_settings("gabor", settings, DEFAULTS)
-    settings = {**DEFAULTS, **{key: value for key, value in settings.items() if key in DEFAULTS}}
-    cycles = settings["cycles"]
-    if not isinstance(cycles, list | tuple) or not cycles or min(cycles) <= 0:
-        raise InputError(f"gabor settings, cycles: found {cycles!r}, expected a list of positive cycles per image.")
-    for key in ("orientations", "spacing", "envelope_cycles"):
-        if not settings[key] > 0:
-            raise InputError(f"gabor settings, {key}: found {settings[key]!r}, expected a number above 0.")
-    if settings["compression"] not in ("sqrt", "log", "energy"):
-        raise InputError(
-            f"gabor settings, compression: found {settings['compression']!r}, expected 'sqrt', 'log' or 'energy'."
-        )
-    return Encoder(settings)
+    """The encoder with these `Settings`; raises InputError for an unknown one and a value out of range."""
+    return Encoder(check(Settings, settings, "gabor", "setting"))
 
 
 class Encoder:
     """Energies of one set of filters; filters are made for the size of the images that come."""
 
-    def __init__(self, settings: dict):
+    def __init__(self, settings: Settings):
         self._settings = settings
 
     def filters(self, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -74,18 +58,18 @@ class Encoder:
         axis = (np.arange(size) + 0.5) / size
         y, x = np.meshgrid(axis, axis, indexing="ij")
         even, odd, blobs = [], [], []
-        for scale, cycles in enumerate(self._settings["cycles"]):
-            points = max(1, round(cycles * self._settings["spacing"]))
-            sigma = self._settings["envelope_cycles"] / cycles
+        for scale, cycles in enumerate(self._settings.cycles):
+            points = max(1, round(cycles * self._settings.spacing))
+            sigma = self._settings.envelope_cycles / cycles
             for row in range(points):
                 for column in range(points):
                     dy, dx = y - (row + 0.5) / points, x - (column + 0.5) / points
                     envelope = np.exp(-(dx**2 + dy**2) / (2 * sigma**2)).ravel()
                     envelope /= envelope.sum()
-                    if self._settings["luminance"] and scale < 2:
+                    if self._settings.luminance and scale < 2:
                         blobs.append(envelope)
-                    for k in range(self._settings["orientations"]):
-                        angle = np.pi * k / self._settings["orientations"]
+                    for k in range(self._settings.orientations):
+                        angle = np.pi * k / self._settings.orientations
                         carrier = 2j * np.pi * cycles * (dx * np.cos(angle) + dy * np.sin(angle))
                         # The factor 4 undoes the half of a raised grating's amplitude and the half of cos squared.
                         wave = 4 * envelope * np.exp(carrier).ravel()
@@ -104,9 +88,9 @@ class Encoder:
         even, odd, blobs = self.filters(images.shape[1])
         flat = images.reshape(len(images), -1).astype(np.float64)
         energy = (flat @ even.T) ** 2 + (flat @ odd.T) ** 2
-        if self._settings["compression"] == "sqrt":
+        if self._settings.compression == "sqrt":
             energy = np.sqrt(energy)
-        elif self._settings["compression"] == "log":
+        elif self._settings.compression == "log":
             energy = np.log1p(100 * np.sqrt(energy))
         if progress:
             progress(len(images), len(images))
@@ -114,4 +98,5 @@ class Encoder:
 
     def provenance(self) -> dict:
         """The feature space's name, its source and every setting."""
-        return {"encoder": "gabor", "source": "Kay et al. 2008; Nishimoto et al. 2011", **self._settings}
+        settings = self._settings.model_dump(exclude={"module"})
+        return {"encoder": "gabor", "source": "Kay et al. 2008; Nishimoto et al. 2011", **settings}

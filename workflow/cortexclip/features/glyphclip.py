@@ -9,19 +9,22 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import model_validator
 
 from cortexclip.errors import InputError
-from cortexclip.features import check_settings, glyphs, openclip
+from cortexclip.features import glyphs, openclip
 from cortexclip.features._torchvision import import_open_clip
 from cortexclip.files import atomic_path, read_json, sha256, write_json
 from cortexclip.project import root
 from cortexclip.seeds import derive_seed
+from cortexclip.settings import Checked, Count, NonNegative, Positive, Share, check
 
 SHIPPED = root() / "resources" / "glyphclip"
 """The folder with the weights that come with the project."""
@@ -30,20 +33,39 @@ CONTEXT_LENGTH = 12
 MEAN, STD = 0.2, 0.35
 """Near the mean and the standard deviation of a pixel of the augmented corpus (0.21 and 0.30)."""
 
-SETTINGS = {
-    "steps": 3600,
-    "batch_size": 256,
-    "digit_share": 0.5,
-    "letter_share": 0.3,
-    "learning_rate": 2e-3,
-    "warmup_steps": 200,
-    "weight_decay": 0.05,
-    "n_shapes": 6000,
-    "holdout_faces": [],
-    "vision": {"layers": [1, 1, 1, 1], "width": 16, "image_size": 56},
-    "text": {"width": 64, "heads": 4, "layers": 2},
-}
-"""Settings of a training; a caller's settings replace them key by key."""
+
+class TrainingSettings(Checked):
+    """Settings of a training."""
+
+    steps: Count = 3600
+    batch_size: Count = 256
+    digit_share: Share = 0.5
+    letter_share: Share = 0.3
+    """images of a batch; the rest are shapes"""
+    learning_rate: Positive = 2e-3
+    warmup_steps: Count = 200
+    weight_decay: NonNegative = 0.05
+    n_shapes: Count = 6000
+    holdout_faces: tuple[str, ...] = ()
+    vision: dict[str, Any] = {"layers": [1, 1, 1, 1], "width": 16, "image_size": 56}
+    text: dict[str, int] = {"width": 64, "heads": 4, "layers": 2}
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        if self.digit_share + self.letter_share > 1:
+            raise ValueError("digit_share and letter_share add up to more than 1; the rest is for shapes.")
+        return self
+
+
+class Settings(Checked):
+    """What `load` takes."""
+
+    module: str = ""
+    folder: str = str(SHIPPED)
+    """as `export` writes it; the one that ships with the project by default"""
+    sha256: str | None = None
+    batch_size: Count = 32
+    device: str = "cpu"
 
 
 def vocabulary() -> list[str]:
@@ -82,22 +104,9 @@ def model_config(settings: dict) -> dict:
     return {"embed_dim": EMBED_DIM, "vision_cfg": dict(settings["vision"]), "text_cfg": text}
 
 
-def checked_settings(settings: dict | None) -> dict:
-    """`SETTINGS` with the given keys replaced; raises InputError for unknown keys and values out of range."""
-    if not isinstance(settings or {}, dict):
-        raise InputError(f"glyphclip settings: found {type(settings).__name__}, expected an object.")
-    check_settings("glyphclip", settings or {}, SETTINGS)
-    settings = {**SETTINGS, **(settings or {})}
-    for key in ("steps", "batch_size", "n_shapes"):
-        if not isinstance(settings[key], int) or settings[key] < 1:
-            raise InputError(
-                f"glyphclip settings, {key}: found {settings[key]!r}, expected a whole number of 1 or more."
-            )
-    if not 0 <= settings["digit_share"] + settings["letter_share"] <= 1:
-        raise InputError(
-            "glyphclip settings: digit_share and letter_share add up to more than 1; the rest is for shapes."
-        )
-    return settings
+def checked_settings(settings: Mapping | None) -> dict:
+    """All fields of `TrainingSettings`, those given replaced; raises InputError for a wrong one."""
+    return check(TrainingSettings, settings or {}, "glyphclip", "setting").model_dump()
 
 
 def caption_loss(
@@ -134,7 +143,7 @@ def train(settings: dict | None = None, seed: int = 0, progress: Callable[[int, 
 
     Parameters
     ----------
-    settings : replaces keys of `SETTINGS`
+    settings : fields of `TrainingSettings` other than the default
     seed : seed of the initial weights, the shapes, the batches and the augmentation
     progress : called after each step with the step's number (from 1) and loss
 
@@ -267,20 +276,13 @@ def export(model, folder: str | Path) -> None:
 
 
 def load(settings: dict) -> Encoder:
-    """Load glyphclip from a folder.
+    """Load glyphclip from a folder by `Settings`.
 
-    Settings
-    --------
-    folder : as `export` writes it; the one that ships with the project by default
-    sha256, batch_size, device : as in `openclip.load`
-
-    Raises
-    ------
-    InputError : unknown key, missing or other weights, or a folder that is not glyphclip's
+    Raises InputError for an unknown key, missing or other weights, or a folder that is not glyphclip's.
     """
-    check_settings("glyphclip", settings, ("folder", "sha256", "batch_size", "device"))
-    folder = Path(settings.get("folder") or SHIPPED)
-    options = {key: value for key, value in settings.items() if key in ("sha256", "batch_size", "device")}
+    chosen = check(Settings, settings, "glyphclip", "setting")
+    folder = Path(chosen.folder)
+    options = chosen.model_dump(include={"sha256", "batch_size", "device"}, exclude_unset=True)
     inner = openclip.load({"weights": f"{openclip.LOCAL_DIR}{folder}", **options})
     config = read_json(folder / openclip.CONFIG_NAME)
     words = config.get("glyphclip", {}).get("vocabulary")
@@ -319,7 +321,7 @@ def report(folder: str | Path, facts: dict) -> dict:
     import sklearn
 
     folder = Path(folder)
-    encoder = load({"folder": folder, "batch_size": 256})
+    encoder = load({"folder": str(folder), "batch_size": 256})
     images, label = handwritten_digits()
     embeddings = encoder.encode(images)
     weights = folder / openclip.WEIGHTS_NAMES[0]

@@ -7,27 +7,27 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 import logging
-import re
 import warnings
 import weakref
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 
 from cortexclip import files
 from cortexclip.errors import InputError
-from cortexclip.features import check_images, check_settings
+from cortexclip.features import check_images
 from cortexclip.features._torchvision import import_open_clip
 from cortexclip.log import logger
+from cortexclip.settings import Checked, Count, check
 
-SETTINGS = ("model", "weights", "sha256", "tag", "quick_gelu", "mean", "std", "batch_size", "device", "cache_dir")
 LOCAL_DIR = "local-dir:"
 CONFIG_NAME = "open_clip_config.json"
 WEIGHTS_NAMES = (
@@ -39,60 +39,62 @@ WEIGHTS_NAMES = (
 """Names under which a ``local-dir:`` may hold its weights, in open_clip's order of preference."""
 
 
+Channels = tuple[float, float, float]
 _in_use: weakref.WeakValueDictionary[str, Encoder] = weakref.WeakValueDictionary()
 """The encoders that somebody holds, by their settings."""
 
 
+class Settings(Checked):
+    """What `load` takes."""
+
+    module: str = ""
+    model: str | None = None
+    """open_clip's name of the architecture, e.g. ViT-B-32; not needed with local-dir:"""
+    weights: str
+    """a pretrained tag of that model, e.g. openai (downloaded once, needs a network); the path of a local file
+    (safetensors, a state dict, or OpenAI's TorchScript archive); or local-dir:FOLDER, a folder with
+    open_clip_config.json and open_clip_model.safetensors"""
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    """expected SHA-256 of the weights file, verified before anything is read from it"""
+    tag: str | None = None
+    """for a local file, the tag whose preprocessing and activation it was trained with"""
+    quick_gelu: bool | None = None
+    """use OpenAI's approximate GELU; by default what the model's name, the tag or the file says (TorchScript: yes)"""
+    mean: Channels | None = None
+    """of the three channels, in place of the model's own normalisation"""
+    std: Channels | None = None
+    """likewise"""
+    batch_size: Count = 32
+    """images a forward pass; halved as often as a GPU's memory asks for"""
+    device: Literal["cpu", "cuda"] = "cpu"
+    cache_dir: str | None = None
+    """where downloaded weights are kept"""
+
+
 def load(settings: dict) -> Encoder:
-    """Load a model by its settings; an encoder of the same settings that is still held is given again.
+    """Load a model by its `Settings`; an encoder of the same settings that is still held is given again.
 
-    Settings
-    --------
-    model : open_clip's name of the architecture, e.g. ``"ViT-B-32"``; not needed with ``local-dir:``
-    weights : a pretrained tag of that model, e.g. ``"openai"`` (downloaded once, needs a network); or the path of a
-        local file (safetensors, a state dict, or OpenAI's TorchScript archive); or ``"local-dir:FOLDER"``, a folder
-        with ``open_clip_config.json`` and ``open_clip_model.safetensors``
-    sha256 : expected SHA-256 of the weights file, verified before anything is read from it
-    tag : for a local file, the tag whose preprocessing and activation it was trained with
-    quick_gelu : use OpenAI's approximate GELU; by default what the model's name, the tag or the file says (TorchScript
-        archives: yes)
-    mean, std : three numbers each, in place of the model's own normalisation
-    batch_size : images a forward pass, 32 by default; halved as often as a GPU's memory asks for
-    device : ``"cpu"`` (default) or ``"cuda"``
-    cache_dir : where downloaded weights are kept
-
-    Raises
-    ------
-    InputError : unknown key, model or tag; weights missing, of another sha256 or for another model; no network
+    Raises InputError for an unknown key, model or tag; weights that are missing, of another sha256 or for another
+    model; no network.
     """
-    check_settings("openclip", settings, SETTINGS)
-    key = json.dumps({name: settings[name] for name in SETTINGS if name in settings}, sort_keys=True, default=str)
+    if not str(settings.get("weights") or "").strip():
+        raise InputError(
+            f"openclip settings, weights: found {settings.get('weights')!r}, expected a pretrained tag such as "
+            f"'openai', the path of a weights file, or '{LOCAL_DIR}FOLDER'. A model without trained weights is never "
+            "used: name some."
+        )
+    chosen = check(Settings, settings, "openclip", "setting")
+    key = chosen.model_dump_json(exclude={"module"})
     encoder = _in_use.get(key)
     if encoder is None:
-        encoder = _in_use[key] = _load(settings)
+        encoder = _in_use[key] = _load(chosen)
     return encoder
 
 
-def _load(settings: dict) -> Encoder:
-    weights = settings.get("weights")
-    if not isinstance(weights, str) or not weights.strip():
-        raise InputError(
-            f"openclip settings, weights: found {weights!r}, expected a pretrained tag such as 'openai', the path of a "
-            f"weights file, or '{LOCAL_DIR}FOLDER'. A model without trained weights is never used: name some."
-        )
-    batch_size = settings.get("batch_size", 32)
-    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-        raise InputError(f"openclip settings, batch_size: found {batch_size!r}, expected a whole number of 1 or more.")
-    device = settings.get("device", "cpu")
-    if device != "cpu" and not (device == "cuda" and torch.cuda.is_available()):
-        raise InputError(
-            f"openclip settings, device: found {device!r}, expected 'cpu', or 'cuda' where a GPU can be used."
-        )
-    expected = settings.get("sha256")
-    if expected is not None and not re.fullmatch("[0-9a-f]{64}", str(expected)):
-        raise InputError(
-            f"openclip settings, sha256: found {str(expected)!r}, expected 64 lower-case hexadecimal digits."
-        )
+def _load(settings: Settings) -> Encoder:
+    weights, expected = settings.weights, settings.sha256
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("openclip settings, device: found 'cuda', expected 'cpu' where no GPU can be used.")
     open_clip = import_open_clip()
     if weights.startswith(LOCAL_DIR):
         folder = Path(weights.removeprefix(LOCAL_DIR))
@@ -101,17 +103,17 @@ def _load(settings: dict) -> Encoder:
         model = _create(open_clip, name, settings, {}, require_pretrained=True)
         origin = {"model": folder.name, "weights": path.name}
     else:
-        name = settings.get("model")
+        name = settings.model
         _check_model_name(open_clip, name)
         path, tag = _weights_file(open_clip, name, weights, settings)
         digest = _verified(path, expected)
         tag_config = (open_clip.get_pretrained_cfg(name, tag) if tag else None) or {}
         archive = _is_torchscript(path)
-        quick_gelu = _activation(open_clip, name, settings.get("quick_gelu"), archive, tag_config)
+        quick_gelu = _activation(open_clip, name, settings.quick_gelu, archive, tag_config)
         model = _create(open_clip, name, settings, tag_config, force_quick_gelu=quick_gelu, load_weights=False)
         _fill(open_clip, model, name, path, archive)
         origin = {"model": name, "weights": tag or path.name, "quick_gelu": quick_gelu}
-    encoder = Encoder(model.eval().requires_grad_(False).to(device), batch_size, device)
+    encoder = Encoder(model.eval().requires_grad_(False).to(settings.device), settings.batch_size, settings.device)
     encoder.origin = {"encoder": "openclip", "open_clip": open_clip.__version__, **origin, "sha256": digest}
     if not weights.startswith(LOCAL_DIR):
         encoder._tokenizer_of = name
@@ -266,14 +268,10 @@ def resize(x: torch.Tensor, size: int, mode: str = "bicubic") -> torch.Tensor:
     return x
 
 
-def _create(open_clip, name: str, settings: dict, tag_config: dict, **options):
+def _create(open_clip, name: str, settings: Settings, tag_config: dict, **options):
     """The architecture with the right preprocessing; with a ``local-dir:`` name also its weights."""
     preprocessing = {key: tag_config.get(key) for key in ("mean", "std", "interpolation", "resize_mode")}
-    for key in ("mean", "std"):
-        if settings.get(key) is not None:
-            if not isinstance(settings[key], list | tuple) or len(settings[key]) != 3:
-                raise InputError(f"openclip settings, {key}: found {settings[key]!r}, expected three numbers.")
-            preprocessing[key] = settings[key]
+    preprocessing |= settings.model_dump(include={"mean", "std"}, exclude_none=True)
     try:
         with _quiet():
             return open_clip.create_model(
@@ -285,15 +283,15 @@ def _create(open_clip, name: str, settings: dict, tag_config: dict, **options):
         ) from error
 
 
-def _activation(open_clip, name: str, wanted: object, archive: bool, tag_config: dict) -> bool:
+def _activation(open_clip, name: str, wanted: bool | None, archive: bool, tag_config: dict) -> bool:
     """Whether the model computes OpenAI's approximate GELU: as wanted, else as its weights or its name say."""
     by_name = bool(open_clip.get_model_config(name).get("quick_gelu"))
     if wanted is None:
         return by_name or archive or bool(tag_config.get("quick_gelu"))
-    if not isinstance(wanted, bool) or (by_name and not wanted):
+    if by_name and not wanted:
         raise InputError(
-            f"openclip settings, quick_gelu: found {wanted!r} for {name}, expected "
-            f"{'true' if by_name else 'true or false'}. Correct it, leave it out, or choose another model."
+            f"openclip settings, quick_gelu: found {wanted!r} for {name}, expected true. Correct it, leave it out, or "
+            "choose another model."
         )
     return wanted
 
@@ -322,10 +320,10 @@ def _weights_in(folder: Path) -> Path:
     return present[0]
 
 
-def _weights_file(open_clip, name: str, weights: str, settings: dict) -> tuple[Path, str | None]:
+def _weights_file(open_clip, name: str, weights: str, settings: Settings) -> tuple[Path, str | None]:
     """The weights as a local file, downloaded if ``weights`` is a tag, and the tag that describes them, if any."""
     tags = open_clip.list_pretrained_tags_by_model(name)
-    tag = settings.get("tag")
+    tag = settings.tag
     if tag is not None and tag not in tags:
         raise InputError(
             f"openclip settings, tag: found {tag!r}, expected a tag of {name}: {', '.join(tags) or 'none'}."
@@ -340,12 +338,12 @@ def _weights_file(open_clip, name: str, weights: str, settings: dict) -> tuple[P
         )
     config = open_clip.get_pretrained_cfg(name, weights)
     url = config.get("url") or ""
-    digest = settings.get("sha256")
+    digest = settings.sha256
     try:
         # A tag may be served from two places with different files; a digest that stands in the address decides.
         direct = bool(digest) and str(digest) in url
         with _quiet():
-            return Path(open_clip.download_pretrained(config, not direct, settings.get("cache_dir"))), weights
+            return Path(open_clip.download_pretrained(config, not direct, settings.cache_dir)), weights
     except Exception as error:
         raise InputError(
             f"weights {weights!r} of {name}: cannot be downloaded ({_first_line(error)}). Without a network, get the "

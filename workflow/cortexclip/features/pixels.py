@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cortexclip.features import check_images, check_settings
+from cortexclip.errors import check_keys
+from cortexclip.features import check_images
 
 
 def load(settings: dict) -> Encoder:
     """The encoder; it has no settings. Raises InputError for unknown keys."""
-    check_settings("pixels", settings, ())
+    check_keys(settings, ["module"], "pixels settings")
     return Encoder()
 
 

@@ -14,20 +14,29 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from cortexclip.errors import InputError, check_keys
+from cortexclip.errors import InputError
 from cortexclip.features import glyphs
 from cortexclip.features.glyphs import Corpus
 from cortexclip.files import atomic_path
 from cortexclip.runs import read_netcdf
 from cortexclip.seeds import derive_seed
+from cortexclip.settings import Checked, Count, check
 
 SIZE = 28
-SETTINGS = {"digits": 18000, "letters": 14000, "shapes": 9000, "cells": 7000, "drawn_shapes": 6000}
-"""How many images of each kind are augmented or made of cells, and how many shapes are drawn for it."""
 GRIDS = (8, 9, 11, 12, 13)
 """Cells a side of the coarse figures; 10 is left out, on which a published experiment shows figures."""
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 BATCH = 256
+
+
+class Settings(Checked):
+    """How many images of each kind are augmented or made of cells, and how many shapes are drawn for it."""
+
+    digits: Count = 18000
+    letters: Count = 14000
+    shapes: Count = 9000
+    cells: Count = 7000
+    drawn_shapes: Count = 6000
 
 
 def draw(
@@ -40,7 +49,7 @@ def draw(
 
     Parameters
     ----------
-    settings : replaces keys of `SETTINGS`
+    settings : fields of `Settings` other than the default
     seed : of shapes, cells and augmentation
     folder : images to add; see `read_folder`
     faces : of the glyphs
@@ -52,11 +61,11 @@ def draw(
 
     Raises
     ------
-    InputError : an unknown setting, a count that is not a whole number above 0, or what `read_folder` raises
+    InputError : a wrong setting, or what `read_folder` raises
     """
-    settings = checked_settings(settings)
+    chosen = check(Settings, settings or {}, "corpus", "setting")
     letters, drawn = glyphs.render_glyphs_at((2 * SIZE, SIZE), faces=faces)
-    shapes = glyphs.render_shapes(settings["drawn_shapes"], derive_seed(seed, "corpus", "shapes"))
+    shapes = glyphs.render_shapes(chosen.drawn_shapes, derive_seed(seed, "corpus", "shapes"))
     is_digit = np.array([text.startswith("the digit") for text in letters.captions])
     kinds = {
         "digits": (letters, np.flatnonzero(is_digit), 0.8),
@@ -66,8 +75,8 @@ def draw(
     parts = [("drawn", drawn), ("drawn", shapes)]
     for kind, (source, rows, geometry) in kinds.items():
         rng = np.random.default_rng(derive_seed(seed, "corpus", kind))
-        parts.append(("augmented", _augmented(source, rng.choice(rows, settings[kind]), geometry, rng)))
-    parts.append(("cells", draw_cells(letters, settings["cells"], derive_seed(seed, "corpus", "cells"))))
+        parts.append(("augmented", _augmented(source, rng.choice(rows, getattr(chosen, kind)), geometry, rng)))
+    parts.append(("cells", draw_cells(letters, chosen.cells, derive_seed(seed, "corpus", "cells"))))
     if folder is not None:
         parts.append(("own", read_folder(folder)))
     return xr.Dataset(
@@ -78,18 +87,6 @@ def draw(
         },
         attrs={"seed": seed},
     )
-
-
-def checked_settings(settings: dict | None) -> dict:
-    """`SETTINGS` with the given keys replaced; raises InputError for unknown keys and values out of range."""
-    if not isinstance(settings or {}, dict):
-        raise InputError(f"corpus settings: found {type(settings).__name__}, expected an object.")
-    check_keys(settings or {}, SETTINGS, "corpus settings")
-    settings = {**SETTINGS, **(settings or {})}
-    for key, value in settings.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise InputError(f"corpus settings, {key}: found {value!r}, expected a whole number of 1 or more.")
-    return settings
 
 
 def draw_cells(letters: Corpus, n: int, seed: int) -> Corpus:

@@ -7,59 +7,57 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from cortexclip.errors import InputError, check_keys
+from cortexclip.errors import InputError
 from cortexclip.numerics import diffusion
 from cortexclip.numerics.readout import unit_length
 from cortexclip.numerics.vae import HierarchicalVAE, negative_elbo
 from cortexclip.priors.corpus import digest
 from cortexclip.seeds import derive_seed
-
-SETTINGS = {
-    "vae": {
-        "steps": 1000,
-        "batch_size": 128,
-        "learning_rate": 2e-3,
-        "warmup_steps": 100,
-        "divergence_steps": 300,  # the weight of the divergences rises to 1 over these
-        "free_nats": 2.0,
-    },
-    "diffusion": {
-        "steps": 1800,
-        "batch_size": 64,
-        "learning_rate": 1.5e-3,
-        "warmup_steps": 100,
-        "empty_share": 0.15,  # images whose context is left empty, for guidance
-        "embedding_noise": 0.7,  # largest deviation of the noise on embeddings, in deviations of the corpus
-    },
-}
-"""Settings of both trainings; a caller's settings replace them key by key."""
+from cortexclip.settings import Checked, Count, NonNegative, check
 
 
-def checked_settings(settings: dict | None) -> dict:
-    """`SETTINGS` with the given keys replaced; raises InputError for unknown keys and values that are no numbers."""
-    if not isinstance(settings or {}, dict):
-        raise InputError(f"prior settings: found {type(settings).__name__}, expected an object.")
-    check_keys(settings or {}, SETTINGS, "prior settings")
-    merged = {}
-    for part, defaults in SETTINGS.items():
-        given = (settings or {}).get(part, {})
-        if not isinstance(given, dict):
-            raise InputError(f"prior settings, {part}: found {given!r}, expected an object.")
-        check_keys(given, defaults, f"prior settings, {part}")
-        for key, value in given.items():
-            whole = isinstance(defaults[key], int)
-            if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or value < whole:
-                wanted = "a whole number of 1 or more" if whole else "a number of 0 or more"
-                raise InputError(f"prior settings, {part}.{key}: found {value!r}, expected {wanted}.")
-        merged[part] = {**defaults, **given}
-    return merged
+class VaeSettings(Checked):
+    """Training of the VAE."""
+
+    steps: Count = 1000
+    batch_size: Count = 128
+    learning_rate: NonNegative = 2e-3
+    warmup_steps: Count = 100
+    divergence_steps: Count = 300
+    """the weight of the divergences rises to 1 over these"""
+    free_nats: NonNegative = 2.0
+
+
+class DiffusionSettings(Checked):
+    """Training of the diffusion model."""
+
+    steps: Count = 1800
+    batch_size: Count = 64
+    learning_rate: NonNegative = 1.5e-3
+    warmup_steps: Count = 100
+    empty_share: NonNegative = 0.15
+    """images whose context is left empty, for guidance"""
+    embedding_noise: NonNegative = 0.7
+    """largest deviation of the noise on embeddings, in deviations of the corpus"""
+
+
+class Settings(Checked):
+    """Settings of both trainings."""
+
+    vae: VaeSettings = VaeSettings()
+    diffusion: DiffusionSettings = DiffusionSettings()
+
+
+def checked_settings(settings: Mapping) -> dict[str, dict]:
+    """All fields of `Settings`, those given replaced; raises InputError for an unknown one and a value out of range."""
+    return check(Settings, settings, "prior", "setting").model_dump()
 
 
 def train_vae(
@@ -70,7 +68,7 @@ def train_vae(
     Parameters
     ----------
     images : uint8 (n, 28, 28)
-    settings : the part ``vae`` of `SETTINGS`
+    settings : the part ``vae`` of `checked_settings`
     seed : of the initial weights, the batches and the latents
     progress : called after each step with the step's number (from 1) and loss
 
@@ -104,7 +102,7 @@ def train_diffusion(
     images : uint8 (n, 28, 28)
     embeddings : of the images and of their captions, (n, d) of unit length
     captioned : bool (n,), whether there is a caption; where not, the image embedding alone is the condition
-    settings : the part ``diffusion`` of `SETTINGS`
+    settings : the part ``diffusion`` of `checked_settings`
     seed, progress : as in `train_vae`
 
     Returns
@@ -210,7 +208,7 @@ def train(
     ----------
     corpus : as `cortexclip.priors.corpus.draw` returns it
     encoder : an image encoder with a text tower
-    settings : all keys of `SETTINGS`
+    settings : as `checked_settings` gives them
     seed : of initial weights, batches, latents, levels and noise
     progress : called with the model's name, the step (from 1) and the loss
 
@@ -219,16 +217,16 @@ def train(
     what `cortexclip.priors.stored.write` takes: VAE, U-Net, condition, tables, and a description in plain values
     """
 
-    def told(name: str):
+    def report(name: str):
         return (lambda step, loss: progress(name, step, loss)) if progress else None
 
     images = torch.from_numpy(corpus.image.values)
-    vae, vae_facts = train_vae(images, settings["vae"], seed, told("vae"))
+    vae, vae_facts = train_vae(images, settings["vae"], seed, report("vae"))
     pictures, captions, texts, row = embed(corpus, encoder)
     captioned = torch.from_numpy(row >= 0)
     of_captions = torch.where(captioned[:, None], texts[row], 0.0)
     unet, condition, diffusion_facts = train_diffusion(
-        images, (pictures, of_captions), captioned, settings["diffusion"], seed, told("diffusion")
+        images, (pictures, of_captions), captioned, settings["diffusion"], seed, report("diffusion")
     )
     models = {"vae": vae, "unet": unet, "condition": condition}
     description = {

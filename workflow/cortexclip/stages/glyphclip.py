@@ -24,11 +24,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     from cortexclip.features import glyphclip
 
-    settings = json_object(arguments.settings, "glyphclip, --settings")
+    settings = glyphclip.checked_settings(json_object(arguments.settings, "glyphclip, --settings"))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        settings = glyphclip.checked_settings(settings)
         progress = Progress("train glyphclip", total=settings["steps"])
         model, facts = glyphclip.train(settings, arguments.seed, lambda step, loss: progress.step(f"loss {loss:.3f}"))
         glyphclip.export(model, arguments.output)

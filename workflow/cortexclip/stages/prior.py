@@ -27,8 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
 
     from cortexclip.loading import load_encoder
-    from cortexclip.numerics import priors
-    from cortexclip.priors import corpus, training
+    from cortexclip.priors import corpus, stored, training
 
     settings = training.checked_settings(json_object(arguments.settings, "prior, --settings"))
     encoder = load_encoder("of the prior", json_object(arguments.encoder, "prior, --encoder"))
@@ -46,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     finally:
         torch.set_num_threads(threads)
-    priors.write(Path(arguments.output), *networks, description)
+    stored.write(Path(arguments.output), *networks, description)
     for name, facts in description["training"].items():
         logger.info("prior: %s in %.0f s, last loss %.4f", name, facts["duration_s"], facts["last_loss"])
     return 0
