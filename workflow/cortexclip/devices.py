@@ -52,10 +52,7 @@ def claim(memory_mb: int, folder: str | os.PathLike | None = None, poll: float =
     folder : where the locks are, the same for all jobs of a machine; by default one below the temporary folder.
     poll : seconds between two looks while waiting.
 
-    Raises
-    ------
-    InputError
-        If every GPU is smaller than what is asked for.
+    Raises InputError if every GPU is smaller than what is asked for.
     """
     devices = gpus() if memory_mb > 0 else {}
     if memory_mb > 0 and "SLURM_JOB_ID" in os.environ:

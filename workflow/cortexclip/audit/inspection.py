@@ -66,10 +66,7 @@ def inspect(path: Path, given: Mapping[str, object], seed: int = 0, read: Callab
     seed : base seed of the audit's permutations
     read : the reader that ``given`` names, where that is another one than the reader of named arrays
 
-    Raises
-    ------
-    InputError
-        If not even the names of its arrays can be read.
+    Raises InputError if not even the names of its arrays can be read.
     """
     if read is not None:
         digest = sha256(path) if path.is_file() else ""

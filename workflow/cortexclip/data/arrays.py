@@ -90,10 +90,8 @@ def roles(parts: str) -> dict[str, str | None]:
 def layout_of(entry: Mapping[str, object], where: str) -> Layout:
     """The layout that an entry of datasets.yaml describes.
 
-    Raises
-    ------
-    InputError
-        For a key that holds something else than it may, a role that is not one, and an array with two roles.
+    Raises InputError for a key that holds something else than it may, a role that is not one, and an array with two
+    roles.
     """
     values = {"parts": "sets", "channels": "grey", "sample_axis": "first"} | {
         key: entry[key] for key in (*CHOICES, "image_size", "first_index") if key in entry
@@ -144,10 +142,7 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
     -------
     The labelled dataset, see :mod:`cortexclip.data.dataset`; of two sets the training samples first, in file order.
 
-    Raises
-    ------
-    InputError
-        For a file, entry or array that cannot be used.
+    Raises InputError for a file, entry or array that cannot be used.
     """
     layout = layout_of(entry, f"dataset '{name}'")
     text = [layout.names["part"]] if "part" in layout.names else []
@@ -171,10 +166,7 @@ def to_dataset(
     layout : how the arrays are laid out
     where : how messages name the file
 
-    Raises
-    ------
-    InputError
-        See the module's description; each message names the array, what was found and what was expected.
+    Raises InputError whose message names the array, what was found and what was expected.
     """
     for role, array in arrays.items():
         if array.dtype.kind in "iufb":

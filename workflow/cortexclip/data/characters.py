@@ -33,11 +33,8 @@ def character_images(characters: Sequence[str], folder: str | os.PathLike | None
     -------
     Array of shape (n_characters, y, x), float32 in 0..1, white on black where they are drawn (28 x 28).
 
-    Raises
-    ------
-    InputError
-        When the folder lacks a character or holds one twice, a file is no image, or images are not square and of one
-        size.
+    Raises InputError when the folder lacks a character or holds one twice, a file is no image, or images are not square
+    and of one size.
     """
     if folder is None:
         return np.stack([_drawn(character) for character in characters])

@@ -7,7 +7,8 @@ followed, and no length is believed before it was compared with the size of the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,7 @@ KNOWN = "a MATLAB file, HDF5, NetCDF-4 or .npz file"
 def format_of(path: str | os.PathLike) -> tuple[str, Lister]:
     """The format of a file in words, and the function that lists its arrays.
 
-    Raises
-    ------
-    InputError
-        When the file is missing, a folder, empty, not a plain file, or of no format that is known here.
+    Raises InputError if the file is missing, a folder, empty, not a plain file, or of no format that is known here.
     """
     path = Path(path)
     if path.is_dir():
@@ -71,18 +69,11 @@ def variables(path: str | os.PathLike) -> list[Variable]:
 
 
 def load_arrays(path: str | os.PathLike, names: Iterable[str], text: Iterable[str] = ()) -> dict[str, np.ndarray]:
-    """Load real, numeric arrays by name; those also named in ``text`` may hold text.
+    """Load real, numeric arrays by name, in the type that the file gives them; those in ``text`` may hold text.
 
-    Returns
-    -------
-    Arrays as the file has them, in the type that it gives them (a MATLAB double that is stored as bytes is a double).
-
-    Raises
-    ------
-    InputError
-        When the file is missing, empty, damaged or of no known format; when an array is missing, there twice, empty, or
-        a struct, cell, object, text, sparse or complex array; and when the file declares an array larger than it can
-        hold or than half of this machine's memory.
+    Raises InputError if the file is missing, empty, damaged or of no known format; if an array is missing, there twice,
+    empty, or a struct, cell, object, text, sparse or complex array; and if the file declares an array larger than it
+    can hold or than half of this machine's memory.
     """
     path = Path(path)
     format_name, lister = format_of(path)
@@ -95,21 +86,18 @@ def load_arrays(path: str | os.PathLike, names: Iterable[str], text: Iterable[st
         return {name: load(wanted[name], str(path), name in text) for name in names}
 
 
-class _damage:
+@contextmanager
+def _damage(path: Path, format_name: str) -> Iterator[None]:
     """Turns what a library raises for a damaged file into an InputError."""
-
-    def __init__(self, path: Path, format_name: str):
-        self.path, self.format_name = path, format_name
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind, error, trace) -> None:
-        if isinstance(error, Exception) and not isinstance(error, InputError):
-            reason = printable(" ".join(str(error).split())[:200])
-            raise InputError(
-                f"{self.path}: cannot be read as {self.format_name} ({kind.__name__}: {reason}). {DAMAGED}"
-            ) from error
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        reason = printable(" ".join(str(error).split())[:200])
+        raise InputError(
+            f"{path}: cannot be read as {format_name} ({type(error).__name__}: {reason}). {DAMAGED}"
+        ) from error
 
 
 def _check_present(path: Path, name: str, found: list[str]) -> None:

@@ -47,7 +47,6 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
     Parameters
     ----------
     path : the folder into which moabb downloaded: it holds S01.mat to S20.mat, however deep
-    name : name of the dataset
     entry : its entry in datasets.yaml; the companion ``images`` is a folder with the pictures a.png to v.png or .jpg
 
     Returns
@@ -56,11 +55,7 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
     :func:`cortexclip.data.epochs.features`, channel by channel, not scaled. ``label`` is the position of the letter
     among ``LETTERS``, ``session`` the number of the run, from 1.
 
-    Raises
-    ------
-    InputError
-        When moabb is not installed, the subject's file is not there or cannot be used, for settings out of range, and
-        where no trial is left.
+    Raises InputError if moabb is not installed, the subject's file cannot be used, or no trial is left.
     """
     where = f"dataset '{name}'"
     settings = check(Settings, entry.get("settings") or {}, where, "setting")
@@ -122,10 +117,8 @@ def trials(
     sessions : session -> run -> mne Raw with EEG channels, and letters in a stimulus channel or in annotations
     event_id : code of each event; names end in the letter ("letter_a")
 
-    Raises
-    ------
-    InputError
-        For settings that do not fit the recordings, events that are no letters, and runs of different channels.
+    Raises InputError for settings that do not fit the recordings, events that are no letters, and runs of different
+    channels.
     """
     letters = {code: _letter(event, where) for event, code in event_id.items()}
     dropped, letter, run, features, channels = Counter(), [], [], [], []

@@ -52,17 +52,11 @@ MINIMUM_SAMPLES = 2  # a part with one sample has no variance, and no second ima
 
 
 def stimulus_identity(image: np.ndarray) -> str:
-    """Identity of an image that depends on its shape and its pixels alone.
+    """Identity of an image (y, x) in 0..1 that depends on its shape and its pixels alone.
 
-    Parameters
-    ----------
-    image : array of shape (y, x), values in 0..1
-
-    Returns
-    -------
-    "s-" and the first 10 hexadecimal digits of the SHA-256 of the shape ("28x28:") and of the pixels rounded to 8 bits,
-    row by row. Images that differ by less than an 8-bit step in every pixel may share an identity; that is intended,
-    since the same picture stored as float32, float64 and uint8 has to be recognised as one.
+    It is "s-" and the first 10 hexadecimal digits of the SHA-256 of the shape ("28x28:") and of the pixels rounded to 8
+    bits, row by row. Images that differ by less than an 8-bit step in every pixel may share an identity; that is
+    intended, since the same picture stored as float32, float64 and uint8 has to be recognised as one.
     """
     pixels = np.rint(np.asarray(image, dtype=np.float64) * 255).astype(np.uint8)
     shape = "x".join(map(str, pixels.shape))
@@ -82,24 +76,9 @@ def labelled(
 ) -> xr.Dataset:
     """Give names to the axes of plain arrays, and identities to the stimuli.
 
-    Parameters
-    ----------
-    brain : array of shape (n_samples, n_voxels)
-    stimuli : array of shape (n_samples, y, x), values in 0..1
-    part : array of shape (n_samples,), "train" or "test", or "none" throughout
-    attributes : the keys of ``ATTRIBUTES``; a key left out becomes "" (``simulated``: 0)
-    label, session : integer arrays of shape (n_samples,), or None for -1 throughout
-    run : integer array of shape (n_samples,), or None for no such coordinate
-    noise_ceiling : array of shape (n_voxels,), values in 0..1, or None
-
-    Returns
-    -------
-    A dataset that has passed :func:`validate`.
-
-    Raises
-    ------
-    InputError
-        As :func:`validate` does.
+    Arrays have the shapes of this module's table and any type; label and session are -1 throughout where they are None.
+    ``attributes`` are the keys of ``ATTRIBUTES``; one left out becomes "" (``simulated``: 0). The dataset has passed
+    :func:`validate`, and what that raises, this does.
     """
     with np.errstate(over="ignore"):  # a value too large for float32 becomes infinite and is reported as such
         brain = np.asarray(brain, dtype=np.float32)
@@ -132,33 +111,26 @@ def labelled(
     return dataset
 
 
+VARIABLES = {
+    "brain": (("sample", "voxel"), "f4"),
+    "stimuli": (("sample", "y", "x"), "f4"),
+    "part": (("sample",), "U"),
+    "stimulus": (("sample",), "U"),
+    "label": (("sample",), "i4"),
+    "session": (("sample",), "i4"),
+}
+OPTIONAL = {"noise_ceiling": (("voxel",), "f4"), "run": (("sample",), "i4")}
+
+
 def validate(dataset: xr.Dataset, where: str | None = None) -> None:
     """Check that ``dataset`` is what this module's description says.
 
-    Parameters
-    ----------
-    dataset : the dataset to check
-    where : how messages name it; its ``name`` attribute if None
-
-    Raises
-    ------
-    InputError
-        Naming the first variable, coordinate or attribute that is missing, has other dimensions or another type,
-        holds NaN or infinity, or lies outside its range; or the part with fewer than two samples.
+    Raises InputError, beginning with ``where`` (by default the dataset's name), that names the first variable,
+    coordinate or attribute that is missing, has other dimensions or another type, holds NaN or infinity, or lies
+    outside its range; or the part with fewer than two samples.
     """
     where = where or str(dataset.attrs.get("name") or "dataset")
-    expected = {
-        "brain": (("sample", "voxel"), "f4"),
-        "stimuli": (("sample", "y", "x"), "f4"),
-        "part": (("sample",), "U"),
-        "stimulus": (("sample",), "U"),
-        "label": (("sample",), "i4"),
-        "session": (("sample",), "i4"),
-    }
-    if "noise_ceiling" in dataset.variables:
-        expected["noise_ceiling"] = (("voxel",), "f4")
-    if "run" in dataset.variables:
-        expected["run"] = (("sample",), "i4")
+    expected = VARIABLES | {name: kind for name, kind in OPTIONAL.items() if name in dataset.variables}
     for name, (dimensions, kind) in expected.items():
         if name not in dataset.variables:
             raise InputError(f"{where}: has no '{name}'; expected {_listed(expected)}.")
@@ -173,28 +145,8 @@ def validate(dataset: xr.Dataset, where: str | None = None) -> None:
             raise InputError(f"{where}: has no entry along '{name}'; expected at least one.")
     for name in ("brain", "stimuli", "noise_ceiling"):
         if name in dataset.variables:
-            bad = int(np.count_nonzero(~np.isfinite(dataset.variables[name].values)))
-            if bad:
-                raise InputError(f"{where}: '{name}' holds {bad} NaN or infinite values, expected none.")
-    for name in ("stimuli", "noise_ceiling"):
-        if name in dataset.variables:
-            low, high = float(dataset.variables[name].min()), float(dataset.variables[name].max())
-            if low < 0 or high > 1:
-                raise InputError(f"{where}: '{name}' ranges over {low:g}..{high:g}, expected 0..1.")
-    parts = dataset.variables["part"].values
-    found = set(parts.tolist())
-    if found != {NO_PARTS} and not found <= set(PARTS):
-        unknown = sorted(found - set(PARTS))
-        raise InputError(
-            f"{where}: 'part' holds {_listed(unknown)}, expected only {_listed(PARTS)}, or '{NO_PARTS}' throughout."
-        )
-    for part in sorted(found) if found == {NO_PARTS} else PARTS:
-        found = int(np.count_nonzero(parts == part))
-        if found < MINIMUM_SAMPLES:
-            raise InputError(
-                f"{where}: part '{part}' has {found} sample{'' if found == 1 else 's'}, "
-                f"expected at least {MINIMUM_SAMPLES}."
-            )
+            _check_values(dataset.variables[name].values, name != "brain", f"{where}: '{name}'")
+    _check_parts(dataset.variables["part"].values, where)
     identities = dataset.variables["stimulus"].values.tolist()
     if dataset.attrs.get("identities") != _digest(identities):  # not as `write` found them to be right
         for image, identity in zip(dataset.variables["stimuli"].values, identities, strict=True):
@@ -202,13 +154,34 @@ def validate(dataset: xr.Dataset, where: str | None = None) -> None:
                 raise InputError(f"{where}: 'stimulus' says {identity} where the pixels give {made}.")
     for key in ATTRIBUTES:
         value = dataset.attrs.get(key)
-        if key == "simulated":
-            if value not in (0, 1):
-                raise InputError(f"{where}: the attribute 'simulated' is {value!r}, expected 0 or 1.")
-        elif not isinstance(value, str):
-            raise InputError(f"{where}: the attribute '{key}' is {value!r}, expected text.")
+        if value not in (0, 1) if key == "simulated" else not isinstance(value, str):
+            wanted = "0 or 1" if key == "simulated" else "text"
+            raise InputError(f"{where}: the attribute '{key}' is {value!r}, expected {wanted}.")
     if not dataset.attrs["name"]:
         raise InputError(f"{where}: the attribute 'name' is empty, expected the name of the dataset.")
+
+
+def _check_values(values: np.ndarray, is_share: bool, where: str) -> None:
+    if bad := int(np.count_nonzero(~np.isfinite(values))):
+        raise InputError(f"{where} holds {bad} NaN or infinite values, expected none.")
+    if is_share and (values.min() < 0 or values.max() > 1):
+        raise InputError(f"{where} ranges over {values.min():g}..{values.max():g}, expected 0..1.")
+
+
+def _check_parts(parts: np.ndarray, where: str) -> None:
+    names, counts = np.unique(parts, return_counts=True)
+    found = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    if set(found) != {NO_PARTS} and (unknown := sorted(set(found) - set(PARTS))):
+        raise InputError(
+            f"{where}: 'part' holds {_listed(unknown)}, expected only {_listed(PARTS)}, or '{NO_PARTS}' throughout."
+        )
+    for part in [NO_PARTS] if NO_PARTS in found else PARTS:
+        count = found.get(part, 0)
+        if count < MINIMUM_SAMPLES:
+            raise InputError(
+                f"{where}: part '{part}' has {count} sample{'' if count == 1 else 's'}, expected at least "
+                f"{MINIMUM_SAMPLES}."
+            )
 
 
 def write(dataset: xr.Dataset, path: str | os.PathLike) -> None:
@@ -232,13 +205,7 @@ def write(dataset: xr.Dataset, path: str | os.PathLike) -> None:
 
 
 def read(path: str | os.PathLike) -> xr.Dataset:
-    """Read a dataset written by :func:`write` into memory.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, is not netCDF, or does not hold a valid dataset.
-    """
+    """Read a dataset written by :func:`write`; raises InputError if it is missing, not netCDF, or no valid dataset."""
     path = Path(path)
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "does not exist"
@@ -272,19 +239,18 @@ def has_parts(dataset: xr.Dataset) -> bool:
 def summary(dataset: xr.Dataset) -> str:
     """One line about a dataset: training and test samples, voxels, image size, distinct stimuli."""
     part, stimulus = dataset["part"].values, dataset["stimulus"].values
-    sizes = f"{dataset.sizes['voxel']} voxels, {dataset.sizes['y']}x{dataset.sizes['x']} images"
+    name, sizes = (
+        dataset.attrs["name"],
+        f"{dataset.sizes['voxel']} voxels, {dataset.sizes['y']}x{dataset.sizes['x']} images",
+    )
     if not has_parts(dataset):
-        return (
-            f"{dataset.attrs['name']}: {len(part)} samples without a train/test split, {sizes}, "
-            f"{len(set(stimulus.tolist()))} distinct stimuli"
-        )
-    train, test = set(stimulus[part == "train"].tolist()), set(stimulus[part == "test"].tolist())
-    seen = int(np.isin(stimulus[part == "test"], sorted(train)).sum())
+        distinct = len(np.unique(stimulus))
+        return f"{name}: {len(part)} samples without a train/test split, {sizes}, {distinct} distinct stimuli"
+    train, test = stimulus[part == "train"], stimulus[part == "test"]
     return (
-        f"{dataset.attrs['name']}: {np.count_nonzero(part == 'train')} training and {np.count_nonzero(part == 'test')} "
-        f"test samples, {sizes}, "
-        f"{len(train)} distinct training and {len(test)} distinct test stimuli "
-        f"({seen} test samples show a training stimulus)"
+        f"{name}: {len(train)} training and {len(test)} test samples, {sizes}, {len(np.unique(train))} distinct "
+        f"training and {len(np.unique(test))} distinct test stimuli ({np.isin(test, train).sum()} test samples show a "
+        "training stimulus)"
     )
 
 

@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import http.client
 import os
+import queue
 import re
 import shutil
 import threading
@@ -59,11 +60,8 @@ class Entry:
     def parse(cls, name: str, entry: Mapping[str, object]) -> Entry:
         """Take the keys of this class from an entry of a catalogue; its other keys are not looked at.
 
-        Raises
-        ------
-        InputError
-            When ``file`` is not a relative path that stays below its folder, an address is not http or https, or
-            ``sha256`` is not 64 hexadecimal digits.
+        Raises InputError when ``file`` is not a relative path that stays below its folder, an address is not http or
+        https, or ``sha256`` is not 64 hexadecimal digits.
         """
         where = f"entry '{name}'"
         file = entry.get("file")
@@ -130,21 +128,11 @@ def fetch(
     another SHA-256 is never used; at its place below ``destination`` it is replaced once the right one has been found.
     Nothing is written outside ``destination``, and a file appears there only whole and checked.
 
-    Parameters
-    ----------
-    entry : what to fetch
-    destination : folder that belongs to this workflow
-    data_dir : folder that may hold the file already, in the same layout; it is only read
-    timeout : seconds to connect, over all addresses, and the longest silence during a download
+    ``data_dir`` may hold the file already, in the same layout, and is only read. ``timeout`` is in seconds: to connect,
+    over all addresses, and the longest silence during a download. A network that does not answer is a reason in the
+    outcome, not an exception.
 
-    Returns
-    -------
-    The outcome; a network that does not answer is a reason, not an exception.
-
-    Raises
-    ------
-    InputError
-        When ``destination`` cannot be written, or a link below it leads elsewhere.
+    Raises InputError when ``destination`` cannot be written, or a link below it leads elsewhere.
     """
     target = Path(destination) / entry.file
     reasons = []
@@ -309,30 +297,19 @@ def _connect(address: str, timeout: float, deadline: float, start: int) -> http.
 
     It is opened in a thread of its own, which is left behind if it does not answer: looking up a name knows no timeout.
     """
-    left = max(deadline - time.monotonic(), 0.1)
-    answer: dict[str, object] = {}
-    lock, answered = threading.Lock(), threading.Event()
+    answers: queue.Queue = queue.Queue()
 
     def open_address() -> None:
         try:
-            result: object = _opener().open(_request(address, start), timeout=timeout)
+            answers.put(_opener().open(_request(address, start), timeout=timeout))
         except Exception as error:  # handed over to the waiting thread, which makes a reason of it
-            result = error
-        with lock:
-            if answer.get("given up"):
-                if isinstance(result, http.client.HTTPResponse):
-                    result.close()
-                return
-            answer["result"] = result
-        answered.set()
+            answers.put(error)
 
     threading.Thread(target=open_address, daemon=True, name=f"open {address}").start()
-    answered.wait(left)
-    with lock:
-        result = answer.get("result")
-        answer["given up"] = True
-    if result is None:
-        raise _NotAvailable(f"no answer within {timeout:g} s")
+    try:
+        result = answers.get(timeout=max(deadline - time.monotonic(), 0.1))
+    except queue.Empty as error:
+        raise _NotAvailable(f"no answer within {timeout:g} s") from error
     if isinstance(result, urllib.error.HTTPError) and result.code == 416 and start:
         result.close()  # nothing from there on: what came so far is too long, so it belongs to something else
         return _connect(address, timeout, deadline, 0)

@@ -77,10 +77,7 @@ class _Pair:
 def guess(facts: Sequence[Facts]) -> Guess:
     """Say which arrays are responses, stimuli, labels, sessions, runs and parts.
 
-    Raises
-    ------
-    InputError
-        If no two arrays can be responses and stimuli, or several pairs are equally likely.
+    Raises InputError if no two arrays can be responses and stimuli, or several pairs are equally likely.
     """
     usable = [fact for fact in facts if fact.values is not None]
     names = {fact.name for fact in facts}

@@ -105,10 +105,7 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
     The labelled dataset in the order of recording; ``brain`` holds the features of
     :func:`cortexclip.data.epochs.features`, channel by channel, not scaled.
 
-    Raises
-    ------
-    InputError
-        For settings, companions or files that cannot be used, and where too few events are left.
+    Raises InputError for settings, companions or files that cannot be used, and where too few events are left.
     """
     where = f"dataset '{name}'"
     settings = check(Settings, entry.get("settings") or {}, where, "setting")

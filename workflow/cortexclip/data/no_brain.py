@@ -72,10 +72,8 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
     The labelled dataset, training samples first. ``label`` is the position of the character; ``sha256`` is that of the
     pictures, see ``pictures_sha256``.
 
-    Raises
-    ------
-    InputError
-        For settings out of range, and where the folder or a picture is missing, is another one or cannot be used.
+    Raises InputError for settings out of range, and where the folder or a picture is missing, is another one or cannot
+    be used.
     """
     where = f"dataset '{name}'"
     settings = check(Settings, entry.get("settings") or {}, where, "setting")

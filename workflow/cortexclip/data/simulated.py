@@ -102,10 +102,7 @@ def simulate(
     response has mean 0 and variance 1 over the distinct training stimuli; its noise variance is 1 / its signal-to-noise
     ratio. The ceiling is that of :func:`noise_ceiling`, or 0 where no image has contrast. ``label`` is the digit.
 
-    Raises
-    ------
-    InputError
-        For an unknown setting, and a value of the wrong type or out of range.
+    Raises InputError for an unknown setting, and a value of the wrong type or out of range.
     """
     chosen = settings if isinstance(settings, Settings) else check(Settings, settings, "simulated dataset", "setting")
 

@@ -126,9 +126,7 @@ def render_glyphs(
     -------
     Corpus, which unpacks to ``images, captions, names``
 
-    Raises
-    ------
-    InputError : unknown face, style or character
+    Raises InputError for unknown face, style or character.
     """
     return render_glyphs_at((size,), characters, faces, styles, extent)[0]
 

@@ -169,9 +169,7 @@ class Encoder:
         images : greyscale, square, any size; 0 black to 1 white
         progress : called after each batch with the number of images done and in all
 
-        Raises
-        ------
-        InputError : images of another shape or range
+        Raises InputError for images of another shape or range.
         """
         images = check_images(images)
         parts, done, size = [], 0, self.batch_size

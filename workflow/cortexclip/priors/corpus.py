@@ -59,9 +59,7 @@ def draw(
     Dataset with ``image`` (image, y, x), uint8, 28x28, 0 black to 255 white; ``name`` (image,), where each comes from:
     "drawn/..", "augmented/..", "cells/.." or "own/.."; ``caption`` (image,), "" where there is none.
 
-    Raises
-    ------
-    InputError : a wrong setting, or what `read_folder` raises
+    Raises InputError for a wrong setting, or what `read_folder` raises.
     """
     chosen = check(Settings, settings or {}, "corpus", "setting")
     letters, drawn = glyphs.render_glyphs_at((2 * SIZE, SIZE), faces=faces)

@@ -78,9 +78,7 @@ def read_vae(folder: Path, expected: Mapping[str, str]) -> HierarchicalVAE:
     folder : of the prior
     expected : sha256 of files by name; other contents are refused, a file without one is taken as it is
 
-    Raises
-    ------
-    InputError : a file is missing, has another sha256, or does not hold this network
+    Raises InputError if a file is missing, has another sha256, or does not hold this network.
     """
     description, state = _read(folder, VAE, expected)
     return _filled(folder / VAE, state, lambda: HierarchicalVAE(**description["vae"]))

@@ -172,9 +172,7 @@ def embed(
     images (n, d), distinct captions, their embeddings (n_captions, d), and for each image the row of its caption (n,),
     -1 where it has none
 
-    Raises
-    ------
-    InputError : the encoder has no text tower, or the corpus no caption
+    Raises InputError if the encoder has no text tower, or the corpus no caption.
     """
     if not hasattr(encoder, "encode_text"):
         raise InputError("prior: this encoder has no text tower, so no prompt can guide. Use glyphclip or clip.")
