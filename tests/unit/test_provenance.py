@@ -28,10 +28,10 @@ def package(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def fresh():
-    for function in (provenance._content, provenance._direct_imports, provenance._closure):
+    for function in (provenance._content, provenance._imported, provenance.modules_used):
         function.cache_clear()
     yield
-    for function in (provenance._content, provenance._direct_imports, provenance._closure):
+    for function in (provenance._content, provenance._imported, provenance.modules_used):
         function.cache_clear()
 
 

@@ -26,7 +26,7 @@ def code_digest(*modules: str) -> str:
     __init__, which holds its version, does not count. A module from elsewhere counts by its own source. A rule that
     carries this digest as a parameter reruns when, and only when, code that it uses has changed.
     """
-    files = sorted(set().union(*(_closure(module) for module in modules)) - {f"{PACKAGE.name}/__init__.py"})
+    files = sorted(set().union(*(modules_used(module) for module in modules)) - {f"{PACKAGE.name}/__init__.py"})
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file}\0".encode())
@@ -34,14 +34,9 @@ def code_digest(*modules: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def modules_used(module: str) -> set[str]:
-    """Source files, relative to the package, of a module and all cortexclip modules that it imports."""
-    return _closure(module)
-
-
 def uses(package: str, module: str) -> bool:
     """Whether a module, or a cortexclip module that it imports, imports ``package`` anywhere in its source."""
-    return any(package in _packages(file) for file in _closure(module))
+    return any(package in {name.partition(".")[0] for name in _imported(file)} for file in modules_used(module))
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -122,45 +117,38 @@ def _file_of(module: str) -> str | None:
 
 
 @functools.cache
-def _packages(file: str) -> frozenset[str]:
-    """First names of all that a file imports."""
+def _imported(file: str) -> frozenset[str]:
+    """Names of all that a file imports: of modules, and of what may be a module in them."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(_content(file))):
         if isinstance(node, ast.Import):
-            found.update(alias.name.partition(".")[0] for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            found.add(node.module.partition(".")[0])
+            found.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
     return frozenset(found)
 
 
-@functools.cache
-def _direct_imports(file: str) -> frozenset[str]:
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(_content(file))):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            parts = name.split(".")
-            for length in range(1, len(parts) + 1):  # a package's __init__ runs when its module is imported
-                if parts[0] == PACKAGE.name and (path := _file_of(".".join(parts[:length]))):
-                    found.add(path)
-    return frozenset(found)
+def _direct_imports(file: str) -> set[str]:
+    """Source files of our package that a file imports."""
+    found = set()
+    for name in _imported(file):
+        parts = name.split(".")
+        for length in range(1, len(parts) + 1):  # a package's __init__ runs when its module is imported
+            if parts[0] == PACKAGE.name and (path := _file_of(".".join(parts[:length]))):
+                found.add(path)
+    return found
 
 
 @functools.cache
-def _closure(module: str) -> frozenset[str]:
+def modules_used(module: str) -> frozenset[str]:
+    """Source files, relative to the package, of a module and all cortexclip modules that it imports, however deep."""
     start = _file_of(module)
     if start is None:  # a user's own module, from an installed package or from PYTHONPATH
         found = importlib.util.find_spec(module)
         if found is None or not found.origin:
             raise ModuleNotFoundError(f"no module '{module}'")
         start = found.origin
-    seen: set[str] = set()
-    waiting = [start]
+    seen, waiting = set(), [start]
     while waiting:
         file = waiting.pop()
         if file not in seen:

@@ -115,7 +115,7 @@ def propose(
     if not {"arrays", "parts"} <= set(given):
         first = guess(facts)
         entry |= first.entry
-        guessed += first.said
+        guessed += first.guessed
     entry |= given
     stimuli = entry.get("arrays", {}).get("stimuli_train" if entry.get("parts", "sets") == "sets" else "stimuli")
     in_rows = next((fact.values.ndim == 2 for fact in facts if fact.name == stimuli and fact.values is not None), True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,6 +31,7 @@ WORDS = {
 }
 WORDS = {kind: frozenset(words.split()) for kind, words in WORDS.items()}
 SMALLEST_SIDE = 4
+STIMULI = DEFAULT_ARRAYS["stimuli_train"]
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,10 @@ class Guess:
     """Keys of an entry of datasets.yaml, and in words what of it was guessed and why."""
 
     entry: dict
-    said: list[str] = field(default_factory=list)
+    guessed: list[str]
 
 
-@dataclass(frozen=True)
-class _Pair:
+class _Pair(NamedTuple):
     """Responses and stimuli that fit together; ``score`` is how well."""
 
     brain: str
@@ -84,9 +85,9 @@ def guess(facts: Sequence[Facts]) -> Guess:
     core = {array for role, array in DEFAULT_ARRAYS.items() if not role.startswith("label")}
     if len(core & names) > 1:  # the schema of the field; if an array of it is missing, that is what is wrong
         labels = all(DEFAULT_ARRAYS[f"label_{part}"] in names for part in ("train", "test"))
-        stimuli = [fact for fact in usable if fact.name == DEFAULT_ARRAYS["stimuli_train"]]
         entry = {"parts": "sets", "arrays": {}, "labels": "class" if labels else "none"}
-        return Guess(entry | (_axes(_form_of_known(stimuli[0])) if stimuli else {}))
+        forms = ((axis, form) for fact in usable for axis, form in _layouts(fact.shape) if fact.name == STIMULI)
+        return Guess(entry | _axes(*next(forms, ("first", "grey"))), [])
     return _of_sets(usable) or _of_one_set(usable)
 
 
@@ -99,30 +100,24 @@ def _of_sets(facts: Sequence[Facts]) -> Guess | None:
                 found[fact.words - WORDS[part]] = fact
     both = [stem for stem in parts["train"] if stem in parts["test"]]
     train, test = ({parts[part][stem].name: parts[part][stem] for stem in both} for part in ("train", "test"))
-    partner = {parts["train"][stem].name: parts["test"][stem].name for stem in both}
+    partner = dict(zip(train, test, strict=True))
+    of_test = {pair[:4] for pair in _pairs(list(test.values()))}
     pairs = [
         pair
         for pair in _pairs(list(train.values()))
-        if any(
-            (other.brain, other.stimuli, other.sample_axis, other.form)
-            == (partner[pair.brain], partner[pair.stimuli], pair.sample_axis, pair.form)
-            for other in _pairs(list(test.values()))
-        )
+        if (partner[pair.brain], partner[pair.stimuli], pair.sample_axis, pair.form) in of_test
     ]
     if not pairs:
         return None
     pair = _best(pairs)
     arrays = {"brain_train": pair.brain, "brain_test": partner[pair.brain]}
     arrays |= {"stimuli_train": pair.stimuli, "stimuli_test": partner[pair.stimuli]}
-    said = [_said(pair, train), "The two sets are told apart by their names."]
-    count = _length(train[pair.brain], pair.sample_axis)
-    entry: dict = {"parts": "sets", "arrays": arrays, "labels": "none", **_axes(pair)}
-    for kind in ("label", "session", "run"):
-        for name in _vectors(train.values(), kind, count, taken=arrays.values()):
-            arrays |= {f"{kind}_train": name, f"{kind}_test": partner[name]}
-            if kind == "label":
-                entry["labels"] = "class"
-    return Guess(entry, said)
+    vectors = _vectors(train, pair, taken=list(arrays.values()))
+    for kind, name in vectors.items():
+        arrays |= {f"{kind}_train": name, f"{kind}_test": partner[name]}
+    labels = "class" if "label" in vectors else "none"
+    entry = {"parts": "sets", "arrays": arrays, "labels": labels, **_axes(pair.sample_axis, pair.form)}
+    return Guess(entry, [_in_words(pair, train), "The two sets are told apart by their names."])
 
 
 def _of_one_set(facts: Sequence[Facts]) -> Guess:
@@ -135,37 +130,32 @@ def _of_one_set(facts: Sequence[Facts]) -> Guess:
         )
     pair = _best(pairs)
     by_name = {fact.name: fact for fact in facts}
+    vectors = _vectors(by_name, pair, taken=[pair.brain, pair.stimuli])
+    arrays = {"brain": pair.brain, "stimuli": pair.stimuli, **vectors}
+    labels = "class" if "label" in vectors else "none"
+    entry = {"parts": "none", "arrays": arrays, "labels": labels, **_axes(pair.sample_axis, pair.form)}
+    guessed = [_in_words(pair, by_name)]
     count = _length(by_name[pair.brain], pair.sample_axis)
-    arrays = {"brain": pair.brain, "stimuli": pair.stimuli}
-    entry: dict = {"parts": "none", "arrays": arrays, "labels": "none", **_axes(pair)}
-    said = [_said(pair, by_name)]
-    for kind in ("label", "session", "run"):
-        for name in _vectors(facts, kind, count, taken=arrays.values()):
-            arrays[kind] = name
-            if kind == "label":
-                entry["labels"] = "class"
     for fact in facts:
         if fact.name in arrays.values() or fact.values.ndim > 2:
             continue
         values = fact.values.reshape(-1)
         if fact.named("index") and fact.named("test") and fact.numeric and _are_places(values, count):
             first = 0 if values.min() == 0 else 1
-            sure = values.min() == 0 or values.max() == count
             entry |= {"parts": "index", "first_index": first}
             arrays["test_index"] = fact.name
-            said.append(
-                f"'{printable(fact.name)}' lists the test samples"
-                + ("." if sure else f", counted from {first}: check this, both 0 and 1 are possible.")
-            )
+            sure = values.min() == 0 or values.max() == count
+            doubt = "." if sure else f", counted from {first}: check this, both 0 and 1 are possible."
+            guessed.append(f"'{printable(fact.name)}' lists the test samples{doubt}")
             break
         if len(values) == count and (fact.named("part") or fact.named("test")) and _are_parts(fact.values):
             entry["parts"] = "index"
             arrays["part"] = fact.name
-            said.append(f"'{printable(fact.name)}' says which samples are of the test part.")
+            guessed.append(f"'{printable(fact.name)}' says which samples are of the test part.")
             break
     else:
-        said.append("No array tells training from test samples, so there is no split.")
-    return Guess(entry, said)
+        guessed.append("No array tells training from test samples, so there is no split.")
+    return Guess(entry, guessed)
 
 
 def _pairs(facts: Sequence[Facts]) -> list[_Pair]:
@@ -173,15 +163,14 @@ def _pairs(facts: Sequence[Facts]) -> list[_Pair]:
     numeric = [fact for fact in facts if fact.numeric and fact.values.ndim > 1]
     found = []
     for stimuli in numeric:
-        for axis in ("first", "last"):
-            for form in _forms(stimuli.shape, axis):
-                for brain in numeric:
-                    if brain is stimuli or _length(brain, axis) != _length(stimuli, axis):
-                        continue
-                    score = 3 * (stimuli.named("stimuli") + brain.named("brain"))
-                    score -= 3 * (brain.named("stimuli") + stimuli.named("brain"))
-                    score += 2 * _like_images(stimuli) - 2 * _like_images(brain) + (axis == "first")
-                    found.append(_Pair(brain.name, stimuli.name, axis, form, score))
+        for axis, form in _layouts(stimuli.shape):
+            for brain in numeric:
+                if brain is stimuli or _length(brain, axis) != _length(stimuli, axis):
+                    continue
+                score = 3 * (stimuli.named("stimuli") + brain.named("brain"))
+                score -= 3 * (brain.named("stimuli") + stimuli.named("brain"))
+                score += 2 * _like_images(stimuli) - 2 * _like_images(brain) + (axis == "first")
+                found.append(_Pair(brain.name, stimuli.name, axis, form, score))
     return found
 
 
@@ -194,22 +183,20 @@ def _best(pairs: Sequence[_Pair]) -> _Pair:
     return first[0]
 
 
-def _forms(shape: tuple[int, ...], axis: str) -> Iterator[str]:
-    """How images could lie in an array of this shape, samples along the given axis."""
-    one = shape[1:] if axis == "first" else shape[:-1]
-    if shape[0 if axis == "first" else -1] < 2:
-        return
-    if len(one) == 1:
-        if _side(one[0]):
-            yield "grey"
-        elif one[0] % 3 == 0 and _side(one[0] // 3):
-            yield "rgb"
-    elif len(one) == 2 and one[0] == one[1] >= SMALLEST_SIDE:
-        yield "grey"
-    elif len(one) == 3 and one[2] == 3 and one[0] == one[1] >= SMALLEST_SIDE:
-        yield "rgb-last"
-    elif len(one) == 3 and one[0] == 3 and one[1] == one[2] >= SMALLEST_SIDE:
-        yield "rgb-first"
+def _layouts(shape: tuple[int, ...]) -> Iterator[tuple[str, str]]:
+    """How images could lie in an array of this shape: axis of the samples, and form."""
+    for axis, one in (("first", shape[1:]), ("last", shape[:-1])):
+        if shape[0 if axis == "first" else -1] < 2:
+            continue
+        square = len(one) > 1 and sorted(one)[-1] == sorted(one)[-2] >= SMALLEST_SIDE
+        if (len(one) == 1 and _side(one[0])) or (len(one) == 2 and square):
+            yield axis, "grey"
+        elif len(one) == 1 and one[0] % 3 == 0 and _side(one[0] // 3):
+            yield axis, "rgb"
+        elif len(one) == 3 and one[2] == 3 and one[0] == one[1] >= SMALLEST_SIDE:
+            yield axis, "rgb-last"
+        elif len(one) == 3 and one[0] == 3 and one[1] == one[2] >= SMALLEST_SIDE:
+            yield axis, "rgb-first"
 
 
 def _side(pixels: int) -> int:
@@ -218,19 +205,12 @@ def _side(pixels: int) -> int:
     return side if side * side == pixels and side >= SMALLEST_SIDE else 0
 
 
-def _form_of_known(fact: Facts) -> _Pair:
-    for axis in ("first", "last"):
-        for form in _forms(fact.shape, axis):
-            return _Pair("", fact.name, axis, form, 0)
-    return _Pair("", fact.name, "first", "grey", 0)
+def _axes(sample_axis: str, form: str) -> dict[str, str]:
+    found = {} if form == "grey" else {"channels": "rgb-last" if form == "rgb" else form}
+    return found | ({} if sample_axis == "first" else {"sample_axis": "last"})
 
 
-def _axes(pair: _Pair) -> dict[str, str]:
-    found = {} if pair.form == "grey" else {"channels": "rgb-last" if pair.form == "rgb" else pair.form}
-    return found | ({} if pair.sample_axis == "first" else {"sample_axis": "last"})
-
-
-def _said(pair: _Pair, facts: Mapping[str, Facts]) -> str:
+def _in_words(pair: _Pair, facts: Mapping[str, Facts]) -> str:
     brain, stimuli = facts[pair.brain], facts[pair.stimuli]
     return (
         f"'{printable(brain.name)}' ({shape_text(brain.shape)}) holds the responses and '{printable(stimuli.name)}' "
@@ -249,29 +229,29 @@ def _like_images(fact: Facts) -> bool:
     return bool(high <= 1 or fact.values.dtype.kind in "iub" or np.array_equal(fact.values, np.rint(fact.values)))
 
 
-def _vectors(facts, kind: str, count: int, taken) -> list[str]:
-    """The array that holds a whole number for each sample and is named so, as a list of one or none."""
-    for fact in facts:
-        fits = fact.numeric and fact.values.size == count and count in fact.shape and fact.name not in taken
-        if fits and fact.named(kind) and not fact.named("index"):
-            values = fact.values.astype(np.float64)
-            if np.isfinite(values).all() and values.min() >= 0 and np.array_equal(values, np.rint(values)):
-                return [fact.name]
-    return []
+def _vectors(facts: Mapping[str, Facts], pair: _Pair, taken: list[str]) -> dict[str, str]:
+    """By kind (label, session, run) the first array that is named so and holds a whole number for each sample."""
+    count, found = _length(facts[pair.brain], pair.sample_axis), {}
+    for kind in ("label", "session", "run"):
+        for fact in facts.values():
+            fits = fact.numeric and fact.values.size == count and count in fact.shape
+            fits = fits and fact.named(kind) and not fact.named("index") and fact.name not in [*taken, *found.values()]
+            if fits and _are_counts(fact.values):
+                found[kind] = fact.name
+                break
+    return found
+
+
+def _are_counts(values: np.ndarray) -> bool:
+    """Whether all are whole numbers of 0 or more."""
+    return bool(np.isfinite(values).all() and values.min() >= 0 and np.array_equal(values, np.rint(values)))
 
 
 def _are_places(values: np.ndarray, count: int) -> bool:
-    return bool(
-        0 < len(values) < count
-        and len(np.unique(values)) == len(values)
-        and np.array_equal(values, np.rint(values))
-        and 0 <= values.min()
-        and values.max() <= count
-    )
+    distinct = len(np.unique(values)) == len(values)
+    return bool(0 < len(values) < count and distinct and _are_counts(values) and values.max() <= count)
 
 
 def _are_parts(values: np.ndarray) -> bool:
     found = {str(value).strip().lower() for value in values.reshape(-1).tolist()}
-    return len(found) == 2 and any(
-        found == other for other in ({"train", "test"}, {"0", "1"}, {"false", "true"}, {"0.0", "1.0"})
-    )
+    return found in ({"train", "test"}, {"0", "1"}, {"false", "true"}, {"0.0", "1.0"})

@@ -116,27 +116,17 @@ def simulate(
     small, digits = handwritten_digits()
     distinct = _balanced_choice(digits, chosen.train_stimuli, chosen.test_stimuli, random("stimuli"))
     images, digits = enlarged(small[distinct], chosen.image_size), digits[distinct]
-
-    n_train = chosen.train_stimuli
     energy = contrast_energy(images, chosen.orientations, chosen.frequencies)
     noiseless = voxel_responses(energy, chosen, random_of_subject("voxels"))
-    spread = noiseless[:n_train].std(axis=0)
+    spread = noiseless[: chosen.train_stimuli].std(axis=0)
     blind = spread <= 1e-6 * spread.max()  # fields where no image has contrast: rounding error must not become signal
     spread[blind] = np.inf
-    noiseless = (noiseless - noiseless[:n_train].mean(axis=0)) / spread
+    noiseless = (noiseless - noiseless[: chosen.train_stimuli].mean(axis=0)) / spread
 
-    order = random("order")
-    train = order.permutation(np.repeat(np.arange(n_train), chosen.train_repeats))
-    # Repeats of a test stimulus follow in blocks, so that they are spread over the sessions.
-    test = np.concatenate([n_train + order.permutation(chosen.test_stimuli) for _ in range(chosen.test_repeats)])
-    if chosen.leak in ("images", "trials"):
-        train = np.concatenate([train, test[: chosen.test_stimuli]])
-    trials = np.concatenate([train, test])
-    part = np.repeat(["train", "test"], [len(train), len(test)])
+    train, test = _shown(chosen, random("order"))
+    trials, part = np.concatenate([train, test]), np.repeat(["train", "test"], [len(train), len(test)])
     session = np.concatenate([1 + np.arange(n) * chosen.sessions // n for n in (len(train), len(test))])
-
-    ratio = random_of_subject("signal_to_noise").uniform(*np.log(chosen.signal_to_noise), size=chosen.voxels)
-    ratio = np.exp(ratio)
+    ratio = np.exp(random_of_subject("signal_to_noise").uniform(*np.log(chosen.signal_to_noise), size=chosen.voxels))
     noise = random_of_subject("noise").standard_normal((len(trials), chosen.voxels))
     if chosen.drift:
         noise = noise + chosen.drift * session_drift(session, chosen.voxels, random_of_subject("drift"))
@@ -145,6 +135,22 @@ def simulate(
         brain[len(train) - chosen.test_stimuli : len(train)] = brain[len(train) : len(train) + chosen.test_stimuli]
     if chosen.leak == "scaling":
         brain = (brain - brain.mean(axis=0)) / brain.std(axis=0)
+    ceiling = np.where(blind, 0, noise_ceiling(ratio, chosen.drift))
+    stated = _attributes(attributes or {}, chosen.leak)
+    return labelled(brain, images[trials], part, stated, label=digits[trials], session=session, noise_ceiling=ceiling)
+
+
+def _shown(settings: Settings, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Which stimulus each training and each test trial shows, those of the test part counted after the others."""
+    train = random.permutation(np.repeat(np.arange(settings.train_stimuli), settings.train_repeats))
+    # Repeats of a test stimulus follow in blocks, so that they are spread over the sessions.
+    blocks = [random.permutation(settings.test_stimuli) for _ in range(settings.test_repeats)]
+    test = settings.train_stimuli + np.concatenate(blocks)
+    leaked = settings.leak in ("images", "trials")
+    return np.concatenate([train, test[: settings.test_stimuli]]) if leaked else train, test
+
+
+def _attributes(given: Mapping[str, object], leak: str) -> dict[str, object]:
     stated = {
         "name": "simulated",
         "title": "Simulated",
@@ -152,36 +158,24 @@ def simulate(
         "licence": "images: CC BY 4.0 (UCI Optical Recognition of Handwritten Digits)",
         "citation": "Alpaydin and Kaynak 1998, doi 10.24432/C50P49 (images)",
         "modality": "simulated fMRI",
-        **(attributes or {}),
+        **given,
+        "sha256": "",
+        "simulated": 1,
     }
     if "simulated" not in str(stated["title"]).lower():
         stated["title"] = f"{stated['title']} (simulated)"
-    if chosen.leak != "none":
-        planted = f"A leak was planted: {LEAKS[chosen.leak]}."
+    if leak != "none":
+        planted = f"A leak was planted: {LEAKS[leak]}."
         stated["notes"] = "\n".join(filter(None, [str(stated.get("notes") or ""), planted]))
-    return labelled(
-        brain,
-        images[trials],
-        part,
-        stated | {"sha256": "", "simulated": 1},
-        label=digits[trials],
-        session=session,
-        noise_ceiling=np.where(blind, 0, noise_ceiling(ratio, chosen.drift)),
-    )
+    return stated
 
 
 def noise_ceiling(signal_to_noise: np.ndarray, drift: float = 0.0) -> np.ndarray:
     """Share of a single trial's variance that the stimulus explains, in expectation over noise and drift.
 
-    Parameters
-    ----------
-    signal_to_noise : array of any shape: signal variance / variance of the noise without drift
-    drift : standard deviation of the drift as a multiple of the noise's
-
-    Returns
-    -------
-    Array of the same shape, ratio / (ratio + 1 + drift ** 2). Its root is the greatest correlation that a prediction
-    from the stimulus alone can have with single trials.
+    ``signal_to_noise``, of any shape, is signal variance / variance of the noise without drift; ``drift`` the standard
+    deviation of the drift as a multiple of the noise's. The root of the share is the greatest correlation that a
+    prediction from the stimulus alone can have with single trials.
     """
     return signal_to_noise / (signal_to_noise + 1 + drift**2)
 
@@ -189,15 +183,9 @@ def noise_ceiling(signal_to_noise: np.ndarray, drift: float = 0.0) -> np.ndarray
 def session_drift(session: np.ndarray, n_voxels: int, random: np.random.Generator) -> np.ndarray:
     """Slow drift of each voxel's baseline: in each session an offset and a straight line over its trials.
 
-    Parameters
-    ----------
-    session : array of shape (n_samples,): session of each trial; the trials of one follow in the order given
-    random : source of offsets and slopes, which are normally distributed and independent
-
-    Returns
-    -------
-    Array of shape (n_samples, n_voxels) with expected mean square 1, half of it from the offsets where a session has
-    more than one trial.
+    Offsets and slopes are normally distributed and independent. Of sessions (n_samples,), whose trials follow in the
+    order given, it returns (n_samples, n_voxels) with expected mean square 1, half of it from the offsets where a
+    session has more than one trial.
     """
     drift = np.empty((len(session), n_voxels))
     for one in np.unique(session):
@@ -212,13 +200,7 @@ def session_drift(session: np.ndarray, n_voxels: int, random: np.random.Generato
 
 
 def handwritten_digits() -> tuple[np.ndarray, np.ndarray]:
-    """All different handwritten digits of scikit-learn.
-
-    Returns
-    -------
-    images : array of shape (n_images, 8, 8), upright, white on black, 0..1
-    digits : array of shape (n_images,), 0..9
-    """
+    """All different handwritten digits of scikit-learn: images (n, 8, 8), upright, white on black, 0..1, and digits."""
     digits = load_digits()
     _, first = np.unique(digits.images, axis=0, return_index=True)
     first.sort()
@@ -233,18 +215,11 @@ def enlarged(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def contrast_energy(images: np.ndarray, orientations: int, frequencies: tuple[float, ...]) -> np.ndarray:
-    """Local energy of quadrature pairs of Gabor filters.
+    """Local energy of quadrature pairs of Gabor filters at evenly spaced orientations, frequencies in cycles per image.
 
-    Parameters
-    ----------
-    images : array of shape (n_images, size, size)
-    orientations : number of orientations, evenly spaced over 180 degrees
-    frequencies : spatial frequencies in cycles per image
-
-    Returns
-    -------
-    Array of shape (n_images, orientations * len(frequencies), size, size), not negative: the squared responses of the
-    even and the odd filter, added. Filters have no response to uniform brightness; outside the image is black.
+    Of images (n_images, size, size) it returns (n_images, orientations * len(frequencies), size, size), not negative:
+    the squared responses of the even and the odd filter, added. Filters have no response to uniform brightness; outside
+    the image is black.
     """
     size = images.shape[-1]
     offset = np.arange(size) - size // 2
@@ -268,17 +243,10 @@ def contrast_energy(images: np.ndarray, orientations: int, frequencies: tuple[fl
 
 
 def voxel_responses(energy: np.ndarray, settings: Settings, random: np.random.Generator) -> np.ndarray:
-    """Noiseless responses of voxels with random receptive fields and random tuning.
+    """Noiseless responses (n_images, n_voxels) of voxels with random receptive fields and random tuning.
 
-    Parameters
-    ----------
-    energy : array of shape (n_images, n_channels, size, size), see :func:`contrast_energy`
-    settings : ``voxels``, ``field_size`` and ``exponent`` are read
-    random : source of the centres (uniform over the image), sizes (log-uniform) and channel weights (Dirichlet)
-
-    Returns
-    -------
-    Array of shape (n_images, n_voxels).
+    ``energy`` has the shape (n_images, n_channels, size, size). Centres are uniform over the image, sizes log-uniform,
+    weights of channels from a Dirichlet distribution.
     """
     n_images, n_channels, size, _ = energy.shape
     centre_y, centre_x = random.uniform(0, size - 1, size=(2, settings.voxels))

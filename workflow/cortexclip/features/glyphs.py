@@ -128,17 +128,6 @@ def render_glyphs(
 
     Raises InputError for unknown face, style or character.
     """
-    return render_glyphs_at((size,), characters, faces, styles, extent)[0]
-
-
-def render_glyphs_at(
-    sizes: Sequence[int],
-    characters: Iterable[str] = CHARACTERS,
-    faces: Sequence[str] = FACES,
-    styles: Sequence[str] = ("print", "pen"),
-    extent: float = 20 / 28,
-) -> list[Corpus]:
-    """What `render_glyphs` gives for each of several sizes; every glyph is drawn once."""
     unknown = set(styles) - {"print", "pen"}
     if unknown:
         raise InputError(f"styles: found {sorted(unknown)}, expected 'print' or 'pen'.")
@@ -156,13 +145,10 @@ def render_glyphs_at(
             if "pen" in styles and "double-struck" not in face:
                 variants["pen thin"], variants["pen"] = _pen_strokes(coverage)
             for style, drawing in variants.items():
-                images.append([_centre(drawing, size, extent) for size in sizes])
+                images.append(_centre(drawing, size, extent))
                 captions.append(text)
                 names.append(f"{face}/{character}/{style}")
-    return [
-        Corpus(np.array([row[i] for row in images], np.float32).reshape(-1, size, size), captions, names)
-        for i, size in enumerate(sizes)
-    ]
+    return Corpus(np.array(images, np.float32).reshape(-1, size, size), captions, names)
 
 
 def render_shapes(n: int, seed: int = 0, size: int = 28) -> Corpus:

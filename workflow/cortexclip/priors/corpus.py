@@ -62,7 +62,7 @@ def draw(
     Raises InputError for a wrong setting, or what `read_folder` raises.
     """
     chosen = check(Settings, settings or {}, "corpus", "setting")
-    letters, drawn = glyphs.render_glyphs_at((2 * SIZE, SIZE), faces=faces)
+    letters = glyphs.render_glyphs(faces=faces, size=2 * SIZE)
     shapes = glyphs.render_shapes(chosen.drawn_shapes, derive_seed(seed, "corpus", "shapes"))
     is_digit = np.array([text.startswith("the digit") for text in letters.captions])
     kinds = {
@@ -70,7 +70,7 @@ def draw(
         "letters": (letters, np.flatnonzero(~is_digit), 0.8),
         "shapes": (shapes, np.arange(len(shapes)), 0.15),  # captions tell their place and size, which they keep
     }
-    parts = [("drawn", drawn), ("drawn", shapes)]
+    parts = [("drawn", glyphs.render_glyphs(faces=faces, size=SIZE)), ("drawn", shapes)]
     for kind, (source, rows, geometry) in kinds.items():
         rng = np.random.default_rng(derive_seed(seed, "corpus", kind))
         parts.append(("augmented", _augmented(source, rng.choice(rows, getattr(chosen, kind)), geometry, rng)))
