@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cortexclip.audit.finding import Finding
-from cortexclip.data.reading import said
+from cortexclip.data.reading import in_words
 
 MUCH = 0.25
 """Share of the rows or events dropped from which a finding is notable."""
@@ -23,7 +23,7 @@ def check_reading(counts: Mapping) -> Finding:
     return Finding(
         "reading",
         "notable" if much else "info",
-        said(counts),
+        in_words(counts),
         "So much was dropped that what is left may be another experiment: look at the reasons."
         if much
         else "What was dropped is a small part, chosen by rules that do not look at the images.",

@@ -8,7 +8,6 @@ here, or read from the folder that the companion ``images`` names.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -24,7 +23,7 @@ from cortexclip.data import epochs
 from cortexclip.data.characters import character_images
 from cortexclip.data.dataset import labelled
 from cortexclip.data.entries import attributes
-from cortexclip.data.reading import ATTRIBUTE, said
+from cortexclip.data.reading import in_words, with_reading
 from cortexclip.errors import InputError, check_keys
 from cortexclip.settings import check
 
@@ -79,18 +78,16 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
             ) from error
     found = trials(runs, source.event_id, settings, where)
     if not len(found.letter):
-        raise InputError(f"{path}: no trial can be used. {said(found.reading)}")
+        raise InputError(f"{path}: no trial can be used. {in_words(found.reading)}")
     made = labelled(
         found.features,
         character_images(LETTERS, companions.get("images"))[found.letter],
         epochs.last_of_each_class(found.letter, settings.test_fraction),
-        attributes(name, entry) | {"sha256": entry.get("sha256")},
+        attributes(name, entry),
         label=found.letter,
         session=found.run,
     )
-    made.attrs[ATTRIBUTE] = json.dumps(found.reading, sort_keys=True)
-    made.attrs["features"] = "\n".join(found.feature_names)
-    return made
+    return with_reading(made, found.reading, found.feature_names)
 
 
 @dataclass(frozen=True)

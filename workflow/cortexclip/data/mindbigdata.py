@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Annotated, BinaryIO, Literal
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from pydantic import Field
 
@@ -30,7 +31,7 @@ from cortexclip.data import epochs
 from cortexclip.data.characters import character_images
 from cortexclip.data.dataset import labelled
 from cortexclip.data.entries import attributes
-from cortexclip.data.reading import ATTRIBUTE, said
+from cortexclip.data.reading import in_words, with_reading
 from cortexclip.errors import InputError, check_keys
 from cortexclip.log import Progress
 from cortexclip.settings import check
@@ -90,20 +91,14 @@ class Settings(epochs.EpochSettings):
 def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.Dataset:
     """Read a MindBigData file as the dataset ``name``.
 
-    Parameters
-    ----------
-    path : a text file. In the layout ``table`` it is a CSV file with the columns event, code, device and signals (JSON:
-        a list of channels, each a list of values). In the layout ``rows`` a line holds the values of one channel and
-        consecutive lines belong to one event
-    name : name of the dataset
-    entry : its entry in datasets.yaml. Companions: ``images`` (folder with the pictures 0.png to 9.png or .jpg; without
-        it they are drawn) and, in the layout ``rows``, ``digits`` (one digit for each line, separated by commas) and,
-        where the source has a test part, ``test`` and ``test_digits``
+    In the layout ``table`` it is a CSV file with the columns event, code, device and signals (JSON: a list of channels,
+    each a list of values). In the layout ``rows`` a line holds the values of one channel, and consecutive lines belong
+    to one event. Companions of the entry: ``images`` (folder with the pictures 0.png to 9.png or .jpg; without it they
+    are drawn) and, in the layout ``rows``, ``digits`` (one digit for each line, separated by commas) and, where the
+    source has a test part, ``test`` and ``test_digits``.
 
-    Returns
-    -------
-    The labelled dataset in the order of recording; ``brain`` holds the features of
-    :func:`cortexclip.data.epochs.features`, channel by channel, not scaled.
+    Samples are in the order of recording; ``brain`` holds the features of :func:`cortexclip.data.epochs.features`,
+    channel by channel, not scaled.
 
     Raises InputError for settings, companions or files that cannot be used, and where too few events are left.
     """
@@ -131,7 +126,7 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
     kept = epochs.spread(usable.digit, settings.events_per_digit)
     collected.reading["events_not_needed"] = len(usable.digit) - len(kept)
     if len(kept) == 0:
-        raise InputError(f"{path}: no event can be used. {said(collected.reading)}")
+        raise InputError(f"{path}: no event can be used. {in_words(collected.reading)}")
     digit = usable.digit[kept]
     part = np.where(usable.test[kept], "test", "train")
     if "test" not in companions:
@@ -140,12 +135,10 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
         usable.features[kept],
         character_images("0123456789", companions.get("images"))[digit],
         part,
-        attributes(name, entry) | {"sha256": entry.get("sha256")},
+        attributes(name, entry),
         label=digit,
     )
-    made.attrs[ATTRIBUTE] = json.dumps(collected.reading, sort_keys=True)
-    made.attrs["features"] = "\n".join(epochs.feature_names(channels, settings))
-    return made
+    return with_reading(made, collected.reading, epochs.feature_names(channels, settings))
 
 
 @dataclass(frozen=True)
@@ -234,38 +227,32 @@ class Collected:
     def events(self, first_test: int) -> Events:
         """The events that have every channel once, one digit and no artefact; rows from ``first_test`` on are test."""
         self.flush()
-        event, channel, digit, broken = (
-            np.array(values, dtype=int) for values in (self.event, self.channel, self.digit, self.broken)
-        )
-        order = np.lexsort((np.arange(len(event)), channel, event))  # of equal rows, the first in the file comes first
-        again = np.zeros(len(event), dtype=bool)
-        again[1:] = (np.diff(event[order]) == 0) & (np.diff(channel[order]) == 0)
-        order = order[~again]
-        if again.any():
-            self.dropped["the same event and channel again"] += int(again.sum())
-        _, first, count = np.unique(event[order], return_index=True, return_counts=True)
-        least, most, rule = (
-            function.reduceat(values[order], first) if len(first) else np.zeros(0, dtype=int)
-            for function, values in ((np.minimum, digit), (np.maximum, digit), (np.maximum, broken))
-        )
+        columns = {"event": self.event, "channel": self.channel, "digit": self.digit, "broken": self.broken}
+        rows = pd.DataFrame({name: np.array(values, dtype=int) for name, values in columns.items()})
+        # Of equal rows the first in the file counts.
+        kept = rows.sort_values(["event", "channel"], kind="stable").drop_duplicates(["event", "channel"])
+        if len(kept) < len(rows):
+            self.dropped["the same event and channel again"] += len(rows) - len(kept)
+        groups = kept.groupby("event")
+        digit, count = groups["digit"].min(), groups.size()
         # Of several reasons the last one counts.
         reasons = [*self.rules, "channels missing", "channels disagree on the digit"]
-        reason = np.where(count < self.n_channels, len(reasons) - 2, rule)
-        reason = np.where(least != most, len(reasons) - 1, reason)
+        reason = groups["broken"].max().mask(count < self.n_channels, len(reasons) - 2)
+        reason = reason.mask(digit != groups["digit"].max(), len(reasons) - 1)
         self.reading |= {
             "rows_dropped": dict(sorted(self.dropped.items())),
             "rows_repaired": dict(sorted(self.repaired.items())),
-            "events": len(first),
+            "events": len(digit),
             "events_dropped": {reasons[i]: int(np.sum(reason == i)) for i in np.unique(reason[reason >= 0])},
         }
-        whole = np.flatnonzero(reason < 0)
-        rows = order[first[whole][:, None] + np.arange(self.n_channels)]
+        whole = digit.index[reason < 0]
+        places = kept.index[kept["event"].isin(whole)].to_numpy().reshape(len(whole), self.n_channels)
         stacked = np.concatenate(self.blocks) if self.blocks else np.zeros((0, 1), dtype=np.float32)
         self.blocks.clear()
         return Events(
-            digit=least[whole],
-            features=stacked[rows].reshape(len(whole), self.n_channels * stacked.shape[1]),
-            test=rows[:, 0] >= first_test,
+            digit=digit[whole].to_numpy(),
+            features=stacked[places].reshape(len(whole), self.n_channels * stacked.shape[1]),
+            test=places[:, 0] >= first_test,
         )
 
 

@@ -7,12 +7,18 @@ likewise; and ``events_not_needed``, usable ones that were left out because the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 
-ATTRIBUTE = "reading"
+import xarray as xr
 
 
-def said(reading: Mapping[str, object]) -> str:
+def with_reading(dataset: xr.Dataset, reading: Mapping[str, object], features: Sequence[str]) -> xr.Dataset:
+    """The dataset with these counts and the names of its voxels' features as attributes."""
+    return dataset.assign_attrs(reading=json.dumps(reading, sort_keys=True), features="\n".join(features))
+
+
+def in_words(reading: Mapping[str, object]) -> str:
     """What was read, dropped, repaired and left out, in a sentence for each."""
     sentences = [
         f"{reading[kind]} {kind} were read; dropped: {_listed(reading.get(f'{kind}_dropped'))}."
