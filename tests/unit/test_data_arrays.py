@@ -223,11 +223,11 @@ def test_a_dataset_that_was_ingested_can_be_ingested_again(tmp_path):
 
 
 BAD_LAYOUTS = {
-    "unknown parts": ({"parts": "two"}, ["'parts' is 'two'", "index"]),
-    "unknown channels": ({"channels": "rgb"}, ["'channels' is 'rgb'", "rgb-last"]),
-    "unknown sample axis": ({"sample_axis": 0}, ["'sample_axis' is 0", "first, last"]),
-    "image size that is none": ({"image_size": 1}, ["'image_size' is 1", "4..512"]),
-    "image size in words": ({"image_size": "28"}, ["'image_size' is '28'"]),
+    "unknown parts": ({"parts": "two"}, ["parts: found 'two'", "index"]),
+    "unknown channels": ({"channels": "rgb"}, ["channels: found 'rgb'", "rgb-last"]),
+    "unknown sample axis": ({"sample_axis": 0}, ["sample_axis: found 0", "'first', 'last'"]),
+    "image size that is none": ({"image_size": 1}, ["image_size: found 1", "at least 4"]),
+    "image size in words": ({"image_size": "28"}, ["image_size: found '28'"]),
     "part and index": ({"arrays": {"part": "part", "test_index": "run"}}, ["both part and test_index"]),
     "index without its first": ({"arrays": {"test_index": "run"}}, ["first_index: 0 or 1"]),
     "roles of sets": ({"arrays": {"brain_train": "brain"}}, ["parts: index", "brain_train", "Did you mean 'brain'"]),
@@ -597,9 +597,9 @@ BAD_FILES = {
     "labels with fractions": (changed(labelTest=np.full((3, 1), 1.5)), {}, ["'labelTest'", "whole numbers"]),
     "NaN label": (changed(labelTest=np.full((3, 1), np.nan)), {}, ["'labelTest'", "NaN"]),
     "negative label": (changed(labelTest=np.full((3, 1), -1.0)), {}, ["'labelTest'", "-1"]),
-    "unknown pixel order": (changed(), {"pixel_order": "columns"}, ["'pixel_order'", "'columns'", "column-major"]),
-    "no pixel order": (changed(), {"pixel_order": None}, ["'pixel_order'", "None"]),
-    "unknown meaning of labels": (changed(), {"labels": "digit"}, ["'labels'", "'digit'", "session"]),
+    "unknown pixel order": (changed(), {"pixel_order": "columns"}, ["pixel_order: ", "'columns'", "column-major"]),
+    "no pixel order": (changed(), {"pixel_order": None}, ["pixel_order: ", "None"]),
+    "unknown meaning of labels": (changed(), {"labels": "digit"}, ["labels: ", "'digit'", "session"]),
     "unknown key": (changed(), {"pixelorder": "row-major"}, ["'pixelorder'", "Did you mean 'pixel_order'"]),
     "notes that are no list": (changed(), {"notes": "One."}, ["'notes'", "list"]),
     "arrays that are no mapping": (changed(), {"arrays": ["fmriTrn"]}, ["'arrays'", "mapping"]),
@@ -710,7 +710,7 @@ def test_integer_responses_with_as_many_voxels_as_a_square_are_no_images():
     """Only values that could be an image count as swapped, not a square number of voxels."""
     arrays = toy_arrays(n_voxels=16)
     roles = {role: arrays[name] for role, name in reader.DEFAULT_ARRAYS.items()}
-    made = reader.to_dataset(roles, {"name": "toy"}, reader.Layout("row-major", labels="class"))
+    made = reader.to_dataset(roles, {"name": "toy"}, reader.Layout(pixel_order="row-major", labels="class"))
     assert made.sizes["voxel"] == 16
 
 

@@ -161,7 +161,7 @@ def _pixel_order(order: str, dataset: xr.Dataset, seed: int) -> tuple[str, str]:
         habit = "a mere habit of such files: look at the pictures, and change it if they lie on a side."
         return order, f"pixel_order: {order}, {habit}"
     if found.verdict == "mirrored":
-        order = next(other for other in named_arrays.PIXEL_ORDERS if other != order)
+        order = {"row-major": "column-major", "column-major": "row-major"}[order]
     better, worse = max(found.upright, found.mirrored), min(found.upright, found.mirrored)
     return order, (
         f"pixel_order: {order}, since images look more like upright digits and letters this way (mean best correlation "

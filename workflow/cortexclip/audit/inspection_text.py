@@ -26,6 +26,7 @@ TEXTS = {
     "licence": "FILL IN: terms of use",
     "citation": "FILL IN: whom to cite",
 }
+CHOICES = ("parts", "first_index", "pixel_order", "channels", "sample_axis", "labels")
 KEYS = ("parts", "arrays", "first_index", "pixel_order", "channels", "image_size", "sample_axis", "labels")
 
 
@@ -85,7 +86,7 @@ def _ingested(found: Inspection) -> list[str]:
     names = {}
     if found.entry.get("reader", READER) == READER:
         names = named_arrays.layout_of(found.entry, "entry").names
-    chosen = {key: value for key, value in entry_of(found).items() if key in (*named_arrays.CHOICES, "first_index")}
+    chosen = {key: value for key, value in entry_of(found).items() if key in CHOICES}
     done = found.dataset.attrs["images"]
     return [
         datasets.summary(found.dataset),

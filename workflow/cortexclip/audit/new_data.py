@@ -177,5 +177,5 @@ def _responses(path: Path, array: str, sample_axis: str) -> np.ndarray:
     where = f"{path}: '{printable(array)}'"
     values = load_arrays(path, [array])[array]
     named_arrays.check_finite(values, where)
-    layout = named_arrays.Layout("row-major", sample_axis=sample_axis)
+    layout = named_arrays.Layout(pixel_order="row-major", labels="none", sample_axis=sample_axis)
     return named_arrays.responses(values, layout, where).astype(np.float32)

@@ -11,17 +11,18 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 
 from cortexclip.data.containers import load_arrays
 from cortexclip.data.dataset import MINIMUM_SAMPLES, NO_PARTS, labelled
-from cortexclip.data.entries import attributes
+from cortexclip.data.entries import Channels, ImageSize, Labels, Parts, PixelOrder, SampleAxis, attributes
 from cortexclip.data.images import grey, resized, rule
 from cortexclip.data.variables import shape_text
 from cortexclip.errors import InputError, check_keys
+from cortexclip.settings import Checked, check
 
 DEFAULT_ARRAYS = {
     "brain_train": "fmriTrn",
@@ -34,46 +35,24 @@ DEFAULT_ARRAYS = {
 DEFAULT_ARRAYS_OF_ONE_SET = {"brain": "brain", "stimuli": "stimuli", "label": "label"}
 DEFAULT_PART = "part"
 SETS = {"sets": ("_train", "_test"), "index": ("",), "none": ("",)}
-PIXEL_ORDERS = ("row-major", "column-major")
-LABEL_MEANINGS = ("class", "session", "none")
 CHANNELS = {"grey": 1, "rgb-last": 3, "rgb-first": 3}
-SAMPLE_AXES = ("first", "last")
-CHOICES = {
-    "parts": tuple(SETS),
-    "pixel_order": PIXEL_ORDERS,
-    "labels": LABEL_MEANINGS,
-    "channels": tuple(CHANNELS),
-    "sample_axis": SAMPLE_AXES,
-}
 
 
-@dataclass(frozen=True)
-class Layout:
-    """How a file lays out what a dataset needs; the fields are keys of the dataset's entry.
+class Layout(Checked):
+    """How a file lays out what a dataset needs; the fields are keys of the dataset's entry, see `entries.Dataset`.
 
-    Attributes
-    ----------
-    pixel_order : how a row of the stimuli is laid out: "row-major" (image row after row) or "column-major" (MATLAB);
-        of stimuli with axes of their own, whether these are (y, x) or (x, y).
-    labels : what the label arrays hold: "class" of the image, "session" of the scan, or "none" (they are not read).
-    parts : "sets" (arrays of the training and of the test part), "index" (one set and an array that says which sample
-        is in which part), or "none" (one set without parts).
-    names : array of each role, see :func:`roles`.
-    channels : "grey", "rgb-last" (the three values of a pixel lie together) or "rgb-first" (three images, one after
-        another).
-    image_size : pixels on a side that images are resized to, or None to leave them.
-    sample_axis : whether samples are along the "first" axis of responses and stimuli or along the "last".
-    first_index : 0 or 1, the index of the first sample in ``test_index``.
+    ``pixel_order`` of stimuli with axes of their own says whether these are (y, x) or (x, y).
     """
 
-    pixel_order: str
-    labels: str = "none"
-    parts: str = "sets"
-    names: Mapping[str, str] = field(default_factory=lambda: DEFAULT_ARRAYS)
-    channels: str = "grey"
-    image_size: int | None = None
-    sample_axis: str = "first"
-    first_index: int | None = None
+    pixel_order: PixelOrder
+    labels: Labels
+    parts: Parts = "sets"
+    channels: Channels = "grey"
+    image_size: ImageSize | None = None
+    sample_axis: SampleAxis = "first"
+    first_index: Literal[0, 1] | None = None
+    names: dict[str, str] = DEFAULT_ARRAYS
+    """array of each role, see :func:`roles`"""
 
     def name(self, role: str) -> str:
         return f"'{self.names[role]}'"
@@ -93,32 +72,24 @@ def layout_of(entry: Mapping[str, object], where: str) -> Layout:
     Raises InputError for a key that holds something else than it may, a role that is not one, and an array with two
     roles.
     """
-    values = {"parts": "sets", "channels": "grey", "sample_axis": "first"} | {
-        key: entry[key] for key in (*CHOICES, "image_size", "first_index") if key in entry
-    }
-    for key, choices in CHOICES.items():
-        if values.get(key) not in choices:
-            raise InputError(f"{where}: '{key}' is {values.get(key)!r}, expected one of {', '.join(choices)}.")
-    for key, low, high in (("image_size", 4, 512), ("first_index", 0, 1)):
-        value = values.get(key)
-        if value is not None and (type(value) is not int or not low <= value <= high):
-            raise InputError(f"{where}: '{key}' is {value!r}, expected a whole number in {low}..{high}.")
     arrays = entry.get("arrays") or {}
-    if not isinstance(arrays, Mapping) or not all(isinstance(name, str) for name in arrays.values()):
+    if not isinstance(arrays, Mapping):
         raise InputError(f"{where}: 'arrays' is {arrays!r}, expected a mapping such as brain_train: fmriTrn.")
-    known = roles(values["parts"])
-    check_keys(arrays, known, f"{where}, 'arrays' with parts: {values['parts']}")
+    given = {key: entry[key] for key in Layout.model_fields if key in entry}
+    layout = check(Layout, {"labels": None, **given, "names": arrays}, where)
+    known = roles(layout.parts)
+    check_keys(arrays, known, f"{where}, 'arrays' with parts: {layout.parts}")
     names = {role: name for role, name in {**known, **arrays}.items() if name is not None}
-    if values["labels"] == "none":
+    if layout.labels == "none":
         names = {role: array for role, array in names.items() if not role.startswith("label")}
-    if values["labels"] == "session" and any(role.startswith("session") for role in names):
+    if layout.labels == "session" and any(role.startswith("session") for role in names):
         raise InputError(f"{where}: sessions are given twice: labels: session, and a session array under 'arrays'.")
-    if values["parts"] == "index":
+    if layout.parts == "index":
         if {"part", "test_index"} <= set(names):
             raise InputError(f"{where}: 'arrays' names both part and test_index, expected one of them.")
         if "test_index" not in names:
             names.setdefault("part", DEFAULT_PART)
-        elif values.get("first_index") is None:
+        elif layout.first_index is None:
             raise InputError(f"{where}: test_index needs first_index: 0 or 1, the index of the first sample.")
     for kind in ("session", "run"):
         if len({f"{kind}_train", f"{kind}_test"} & set(names)) == 1:
@@ -126,23 +97,14 @@ def layout_of(entry: Mapping[str, object], where: str) -> Layout:
     repeated = sorted({array for array in names.values() if list(names.values()).count(array) > 1})
     if repeated:
         raise InputError(f"{where}: 'arrays' uses '{repeated[0]}' more than once, expected one array for each role.")
-    return Layout(**values, names=names)
+    return layout.model_copy(update={"names": names})
 
 
 def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.Dataset:
-    """Read a file of named arrays as the dataset ``name``.
+    """Read a file of a format that :mod:`cortexclip.data.containers` knows as the dataset ``name``.
 
-    Parameters
-    ----------
-    path : a file of a format that :mod:`cortexclip.data.containers` knows
-    name : name of the dataset
-    entry : its entry in datasets.yaml, of which the fields of :class:`Layout` are read (``names`` from ``arrays``)
-
-    Returns
-    -------
-    The labelled dataset, see :mod:`cortexclip.data.dataset`; of two sets the training samples first, in file order.
-
-    Raises InputError for a file, entry or array that cannot be used.
+    Of its entry in datasets.yaml the fields of :class:`Layout` are read (``names`` from ``arrays``). Of two sets the
+    training samples come first, in file order. Raises InputError for a file, entry or array that cannot be used.
     """
     layout = layout_of(entry, f"dataset '{name}'")
     text = [layout.names["part"]] if "part" in layout.names else []

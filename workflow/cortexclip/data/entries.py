@@ -20,6 +20,12 @@ def _no_suffix_of_scores(name: str) -> str:
 
 Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$"), AfterValidator(_no_suffix_of_scores)]
 """Name of an entry of a catalogue, which becomes part of file names and commands."""
+Parts = Literal["sets", "index", "none"]
+PixelOrder = Literal["row-major", "column-major"]
+Channels = Literal["grey", "rgb-last", "rgb-first"]
+SampleAxis = Literal["first", "last"]
+Labels = Literal["class", "session", "none"]
+ImageSize = Annotated[int, Field(ge=4, le=512)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -60,20 +66,20 @@ class Dataset(Checked):
     """How to get the file by hand."""
     arrays: dict[str, str] = {}
     """Names of the arrays in the file, by role."""
-    parts: Literal["sets", "index", "none"] = "sets"
+    parts: Parts = "sets"
     """How the file gives the split into training and test samples: two sets of arrays (default), an array that says it
     of each sample, or not at all."""
     first_index: Literal[0, 1] = 0
     """Index of the first sample, needed with the role test_index."""
-    pixel_order: Literal["row-major", "column-major"] = "row-major"
+    pixel_order: PixelOrder = "row-major"
     """How a row of the stimuli is laid out."""
-    channels: Literal["grey", "rgb-last", "rgb-first"] = "grey"
+    channels: Channels = "grey"
     """Grey images (default), or colour with the three values of a pixel together or as three images."""
-    image_size: int = Field(default=0, ge=4, le=512)
+    image_size: ImageSize = 0
     """Pixels on a side that images are resized to; default: as they are."""
-    sample_axis: Literal["first", "last"] = "first"
+    sample_axis: SampleAxis = "first"
     """The axis of responses and stimuli along which samples lie; default: first."""
-    labels: Literal["class", "session", "none"] = "class"
+    labels: Labels = "class"
     """What the label arrays hold."""
     stands_for: str = ""
     """Name that published numbers give the dataset that this one stands for; default: its own."""
