@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from cortexclip.data.images import centred
 from cortexclip.errors import InputError
 
 SIZE = 28
@@ -52,12 +53,7 @@ def _drawn(character: str) -> np.ndarray:
     left, top, right, bottom = font.getbbox(character)
     canvas = Image.new("L", (int(right - left) + 8, int(bottom - top) + 8))
     ImageDraw.Draw(canvas).text((4 - left, 4 - top), character, font=font, fill=255)
-    glyph = canvas.crop(canvas.getbbox())
-    scale = EXTENT * SIZE / max(glyph.size)
-    width, height = (max(1, round(side * scale)) for side in glyph.size)
-    image = Image.new("L", (SIZE, SIZE))
-    image.paste(glyph.resize((width, height), Image.Resampling.BOX), ((SIZE - width) // 2, (SIZE - height) // 2))
-    return np.asarray(image, dtype=np.float32) / 255
+    return centred(np.asarray(canvas.crop(canvas.getbbox()), dtype=np.float32) / 255, SIZE, EXTENT)
 
 
 def _read(folder: Path, character: str) -> np.ndarray:

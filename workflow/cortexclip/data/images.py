@@ -26,6 +26,19 @@ def resized(images: np.ndarray, size: int) -> np.ndarray:
     return np.einsum("iy,nyx,jx->nij", down, images, across, optimize=True)
 
 
+def centred(drawing: np.ndarray, size: int, extent: float) -> np.ndarray:
+    """Resize with the aspect kept so that the longer side takes ``extent`` of the image; centre it."""
+    from PIL import Image
+
+    scale = extent * size / max(drawing.shape)
+    height, width = (max(1, round(side * scale)) for side in drawing.shape)
+    small = Image.fromarray((drawing * 255).round().astype(np.uint8)).resize((width, height), Image.Resampling.BOX)
+    image = np.zeros((size, size), np.float32)
+    top, left = (size - height) // 2, (size - width) // 2
+    image[top : top + height, left : left + width] = np.asarray(small, np.float32) / 255
+    return image
+
+
 def rule(before: int, after: int) -> str:
     """What :func:`resized` does, in words; "" where nothing is."""
     if before == after:

@@ -117,16 +117,8 @@ def caption_loss(
     Every distinct caption of the batch stands once: an image's only positive is its caption, a caption's positives are
     all its images, so that no image is pushed away from a caption that is true of it.
 
-    Parameters
-    ----------
-    image_embeddings : (n_images, d), of length 1
-    text_embeddings : (n_distinct_captions, d), of length 1
-    label : int64 (n_images,), the row of each image's caption
-    scale : scalar, the inverse temperature
-
-    Returns
-    -------
-    scalar, the mean of both directions in nats
+    Embeddings (n_images, d) and (n_distinct_captions, d) have length 1; ``label``, int64 (n_images,), is the row of
+    each image's caption, ``scale`` the inverse temperature. The result is the mean of both directions in nats.
     """
     logits = scale * image_embeddings @ text_embeddings.T
     to_text = F.cross_entropy(logits, label)
@@ -139,13 +131,8 @@ def caption_loss(
 def train(settings: dict | None = None, seed: int = 0, progress: Callable[[int, float], None] | None = None):
     """Train glyphclip from nothing.
 
-    The result is a function of settings and seed on one machine with one thread.
-
-    Parameters
-    ----------
-    settings : fields of `TrainingSettings` other than the default
-    seed : seed of the initial weights, the shapes, the batches and the augmentation
-    progress : called after each step with the step's number (from 1) and loss
+    The result is a function of settings (fields of `TrainingSettings` other than the default) and seed on one machine
+    with one thread. ``progress`` is called after each step with its number (from 1) and loss.
 
     Returns
     -------
@@ -156,30 +143,14 @@ def train(settings: dict | None = None, seed: int = 0, progress: Callable[[int, 
     open_clip = import_open_clip()
     started, cpu_started = time.monotonic(), time.process_time()
     corpus = _Corpus(settings, seed)
-    torch_state = torch.random.get_rng_state()
-    torch.manual_seed(derive_seed(seed, "glyphclip", "weights"))
-    model = open_clip.CLIP(**model_config(settings)).train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "glyphclip", "weights"))
+        model = open_clip.CLIP(**model_config(settings)).train()
     model.glyphclip_config = model_config(settings)
     model.visual.to(memory_format=torch.channels_last)  # a third faster on a CPU
-    torch.random.set_rng_state(torch_state)
     generator = torch.Generator().manual_seed(derive_seed(seed, "glyphclip", "batches"))
-    decayed = [p for p in model.parameters() if p.ndim >= 2]
-    plain = [p for p in model.parameters() if p.ndim < 2]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": settings["weight_decay"]}, {"params": plain, "weight_decay": 0.0}],
-        lr=settings["learning_rate"],
-        betas=(0.9, 0.98),
-        fused=True,
-    )
-    steps, warmup = settings["steps"], min(settings["warmup_steps"], max(1, settings["steps"] // 5))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer,
-        lambda step: min(
-            (step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * max(0, step - warmup) / max(1, steps - warmup)))
-        ),
-    )
-    value = math.nan
-    for step in range(1, steps + 1):
+    optimizer, schedule = _optimiser(model, settings)
+    for step in range(1, settings["steps"] + 1):
         images, tokens, label = corpus.batch(settings["batch_size"], generator)
         image_embeddings = model.encode_image(_normalise(images, model), normalize=True)
         text_embeddings = model.encode_text(tokens, normalize=True)
@@ -207,6 +178,23 @@ def train(settings: dict | None = None, seed: int = 0, progress: Callable[[int, 
         "cpu_s": round(time.process_time() - cpu_started, 1),
     }
     return model.eval(), facts
+
+
+def _optimiser(model, settings: dict) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """AdamW that decays matrices alone, with warm-up and a cosine to 0."""
+    decays = {True: settings["weight_decay"], False: 0.0}
+    groups = [
+        {"params": [p for p in model.parameters() if (p.ndim >= 2) == matrix], "weight_decay": decay}
+        for matrix, decay in decays.items()
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=settings["learning_rate"], betas=(0.9, 0.98), fused=True)
+    steps, warmup = settings["steps"], min(settings["warmup_steps"], max(1, settings["steps"] // 5))
+
+    def factor(step: int) -> float:
+        cosine = 0.5 * (1 + math.cos(math.pi * max(0, step - warmup) / max(1, steps - warmup)))
+        return min((step + 1) / warmup, cosine)
+
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
 class _Corpus:
@@ -310,12 +298,8 @@ class Encoder(openclip.Encoder):
 def report(folder: str | Path, facts: dict) -> dict:
     """Measure the exported model on handwritten digits and describe it in plain values.
 
-    The digits measure the finished model and nothing else: no training or choice of a setting sees them.
-
-    Parameters
-    ----------
-    folder : as `export` wrote it
-    facts : what `train` returned beside the model
+    The digits measure the finished model and nothing else: no training or choice of a setting sees them. ``facts`` is
+    what `train` returned beside the model.
     """
     import matplotlib
     import sklearn

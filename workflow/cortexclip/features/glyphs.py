@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cortexclip.data.images import centred
 from cortexclip.errors import InputError
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def render_glyphs(
             if "pen" in styles and "double-struck" not in face:
                 variants["pen thin"], variants["pen"] = _pen_strokes(coverage)
             for style, drawing in variants.items():
-                images.append(_centre(drawing, size, extent))
+                images.append(centred(drawing, size, extent))
                 captions.append(text)
                 names.append(f"{face}/{character}/{style}")
     return Corpus(np.array(images, np.float32).reshape(-1, size, size), captions, names)
@@ -155,17 +156,7 @@ def render_shapes(n: int, seed: int = 0, size: int = 28) -> Corpus:
     """Draw ``n`` shapes and patterns with random position, size and proportions.
 
     Captions name the kind, and where they apply the size and the place: ``"a small square ring at the left"``. All
-    kinds of `SHAPES` and `PATTERNS` are equally likely.
-
-    Parameters
-    ----------
-    n : number of images
-    seed : image i is a function of seed and i
-    size : pixels a side
-
-    Returns
-    -------
-    Corpus, which unpacks to ``images, captions, names``
+    kinds of `SHAPES` and `PATTERNS` are equally likely. Image i is a function of seed and i; ``size`` is in pixels.
     """
     kinds = SHAPES + PATTERNS
     images, captions, names = np.empty((n, size, size), np.float32), [], []
@@ -242,19 +233,6 @@ def _pen_strokes(coverage: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rows, columns = np.flatnonzero(stroke.any(axis=1)), np.flatnonzero(stroke.any(axis=0))
         strokes.append(stroke[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32))
     return strokes[0], strokes[1]
-
-
-def _centre(drawing: np.ndarray, size: int, extent: float) -> np.ndarray:
-    """Resize with the aspect kept so that the longer side takes ``extent`` of the image; centre it."""
-    from PIL import Image
-
-    scale = extent * size / max(drawing.shape)
-    height, width = (max(1, round(side * scale)) for side in drawing.shape)
-    small = Image.fromarray((drawing * 255).round().astype(np.uint8)).resize((width, height), Image.Resampling.BOX)
-    image = np.zeros((size, size), np.float32)
-    top, left = (size - height) // 2, (size - width) // 2
-    image[top : top + height, left : left + width] = np.asarray(small, np.float32) / 255
-    return image
 
 
 _FINE = 112

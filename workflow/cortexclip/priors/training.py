@@ -63,18 +63,10 @@ def checked_settings(settings: Mapping) -> dict[str, dict]:
 def train_vae(
     images: Tensor, settings: dict, seed: int, progress: Callable[[int, float], None] | None = None
 ) -> tuple[HierarchicalVAE, dict]:
-    """Train the hierarchical VAE.
+    """Train the hierarchical VAE on images, uint8 (n, 28, 28), by the part ``vae`` of `checked_settings`.
 
-    Parameters
-    ----------
-    images : uint8 (n, 28, 28)
-    settings : the part ``vae`` of `checked_settings`
-    seed : of the initial weights, the batches and the latents
-    progress : called after each step with the step's number (from 1) and loss
-
-    Returns
-    -------
-    the network in evaluation mode, and plain values: time and last loss (nats an image)
+    ``progress`` is called after each step with its number (from 1) and loss. Returns the network in evaluation mode,
+    and plain values: time and last loss (nats an image).
     """
     network = _seeded(HierarchicalVAE, derive_seed(seed, "prior", "vae", "weights"))
     generator = torch.Generator().manual_seed(derive_seed(seed, "prior", "vae", "batches"))
@@ -95,19 +87,11 @@ def train_diffusion(
     seed: int,
     progress: Callable[[int, float], None] | None = None,
 ) -> tuple[nn.Module, diffusion.EmbeddingCondition, dict]:
-    """Train the diffusion model.
+    """Train the diffusion model, as `train_vae` does, by the part ``diffusion`` of `checked_settings`.
 
-    Parameters
-    ----------
-    images : uint8 (n, 28, 28)
-    embeddings : of the images and of their captions, (n, d) of unit length
-    captioned : bool (n,), whether there is a caption; where not, the image embedding alone is the condition
-    settings : the part ``diffusion`` of `checked_settings`
-    seed, progress : as in `train_vae`
-
-    Returns
-    -------
-    the network, its condition, and plain values: time and last loss
+    Embeddings are those of the images and of their captions, (n, d) of unit length. Where there is no caption
+    (``captioned``, bool (n,)), the image embedding alone is the condition. Returns the network, its condition, and
+    plain values: time and last loss.
     """
     model_seed = derive_seed(seed, "prior", "diffusion", "weights")
     model = _seeded(
@@ -202,17 +186,8 @@ def train(
 ) -> tuple[HierarchicalVAE, nn.Module, diffusion.EmbeddingCondition, dict[str, Tensor], dict]:
     """Train the VAE and the diffusion model on a corpus; a function of its arguments on one machine with one thread.
 
-    Parameters
-    ----------
-    corpus : as `cortexclip.priors.corpus.draw` returns it
-    encoder : an image encoder with a text tower
-    settings : as `checked_settings` gives them
-    seed : of initial weights, batches, latents, levels and noise
-    progress : called with the model's name, the step (from 1) and the loss
-
-    Returns
-    -------
-    what `cortexclip.priors.stored.write` takes: VAE, U-Net, condition, tables, and a description in plain values
+    The encoder needs a text tower; ``progress`` is called with the model's name, the step (from 1) and the loss.
+    Returns what `cortexclip.priors.stored.write` takes: VAE, U-Net, condition, tables, and a description.
     """
 
     def report(name: str):
@@ -279,11 +254,9 @@ def _optimise(
 
 def _seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
     """A network with initial weights from this seed; the global generator is left as it was."""
-    state = torch.random.get_rng_state()
-    torch.manual_seed(seed)
-    network = make()
-    torch.random.set_rng_state(state)
-    return network
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make()
 
 
 def _grey(images: Tensor) -> Tensor:
