@@ -45,12 +45,8 @@ def claim(memory_mb: int, folder: str | os.PathLike | None = None, poll: float =
 
     Sets CUDA_VISIBLE_DEVICES to the GPU's name, or to nothing if ``memory_mb`` is 0 or there is no GPU, and returns the
     name or None. The GPU with most memory left is taken; while none has enough, it waits. Inside a SLURM job, which has
-    GPUs of its own, what SLURM made visible stays.
-
-    Parameters
-    ----------
-    folder : where the locks are, the same for all jobs of a machine; by default one below the temporary folder.
-    poll : seconds between two looks while waiting.
+    GPUs of its own, what SLURM made visible stays. The locks are in ``folder``, the same for all jobs of a machine;
+    ``poll`` is in seconds, between two looks while waiting.
 
     Raises InputError if every GPU is smaller than what is asked for.
     """

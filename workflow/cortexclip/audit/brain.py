@@ -16,7 +16,7 @@ SCALED = 1e-3
 
 
 def check_finite(brain: np.ndarray, images: np.ndarray) -> Finding:
-    """Whether responses (n_samples, n_voxels) or images (n_samples, ...) hold NaN or infinity; ingest refuses both."""
+    """Whether responses or images hold NaN or infinity; ingest refuses both."""
     n_brain, n_pixels = (int(np.count_nonzero(~np.isfinite(values))) for values in (brain, images))
     finding = partial(Finding, "finite", numbers={"brain": n_brain, "pixels": n_pixels})
     if n_brain + n_pixels:
@@ -26,7 +26,7 @@ def check_finite(brain: np.ndarray, images: np.ndarray) -> Finding:
 
 
 def check_brain_range(brain: np.ndarray) -> Finding:
-    """Range of the responses (n_samples, n_voxels), finite, and extreme ones.
+    """Range of the responses, which are finite, and extreme ones.
 
     A response is extreme if it lies more than ``EXTREME`` robust standard deviations (1.4826 times the median absolute
     deviation) from the median of its voxel. Voxels of which half the responses are equal are not judged.
@@ -66,7 +66,7 @@ def check_noise_ceiling(brain: np.ndarray, stimulus: np.ndarray) -> Finding:
 
 
 def check_constant_voxels(brain: np.ndarray) -> Finding:
-    """Voxels that do not vary over the training responses, shape (n_samples, n_voxels)."""
+    """Voxels that do not vary over the training responses."""
     constant, total = int(_constant(brain).sum()), brain.shape[1]
     finding = partial(Finding, "constant_voxels", numbers={"constant": constant, "voxels": total})
     if not constant:
@@ -78,10 +78,7 @@ def check_constant_voxels(brain: np.ndarray) -> Finding:
 
 
 def check_duplicated_voxels(brain: np.ndarray) -> Finding:
-    """Voxels with the same responses as an earlier voxel; ``brain`` has shape (n_samples, n_voxels).
-
-    Constant voxels are left to :func:`check_constant_voxels`.
-    """
+    """Voxels with the same responses as an earlier one; constant ones are left to :func:`check_constant_voxels`."""
     varying = brain[:, ~_constant(brain)]
     copies, total = int(np.count_nonzero(_copies(varying.T))), brain.shape[1]
     finding = partial(Finding, "duplicated_voxels", numbers={"copies": copies, "voxels": total})
@@ -97,14 +94,7 @@ def check_duplicated_voxels(brain: np.ndarray) -> Finding:
 
 
 def check_duplicated_rows(brain: np.ndarray, test: np.ndarray, stimulus: np.ndarray) -> Finding:
-    """Trials with exactly the responses of another trial of the same part.
-
-    Parameters
-    ----------
-    brain : array of shape (n_samples, n_voxels), two voxels or more for a copy to mean anything.
-    test : boolean array of shape (n_samples,): whether a sample belongs to the test part.
-    stimulus : array of shape (n_samples,): identity of the image.
-    """
+    """Trials with exactly the responses of another trial of the same part."""
     within = sum(int(np.count_nonzero(_copies(brain[part]))) for part in (test, ~test))
     numbers = {"copies": within, "samples": len(brain)}
     finding = partial(Finding, "duplicated_rows", numbers=numbers)
@@ -127,10 +117,7 @@ def check_duplicated_rows(brain: np.ndarray, test: np.ndarray, stimulus: np.ndar
 
 
 def check_rows_across_parts(brain: np.ndarray, test: np.ndarray) -> Finding:
-    """Test trials with exactly the responses of a training trial; where all trials are equal, nothing is judged.
-
-    ``brain`` has shape (n_samples, n_voxels), the boolean ``test`` (n_samples,).
-    """
+    """Test trials with exactly the responses of a training trial; where all trials are equal, nothing is judged."""
     row = _identities(brain)
     leaked, n_test = int(np.isin(row[test], row[~test]).sum()), int(np.count_nonzero(test))
     numbers = {"test_copies": leaked, "test_samples": n_test, "training_samples": len(test) - n_test}
@@ -148,7 +135,7 @@ def check_rows_across_parts(brain: np.ndarray, test: np.ndarray) -> Finding:
 
 
 def check_constant_rows(brain: np.ndarray) -> Finding:
-    """Trials whose voxels are all equal; ``brain`` has shape (n_samples, n_voxels), two voxels or more."""
+    """Trials whose voxels, two or more, are all equal."""
     flat = int(np.count_nonzero(np.ptp(brain, axis=1) == 0)) if brain.shape[1] > 1 else 0
     return Finding(
         "constant_rows",
@@ -161,11 +148,6 @@ def check_constant_rows(brain: np.ndarray) -> Finding:
 
 def check_scaling(brain: np.ndarray, test: np.ndarray) -> Finding:
     """Whether voxels were standardised with the help of the test samples before the file was made.
-
-    Parameters
-    ----------
-    brain : array of shape (n_samples, n_voxels).
-    test : boolean array of shape (n_samples,): whether a sample belongs to the test part.
 
     Notes
     -----

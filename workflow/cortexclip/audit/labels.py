@@ -30,12 +30,6 @@ def check_labels(
     no more often than after shuffling the labels. Where there is such a trace, labels displaced by a few samples within
     their part are tried; if these fit, the file is displaced.
 
-    Parameters
-    ----------
-    label : integer array of shape (n_samples,): class of the image, -1 where there is none. Sessions are no classes.
-    stimulus : array of shape (n_samples,): identity of the image.
-    images : array of shape (n_samples, y, x).
-    test : boolean array of shape (n_samples,): whether a sample belongs to the test part.
     """
     labelled = label >= 0
     if not labelled.any():
@@ -111,7 +105,7 @@ def _fitting_shift(
 
 
 def check_classes(label: np.ndarray, test: np.ndarray) -> Finding:
-    """Which classes the training and the test part hold; arrays of shape (n_samples,), label -1 where there is none."""
+    """Which classes the training and the test part hold."""
     train_classes, train_counts = np.unique(label[~test & (label >= 0)], return_counts=True)
     test_classes = np.unique(label[test & (label >= 0)])
     numbers: dict[str, int | float] = {

@@ -41,14 +41,7 @@ class Orientation:
 
 
 def orientation(images: np.ndarray, stimulus: np.ndarray, seed: int) -> Orientation:
-    """Compare distinct images, as they are and mirrored, with digits and letters of fonts.
-
-    Parameters
-    ----------
-    images : array of shape (n_samples, y, x), range 0 to 1.
-    stimulus : array of shape (n_samples,): identity of the image.
-    seed : of the sign flips, and of the choice of ``MOST_IMAGES`` images where there are more.
-    """
+    """Compare distinct images, as they are and mirrored, with digits and letters of fonts."""
     rng = np.random.default_rng(seed)
     first = np.sort(np.unique(stimulus, return_index=True)[1])
     if len(first) > MOST_IMAGES:

@@ -21,27 +21,22 @@ MOST_TRAINING, MOST_TEST = 600, 300
 
 @dataclass(frozen=True)
 class SignalTest:
-    """Outcome of :func:`signal_test`.
-
-    Attributes
-    ----------
-    similarity : cosine, over all pixels of all test samples, between the predicted and the true deviation from the mean
-        training image; 0 where the prediction is that image.
-    chance : array of shape (n_permutations,): the same for decoders fitted to shuffled pairs.
-    p_value : (1 + how many of ``chance`` reach ``similarity``) / (1 + n_permutations).
-    penalty : the penalty chosen for the true pairs, in units of the mean eigenvalue.
-    mse, mse_mean_image : mean squared error of the decoder, its predictions clipped to 0..1 as everywhere, and of the
-        mean training image.
-    shuffled : "images" or "samples": what was permuted.
-    """
+    """Outcome of :func:`signal_test`."""
 
     similarity: float
+    """cosine, over all pixels of all test samples, between the predicted and the true deviation from the mean training
+    image; 0 where the prediction is that image"""
     chance: np.ndarray
+    """the same for decoders fitted to shuffled pairs, shape (n_permutations,)"""
     p_value: float
+    """(1 + how many of ``chance`` reach ``similarity``) / (1 + n_permutations)"""
     penalty: float
+    """chosen for the true pairs, in units of the mean eigenvalue"""
     mse: float
+    """of the decoder, its predictions clipped to 0..1 as everywhere"""
     mse_mean_image: float
     shuffled: str
+    """what was permuted: "images" or "samples" """
 
 
 def signal_test(
@@ -60,14 +55,6 @@ def signal_test(
     trials of one image staying together, since trials of one image may share what has nothing to do with it (their
     place in the session). Test pairs stay as they are: an equal relabelling of both parts would leave recognition
     intact. The penalty is chosen anew for each permutation, by leave-one-out.
-
-    Parameters
-    ----------
-    brain : array of shape (n_samples, n_voxels); each voxel is z-scored with the training part's mean and spread.
-    images : array of shape (n_samples, y, x), range 0 to 1.
-    stimulus : array of shape (n_samples,): identity of the image.
-    test : boolean array of shape (n_samples,): whether a sample belongs to the test part.
-    seed : of the permutations.
 
     Notes
     -----
@@ -132,10 +119,9 @@ def check_signal(
     n_permutations: int = 100,
     what: str = "test",
 ) -> Finding:
-    """Say whether images can be decoded beyond chance.
+    """Say whether images can be decoded beyond chance, by :func:`signal_test`.
 
-    Parameters are those of :func:`signal_test`; ``what`` is how the part that ``test`` marks is called. Of large parts
-    a random share is used, see ``MOST_TRAINING``.
+    ``what`` is how the part that ``test`` marks is called. Of large parts a random share is used: ``MOST_TRAINING``.
     """
     drawn = drawn_samples(test, seed)
     brain, images, stimulus, test = brain[drawn], images[drawn], stimulus[drawn], test[drawn]
@@ -230,15 +216,9 @@ def drawn_samples(test: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _ridge_maps(train: np.ndarray, test: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Ridge regression with intercept as linear maps of the training targets, for each of ``PENALTIES``.
+    """Ridge regression with intercept from (n_train, n_voxels) as linear maps of the training targets.
 
-    Parameters
-    ----------
-    train, test : arrays of shape (n_train, n_voxels) and (n_test, n_voxels).
-
-    Yields
-    ------
-    For each penalty an array of shape (n_train, n_train) that gives the leave-one-out residuals, and one of shape
+    Yields for each of ``PENALTIES`` an array (n_train, n_train) that gives the leave-one-out residuals, and one
     (n_test, n_train) that gives the predictions as deviations from the mean of the targets.
     """
     n = len(train)

@@ -60,10 +60,7 @@ def _roles(split: pd.DataFrame) -> Iterator[list[np.ndarray]]:
 
 
 def check_folds(split: pd.DataFrame, stimulus: np.ndarray) -> Finding:
-    """Sizes of the folds, and whether any sample is trained on and scored in the same fold.
-
-    ``split`` has the columns fold, role and sample; ``stimulus`` (n_samples,) is the identity of each sample's image.
-    """
+    """Sizes of the folds of a split (columns fold, role, sample), and whether one scores what it trained on."""
     folds = folds_of(split)
     sizes = [len(fold.scored) for fold in folds]
     images = [len(np.unique(stimulus[fold.scored])) for fold in folds]
@@ -127,14 +124,7 @@ def check_selection(split: pd.DataFrame, stimulus: np.ndarray) -> Finding:
 
 
 def check_grouping(protocol: Mapping, stimulus: np.ndarray, split: pd.DataFrame) -> Finding:
-    """What the protocol keeps together, and whether that makes a difference.
-
-    Parameters
-    ----------
-    protocol : the protocol's entry: ``over`` and, for folds, ``group_by``.
-    stimulus : array of shape (n_samples,): identity of each sample's image.
-    split : data frame of columns fold, role and sample.
-    """
+    """What a protocol's entry (``over`` and, for folds, ``group_by``) keeps together, and whether that matters."""
     samples = np.unique(split["sample"].to_numpy())
     distinct = len(np.unique(stimulus[samples]))
     finding = partial(Finding, "grouping", numbers={"samples": len(samples), "distinct": distinct})

@@ -30,7 +30,7 @@ class Fold:
 
 
 def check_pixel_range(images: np.ndarray) -> Finding:
-    """Range of the images (n_samples, ...), expected to be 0 to 1."""
+    """Range of the images, expected to be 0 to 1."""
     low, high = float(images.min()), float(images.max())
     finding = partial(Finding, "pixel_range", numbers={"minimum": low, "maximum": high})
     if low < 0 or high > 1:
@@ -43,10 +43,7 @@ def check_pixel_range(images: np.ndarray) -> Finding:
 
 
 def check_blank_images(images: np.ndarray, stimulus: np.ndarray) -> Finding:
-    """Distinct images that show nothing: standard deviation over pixels at most ``BLANK``.
-
-    ``images`` has shape (n_samples, y, x), range 0 to 1; ``stimulus`` (n_samples,) is their identity.
-    """
+    """Distinct images that show nothing: standard deviation over pixels at most ``BLANK``."""
     distinct = _distinct(stimulus)[0]
     blank = images[distinct].reshape(len(distinct), -1).std(axis=1, dtype=np.float64) <= BLANK
     count = int(blank.sum())
@@ -62,7 +59,7 @@ def check_blank_images(images: np.ndarray, stimulus: np.ndarray) -> Finding:
 
 
 def check_repeats(stimulus: np.ndarray, part: str = "") -> Finding:
-    """How often images repeat; ``stimulus`` (n_samples,) is their identity, ``part`` "training", "test" or none."""
+    """How often images repeat in a ``part``: "training", "test" or "" for all samples."""
     samples, repeats = len(stimulus), np.unique(stimulus, return_counts=True)[1]
     least, most, name = int(repeats.min()), int(repeats.max()), f"{part} " if part else ""
     numbers = {"samples": samples, "distinct": len(repeats), "least_repeats": least, "most_repeats": most}
@@ -99,12 +96,8 @@ def check_sample_size(folds: Sequence[Fold], stimulus: np.ndarray, what: str = "
 def check_seen(folds: Sequence[Fold], stimulus: np.ndarray, what: str = "scored", promised: bool = False) -> Finding:
     """Scored samples whose image, exactly, occurs among those that their fold trained on.
 
-    Parameters
-    ----------
-    folds : the folds; a canonical split is one.
-    stimulus : array of shape (n_samples,): identity of each sample's image.
-    what : how the scored samples are called.
-    promised : whether the protocol promises that no scored image was trained on.
+    ``what`` is how the scored samples are called; ``promised`` says whether the protocol promises that no scored image
+    was trained on. A canonical split is one fold.
     """
     hits = [np.isin(stimulus[fold.scored], stimulus[fold.trained]) for fold in folds]
     names = np.concatenate([stimulus[fold.scored] for fold in folds])
@@ -129,7 +122,7 @@ def check_seen(folds: Sequence[Fold], stimulus: np.ndarray, what: str = "scored"
 def check_near(folds: Sequence[Fold], stimulus: np.ndarray, images: np.ndarray, what: str = "scored") -> Finding:
     """Scored samples whose image is not among those trained on, but nearly: pixel correlation above ``NEAR``.
 
-    Parameters are those of :func:`check_seen`; ``images`` has shape (n_samples, y, x). Blank images are near to none.
+    ``what`` is how the scored samples are called. Blank images are near to none.
     """
     first, identity = _distinct(stimulus)
     patterns = _patterns(images[first])

@@ -23,17 +23,9 @@ EM = 160  # pixels an em at which a character is drawn before it is reduced
 
 
 def character_images(characters: Sequence[str], folder: str | os.PathLike | None = None) -> np.ndarray:
-    """One image for each character.
+    """One image for each digit or letter: float32 (n_characters, y, x) in 0..1.
 
-    Parameters
-    ----------
-    characters : digits or letters
-    folder : with one file for each, such as ``7.png`` or ``7.jpg``; None draws them
-
-    Returns
-    -------
-    Array of shape (n_characters, y, x), float32 in 0..1, white on black where they are drawn (28 x 28).
-
+    ``folder`` has a file for each, such as ``7.png`` or ``7.jpg``; without it they are drawn, 28 x 28, white on black.
     Raises InputError when the folder lacks a character or holds one twice, a file is no image, or images are not square
     and of one size.
     """

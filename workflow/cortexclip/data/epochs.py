@@ -70,16 +70,9 @@ def n_samples(settings: EpochSettings, rate: float) -> int:
 
 
 def filtered(epochs: np.ndarray, settings: EpochSettings, rate: float) -> np.ndarray:
-    """Epochs without their linear trend, band-passed and cut to the window.
+    """Epochs (..., n_times) without their linear trend, band-passed and cut to the window: (..., n_samples).
 
-    Parameters
-    ----------
-    epochs : array of shape (..., n_times), from the start of the epoch to the end of the window or beyond
-    rate : samples a second
-
-    Returns
-    -------
-    Array of shape (..., n_samples of the window), in the units of ``epochs``.
+    ``n_times`` is from the start of the epoch to the end of the window or beyond, at ``rate`` samples a second.
     """
     start, stop = (round(second * rate) for second in settings.window)
     sections = butter(ORDER, settings.band, btype="bandpass", fs=rate, output="sos")
@@ -95,16 +88,10 @@ def artefacts(epochs: np.ndarray, settings: EpochSettings) -> dict[str, np.ndarr
 
 
 def features(epochs: np.ndarray, settings: EpochSettings, rate: float) -> np.ndarray:
-    """Log band power and downsampled time course of each epoch.
+    """Log band power and downsampled time course of epochs (..., n_times), filtered, microvolts.
 
-    Parameters
-    ----------
-    epochs : array of shape (..., n_times), filtered, microvolts
-
-    Returns
-    -------
-    Array of shape (..., n_bands + n_time_points), float32: log10 of the power in each of ``power_bands`` (microvolts
-    squared, Hann window; 1e-12 at least), then the means of the epoch within ``time_points`` parts of equal length.
+    Gives float32 (..., n_bands + n_time_points): log10 of the power in each of ``power_bands`` (microvolts squared,
+    Hann window; 1e-12 at least), then the means of the epoch within ``time_points`` parts of equal length.
     """
     frequency, density = periodogram(epochs, fs=rate, window="hann", axis=-1)
     power = [
@@ -130,14 +117,8 @@ def last_of_each_class(label: np.ndarray, fraction: float) -> np.ndarray:
     A decoder for later use has only earlier trials to learn from; trials drawn at random would lie beside those trained
     on, and share slow drifts with them.
 
-    Parameters
-    ----------
-    label : array of shape (n_samples,): class of each sample, in the order of recording
-    fraction : share of each class that tests, rounded, one sample at least
-
-    Returns
-    -------
-    Array of shape (n_samples,), "train" or "test".
+    Of classes (n_samples,) in the order of recording it gives "train" or "test" for each; ``fraction`` is the share of
+    each class that tests, rounded, one sample at least.
     """
     part = np.full(len(label), "train")
     for one in np.unique(label):

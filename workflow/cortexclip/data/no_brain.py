@@ -59,21 +59,11 @@ class Settings(Checked):
 
 
 def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.Dataset:
-    """Make the dataset ``name``.
+    """Make the dataset ``name`` from the folder ``path`` with the pictures, one file for each character.
 
-    Parameters
-    ----------
-    path : the folder with the pictures, one file for each character
-    name : name of the dataset
-    entry : its entry in datasets.yaml; ``settings`` are the fields of :class:`Settings`
-
-    Returns
-    -------
-    The labelled dataset, training samples first. ``label`` is the position of the character; ``sha256`` is that of the
-    pictures, see ``pictures_sha256``.
-
-    Raises InputError for settings out of range, and where the folder or a picture is missing, is another one or cannot
-    be used.
+    Training samples come first. ``label`` is the position of the character; ``sha256`` is that of the pictures, see
+    ``pictures_sha256``. Raises InputError for settings out of range, and where the folder or a picture is missing, is
+    another one or cannot be used.
     """
     where = f"dataset '{name}'"
     settings = check(Settings, entry.get("settings") or {}, where, "setting")

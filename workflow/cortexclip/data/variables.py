@@ -26,24 +26,14 @@ class DamagedError(ValueError):
 
 @dataclass(frozen=True)
 class Variable:
-    """An array of a file.
+    """An array of a file."""
 
-    Attributes
-    ----------
-    name : as the file gives it; it may hold anything, so show it as :func:`printable`.
-    shape : as the file declares it, which need not be possible.
-    kind : its type in words; that of numbers is a key of numpy ("float64"), "bool" or "text", all others are refused.
-    stored : number of bytes in the file that hold it, compressed or not.
-    load : reads it, of dtype ``kind`` (text: str) and ``shape``; raises DamagedError, or what its library raises.
-    refused : why it cannot be used although its type could be, or "".
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    kind: str
-    stored: int
-    load: Callable[[], np.ndarray]
-    refused: str = ""
+    name: str  # as the file gives it; it may hold anything, so show it as printable(name)
+    shape: tuple[int, ...]  # as the file declares it, which need not be possible
+    kind: str  # that of numbers is a key of numpy ("float64"), "bool" or "text"; all others are refused
+    stored: int  # number of bytes in the file that hold it, compressed or not
+    load: Callable[[], np.ndarray]  # of dtype ``kind`` (text: str) and ``shape``; may raise whatever its library raises
+    refused: str = ""  # why it cannot be used although its type could be
 
     @property
     def numeric(self) -> bool:

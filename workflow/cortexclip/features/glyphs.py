@@ -85,18 +85,11 @@ def caption(character: str) -> str:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Images with their captions and names, in the same order.
+    """Images with their captions and names, in the same order."""
 
-    Attributes
-    ----------
-    images : float32 (n, size, size), 0 (black) to 1 (white)
-    captions : n strings; equal captions are the same class
-    names : n strings that tell each image's origin, e.g. ``"DejaVuSans/6/pen"``
-    """
-
-    images: np.ndarray
-    captions: list[str]
-    names: list[str]
+    images: np.ndarray  # float32 (n, size, size), 0 (black) to 1 (white)
+    captions: list[str]  # equal captions are the same class
+    names: list[str]  # of each image's origin, e.g. "DejaVuSans/6/pen"
 
     def __len__(self) -> int:
         return len(self.images)
@@ -112,22 +105,11 @@ def render_glyphs(
     styles: Sequence[str] = ("print", "pen"),
     extent: float = 20 / 28,
 ) -> Corpus:
-    """Render every character in every face that has it; no randomness.
+    """Render every character in every face out of `FACES` that has it, as images of ``size`` pixels; no randomness.
 
-    Parameters
-    ----------
-    characters : digits and Latin letters
-    faces : names out of `FACES`
-    size : pixels a side of the square image
-    styles : ``"print"`` is the glyph as the font has it; ``"pen"`` its skeleton redrawn with a round pen of even
-        width, thin and medium (two images), which looks more like handwriting
-    extent : the longer side of the glyph's bounding box as a fraction of the image; 20/28 as in MNIST
-
-    Returns
-    -------
-    Corpus, which unpacks to ``images, captions, names``
-
-    Raises InputError for unknown face, style or character.
+    Style ``"print"`` is the glyph as the font has it; ``"pen"`` its skeleton redrawn with a round pen of even width,
+    thin and medium (two images), which looks more like handwriting. ``extent`` is the longer side of the glyph's
+    bounding box as a fraction of the image; 20/28 as in MNIST. Raises InputError for unknown face, style or character.
     """
     unknown = set(styles) - {"print", "pen"}
     if unknown:
@@ -329,16 +311,9 @@ def augment(
     thickness (grey dilation and erosion), contrast, blur, noise and resolution (averaged to 6..14 pixels a side, then
     interpolated back).
 
-    Parameters
-    ----------
-    images : float (n, height, width) in 0..1; drawn at twice ``size`` they keep finer strokes
-    generator : the only source of randomness, on the same device as the images
-    size : pixels a side of the result
-    geometry, appearance : strength of the two parts; 1 is made for handwriting, 0 leaves that part out
-
-    Returns
-    -------
-    float32 (n, size, size) in 0..1
+    Of images (n, height, width) in 0..1, which keep finer strokes if drawn at twice ``size``, it gives float32 (n,
+    size, size) in 0..1. ``geometry`` and ``appearance`` are the strength of the two parts; 1 is made for handwriting, 0
+    leaves that part out. ``generator`` is the only source of randomness, on the same device as the images.
     """
     import torch.nn.functional as F
 

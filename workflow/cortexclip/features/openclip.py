@@ -122,13 +122,10 @@ def _load(settings: Settings) -> Encoder:
 
 
 class Encoder:
-    """A model with its own preprocessing, working on batches of tensors.
+    """An open_clip model in evaluation mode with its own preprocessing, working on batches of tensors.
 
-    Attributes
-    ----------
-    model : the open_clip model, in evaluation mode, float32
-    preprocessing : size (pixels a side), mean, std (of the three channels, for values in 0..1), interpolation
-    origin : plain values that tell where the weights came from
+    ``preprocessing`` holds size (pixels a side), mean, std (of the three channels, for values in 0..1) and
+    interpolation; ``origin`` plain values that tell where the weights came from.
     """
 
     def __init__(self, model, batch_size: int = 32, device: str = "cpu"):
@@ -162,14 +159,10 @@ class Encoder:
 
     @torch.inference_mode()
     def encode(self, images: np.ndarray, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
-        """Image embeddings float32 (n, d), not normalised, of images float (n, side, side) in 0..1.
+        """Image embeddings float32 (n, d), not normalised, of images (n, side, side), 0 black to 1 white.
 
-        Parameters
-        ----------
-        images : greyscale, square, any size; 0 black to 1 white
-        progress : called after each batch with the number of images done and in all
-
-        Raises InputError for images of another shape or range.
+        ``progress`` is called after each batch with the number of images done and in all. Raises InputError for images
+        of another shape or range.
         """
         images = check_images(images)
         parts, done, size = [], 0, self.batch_size

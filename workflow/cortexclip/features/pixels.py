@@ -20,13 +20,7 @@ class Encoder:
     """Flattens images row by row."""
 
     def encode(self, images: np.ndarray, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
-        """Embeddings float32 (n, height * width), in 0..1, of images (n, height, width) in 0..1.
-
-        Parameters
-        ----------
-        images : float (n, height, width), 0 black to 1 white
-        progress : called with the number of images done and in all
-        """
+        """Embeddings float32 (n, height * width) of images (n, height, width), 0 black to 1 white."""
         images = check_images(images)
         if progress:
             progress(len(images), len(images))

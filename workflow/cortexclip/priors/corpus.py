@@ -47,12 +47,7 @@ def draw(
 ) -> xr.Dataset:
     """Draw the corpus; a function of its arguments with one version of the libraries.
 
-    Parameters
-    ----------
-    settings : fields of `Settings` other than the default
-    seed : of shapes, cells and augmentation
-    folder : images to add; see `read_folder`
-    faces : of the glyphs
+    ``settings`` are fields of `Settings` other than the default; pictures of a ``folder`` join it, see `read_folder`.
 
     Returns
     -------
@@ -90,11 +85,7 @@ def draw(
 def draw_cells(letters: Corpus, n: int, seed: int) -> Corpus:
     """``n`` figures on coarse grids: every other one a glyph at the resolution of the cells, the rest made of bars.
 
-    Parameters
-    ----------
-    letters : where the glyphs come from
-    n : number of images
-    seed : image i is a function of seed and i
+    Image i is a function of the letters, seed and i.
     """
     images, captions, names = np.empty((n, SIZE, SIZE), np.float32), [], []
     for i in range(n):

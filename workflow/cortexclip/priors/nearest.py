@@ -20,17 +20,9 @@ BLOCK = 4096
 
 
 def compared(corpus: xr.Dataset, stimulus: np.ndarray, images: np.ndarray) -> pd.DataFrame:
-    """The most alike image of the corpus for each of some stimuli.
+    """The most alike image of the corpus for each of some stimuli, identities (n,) and images (n, 28, 28) in 0..1.
 
-    Parameters
-    ----------
-    corpus : as `cortexclip.priors.corpus.draw` returns it
-    stimulus : identities, shape (n,)
-    images : array of shape (n, 28, 28), range 0 to 1
-
-    Returns
-    -------
-    A row for each stimulus: ``stimulus``, greatest ``correlation``, least ``mse``, and the ``name`` of the most
+    A row has the identity (``stimulus``), greatest ``correlation``, least ``mse``, and the ``name`` of the most
     correlated image. ``attrs["images"]`` is the number of images in the corpus.
     """
     correlation, mse, position = nearest_images(corpus.image.values, images)
