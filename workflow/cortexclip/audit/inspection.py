@@ -16,11 +16,11 @@ from cortexclip.audit.findings import audit_dataset
 from cortexclip.audit.labels import contradictions
 from cortexclip.audit.orientation import check_orientation, orientation
 from cortexclip.data import arrays as named_arrays
-from cortexclip.data.containers import format_of, variables
+from cortexclip.data.containers import format_of, load, variables
 from cortexclip.data.entries import attributes
 from cortexclip.data.guess import Facts, guess
 from cortexclip.data.images import SMALLEST_SIDE
-from cortexclip.data.variables import load, printable, problem
+from cortexclip.data.variables import printable, problem
 from cortexclip.errors import InputError
 from cortexclip.files import sha256
 

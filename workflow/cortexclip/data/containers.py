@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cortexclip.data import hdf5file, mat4file, matfile, npzfile
-from cortexclip.data.variables import DAMAGED, Variable, load, printable
+from cortexclip.data.variables import DAMAGED, DamagedError, Variable, printable, problem
 from cortexclip.errors import InputError
 
 Lister = Callable[[Path], list[Variable]]
@@ -66,6 +66,26 @@ def variables(path: str | os.PathLike) -> list[Variable]:
     name, lister = format_of(path)
     with _damage(path, name):
         return lister(path)
+
+
+def load(variable: Variable, where: str, text: bool = False) -> np.ndarray:
+    """The array itself, of the declared type and shape.
+
+    Raises
+    ------
+    InputError
+        With :func:`problem`; ``where`` is how the message names the file.
+    DamagedError
+        If what is read is not what was declared.
+    """
+    reason = problem(variable, text)
+    if reason:
+        raise InputError(f"{where}: '{printable(variable.name)}' {reason}")
+    with np.errstate(invalid="ignore"):  # damaged bits may be a signalling NaN
+        array = variable.load()
+    if array.shape != variable.shape:
+        raise DamagedError(f"'{printable(variable.name)}' has the shape {array.shape}, declared {variable.shape}")
+    return array
 
 
 def load_arrays(path: str | os.PathLike, names: Iterable[str], text: Iterable[str] = ()) -> dict[str, np.ndarray]:

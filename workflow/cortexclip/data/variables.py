@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cortexclip.errors import InputError
-
 GREATEST_COMPRESSION = 1032  # zlib cannot do better
 SUSPICIOUS_COMPRESSION = 300
 LARGE = 1 << 28  # bytes; an array this large that is compressed so much is a trap or empty
@@ -79,23 +77,3 @@ def problem(variable: Variable, text: bool = False) -> str:
             f"hold or half of this machine's memory. {DAMAGED}"
         )
     return ""
-
-
-def load(variable: Variable, where: str, text: bool = False) -> np.ndarray:
-    """The array itself, of the declared type and shape.
-
-    Raises
-    ------
-    InputError
-        With :func:`problem`; ``where`` is how the message names the file.
-    DamagedError
-        If what is read is not what was declared.
-    """
-    reason = problem(variable, text)
-    if reason:
-        raise InputError(f"{where}: '{printable(variable.name)}' {reason}")
-    with np.errstate(invalid="ignore"):  # damaged bits may be a signalling NaN
-        array = variable.load()
-    if array.shape != variable.shape:
-        raise DamagedError(f"'{printable(variable.name)}' has the shape {array.shape}, declared {variable.shape}")
-    return array
