@@ -250,31 +250,21 @@ def _shape(kind: str, rng: np.random.Generator) -> tuple[np.ndarray, str]:
     y, x = y / radius * aspect, x / radius / aspect
     chessboard, euclid = np.maximum(abs(y), abs(x)), np.hypot(y, x)
     width = rng.uniform(0.15, 0.5)
-    if kind == "square":
-        inside = chessboard < 1
-    elif kind == "disc":
-        inside = euclid < 1
-    elif kind == "triangle":
-        inside = (y < 0.8) & (abs(x) < (y + 1) / 1.8)
-    elif kind == "diamond":
-        inside = abs(y) + abs(x) < 1.1
-    elif kind == "square ring":
-        inside = (chessboard < 1) & (chessboard > 1 - width)
-    elif kind == "ring":
-        inside = (euclid < 1) & (euclid > 1 - width)
-    elif kind == "cross":
-        inside = (chessboard < 1) & (np.minimum(abs(y), abs(x)) < width * 0.7)
-    elif kind == "diagonal cross":
-        inside = (chessboard < 1) & (np.minimum(abs(y - x), abs(y + x)) < width)
-    elif kind == "horizontal bar":
-        inside = (abs(x) < 1) & (abs(y) < width * 0.8)
-    elif kind == "vertical bar":
-        inside = (abs(y) < 1) & (abs(x) < width * 0.8)
-    elif kind == "diagonal bar":
-        inside = (chessboard < 1) & (abs(y - x * rng.choice([-1, 1])) < width)
-    else:  # corner
-        sides = rng.choice([-1, 1], 2)
-        inside = (chessboard < 1) & ((y * sides[0] > 1 - width * 1.6) | (x * sides[1] > 1 - width * 1.6))
+    box, circle = chessboard < 1, euclid < 1
+    inside = {
+        "square": lambda: box,
+        "disc": lambda: circle,
+        "triangle": lambda: (y < 0.8) & (abs(x) < (y + 1) / 1.8),
+        "diamond": lambda: abs(y) + abs(x) < 1.1,
+        "square ring": lambda: box & (chessboard > 1 - width),
+        "ring": lambda: circle & (euclid > 1 - width),
+        "cross": lambda: box & (np.minimum(abs(y), abs(x)) < width * 0.7),
+        "diagonal cross": lambda: box & (np.minimum(abs(y - x), abs(y + x)) < width),
+        "horizontal bar": lambda: (abs(x) < 1) & (abs(y) < width * 0.8),
+        "vertical bar": lambda: (abs(y) < 1) & (abs(x) < width * 0.8),
+        "diagonal bar": lambda: box & (abs(y - x * rng.choice([-1, 1])) < width),
+        "corner": lambda: box & (np.maximum(*(rng.choice([-1, 1], (2, 1, 1)) * [y, x])) > 1 - width * 1.6),
+    }[kind]()
     words = "small " if radius < 0.42 else "large " if radius > 0.68 else ""
     place = ""
     if np.abs(centre).max() > 0.2:
