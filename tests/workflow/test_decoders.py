@@ -21,7 +21,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from cortexclip import Decoder
 from cortexclip.config import read_yaml
 from cortexclip.data import dataset as datasets
-from cortexclip.data.simulated import Settings, simulate
+from cortexclip.data.simulated import simulate
 from cortexclip.files import read_json
 from cortexclip.results.folder import Results
 from cortexclip.runs import read_netcdf
@@ -71,7 +71,7 @@ def test_scikit_learns_checks(estimator, check):
 def data():
     """Training samples and new ones of a simulated subject, and another subject to pool with."""
     sizes = {"train_stimuli": 24, "test_stimuli": 6, "test_repeats": 1, "sessions": 3, "voxels": 40}
-    own, other = (simulate(Settings(**sizes, subject=subject), 0) for subject in (1, 2))
+    own, other = (simulate({**sizes, "subject": subject}, 0) for subject in (1, 2))
     train = own.part.values == "train"
     return own.isel(sample=train), own.isel(sample=~train), other
 

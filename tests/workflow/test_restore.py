@@ -13,7 +13,7 @@ from test_decoders import METHODS, QUICK
 from cortexclip import Decoder
 from cortexclip.__main__ import main
 from cortexclip.data import dataset as datasets
-from cortexclip.data.simulated import Settings, simulate
+from cortexclip.data.simulated import simulate
 from cortexclip.errors import InputError
 from cortexclip.estimator import encoder_named
 from cortexclip.features import embeddings
@@ -32,7 +32,7 @@ def world(tmp_path_factory) -> Path:
     """A folder with two simulated subjects, splits and the embeddings of the shipped encoders."""
     folder = tmp_path_factory.mktemp("world")
     for subject, voxels in ((1, 40), (2, 30)):
-        data = simulate(Settings(**SMALL, voxels=voxels, subject=subject), 0, {"name": f"subject{subject}"})
+        data = simulate({**SMALL, "voxels": voxels, "subject": subject}, 0, {"name": f"subject{subject}"})
         datasets.write(data, folder / f"subject{subject}.nc")
     own = datasets.read(folder / "subject1.nc")
     for name, outer in (("holdout", {"over": "canonical", "title": "holdout"}), ("folds", FOLDS)):
