@@ -77,7 +77,7 @@ def test_every_text_in_a_command_is_quoted():
     plain |= {
         f"params.{name}" for name in ("base_seed", "seed", "seeds", "resamples", "save_weights", "code", "images")
     }
-    plain |= {f"params.{name}" for name in ("figures", "features", "pool", "encoder", "optimistic", "source")}
+    plain |= {f"params.{name}" for name in ("figures", "features", "pool", "encoder", "optimistic", "source", "corpus")}
     commands = 0
     for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
         for command in re.findall(r"^    shell:\n((?:        .*\n)+)", path.read_text(), flags=re.MULTILINE):
