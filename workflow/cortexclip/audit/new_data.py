@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from cortexclip.audit.inspection import name_of, propose, survey
 from cortexclip.data import arrays as named_arrays
 from cortexclip.data import dataset as datasets
 from cortexclip.data.containers import load_arrays, variables
@@ -21,7 +22,6 @@ from cortexclip.loading import load_reader
 from cortexclip.log import logger
 from cortexclip.numerics.standardise import VoxelScaler
 from cortexclip.restore import Fitted
-from cortexclip.audit.inspection import name_of, propose, survey
 
 READER = named_arrays.__name__
 FAR, TOO_FAR = 2.0, 10.0
