@@ -124,9 +124,6 @@ def to_dataset(
         axes of their own, uint8 or other whole numbers in 0..255, floating point in 0..1 or of whole numbers in 0..255,
         or truth values; ``label``, ``session`` and ``run``, one value a sample. With parts "sets" each role once for
         each part; with "index" also ``part`` or ``test_index``, see :func:`_part_of`
-    attributes : see :func:`cortexclip.data.dataset.labelled`
-    layout : how the arrays are laid out
-    where : how messages name the file
 
     Raises InputError whose message names the array, what was found and what was expected.
     """
@@ -146,16 +143,14 @@ def to_dataset(
     else:
         part = _part_of(arrays, len(brain[""]), layout, where)
     scaled, done = _scaled(np.concatenate(list(images.values())), part, layout, where)
-    more = {
-        kind: np.concatenate(
-            [
-                _whole_numbers(arrays[f"{kind}{p}"], len(brain[p]), f"{where}: {layout.name(f'{kind}{p}')}")
-                for p in brain
+    more = {}
+    for kind in ("label", "session", "run"):
+        if f"{kind}{SETS[layout.parts][0]}" in layout.names:
+            values = [
+                _whole_numbers(arrays[f"{kind}{one}"], len(rows), f"{where}: {layout.name(f'{kind}{one}')}")
+                for one, rows in brain.items()
             ]
-        )
-        for kind in ("label", "session", "run")
-        if f"{kind}{SETS[layout.parts][0]}" in layout.names
-    }
+            more[kind] = np.concatenate(values)
     if layout.labels == "session":
         more["session"] = more.pop("label")
     return labelled(
@@ -241,7 +236,7 @@ def _part_of(arrays: Mapping[str, np.ndarray], n_samples: int, layout: Layout, w
     """ "train" or "test" of each sample, or "none", shape (n,).
 
     ``part`` holds one value a sample: the words train and test, or 0 and 1 (false and true) for training and test.
-    ``test_index`` holds the places of the test samples, counted from the layout's ``first_index``; all others train.
+    ``test_index`` holds the positions of the test samples, counted from the layout's ``first_index``; all others train.
     """
     if layout.parts == "none":
         return np.full(n_samples, NO_PARTS)
@@ -257,13 +252,13 @@ def _part_of(arrays: Mapping[str, np.ndarray], n_samples: int, layout: Layout, w
             raise InputError(f"{named} holds {', '.join(unknown[:5])}, expected only {' and '.join(words)}.")
         return np.array([words[value] for value in found])
     named, values = f"{where}: {layout.name('test_index')}", arrays["test_index"].reshape(-1)
-    places = _whole_numbers(values, values.size, named) - layout.first_index
-    if places.min() < 0 or places.max() >= n_samples or len(np.unique(places)) < len(places):
+    positions = _whole_numbers(values, values.size, named) - layout.first_index
+    if positions.min() < 0 or positions.max() >= n_samples or len(np.unique(positions)) < len(positions):
         raise InputError(
-            f"{named} holds {len(places)} indices in {values.min():g}..{values.max():g}, expected each sample at most "
-            f"once, in {layout.first_index}..{n_samples - 1 + layout.first_index}."
+            f"{named} holds {len(positions)} indices in {values.min():g}..{values.max():g}, expected each sample at "
+            f"most once, in {layout.first_index}..{n_samples - 1 + layout.first_index}."
         )
-    return np.where(np.isin(np.arange(n_samples), places), "test", "train")
+    return np.where(np.isin(np.arange(n_samples), positions), "test", "train")
 
 
 def check_finite(array: np.ndarray, where: str) -> None:

@@ -140,7 +140,7 @@ def _of_one_set(facts: Sequence[Facts]) -> Guess:
         if fact.name in arrays.values() or fact.values.ndim > 2:
             continue
         values = fact.values.reshape(-1)
-        if fact.named("index") and fact.named("test") and fact.numeric and _are_places(values, count):
+        if fact.named("index") and fact.named("test") and fact.numeric and _are_positions(values, count):
             first = 0 if values.min() == 0 else 1
             entry |= {"parts": "index", "first_index": first}
             arrays["test_index"] = fact.name
@@ -247,7 +247,7 @@ def _are_counts(values: np.ndarray) -> bool:
     return bool(np.isfinite(values).all() and values.min() >= 0 and np.array_equal(values, np.rint(values)))
 
 
-def _are_places(values: np.ndarray, count: int) -> bool:
+def _are_positions(values: np.ndarray, count: int) -> bool:
     distinct = len(np.unique(values)) == len(values)
     return bool(0 < len(values) < count and distinct and _are_counts(values) and values.max() <= count)
 

@@ -41,7 +41,7 @@ def variables(path: Path) -> list[Variable]:
 
 def _walk(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset | str]]:
     """Name and array of everything in a file, each group once however links lead to it; a str says what is no array."""
-    waiting, seen = [("", file["/"])], {_place(file["/"])}
+    waiting, seen = [("", file["/"])], {_address(file["/"])}
     count = 0
     while waiting:
         above, group = waiting.pop(0)
@@ -61,12 +61,12 @@ def _walk(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset | str]]:
                 yield above + text, "named type"
             elif kind := _matlab_class(item):
                 yield above + text, kind  # a struct or an object, in pieces
-            elif _place(item) not in seen:
-                seen.add(_place(item))
+            elif _address(item) not in seen:
+                seen.add(_address(item))
                 waiting.append((f"{above}{text}/", item))
 
 
-def _place(item: h5py.Group) -> tuple:
+def _address(item: h5py.Group) -> tuple:
     info = h5py.h5o.get_info(item.id)
     return info.fileno, info.addr
 

@@ -78,9 +78,9 @@ def _variables(path: Path, stream: BinaryIO, order: str) -> Iterator[Variable]:
             name, number, flags, shape, _ = _header(header, order)
             known = NUMERIC_CLASSES.get(number) or CLASSES.get(number, f"class {number}")
             label = "bool" if flags & LOGICAL and number in NUMERIC_CLASSES else known
-            place = (name, label, shape, begin, length, kind == COMPRESSED, order)
+            location = (name, label, shape, begin, length, kind == COMPRESSED, order)
             refused = "is complex, expected real numbers." if flags & COMPLEX else ""
-            yield Variable(name, shape, label, length, lambda place=place: _matrix(path, *place), refused)
+            yield Variable(name, shape, label, length, lambda location=location: _matrix(path, *location), refused)
 
 
 def _header(content: bytes, order: str) -> tuple[str, int, int, tuple[int, ...], int]:

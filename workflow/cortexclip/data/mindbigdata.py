@@ -246,13 +246,13 @@ class Collected:
             "events_dropped": {reasons[i]: int(np.sum(reason == i)) for i in np.unique(reason[reason >= 0])},
         }
         whole = digit.index[reason < 0]
-        places = kept.index[kept["event"].isin(whole)].to_numpy().reshape(len(whole), self.n_channels)
+        positions = kept.index[kept["event"].isin(whole)].to_numpy().reshape(len(whole), self.n_channels)
         stacked = np.concatenate(self.blocks) if self.blocks else np.zeros((0, 1), dtype=np.float32)
         self.blocks.clear()
         return Events(
             digit=digit[whole].to_numpy(),
-            features=stacked[places].reshape(len(whole), self.n_channels * stacked.shape[1]),
-            test=places[:, 0] >= first_test,
+            features=stacked[positions].reshape(len(whole), self.n_channels * stacked.shape[1]),
+            test=positions[:, 0] >= first_test,
         )
 
 

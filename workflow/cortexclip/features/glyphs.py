@@ -266,13 +266,13 @@ def _shape(kind: str, rng: np.random.Generator) -> tuple[np.ndarray, str]:
         "corner": lambda: box & (np.maximum(*(rng.choice([-1, 1], (2, 1, 1)) * [y, x])) > 1 - width * 1.6),
     }[kind]()
     words = "small " if radius < 0.42 else "large " if radius > 0.68 else ""
-    place = ""
+    where = ""
     if np.abs(centre).max() > 0.2:
         vertical = abs(centre[0]) > abs(centre[1])
-        place = (
+        where = (
             " at the " + (("top", "bottom") if vertical else ("left", "right"))[int(centre[0 if vertical else 1] > 0)]
         )
-    return inside * rng.uniform(0.6, 1.0), f"a {words}{kind}{place}"
+    return inside * rng.uniform(0.6, 1.0), f"a {words}{kind}{where}"
 
 
 def _pattern(kind: str, rng: np.random.Generator) -> tuple[np.ndarray, str]:

@@ -96,7 +96,7 @@ def draw_cells(letters: Corpus, n: int, seed: int) -> Corpus:
             figure, text, name = _coarse(letters.images[row], cells, rng), letters.captions[row], letters.names[row]
         else:
             figure, text, name = _bars(cells, rng), "", "bars"
-        images[i] = _enlarge(_place(figure, cells, rng) * rng.uniform(0.7, 1.0))
+        images[i] = _enlarge(_positioned(figure, cells, rng) * rng.uniform(0.7, 1.0))
         captions.append(text)
         names.append(f"{name}/{cells}/{i}")
     return Corpus(images, captions, names)
@@ -145,7 +145,7 @@ def _is_rectangle(figure: np.ndarray) -> bool:
     return bool(figure[np.ix_(rows, columns)].all())
 
 
-def _place(figure: np.ndarray, cells: int, rng: np.random.Generator) -> np.ndarray:
+def _positioned(figure: np.ndarray, cells: int, rng: np.random.Generator) -> np.ndarray:
     """The figure on a black grid of (cells, cells), in the middle or, one time in four, anywhere."""
     grid = np.zeros((cells, cells), np.float32)
     free = np.array(grid.shape) - figure.shape
