@@ -15,7 +15,7 @@ from PIL import Image
 from report import Report, Row, TextTable, amount, arguments, finish, in_turns
 
 from cortexclip.features import openclip
-from cortexclip.features._torchvision import import_open_clip
+from cortexclip.features.openclip import import_open_clip
 
 TRIALS, DISTINCT, BATCHES = 107, 20, (1, 8, 32, 64)
 

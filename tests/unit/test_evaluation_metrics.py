@@ -10,7 +10,7 @@ from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structu
 from cortexclip.errors import InputError
 from cortexclip.evaluation import metrics
 from cortexclip.evaluation.metrics import METRICS
-from cortexclip.features._torchvision import import_open_clip
+from cortexclip.features.openclip import import_open_clip
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from cortexclip.data import dataset
 from cortexclip.errors import InputError
 from cortexclip.features import crops, gabor, glyphclip, glyphs, openclip, pixels
-from cortexclip.features._torchvision import import_open_clip
+from cortexclip.features.openclip import import_open_clip
 from cortexclip.files import read_json, sha256
 from cortexclip.stages import encode
 from cortexclip.stages import glyphclip as glyphclip_stage

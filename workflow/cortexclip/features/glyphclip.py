@@ -20,7 +20,6 @@ from pydantic import model_validator
 
 from cortexclip.errors import InputError
 from cortexclip.features import glyphs, openclip
-from cortexclip.features._torchvision import import_open_clip
 from cortexclip.files import atomic_path, read_json, sha256, write_json
 from cortexclip.project import root
 from cortexclip.seeds import derive_seed
@@ -140,7 +139,7 @@ def train(settings: dict | None = None, seed: int = 0, progress: Callable[[int, 
     facts : dict of plain values: sizes of the corpus, wall-clock and processor time in seconds, last loss, settings
     """
     settings = checked_settings(settings)
-    open_clip = import_open_clip()
+    open_clip = openclip.import_open_clip()
     started, cpu_started = time.monotonic(), time.process_time()
     corpus = _Corpus(settings, seed)
     with torch.random.fork_rng(devices=[]):
@@ -322,7 +321,7 @@ def report(folder: str | Path, facts: dict) -> dict:
         "versions": {
             "python": platform.python_version(),
             "torch": str(torch.__version__),
-            "open_clip": import_open_clip().__version__,
+            "open_clip": openclip.import_open_clip().__version__,
             "matplotlib": matplotlib.__version__,
             "scikit-learn": sklearn.__version__,
         },

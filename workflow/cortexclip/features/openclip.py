@@ -24,8 +24,8 @@ from pydantic import Field
 from cortexclip import files
 from cortexclip.errors import InputError
 from cortexclip.features import check_images
-from cortexclip.features._torchvision import import_open_clip
 from cortexclip.log import logger
+from cortexclip.numerics.torchvision import import_torchvision
 from cortexclip.settings import Checked, Count, check
 
 LOCAL_DIR = "local-dir:"
@@ -42,6 +42,14 @@ WEIGHTS_NAMES = (
 Channels = tuple[float, float, float]
 _in_use: weakref.WeakValueDictionary[str, Encoder] = weakref.WeakValueDictionary()
 """The encoders that somebody holds, by their settings."""
+
+
+def import_open_clip():
+    """Import and return ``open_clip``, also where torchvision's compiled operators are missing."""
+    import_torchvision()
+    import open_clip
+
+    return open_clip
 
 
 class Settings(Checked):

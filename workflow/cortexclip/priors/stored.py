@@ -32,22 +32,13 @@ SHA256 = {
 
 @dataclass(frozen=True)
 class DiffusionPrior:
-    """A diffusion model that answers to the embeddings of one encoder.
+    """A diffusion model that answers to the embeddings of one encoder."""
 
-    Attributes
-    ----------
-    unet, condition : see `cortexclip.numerics.diffusion`
-    captions : what the model was told about images, each once
-    texts : float32 (n_captions, n_features), their embeddings of unit length by the encoder's text tower
-    subspace : float32 (n_directions, n_features), of length 1 and at right angles: the main directions in which the
-        embeddings of the corpus's images differ from their mean
-    """
-
-    unet: nn.Module
+    unet: nn.Module  # this and the next as in cortexclip.numerics.diffusion
     condition: EmbeddingCondition
-    captions: tuple[str, ...]
-    texts: np.ndarray
-    subspace: np.ndarray
+    captions: tuple[str, ...]  # of the images that it learned from, each once
+    texts: np.ndarray  # float32 (n_captions, n_features), their embeddings of unit length by the encoder's text tower
+    subspace: np.ndarray  # float32 (n_directions, n_features), main directions of the embeddings of the corpus's images
 
     def share(self, embedding: np.ndarray) -> float:
         """How much of what distinguishes image embeddings (n, n_features) from the corpus's mean lies in the subspace.
@@ -73,11 +64,7 @@ def load_diffusion(name: str) -> DiffusionPrior:
 def read_vae(folder: Path, expected: Mapping[str, str]) -> HierarchicalVAE:
     """The autoencoder in a folder that `write` made, in evaluation mode.
 
-    Parameters
-    ----------
-    folder : of the prior
-    expected : sha256 of files by name; other contents are refused, a file without one is taken as it is
-
+    ``expected`` has the sha256 of files by name; other contents are refused, a file without one is taken as it is.
     Raises InputError if a file is missing, has another sha256, or does not hold this network.
     """
     description, state = _read(folder, VAE, expected)
@@ -88,16 +75,12 @@ def read_diffusion(folder: Path, expected: Mapping[str, str]) -> DiffusionPrior:
     """The diffusion model in a folder that `write` made, in evaluation mode; parameters and errors as `read_vae`."""
     description, state = _read(folder, DIFFUSION, expected)
     tables = {name: state.pop(name) for name in ("texts", "subspace") if name in state}
-    model = _filled(
-        folder / DIFFUSION,
-        state,
-        lambda: nn.ModuleDict(
-            {
-                "unet": make_unet(**description["unet"]),
-                "condition": EmbeddingCondition(**description["condition"]),
-            }
-        ),
-    )
+
+    def make() -> nn.Module:
+        parts = {"unet": make_unet(**description["unet"]), "condition": EmbeddingCondition(**description["condition"])}
+        return nn.ModuleDict(parts)
+
+    model = _filled(folder / DIFFUSION, state, make)
     captions = tuple(description["captions"])
     if len(tables) < 2 or len(tables["texts"]) != len(captions):
         raise InputError(f"{folder}: {DESCRIPTION} and {DIFFUSION} do not fit together. Restore both files.")
@@ -116,10 +99,8 @@ def write(
 ) -> None:
     """Write a prior's three files; matrices are kept in half precision, vectors and statistics in single.
 
-    Parameters
-    ----------
-    tables : ``texts`` and ``subspace`` of `DiffusionPrior`
-    description : how the networks are made (vae, unet, condition), captions, and plain values about the training
+    ``tables`` are ``texts`` and ``subspace`` of `DiffusionPrior`; ``description`` says how the networks are made (vae,
+    unet, condition), and has the captions and plain values about the training.
     """
     from safetensors.torch import save_file
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from cortexclip.config import data_folder, judge_of, merge
+from cortexclip.config import data_folder, judge_of, merge, read_catalogue
 from cortexclip.data.fetch import CONNECT_SECONDS, Entry, Outcome, fetch_all
 from cortexclip.errors import InputError, nearest
 from cortexclip.files import atomic_path, write_json
@@ -117,9 +117,7 @@ def _configured(configfile: Path) -> tuple[dict, dict[str, dict]]:
     wanted = {"datasets": settings["datasets"], "encoders": [*settings["encoders"], judge_of(settings)]}
     catalogues = {}
     for kind, key in (("data", "datasets"), ("weights", "encoders")):
-        path = DEFAULT.parent / f"{key}.yaml"
-        known = merge(read_yaml(path), settings["overrides"].get(key, {}))
-        check(known, key, str(path))
+        known = read_catalogue(DEFAULT.parent, key, settings["overrides"].get(key, {}))
         catalogues[kind] = {name: known[name] for name in wanted[key] if name in known}
     return settings, catalogues
 
