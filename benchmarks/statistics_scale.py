@@ -95,7 +95,7 @@ def main() -> None:
             subprocess.run([sys.executable, __file__, "--stage", folder], check=True)
             seconds.append(time.perf_counter() - start)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-        pairs = sum(1 for _ in open(f"{folder}/tables/statistics.csv", encoding="utf-8")) - 1
+        pairs = len(Path(folder, "tables/statistics.csv").read_text(encoding="utf-8").splitlines()) - 1
     what = (
         f"{datasets} datasets x {methods} methods x {folds} folds x {seeds} seeds x {samples} samples x "
         f"{len(COMPARED)} metrics: {rows:,} scores, {pairs:,} pairs of methods"

@@ -1,6 +1,7 @@
 """Fetching files: from the data folder, from a server on this machine, and from a network that does not answer."""
 
 import argparse
+import contextlib
 import hashlib
 import http.server
 import json
@@ -30,10 +31,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path = self.path.removeprefix("http://far.invalid")  # what a proxy is asked for
         self.server.asked.append(self.path)
         self.server.ranges.append(self.headers.get("Range"))
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             getattr(self, "answer_" + path.strip("/").replace("-", "_"))()
-        except (BrokenPipeError, ConnectionResetError):
-            pass
 
     def send(self, content, status=200, length=None, **headers):
         self.send_response(status)

@@ -221,9 +221,9 @@ def _runs_on(dataset: str, chosen: Mapping[str, dict], runs: Mapping[str, Run]) 
     found = []
     for name, run in runs.items():
         method = chosen["methods"][run.method]
-        if applies(method, chosen["datasets"][dataset]):
-            if not method.get("pools") or pool_for(dataset, chosen["datasets"]):
-                found.append(name)
+        alone = method.get("pools") and not pool_for(dataset, chosen["datasets"])
+        if applies(method, chosen["datasets"][dataset]) and not alone:
+            found.append(name)
     if not found:
         raise InputError(
             f"config.yaml: no method applies to dataset '{dataset}', which lacks the class labels or sessions "
@@ -268,7 +268,7 @@ def _sources(
 ) -> Sources:
     """What is trained as the chosen sources of published.yaml did it: what their numbers need, and nothing else."""
     protocols, methods = known["protocols"], known["methods"]
-    cells: dict[tuple[str, str, str], set[int | None]] = {}
+    cells: dict[tuple[str, str, str], set] = {}
     for entry in published["numbers"]:
         source = published["sources"][entry["source"]]
         protocol, method = source["protocol"], source["methods"].get(entry["name"])

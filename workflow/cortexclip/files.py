@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from cortexclip.errors import InputError
 
@@ -86,7 +87,7 @@ def write_json(target: str | os.PathLike, content: object) -> None:
     write_text(target, json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-def read_json(path: str | os.PathLike) -> object:
+def read_json(path: str | os.PathLike) -> Any:
     """Read a JSON file; raises InputError when it is missing or not JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))

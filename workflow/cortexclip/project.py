@@ -1,4 +1,4 @@
-"""Where the project's own files are: its catalogues, schemas and shipped weights."""
+"""Where the project's own files are: its catalogues and shipped weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def root() -> Path:
-    """The folder with ``config``, ``resources`` and ``workflow/schemas``.
+    """The folder with ``config`` and ``resources``.
 
     That is the checkout that this package lies in, as when it is installed with ``--editable``, or else the folder
     ``share/cortexclip`` that an ordinary installation puts beside the packages. Raises InputError if there is neither.

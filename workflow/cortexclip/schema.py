@@ -368,7 +368,7 @@ MODELS: dict[str, type[BaseModel]] = {
 """The model of each file of config/, by the file's name."""
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+class _Loader(yaml.CSafeLoader):
     """Refuses a mapping that has a key twice, of which YAML's other readers silently keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:

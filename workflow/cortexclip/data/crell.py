@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -40,7 +41,7 @@ class Settings(epochs.EpochSettings):
     """the last trials of each letter that test"""
 
 
-def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.Dataset:
+def read(path: str | os.PathLike, name: str, entry: Mapping[str, Any]) -> xr.Dataset:
     """Read one subject as the dataset ``name``.
 
     Parameters
@@ -102,7 +103,7 @@ class Trials:
 
 
 def trials(
-    sessions: Mapping[str, Mapping[str, object]],
+    sessions: Mapping[str, Mapping[str, Any]],
     event_id: Mapping[str, int],
     settings: epochs.EpochSettings,
     where: str,
@@ -118,7 +119,9 @@ def trials(
     channels.
     """
     letters = {code: _letter(event, where) for event, code in event_id.items()}
-    dropped, letter, run, features, channels = Counter(), [], [], [], []
+    dropped: Counter[str] = Counter()
+    letter, run, features = [], [], []
+    channels: list[str] = []
     n_events = 0
     for number, raw in enumerate((raw for runs in sessions.values() for raw in runs.values()), start=1):
         picked = raw.copy().pick("eeg")

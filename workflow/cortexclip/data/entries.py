@@ -113,7 +113,7 @@ def parse_dataset_entry(text: str, name: str) -> dict:
     return entry
 
 
-def attributes(name: str, entry: Mapping[str, object]) -> dict[str, object]:
+def attributes(name: str, entry: Mapping[str, Any]) -> dict[str, object]:
     """Attributes of the labelled dataset that an entry states; images and simulated are the reader's to set."""
     texts = {key: " ".join(str(entry.get(key) or "").split()) for key in ("title", "source", "licence", "citation")}
     return {

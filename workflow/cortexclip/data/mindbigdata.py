@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 import numpy as np
 import pandas as pd
@@ -88,7 +88,7 @@ class Settings(epochs.EpochSettings):
     """at most so many, evenly spread over the recording; null is all"""
 
 
-def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.Dataset:
+def read(path: str | os.PathLike, name: str, entry: Mapping[str, Any]) -> xr.Dataset:
     """Read a MindBigData file as the dataset ``name``.
 
     In the layout ``table`` it is a CSV file with the columns event, code, device and signals (JSON: a list of channels,
@@ -188,7 +188,7 @@ class Collected:
     rules: list[str] = field(default_factory=list)
     dropped: Counter = field(default_factory=Counter)
     repaired: Counter = field(default_factory=Counter)
-    reading: dict[str, object] = field(default_factory=lambda: {"rows": 0})
+    reading: dict[str, Any] = field(default_factory=lambda: {"rows": 0})
 
     def __len__(self) -> int:
         return len(self.event)

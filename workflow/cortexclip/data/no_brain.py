@@ -16,7 +16,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -58,7 +58,7 @@ class Settings(Checked):
         return characters
 
 
-def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.Dataset:
+def read(path: str | os.PathLike, name: str, entry: Mapping[str, Any]) -> xr.Dataset:
     """Make the dataset ``name`` from the folder ``path`` with the pictures, one file for each character.
 
     Training samples come first. ``label`` is the position of the character; ``sha256`` is that of the pictures, see
@@ -117,5 +117,5 @@ def rows(settings: Settings) -> np.ndarray:
     return np.tile(random.standard_normal(settings.columns, dtype=np.float32), (n_samples, 1))
 
 
-def _how(entry: Mapping[str, object]) -> str:
+def _how(entry: Mapping[str, Any]) -> str:
     return " ".join(str(entry.get("how") or "").split())

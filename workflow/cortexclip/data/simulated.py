@@ -126,7 +126,8 @@ def simulate(
     train, test = _shown(chosen, random("order"))
     trials, part = np.concatenate([train, test]), np.repeat(["train", "test"], [len(train), len(test)])
     session = np.concatenate([1 + np.arange(n) * chosen.sessions // n for n in (len(train), len(test))])
-    ratio = np.exp(random_of_subject("signal_to_noise").uniform(*np.log(chosen.signal_to_noise), size=chosen.voxels))
+    low, high = np.log(chosen.signal_to_noise)
+    ratio = np.exp(random_of_subject("signal_to_noise").uniform(low, high, size=chosen.voxels))
     noise = random_of_subject("noise").standard_normal((len(trials), chosen.voxels))
     if chosen.drift:
         noise = noise + chosen.drift * session_drift(session, chosen.voxels, random_of_subject("drift"))
@@ -250,7 +251,8 @@ def voxel_responses(energy: np.ndarray, settings: Settings, random: np.random.Ge
     """
     n_images, n_channels, size, _ = energy.shape
     centre_y, centre_x = random.uniform(0, size - 1, size=(2, settings.voxels))
-    sigma = size * np.exp(random.uniform(*np.log(settings.field_size), size=settings.voxels))
+    low, high = np.log(settings.field_size)
+    sigma = size * np.exp(random.uniform(low, high, size=settings.voxels))
     tuning = random.dirichlet(np.ones(n_channels), size=settings.voxels)
     pixel = np.arange(size)
     along_y = np.exp(-((pixel - centre_y[:, None]) ** 2) / (2 * sigma[:, None] ** 2))

@@ -34,16 +34,15 @@ class Encoder:
     def encode(self, images: np.ndarray, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
         """Embeddings float32 (n, 5 * d) of images (n, side, side) in 0..1: whole, then the corners row by row."""
         images = check_images(images)
-        done = 0
-        parts = []
+        done, parts = 0, []
+
+        def report(n: int, total: int) -> None:
+            if progress:
+                progress((done + n) // 5, total)
+
         for number, view in enumerate(views(images, self.side)):
             encode = self.encoder.encode if number else self.encoder.encode_again  # others may encode the whole, too
-            parts.append(
-                encode(
-                    view,
-                    progress and (lambda n, total, before=done: progress((before + n) // 5, total)),
-                )
-            )
+            parts.append(encode(view, report))
             done += len(images)
         return np.concatenate([part / np.linalg.norm(part, axis=1, keepdims=True) for part in parts], axis=1)
 

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -109,7 +109,7 @@ def _load(settings: Settings) -> Encoder:
         name, path = f"{LOCAL_DIR}{folder}", _weights_in(folder)
         digest = _verified(path, expected)
         model = _create(open_clip, name, settings, {}, require_pretrained=True)
-        origin = {"model": folder.name, "weights": path.name}
+        origin: dict[str, object] = {"model": folder.name, "weights": path.name}
     else:
         name = settings.model
         _check_model_name(open_clip, name)
@@ -146,7 +146,7 @@ class Encoder:
         height, width = (size, size) if isinstance(size, int) else size
         if height != width:
             raise InputError(f"openclip: the model wants images of {height}x{width}; only square ones are supported.")
-        self.preprocessing = {
+        self.preprocessing: dict[str, Any] = {
             "size": int(height),
             "mean": [float(value) for value in config["mean"]],
             "std": [float(value) for value in config["std"]],

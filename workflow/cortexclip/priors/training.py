@@ -74,7 +74,8 @@ def train_vae(
     def loss(step: int) -> Tensor:
         batch = _grey(images[torch.randint(len(images), (settings["batch_size"],), generator=generator)])
         weight = min(1.0, step / settings["divergence_steps"])
-        return negative_elbo(*network(batch, generator), batch, weight, settings["free_nats"])
+        logits, divergences = network(batch, generator)
+        return negative_elbo(logits, divergences, batch, weight, settings["free_nats"])
 
     return network, _optimise(network, loss, settings, progress)
 
@@ -110,8 +111,8 @@ def train_diffusion(
 
     def loss(step: int) -> Tensor:
         rows = torch.randint(len(images), (settings["batch_size"],), generator=generator)
-        standard = [condition.standardise(embedding[rows], kind) for kind, embedding in enumerate(embeddings)]
-        context = random_context(condition, *standard, captioned[rows], settings, generator)
+        image, text = (condition.standardise(embedding[rows], kind) for kind, embedding in enumerate(embeddings))
+        context = random_context(condition, image, text, captioned[rows], settings, generator)
         return diffusion.training_loss(unet, scheduler, _grey(images[rows]), context, generator)
 
     facts = _optimise(model, loss, settings, progress)
@@ -231,7 +232,7 @@ def _optimise(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * step / steps)))
     )
-    recent = []
+    recent: list[float] = []
     for step in range(1, steps + 1):
         value = loss(step)
         optimiser.zero_grad()

@@ -43,9 +43,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 def write(path: Path, folder: str, contents: dict[str, bytes]) -> None:
     """A gzipped tar archive of files below one folder, without times, owners or anything else of this machine."""
-    with open(path, "wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as stream:
-        with tarfile.open(fileobj=stream, mode="w") as archive:
-            for name, content in sorted(contents.items()):
-                entry = tarfile.TarInfo(f"{folder}/{name}")
-                entry.size = len(content)
-                archive.addfile(entry, io.BytesIO(content))
+    with (
+        open(path, "wb") as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as stream,
+        tarfile.open(fileobj=stream, mode="w") as archive,
+    ):
+        for name, content in sorted(contents.items()):
+            entry = tarfile.TarInfo(f"{folder}/{name}")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
