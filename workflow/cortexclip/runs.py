@@ -83,9 +83,8 @@ def _reading(path: str | os.PathLike) -> Iterator[None]:
 
 def read_netcdf(path: str | os.PathLike, group: str | None = None) -> xr.Dataset:
     """Read one of the project's own NetCDF files, or a group of it, into memory; InputError if missing or damaged."""
-    with _reading(path):
-        with xr.open_dataset(path, engine="h5netcdf", group=group) as dataset:
-            return dataset.load()
+    with _reading(path), xr.open_dataset(path, engine="h5netcdf", group=group) as dataset:
+        return dataset.load()
 
 
 def write_groups(path: str | os.PathLike, groups: Mapping[str, xr.Dataset]) -> None:

@@ -104,10 +104,10 @@ class Protocol(Checked):
 
     title: str
     """How tables and figures call the protocol."""
-    honest: Literal["split", "folds"] = Field(default=None)
+    honest: Literal["split", "folds", ""] = ""
     """Published numbers of one split, or of folds, are set beside the values of this protocol, in which nothing is
     chosen on scored samples."""
-    optimistic: Literal["split", "folds"] = Field(default=None)
+    optimistic: Literal["split", "folds", ""] = ""
     """In a protocol in which the scored samples choose, the kind of the honest protocol that it is set against."""
     repeats: bool = True
     """Whether the image of a scored sample may have been trained on in another trial."""
@@ -172,7 +172,7 @@ class Method(Checked):
     """Python module that defines the method: one subclass of Method."""
     control: bool = False
     """Whether it is a baseline or control rather than a proposed decoder."""
-    role: Literal["reference", "mean", "shuffled", "oracle", "ours"] = Field(default=None)
+    role: Literal["reference", "mean", "shuffled", "oracle", "ours", ""] = ""
     """What else it is for: the reference that others are compared with, the mean image, shuffled pairs, an oracle that
     is given something of the scored image, or our own decoder in the paper's table."""
     needs: tuple[Literal["classes", "sessions"], ...] = ()
