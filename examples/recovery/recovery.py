@@ -14,14 +14,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+import pandas as pd
+import seaborn as sns
 
 from cortexclip.data.simulated import noise_ceiling, simulate
 from cortexclip.evaluation.metrics import pairwise_identification
-from cortexclip.figures.style import INK, MUTED, Page, dots, plain, save, styled
+from cortexclip.figures.style import INK, MUTED, PaperFigure, save, styled
 from cortexclip.numerics.ridge import fit_ridge, penalty_grid
 
 TRIALS = (20, 40, 80, 160, 320, 640)
@@ -57,46 +55,51 @@ def recovery(ratio: float, subject: int, seed: int) -> np.ndarray:
 
 
 @styled
-def draw(scores: Mapping[float, np.ndarray]) -> Figure:
+def draw(scores: Mapping[float, np.ndarray]) -> PaperFigure:
     """Lines of identification over trials, one for each ratio; bands span the subjects.
 
     ``scores`` maps each ratio to an array of shape (n_subjects, len(TRIALS)).
     """
-    page = Page(width=dots(120))
-    page.header("Recovery from simulated responses: identification rises with trials and with signal")
-    colours = [to_hex(colour) for colour in colormaps["viridis"](np.linspace(0, 1, len(scores) + 2)[1:-1])]
-    markers = ("o", "s", "^", "D", "v", "P", "X")
-    styles = {
-        ratio: {"color": colour, "marker": marker, "markersize": 4, "linestyle": "-"}
-        for ratio, colour, marker in zip(scores, colours, markers, strict=False)
-    }
+    figure = PaperFigure(62, width=120)
     ceilings = {ratio: np.sqrt(noise_ceiling(ratio)) for ratio in scores}
-    page.legend(
-        [(f"signal / noise {ratio:g} (ceiling r = {ceilings[ratio]:.2f})", style) for ratio, style in styles.items()]
+    names = {ratio: f"signal / noise {ratio:g} (ceiling r = {ceilings[ratio]:.2f})" for ratio in scores}
+    data = pd.DataFrame(
+        {"ratio": names[ratio], "trials": trials, "subject": subject + 1, "identification": value}
+        for ratio, values in scores.items()
+        for subject, row in enumerate(values)
+        for trials, value in zip(TRIALS, row, strict=True)
     )
-    page.skip(2)
-    height = dots(62)
-    axes = page.axes(page.margin + dots(10), page.y, page.inner - dots(12), height)
-    for ratio, values in scores.items():
-        axes.fill_between(TRIALS, values.min(axis=0), values.max(axis=0), color=styles[ratio]["color"], alpha=0.2, lw=0)
-        axes.plot(TRIALS, values.mean(axis=0), **styles[ratio])
+    axes = figure.body.subplots()
+    sns.lineplot(
+        data,
+        x="trials",
+        y="identification",
+        hue="ratio",
+        style="ratio",
+        palette="viridis",
+        markers=True,
+        dashes=False,
+        errorbar=("pi", 100),
+        ax=axes,
+    )
+    figure.key(*axes.get_legend_handles_labels())
+    axes.get_legend().remove()
     axes.axhline(0.5, color=INK, linestyle=(0, (2.5, 1.5)), linewidth=0.8)
     axes.text(max(TRIALS), 0.505, "chance", ha="right", va="bottom", color=MUTED)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(TRIALS))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(plain))
+    axes.set_xticks(TRIALS, [str(n) for n in TRIALS], minor=False)
+    axes.minorticks_off()
     axes.set(xlabel="training trials", ylabel="pairwise identification", ylim=(0.4, 1.0))
-    axes.spines[["top", "right"]].set_visible(False)
-    page.y += height + dots(9)
-    n_subjects = len(next(iter(scores.values())))
-    page.caption(
+    return figure.finish(
+        "Recovery from simulated responses: identification rises with trials and with signal",
+        None,
+        data,
         f"Ridge regression from {SETTINGS['voxels']} simulated voxels to pixels. Scored are single trials of "
-        f"{SETTINGS['test_stimuli']} digits that were not in training. Lines: mean of {n_subjects} subjects; bands: "
-        "their range. Ceiling r: the greatest correlation that any prediction of a voxel's single trial can have.",
+        f"{SETTINGS['test_stimuli']} digits that were not in training. Lines: mean of {data.subject.max()} subjects; "
+        "bands: their range. Ceiling r: the greatest correlation that any prediction of a voxel's single trial can "
+        "have.",
         "Simulated data say nothing about brains.",
     )
-    return page.finish()
 
 
 def table(scores: Mapping[float, np.ndarray]) -> str:

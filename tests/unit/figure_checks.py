@@ -5,7 +5,8 @@ from unittest import mock
 
 import matplotlib
 import numpy as np
-from matplotlib.image import AxesImage
+from matplotlib.legend import Legend
+from matplotlib.table import Cell
 from matplotlib.text import Text
 
 from cortexclip.figures import style
@@ -22,31 +23,22 @@ def look(number, title="Method"):
     return style.Look(f"{title} {number}", "a_space", "#0173b2", "o")
 
 
-def texts(figure):
-    return [text for text in figure.findobj(lambda artist: hasattr(artist, "get_text")) if text.get_text().strip()]
-
-
 def words(figure):
-    return " ".join(text.get_text() for text in texts(figure))
+    """All that is written in a figure, in one line."""
+    written = [text for text in figure.findobj(Text) if text.get_visible()]
+    written += [cell.get_text() for cell in figure.findobj(Cell)]
+    return " ".join(" ".join(text.get_text() for text in written).split())
 
 
 def check_page(figure):
-    """Everything written lies on the page, at a size that can be read, not as a formula, and not over other text.
-
-    With title and caption, as in the PNG, and without, as in the PDF.
-    """
+    """Everything written lies on the page, at a size that can be read, not as a formula, and not over other text."""
     check_beside(figure)
-    for with_words in (False, True):
-        figure.arrange(with_words)
-        check_texts(figure)
-
-
-def check_texts(figure):
     drawn, draw_text = [], Text.draw
     with (
         matplotlib.rc_context(style.STYLE),  # ticks are made when they are first drawn
         mock.patch.object(Text, "draw", lambda text, *options: (drawn.append(text), draw_text(text, *options))),
     ):
+        style.lay_out(figure)
         figure.canvas.draw()
     page = figure.bbox
     boxes = []
@@ -56,24 +48,20 @@ def check_texts(figure):
         box = text.get_window_extent()
         assert box.width > 0 and page.x0 <= box.x0 and box.x1 <= page.x1, (text.get_text(), box)
         assert page.y0 <= box.y0 and box.y1 <= page.y1, (text.get_text(), box)
-        assert text.get_fontsize() >= 6.5, text.get_text()
+        assert text.get_fontsize() >= 7, text.get_text()
         assert not text.get_parse_math()
         boxes.append((text.get_text(), box.x0, box.y0, box.x1, box.y1))
     written = np.array([box[1:] for box in boxes])
-    drawn_images = [image.get_window_extent().extents for image in figure.findobj(AxesImage)]
-    assert not overlapping(written, np.reshape(drawn_images, (-1, 4))).any()
     over = overlapping(written, written) & ~np.eye(len(written), dtype=bool)
     assert not over.any(), [(boxes[i][0], boxes[j][0]) for i, j in np.argwhere(over)]
     check_panels(figure)
 
 
 def check_panels(figure):
-    """No panel reaches over another or over the text around it: keys and captions never lie over data.
-
-    Canvases hold images and marks with text among them by design; there texts and images are checked one by one.
-    """
-    panels = np.array([axes.get_window_extent().extents for axes in figure.axes if axes.axison])
-    around = np.array([text.get_window_extent().extents for text in figure.texts if text.get_visible()])
+    """No panel reaches over another, over a legend or over title and caption."""
+    panels = np.array([axes.get_window_extent().extents for axes in figure.axes])
+    around = [text.get_window_extent().extents for text in figure.words if text.get_text()]
+    around += [legend.get_window_extent().extents for legend in figure.findobj(Legend)]
     if len(panels):
         assert not (overlapping(panels, panels) & ~np.eye(len(panels), dtype=bool)).any()
         assert not overlapping(panels, np.reshape(around, (-1, 4))).any()
@@ -81,8 +69,8 @@ def check_panels(figure):
 
 def check_beside(figure):
     """What is written beside a figure: its caption, and its numbers, none of them empty."""
-    drawn = "".join(text.get_text() for text in figure.words)
-    assert figure.title and drawn.replace(" ", "") == (figure.title + figure.caption).replace(" ", "")
+    drawn = " ".join(" ".join(text.get_text() for text in figure.words).split())
+    assert figure.title and drawn == " ".join(filter(None, [figure.title, figure.about, figure.caption]))
     assert len(figure.data) and not figure.data.isna().all(axis=None)
 
 

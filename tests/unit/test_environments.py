@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONDA_NAMES = {
     "torch": "pytorch",
     "matplotlib": "matplotlib-base",
+    "seaborn": "seaborn-base",
     "open_clip_torch": "open-clip-torch",
     "pyyaml": "pyyaml",
 }

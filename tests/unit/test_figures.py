@@ -16,12 +16,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 from figure_checks import ABOUT, LONG, call, check_page, look, words
-from matplotlib.image import AxesImage
 
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
-from cortexclip.figures import images, overview, reference, similarity, style, training
+from cortexclip.figures import forest, images, outcome, sheet, similarity, style, tables, training
 from cortexclip.plan import Plan
+from cortexclip.results.folder import Results
 from cortexclip.runs import history_table, read_netcdf, write_parquet, write_predictions
 from cortexclip.stages import evaluate
 from cortexclip.stages import figures as stage
@@ -62,7 +62,7 @@ def draw_reconstructions(title="Method", rows=3, columns=5):
 def draw_reference(title="Method", runs=4, stimuli=15, most=20_000):
     rng = np.random.default_rng(0)
     found = [(look(number, title), rng.random((stimuli, 28, 28))) for number in range(runs)]
-    return reference.draw_reference(rng.random((stimuli, 28, 28)), found, ABOUT, most)
+    return images.draw_reference(rng.random((stimuli, 28, 28)), found, ABOUT, most)
 
 
 def draw_retrieved(title="Method", runs=2, columns=4):
@@ -92,26 +92,33 @@ def draw_similarity_distribution(title="Method", **sizes):
     return similarity.draw_similarity_distribution(similarities(title, **sizes), ABOUT)
 
 
-def draw_mse_by_method(title="Method", rows=3, sets=3, protocols=("published", "holdout")):
-    names = {f"set{number}": f"{title} {number}" for number in range(sets)}
-    cells = {(name, protocol): (0.04, 0.03, 0.05) for name in names for protocol in protocols}
-    found = [overview.Row(look(number, title), cells) for number in range(rows)]
-    return overview.draw_mse_by_method(
-        found,
-        names,
-        {protocol: f"{title} {protocol}" for protocol in protocols},
-        {cell: 0.06 for cell in cells},
-        notes=[title],
-    )
+def overview(title="Method", rows=3, sets=3, protocols=("published", "holdout")):
+    looks = [look(number, title) for number in range(rows)]
+    sets = [f"set{number}" for number in range(sets)]
+    cells = [
+        (*looks[row].columns().values(), dataset, protocol, 0.04, 0.03, 0.05, 0.06, row)
+        for row in range(rows)
+        for dataset in sets
+        for protocol in protocols
+    ]
+    styles = {protocol: (f"{title} {protocol}", (style.INK, "o")) for protocol in protocols}
+    data = pd.DataFrame(cells, columns=[*forest.OVERVIEW, "row"])
+    return data, looks, {name: f"{title} {name}" for name in sets}, styles
+
+
+def draw_mse_by_method(title="Method", **sizes):
+    return forest.draw_mse_by_method(*overview(title, **sizes), notes=[title])
 
 
 def draw_main_page(title="Method", columns=6):
     rows = [[f"{title} {number}", *["0.0600 [0.0534, 0.0674]", "–"] * (columns // 2)] for number in range(3)]
     heads = [f"{title} {number}" for number in range(columns)]
     table = Table(title, [title, *heads], rows, notes=[title], strong=frozenset({(1, 1)}))
-    cells = {("set", "published"): (0.05, 0.04, 0.06)}
-    found = [overview.Row(look(0, title), cells)]
-    return overview.draw_main_page([table], found, {"set": title}, {"published": title}, {}, notes=[title])
+    return forest.draw_main_page([table], *overview(title), notes=[title])
+
+
+def draw_sheet(title="Method"):
+    return sheet.draw_sheet(np.random.default_rng(0).random((15, 28, 28)), ["train 3"] * 15, title, [title])
 
 
 DRAWN = {
@@ -123,6 +130,7 @@ DRAWN = {
     "similarity": draw_similarity,
     "similarity_distribution": draw_similarity_distribution,
     "mse_by_method": draw_mse_by_method,
+    "sheet": draw_sheet,
     "words": lambda title="Method": style.draw_words(title, ABOUT, f"{title}: nothing to show. " * 9),
 }
 LARGE = {
@@ -171,7 +179,7 @@ def test_pdf_embeds_truetype_fonts_and_png_has_200_dots_an_inch(tmp_path):
     style.save(draw_training_curves(), tmp_path / "figure")
     assert b"/FontFile2" in (tmp_path / "figure.pdf").read_bytes()
     with Image.open(tmp_path / "figure.png") as image:
-        assert image.width == round(style.WIDTH_MM / 25.4 * 200)
+        assert image.width == int(style.WIDTH_MM / 25.4 * 200)
         assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
 
 
@@ -189,28 +197,31 @@ def test_training_curves_mark_the_epoch_of_least_selection_loss():
 
 def test_mean_curve_ends_where_the_first_training_ends():
     figure = training.draw_training_curves(history(["run0"], seeds=2), {"run0": look(0)}, ABOUT)
-    thick = [line for line in figure.axes[0].lines if line.get_linewidth() == 1.4]
-    assert len(thick) == 3 and all(line.get_xdata().max() == 6 for line in thick)
+    lines = [line for line in figure.axes[0].lines if line.get_marker() != "o"]
+    assert len(lines) == 3 and all(line.get_xdata().max() == 6 for line in lines)
+
+
+def shown_images(figure):
+    return [image for axes in figure.axes for image in axes.images]
 
 
 def test_reconstructions_show_grey_values_on_one_scale():
     figure = draw_reconstructions(rows=2, columns=5)
-    shown = [image for axes in figure.axes for image in axes.images]
-    assert len(shown) == 3 * 5
-    assert {image.get_clim() for image in shown} == {(0, 1)}
+    (shown,) = shown_images(figure)
+    assert shown.get_clim() == (0, 1) and shown.get_extent() == [-0.5, 4.5, 2.5, -0.5]
     assert "The first 5 of 20 scored stimuli" in words(figure)
 
 
 def test_the_reference_page_holds_every_image_of_every_method():
     figure = draw_reference(runs=3, stimuli=11)
     assert "All 11 scored stimuli" in words(figure)
-    (drawn,) = figure.findobj(AxesImage)
+    (drawn,) = shown_images(figure)
     rng = np.random.default_rng(0)
     images_of = [rng.random((11, 28, 28)) for _ in range(3)]
     images_of = [rng.random((11, 28, 28)), *images_of]  # seen images stand first
     pixels = drawn.get_array().data
     height, width = pixels.shape[0] // 11, pixels.shape[1] // 4
-    scale = (min(height, width) - reference.GAP) // 28
+    scale = min(height, width) // 28
     for row in range(11):
         for column in range(4):
             top, left = row * height + 1, column * width + 1
@@ -222,16 +233,17 @@ def test_the_reference_page_holds_every_image_of_every_method():
 
 def test_a_mosaic_has_every_image_at_its_place():
     given = np.random.default_rng(0).random((3, 2, 7, 5)).astype(np.float32)
-    ground = reference.mosaic(given, (14, 10), (20, 15))
+    given[2, 1] = np.nan
+    ground = images.mosaic(given, 2, (6, 5))
     assert ground.shape == (60, 30)
     for row in range(3):
-        for column in range(2):
+        for column in range(2 - (row == 2)):
             top, left = row * 20 + 1, column * 15 + 1
             found = ground[top : top + 14, left : left + 10]
             np.testing.assert_array_equal(found, given[row, column].repeat(2, axis=0).repeat(2, axis=1))
-            assert (ground[top - 1, left - 1 : left + 11] == reference.FRAME).all()
+            assert np.unique(ground[top - 1, left - 1 : left + 11]) < 1
             assert (ground[top + 15 : top + 19, left - 1 : left + 14] == 1).all()
-    np.testing.assert_array_equal(reference.mosaic(given, (7, 5), (9, 7))[1:8, 1:6], given[0, 0])
+    assert (ground[40:, 15:] == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -252,10 +264,10 @@ def test_draws_stand_below_the_scored_image_in_their_order_and_it_is_said_which_
     )
     predicted = read_netcdf(tmp_path / "p.nc")
     scored = images.Reconstruction(look(0), predicted.image.values[0][[0, 2]], np.array([0.1, 0.2]))
-    found = stage.with_draws(scored, predicted, samples[[0, 2]])
+    found = outcome.with_draws(scored, predicted, samples[[0, 2]])
     assert expected in found[0].look.label and found[0].mse is scored.mse
     assert len(found) == 1 + rows
-    first = stage.DRAWS - rows
+    first = outcome.DRAWS - rows
     for number, row in enumerate(found[1:], start=first):
         assert f"draw {number + 1}, not scored" in row.look.label
         np.testing.assert_array_equal(row.images, draws[number][[0, 2]])
@@ -263,7 +275,7 @@ def test_draws_stand_below_the_scored_image_in_their_order_and_it_is_said_which_
     figure = images.draw_reconstructions(draws[0][[0, 2]], found, 3, ABOUT)
     check_page(figure)
     assert words(figure).count("not scored") == rows
-    assert stage.with_draws(scored, predicted.drop_vars("draws"), samples[[0, 2]]) == [scored]
+    assert outcome.with_draws(scored, predicted.drop_vars("draws"), samples[[0, 2]]) == [scored]
 
 
 def test_first_trials_are_taken_in_order():
@@ -299,8 +311,7 @@ def test_similarities_without_spread_are_drawn(draw, value):
 def test_similarity_rows_are_ordered_by_stimulus():
     values = np.arange(12.0).reshape(1, 4, 3) / 12
     figure = similarity.draw_similarity([similarity.Similarity(look(0), values, np.array([2, 0, 1, 0]))], ABOUT)
-    shade = figure.axes[0].images[0].get_array()
-    assert np.argsort(np.argsort(shade[:, 0])).tolist() == [1, 3, 2, 0]  # trials 1 and 3, 2, 0
+    np.testing.assert_array_equal(shown_images(figure)[0].get_array(), values[0][[1, 3, 2, 0]])
 
 
 def test_looks_are_the_same_whatever_else_is_compared():
@@ -322,28 +333,31 @@ def test_overview_marks_the_control():
 def test_tables_on_a_page_keep_the_parts_of_a_cell_apart():
     cells = ["0.0098 · 0.0070 [0.0067, 0.0072] · 0.0047 (1)", "0.0099 [0.0096, 0.0103]"]
     table = Table("Paper", ["Method", "one", "two"], [["Net", *cells], ["Ridge", "0.0086", "–"]], notes=["A note."])
-    figure = overview.draw_tables("Paper", [table, table])
+    figure = tables.draw_tables("Paper", [table, table])
     for part in ("0.0098", "0.0070 [0.0067, 0.0072]", "0.0047 (1)", "[0.0096, 0.0103]"):
         assert part in words(figure)
 
 
 def test_overview_without_scores_says_so():
-    figure = overview.draw_mse_by_method([overview.Row(look(0))], {"a": "A"}, {"holdout": "holdout"}, {})
+    data, *rest = overview(rows=1, sets=1)
+    figure = forest.draw_mse_by_method(data.assign(mean=np.nan), *rest)
     check_page(figure)
     assert "no scores" in words(figure)
 
 
-@pytest.mark.parametrize("high", [1e-5, 0.003, 0.0999, 0.1, 1.0, 37.0])
-def test_root_ticks_are_few_round_and_apart(high):
-    ticks = overview.root_ticks(high)
-    assert ticks[0] == 0 and ticks[-1] <= high and 3 <= len(ticks) <= 6
-    assert np.all(np.diff(np.sqrt(np.array(ticks) / high)) >= 0.17 - 1e-9)
+def test_intervals_hidden_by_markers_get_another_scale():
+    data, *rest = overview(rows=2, sets=1, protocols=("published",))
+    assert forest.draw_mse_by_method(data, *rest).axes[0].get_xscale() == "linear"
+    data.loc[1, forest.INTERVAL] = 0.001, 0.0005, 0.0015
+    figure = forest.draw_mse_by_method(data, *rest)
+    check_page(figure)
+    assert figure.axes[0].get_xscale() == "asinh"
 
 
 def test_wrap_breaks_between_words_and_within_words_that_are_too_long():
-    for width in (60, 200):
-        lines = style.wrap("several words and Onewordthatismuchtoolongforanyline", 7, width)
-        assert max(style.text_width(line, 7) for line in lines) <= width
+    for width in (10, 30):
+        lines = style.wrap("several words and Onewordthatismuchtoolongforanyline", width).splitlines()
+        assert max(map(len, lines)) <= width
         assert "".join(lines).replace(" ", "") == "severalwordsandOnewordthatismuchtoolongforanyline"
 
 
@@ -373,12 +387,8 @@ def results(tmp_path_factory):
     data = datasets.labelled(rng.normal(size=(11, 4)), distinct[shown], part, {"name": "toy", "title": "Toy"})
     datasets.write(data, folder / "toy.nc")
     names = data.stimulus.values[:5]
-    features = xr.Dataset(
-        {"embedding": (("stimulus", "feature"), rng.normal(size=(5, 3)))},
-        coords={"stimulus": names},
-        attrs={"encoder": "space"},
-    )
-    features.to_netcdf(folder / "features.nc", engine="h5netcdf")
+    features = xr.Dataset({"embedding": (("stimulus", "feature"), rng.normal(size=(5, 3)))}, coords={"stimulus": names})
+    features.assign_attrs(encoder="space").to_netcdf(folder / "features.nc", engine="h5netcdf")
     plan = {
         "datasets": {"toy": {"title": "Toy_$1$", "notes": ["Made up."], "simulated": True}},
         "protocols": {"published": {"title": "as published", "optimistic": True, "note": "Chosen on the scored."}},
@@ -433,15 +443,18 @@ def test_stage_writes_every_figure_it_is_asked_for(results, tmp_path):
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")} == expected
 
 
+def outcome_of(folder, plan):
+    return stage.read(f"{folder}/toy.nc", plan, AUDIT, "published", Results(folder, plan))
+
+
 def test_stage_reads_what_belongs_together(results):
-    folder, plan = results
-    material = stage.Material(datasets.read(folder / "toy.nc"), plan, AUDIT, "published", folder)
-    figures = {name: make(material) for name, make in stage.FIGURES.items()}
+    toy = outcome_of(*results)
+    figures = {name: make(toy) for name, make in outcome.FIGURES.items()}
     for figure in figures.values():
         check_page(figure)
         assert "All are seen. Beware." in words(figure)
         assert "Toy_$1$" in words(figure) and "Made up." in words(figure) and "optimistic" in words(figure)
-    scores = material.scores["net.space"]
+    scores = toy.scores["net.space"]
     first = scores[(scores.metric == "mse") & (scores.method == "net") & (scores.seed == 0) & (scores["sample"] == 5)]
     assert f"{first.value.item():.4f}" in words(figures["reconstructions"])
     assert "Space, nearest training image" in words(figures["reconstructions"])
@@ -450,15 +463,14 @@ def test_stage_reads_what_belongs_together(results):
 
 def test_a_figure_with_nothing_to_show_says_why(results):
     folder, plan = results
-    plan = replace(plan, cells={"toy": ["ridge"]})
-    material = stage.Material(datasets.read(folder / "toy.nc"), plan, AUDIT, "published", folder)
+    toy = outcome_of(folder, replace(plan, cells={"toy": ["ridge"]}))
     for name, reason in {
         "training_curves": "no training curve",
         "retrieved": "nothing is retrieved",
         "similarity": "nothing is retrieved",
         "similarity_distribution": "nothing is retrieved",
     }.items():
-        figure = stage.FIGURES[name](material)
+        figure = outcome.FIGURES[name](toy)
         check_page(figure)
         assert reason in words(figure) and not figure.axes
 
@@ -491,8 +503,8 @@ ROWS = [("ridge", "none"), ("net", "space"), ("net_nearest", "space")]
 
 def test_overview_stage_has_a_row_for_each_readout_and_says_what_is_missing(results, tmp_path):
     _, plan = results
-    rows = overview_stage.rows_of(overview_stage.read_table(comparison(tmp_path)), plan)
-    assert [row.look.label for row in rows] == ["Ridge", "Net (Space)", "Net (Space, nearest training image)"]
+    _, looks = overview_stage.rows_of(overview_stage.read_table(comparison(tmp_path)), plan)
+    assert [look.label for look in looks] == ["Ridge", "Net (Space)", "Net (Space, nearest training image)"]
     assert "gone" in overview_stage.notes_of(plan, {"toy": AUDIT})[-1]
 
 

@@ -8,13 +8,13 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from figure_checks import ABOUT, LONG, call, check_page, look, words
+from figure_checks import ABOUT, LONG, call, check_page, words
 
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.metrics import pairwise_identification
 from cortexclip.evaluation.score import combine_scores, score_predictions, weigh
 from cortexclip.evaluation.statistics import groups_not_different, nemenyi_critical_difference, summarise
-from cortexclip.figures import ablation, chance, differences, pairs, ranks, rows, style
+from cortexclip.figures import chance, forest, ranks, study, style
 from cortexclip.files import write_json
 from cortexclip.plan import Plan
 from cortexclip.protocols import make_split
@@ -27,7 +27,6 @@ from cortexclip.stages.tables import write_statistics
 from cortexclip.tables.ablation import ABLATION
 from cortexclip.tables.statistics import RANKS, STATISTICS
 
-METRICS = {"mse": ("MSE", "lower is better"), "pairwise": ("2-way (pixels)", "higher is better")}
 VERDICTS = ["shown", "not over folds", "not shown"]
 
 
@@ -39,46 +38,38 @@ def named(number, title="Method"):
     )
 
 
-def draw_differences(title="Method", methods=4, spread=1.0):
-    cells = [
-        differences.Difference(0.01 * spread * (n - 2), 0.01 * (n - 2.5), 0.01 * (n - 1.5), VERDICTS[n % 3], "<0.001")
-        for n in range(methods)
+def draw_differences(title="Method", methods=4, groups=1, spread=1.0):
+    looks = {f"{title} (plain {group})": [named(n, title) for n in range(methods)] for group in range(groups)}
+    rows = [
+        (*look.columns().values(), "MSE", 0.01 * spread * (n - 2), 0.01 * (n - 2.5), 0.01 * (n - 1.5))
+        + ("<0.001", VERDICTS[n % 3], f"{title} - method", group, n)
+        for group, names in looks.items()
+        for n, look in enumerate(names)
     ]
-    columns = [
-        differences.Column("MSE", f"{title} - method", cells),
-        differences.Column("2-way (pixels)", f"method - {title}", [None] * methods, f"{title}: not defined here."),
-    ]
-    looks = [named(number, title) for number in range(methods)]
-    return differences.draw_differences(looks, columns, title, ABOUT, [f"{title}: remark."])
+    data = pd.DataFrame(rows, columns=[*forest.TESTED, "group", "row"])
+    metrics = {"MSE": (f"{title} - method", ""), "2-way": (f"method - {title}", f"{title}: not defined here.")}
+    return forest.draw_differences(title, data, looks, metrics, ABOUT, [f"{title}: remark."])
 
 
 def draw_ablation(title="Method", methods=4):
-    cells = [
-        differences.Difference(0.01 * n, 0.01 * n - 0.02, 0.01 * n + 0.02, "shown", "0.01") for n in range(methods)
-    ]
-    missing = [None, *cells[1:]]
-    groups = [
-        ablation.Group(f"{title} (plain)", [look(n, title) for n in range(methods)], [cells, missing]),
-        ablation.Group("Other", [look(0, "Variant")], [cells[:1], [None]]),
-    ]
-    metrics = [("MSE", "plain - variant", "Not defined."), ("2-way", "variant - plain", "Not defined.")]
-    return ablation.draw_ablation(groups, metrics, ABOUT, remarks=[title])
+    return draw_differences(title, methods, groups=2)
 
 
-def draw_pairs(title="Method", methods=4, undefined=("pairwise",)):
-    sides = (pairs.Side(f"{title} first", "s"), pairs.Side(f"{title} second", "o"))
-    cells = [((0.1 * n, 0.1 * n - 0.05, 0.1 * n + 0.05), (0.1 * n + 0.02, 0.1 * n, np.nan)) for n in range(methods)]
-    blocks = [
-        pairs.Pair(
-            sides,
-            f"Means of 10 trials, {title}.",
-            [named(number, title) for number in range(methods)],
-            {"mse": cells, "pairwise": cells},
-            {name: f"Not defined: {title}." for name in missing},
-        )
-        for missing in ([], undefined)
+def draw_pairs(title="Method", methods=4, drawn=("MSE", "2-way")):
+    looks = [named(number, title) for number in range(methods)]
+    styles = {f"{title} first": ("#0173b2", "s"), f"{title} second": ("#de8f05", "o")}
+    rows = [
+        (*look.columns().values(), metric, protocol, 0.1 * n, 0.1 * n - 0.05, 0.1 * n + 0.05, "Trials.", pair, n)
+        for pair, metric in ((0, "MSE"), (0, "2-way"), (1, "MSE"))
+        for n, look in enumerate(looks)
+        for protocol in styles
+        if metric in drawn
     ]
-    return pairs.draw_pairs(title, blocks, METRICS, ABOUT, [f"{title}: remark."])
+    data = pd.DataFrame(rows, columns=[*forest.PAIRED, "pair", "row"])
+    blocks = [(f"Means of 10 trials, {title}.", looks)] * 2
+    undefined = {(1, "2-way"): f"Not defined: {title}."}
+    metrics = dict.fromkeys(drawn, "lower is better")
+    return forest.draw_pairs(title, data, blocks, styles, metrics, undefined, ABOUT, [f"{title}: remark."])
 
 
 def draw_ranks(title="Method", methods=5):
@@ -98,28 +89,33 @@ def draw_ranks(title="Method", methods=5):
 def draw_null(title="Method", methods=4, protocols=2):
     looks = {f"run{number}": named(number, title) for number in range(methods)}
     rng = np.random.default_rng(0)
-    null = chance.Null(rng.normal(0.5, 0.02, 40), {run: 0.5 + 0.01 * n for n, run in enumerate(looks)}, ["p = 0.024"])
-    nulls = {
-        f"protocol{number}": {"mse": null, "pairwise": chance.Null(undefined=f"{title}: not defined here.")}
-        for number in range(protocols)
-    }
-    titles = {name: f"{title} {name}" for name in nulls}
-    return chance.draw_permutation_null(nulls, titles, METRICS, looks, title, "run1", ABOUT, remarks=[title])
+    protocols = {f"protocol{number}": f"{title} protocol{number}" for number in range(protocols)}
+    rows, words = [], {}
+    for protocol in protocols.values():
+        words |= {(protocol, "MSE"): "p = 0.024", (protocol, "2-way"): f"{title}: not defined here."}
+        rows += [(title, "", protocol, "MSE", n, value, None) for n, value in enumerate(rng.normal(0.5, 0.02, 40))]
+        rows += [
+            (*look.columns().values(), protocol, "MSE", None, 0.5 + 0.01 * n, run)
+            for n, (run, look) in enumerate(looks.items())
+        ]
+    data = pd.DataFrame(rows, columns=[*chance.NULL, "run"])
+    metrics = {"MSE": "lower is better", "2-way": "higher is better"}
+    return chance.draw_permutation_null(data, protocols, metrics, looks, title, "run1", words, ABOUT, [title])
 
 
 def draw_curves(title="Method", methods=4, protocols=3):
     looks = {f"run{number}": named(number, title) for number in range(methods)}
-
-    def cell(number):
-        ways = np.arange(2, 6 if number % 2 else 40)
-        shares = {run: (1 / ways) ** (1 / (n + 1)) for n, run in enumerate(looks)}
-        return chance.Curves(ways, shares, (0.9 / ways, 1.1 / ways), f"{title}: trials")
-
-    curves = {f"protocol{number}": cell(number) for number in range(protocols - 1)}
-    curves["last"] = chance.Curves(undefined=f"{title}: a single image.")
-    return chance.draw_identification_curves(
-        curves, {name: f"{title} {name}" for name in curves}, looks, ABOUT, remarks=[title]
-    )
+    titles = {f"protocol{number}": f"{title} protocol{number}" for number in range(protocols - 1)}
+    rows = [
+        (*look.columns().values(), protocol, ways, (1 / ways) ** (1 / (n + 1)), 1 / ways, 0.9 / ways, 1.1 / ways, run)
+        for number, protocol in enumerate(titles.values())
+        for n, (run, look) in enumerate(looks.items())
+        for ways in range(2, 6 if number % 2 else 40)
+    ]
+    data = pd.DataFrame(rows, columns=[*chance.CURVES, "run"])
+    protocols = {name: (protocol, f"{title}: trials") for name, protocol in titles.items()}
+    protocols["last"] = f"{title} last", f"{title}: a single image."
+    return chance.draw_identification_curves(data, protocols, looks, ABOUT, [title])
 
 
 DRAWN = {
@@ -159,39 +155,30 @@ def test_equal_input_gives_equal_bytes_whatever_the_callers_settings(name, tmp_p
     assert digests[0] == digests[1] and len(digests[0]) == 4
 
 
-def test_only_what_the_tests_tell_apart_is_filled():
-    axes, *_ = draw_differences(methods=3).axes
-    fills = [line.get_fillstyle() for line in axes.lines if line.get_marker() != "None" and line.get_color() != "white"]
-    assert fills == ["full", "left", "none"]
-    text = words(draw_differences(methods=3))
-    assert "not defined here" in text and "not shown by the test over folds" in text
+def test_what_the_tests_tell_apart_has_a_colour_of_its_own():
+    figure = draw_differences(methods=3)
+    lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) and line.get_marker() not in ("None", "")]
+    drawn = {
+        line.get_color(): np.asarray(line.get_ydata(), float)[np.isfinite(np.asarray(line.get_xdata(), float))].tolist()
+        for line in lines
+    }
+    assert drawn == {colour: [row] for row, (_, colour, _) in enumerate(forest.VERDICTS.values())}
+    assert "not defined here" in words(figure) and "not shown by the test over folds" in words(figure)
     assert "over folds" not in words(draw_differences(methods=1))
 
 
-def test_intervals_that_would_hide_behind_their_marker_get_a_root_scale():
-    assert "square-root scale" not in words(draw_differences())
+def test_intervals_that_would_hide_behind_their_marker_get_another_scale():
+    assert draw_differences().axes[0].get_xscale() == "linear"
     figure = draw_differences(spread=30.0)
     check_page(figure)
-    assert "square-root scale" in words(figure)
+    assert figure.axes[0].get_xscale() == "asinh"
 
 
-@pytest.mark.parametrize(("low", "high"), [(-0.1, 0.012), (-1e-6, 3e-5), (-0.5, 0.5), (0.0, 7.0), (-20.0, 0.0)])
-def test_ticks_of_the_signed_root_scale_stand_apart(low, high):
-    ticks = np.array(rows.signed_root_ticks(low, high))
-    places = np.sign(ticks) * np.sqrt(np.abs(ticks))
-    assert 0 in ticks and ticks.min() >= low and ticks.max() <= high and 2 <= len(ticks) <= 6
-    assert np.diff(places).min() >= 0.2 * (np.sqrt(high) + np.sqrt(-low)) - 1e-12
-
-
-def test_a_metric_that_no_pair_defines_is_said_below_and_not_drawn():
-    figure = draw_pairs(undefined=("pairwise",))
-    assert len(figure.axes) == 3 and "Not defined: Method." in words(figure)
-    sides = (pairs.Side("first", "s"), pairs.Side("second", "o"))
-    cells = {"mse": [((0.1, 0.0, 0.2), (0.2, 0.1, 0.3))], "pairwise": [((np.nan,) * 3,) * 2]}
-    block = pairs.Pair(sides, "Some trials.", [look(0)], cells, {"pairwise": "No value."})
-    figure = pairs.draw_pairs("Pairs", [block, block], METRICS, ABOUT)
+def test_a_metric_that_one_pair_does_not_define_is_explained_in_its_place():
+    figure = draw_pairs()
     check_page(figure)
-    assert len(figure.axes) == 2 and words(figure).count("No value.") == 1 and "2-way" not in words(figure)
+    assert len(figure.axes) == 4 and "Not defined: Method." in words(figure)
+    assert "2-way" not in words(draw_pairs(drawn=("MSE",)))
 
 
 def test_bars_join_the_methods_that_are_not_told_apart():
@@ -201,18 +188,16 @@ def test_bars_join_the_methods_that_are_not_told_apart():
     bars = [line.get_xdata() for line in figure.axes[0].lines if line.get_linewidth() == 2.4]
     groups = groups_not_different(positions, 2.0)
     assert groups == [(3, 1), (0, 2, 4)] and len(bars) == len(groups)
-    axis = next(line.get_xdata() for line in figure.axes[0].lines if line.get_solid_capstyle() == "projecting")
-    scale = (axis[1] - axis[0]) / 4
-    assert (bars[0][1] - bars[0][0]) / scale == pytest.approx(0.2, abs=0.2)
-    assert (bars[1][1] - bars[1][0]) / scale == pytest.approx(1.5, abs=0.2)
+    assert bars[0][1] - bars[0][0] == pytest.approx(0.2, abs=0.2)
+    assert bars[1][1] - bars[1][0] == pytest.approx(1.5, abs=0.2)
     assert "CD = 2.00" in words(figure) and "Method 3 (a_space) 1.00" in words(figure)
 
 
 def test_runs_of_one_method_differ_in_line_and_filling():
     same = style.Look("Method", "a", "#0173b2", "o")
     styles = chance.variants({name: same for name in "abcd"})
-    assert len({str(line["linestyle"]) for line, _ in styles.values()}) == 4
-    assert len({marker["fillstyle"] for _, marker in styles.values()}) == 4
+    assert len({style["dashes"] for style in styles.values()}) == 4
+    assert len({style["fillstyle"] for style in styles.values()}) == 4
 
 
 # What the figures are made of
@@ -224,25 +209,25 @@ def test_identification_within_folds_is_the_metric_at_two():
     ids, folds = np.array([f"s{n}" for n in range(11)]), np.array([0] * 5 + [1] * 6)
     images = stimuli + rng.normal(0, 1, (40, 11, 6, 6))
     images[0, 3] = 0.5  # has no correlation
-    ways, shares = stage.identified(images, stimuli, ids, folds)
+    ways, shares = study.identified(images, stimuli, ids, folds)
     assert ways.tolist() == [2, 3, 4, 5] and shares.shape == (40, 4)
     parts = [folds == fold for fold in (0, 1)]
     expected = np.concatenate([pairwise_identification(images[:, p], stimuli[p], ids[p]) for p in parts], axis=1)
     np.testing.assert_allclose(shares[:, 0], np.nanmean(expected, axis=1))
     ids = np.array(["a", "a", "b", "c", "d", *"efghij"])
     repeated = np.array([*stimuli[[0, 0]], *stimuli[2:]])
-    _, shares = stage.identified(images, repeated, ids, folds, by_stimulus=True)
+    _, shares = study.identified(images, repeated, ids, folds, by_stimulus=True)
     two = np.concatenate([pairwise_identification(images[:, p], repeated[p], ids[p]) for p in parts], axis=1)
     np.testing.assert_allclose(shares[1:, 0], np.c_[two[:, :2].mean(axis=1), two[:, 2:]].mean(axis=1)[1:])
-    ways, shares = stage.identified(images, stimuli, ids, np.arange(11) // 5)
+    ways, shares = study.identified(images, stimuli, ids, np.arange(11) // 5)
     assert not len(ways) and shares.shape == (40, 0)
 
 
 def test_shuffles_are_counted_that_are_at_least_as_good():
     means = np.array([0.1, 0.2, 0.3])
-    assert stage.as_good_as(means, 0.2, higher_is_better=False) == 2
-    assert stage.as_good_as(means, 0.25, higher_is_better=True) == 1
-    assert stage.as_good_as(means, 0.05, higher_is_better=False) == 0
+    assert study.as_good_as(means, 0.2, higher_is_better=False) == 2
+    assert study.as_good_as(means, 0.25, higher_is_better=True) == 1
+    assert study.as_good_as(means, 0.05, higher_is_better=False) == 0
 
 
 # The stage, on files
@@ -279,6 +264,8 @@ def results(tmp_path_factory):
             name: {
                 **{"title": entry["title"], "optimistic": name == "chosen_on_test", "note": "Chosen on the scored."},
                 "average": entry.get("average", "sample"),
+                "counterpart": "holdout" if name == "chosen_on_test" else None,
+                "repeats": name != "unseen",
             }
             for name, entry in PROTOCOLS.items()
         },
@@ -291,6 +278,7 @@ def results(tmp_path_factory):
                 "published": None,
                 "fits": 1,
                 "ablates": None,
+                "role": {"permuted": "shuffled", "ridge": "reference"}.get(name),
             }
             for name, encoder, title in (
                 ("permuted", "none", "Shuffled"),
@@ -351,37 +339,53 @@ def results(tmp_path_factory):
 
 
 @pytest.fixture
-def material(results):
+def toy(results):
     return with_plan(results)
 
 
 @pytest.fixture(scope="module")
 def drawn(results):
     """Every figure of the toy dataset, by the stem of its name."""
-    material = with_plan(results)
-    figures = {name: make(material) for name, make in stage.FIGURES.items()}
-    figures |= {f"ablation.{name}": stage.ablation(material, name) for name in PROTOCOLS}
-    return figures | {f"differences.{name}": stage.differences(material, name) for name in PROTOCOLS}
+    toy = with_plan(results)
+    figures = {name: draw(results, toy, name) for name in FIGURES}
+    figures |= {f"ablation.{name}": study.ablation(toy, name, ablated(results)) for name in PROTOCOLS}
+    return figures | {
+        f"differences.{name}": study.differences(toy, name, tested(results), "ridge") for name in PROTOCOLS
+    }
 
 
-def with_plan(results, reference="ridge", protocols=None, runs=None):
-    """The material of the toy dataset, of some of its protocols and runs."""
+FIGURES = ("optimism", "permutation_null", "identification_curves", "seen_unseen")
+
+
+def draw(results, toy, name, reference="ridge"):
+    """One of the figures that span protocols."""
+    if name == "identification_curves":
+        found = stage.identification(toy, datasets.read(results / "toy.nc"), Results(results, toy.plan))
+        return study.identification_curves(toy, found)
+    if name == "permutation_null":
+        return study.permutation_null(toy, reference)
+    return getattr(study, name)(toy, 50)
+
+
+def tested(results):
+    return read_table(results / "tables/statistics.csv", STATISTICS)
+
+
+def ablated(results):
+    return read_table(results / "tables/ablation.csv", ABLATION)
+
+
+def with_plan(results, protocols=None, runs=None):
+    """The study of the toy dataset, of some of its protocols and runs."""
     plan = json.loads((results / "plan.json").read_text())
     if protocols is not None:
         plan["protocols"] = {name: plan["protocols"][name] for name in protocols}
     if runs is not None:
         plan["runs"] = {name: plan["runs"][name] for name in runs}
         plan["cells"]["toy"] = list(runs)
-    return stage.Material(
-        dataset=datasets.read(results / "toy.nc"),
-        plan=Plan.of(plan),
-        audit=json.loads((results / "toy.json").read_text()),
-        statistics=read_table(results / "tables/statistics.csv", STATISTICS),
-        ablation=read_table(results / "tables/ablation.csv", ABLATION),
-        results=results,
-        reference=reference,
-        resamples=50,
-    )
+    audit = json.loads((results / "toy.json").read_text())
+    plan = Plan.of(plan)
+    return stage.read(datasets.read(results / "toy.nc"), plan, audit, Results(results, plan))
 
 
 def test_stage_writes_every_figure(results, tmp_path):
@@ -392,7 +396,7 @@ def test_stage_writes_every_figure(results, tmp_path):
     options += ["--statistics", f"{results}/tables/statistics.csv", "--ablation", f"{results}/tables/ablation.csv"]
     options += ["--results", str(results), "--resamples", "20"]
     call(stage, [*options, "--output", f"{tmp_path}/figures"])
-    names = ["differences.holdout.toy", "ablation.holdout.toy", *(f"{name}.toy" for name in stage.FIGURES)]
+    names = ["differences.holdout.toy", "ablation.holdout.toy", *(f"{name}.toy" for name in FIGURES)]
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         f"{n}.{suffix}" for n in names for suffix in ("png", "pdf", "txt", "csv")
     }
@@ -402,15 +406,15 @@ def test_every_figure_names_what_it_is_of_and_what_has_to_be_known(drawn):
     for figure in drawn.values():
         check_page(figure)
         assert "Toy_$1$" in words(figure) and "Made up." in words(figure)
-    for name in (*stage.FIGURES, "differences.chosen_on_test", "differences.holdout"):
+    for name in (*FIGURES, "differences.chosen_on_test", "differences.holdout"):
         assert "Scores measure recognition." in words(drawn[name])
     for name in ("permutation_null", "optimism", "identification_curves", "differences.chosen_on_test"):
         assert "(optimistic)" in words(drawn[name]) and "Chosen on the scored." in words(drawn[name])
     assert "optimistic" not in words(drawn["differences.holdout"])
 
 
-def test_a_caveat_that_several_protocols_share_is_said_once(material):
-    notes = material.about(["chosen_on_test", "holdout", "unseen"]).notes
+def test_a_caveat_that_several_protocols_share_is_said_once(toy):
+    notes = toy.about(["chosen_on_test", "holdout", "unseen"]).notes
     assert notes == (
         "One seed of each method.",
         "Chosen on the test part: Chosen on the scored.",
@@ -429,42 +433,43 @@ def test_differences_say_how_many_trials_and_whether_any_test_could_find_one(dra
     assert "6 stimuli, each weighed once" in words(drawn["differences.unseen"])
 
 
-def test_scored_images_that_were_trained_on_are_found(material):
-    assert material.trained_on("holdout").tolist() == [18, 19, 20, 21, 22]
-    assert material.trained_on("unseen").tolist() == []
-    assert material.scored("unseen").tolist() == list(range(23))
+def test_scored_images_that_were_trained_on_are_found(toy):
+    assert toy.trained_on("holdout").tolist() == [18, 19, 20, 21, 22]
+    assert toy.trained_on("unseen").tolist() == []
+    assert toy.scored("unseen").tolist() == list(range(23))
 
 
-def test_pairs_take_the_same_trials_and_the_intervals_of_the_tables(material):
-    samples = material.scored("holdout")
-    material.plan.protocols["unseen"] = replace(material.plan.protocols["unseen"], average="sample")
-    pair = stage._pair(material, ("holdout", "unseen"), samples, "")
-    assert [look.label for look in pair.looks] == [
+def test_pairs_take_the_same_trials_and_the_intervals_of_the_tables(toy):
+    samples = toy.scored("holdout")
+    toy.plan.protocols["unseen"] = replace(toy.plan.protocols["unseen"], average="sample")
+    data, looks, undefined = study.paired(toy, ("holdout", "unseen", samples, ""), 50)
+    assert [look.label for look in looks] == [
         "Shuffled",
         "Ridge",
         "Net (Space)",
         "Net (Space, nearest training image)",
     ]
-    scores = {name: combine_scores(list(material.scores[name].values())) for name in ("holdout", "unseen")}
+    scores = {name: combine_scores(list(toy.scores[name].values())) for name in ("holdout", "unseen")}
     table = summarise(scores["holdout"], n_resamples=50)
     row = table[(table.method == "ridge") & (table.metric == "mse")].iloc[0]
-    assert pair.cells["mse"][1][0] == (row["mean"], row.ci_low, row.ci_high)
+    ridge = data[(data.method == "Ridge") & (data.key == "mse")].set_index("protocol")
+    assert ridge.loc["holdout", forest.INTERVAL].tolist() == [row["mean"], row.ci_low, row.ci_high]
     unseen = scores["unseen"]
     chosen = unseen[(unseen.method == "ridge") & (unseen.metric == "mse") & unseen["sample"].isin(samples)]
-    assert pair.cells["mse"][1][1][0] == pytest.approx(chosen.value.mean()) and len(chosen) == 5
-    assert not pair.undefined  # with one image a fold, those of all folds are told from each other
+    assert ridge.loc["unseen stimuli", "mean"] == pytest.approx(chosen.value.mean()) and len(chosen) == 5
+    assert not undefined  # with one image a fold, those of all folds are told from each other
 
 
-def test_images_are_weighed_once_where_the_protocol_asks_for_it(material, drawn):
-    samples = material.scored("unseen")
-    pair = stage._pair(material, ("holdout", "unseen"), samples, "")
-    scores = material.scores["unseen"]["ridge"]
+def test_images_are_weighed_once_where_the_protocol_asks_for_it(results, toy, drawn):
+    data, *_ = study.paired(toy, ("holdout", "unseen", toy.scored("unseen"), ""), 50)
+    scores = toy.scores["unseen"]["ridge"]
     chosen = scores[(scores.metric == "mse")]
     counts = chosen.groupby("stimulus", observed=True).value.agg(["mean", "size"])
     assert set(counts["size"]) == {3, 4}
-    assert pair.cells["mse"][1][1][0] == pytest.approx(counts["mean"].mean())
-    assert stage._null(material, "unseen", "mse", ["ridge"]).observed["ridge"] == pytest.approx(counts["mean"].mean())
-    table = material.statistics[(material.statistics.protocol == "unseen") & (material.statistics.metric == "mse")]
+    ridge = data[(data.method == "Ridge") & (data.key == "mse") & (data.protocol == "unseen stimuli")]
+    assert ridge["mean"].item() == pytest.approx(counts["mean"].mean())
+    assert study.null_of(toy, "unseen", "mse")[1]["ridge"] == pytest.approx(counts["mean"].mean())
+    table = tested(results).query("protocol == 'unseen' and metric == 'mse'")
     assert set(table.n_samples) == {6} and "6 stimuli, each weighed once" in words(drawn["differences.unseen"])
 
 
@@ -472,49 +477,66 @@ def test_null_gives_the_p_value_of_the_reference_alone(results, drawn):
     text = words(drawn["permutation_null"])
     assert "p = 0.100" in text and f"0 of {SHUFFLES} as good" in text
     assert text.count("p = ") == 6  # two metrics and three protocols
-    text = words(stage.permutation_null(with_plan(results, reference="none", protocols=["holdout"])))
+    text = words(study.permutation_null(with_plan(results, protocols=["holdout"]), "none"))
     assert "p = " not in text and "Histogram" in text
+
+
+def test_protocols_are_paired_by_what_they_mean_whatever_their_names(results):
+    plan = json.loads((results / "plan.json").read_text())
+    plan["protocols"] = {f"my_{name}": kind for name, kind in plan["protocols"].items()}
+    plan["protocols"]["my_chosen_on_test"]["counterpart"] = "my_holdout"
+    toy = with_plan(results)
+    own = study.Study(
+        Plan.of(plan),
+        toy.audit,
+        toy.name,
+        toy.stimulus,
+        {f"my_{name}": split for name, split in toy.splits.items()},
+        {f"my_{name}": scores for name, scores in toy.scores.items()},
+    )
+    for name in ("optimism", "seen_unseen"):
+        pd.testing.assert_frame_equal(draw(results, own, name).data, draw(results, toy, name).data)
 
 
 @pytest.mark.parametrize(
     ("name", "change", "reason"),
     [
-        ("permutation_null", {"runs": ["ridge"]}, "was not run"),
-        ("optimism", {"protocols": ["holdout"]}, "neither both chosen_on_test and holdout, nor"),
-        ("seen_unseen", {"protocols": ["holdout"]}, "needs the protocol unseen"),
-        ("seen_unseen", {"protocols": ["unseen"]}, "needs the protocol unseen"),
+        ("permutation_null", {"runs": ["ridge"]}, "no distribution under chance"),
+        ("optimism", {"protocols": ["holdout"]}, "its honest counterpart"),
+        ("seen_unseen", {"protocols": ["holdout"]}, "no scored image was trained on, and one"),
+        ("seen_unseen", {"protocols": ["unseen"]}, "no scored image was trained on, and one"),
         ("identification_curves", {"protocols": ["unseen"]}, "nothing to identify an image among"),
     ],
 )
 def test_a_figure_with_nothing_to_show_says_why(results, name, change, reason):
-    figure = stage.FIGURES[name](with_plan(results, **change))
+    figure = draw(results, with_plan(results, **change), name)
     check_page(figure)
     assert reason in words(figure) and not figure.axes
 
 
 def test_the_ablation_figure_holds_the_tested_differences(results, drawn):
-    table = read_table(results / "tables/ablation.csv", ABLATION)
+    table = ablated(results)
     row = table[(table.protocol == "holdout") & (table.metric == "mse")].iloc[0]
     figure = drawn["ablation.holdout"]
-    assert "Against Ridge:" in words(figure) and "Net" in words(figure)
-    drawn_at = [line.get_xdata()[0] for axes in figure.axes for line in axes.get_lines() if len(line.get_xdata()) == 1]
-    assert any(np.isclose(x, row.difference) for x in drawn_at)
-    material = with_plan(results)
-    material.plan.ablations["toy"] = []
-    assert "No two methods" in words(stage.ablation(material, "holdout"))
+    assert "Net" in words(figure)
+    drawn_at = np.concatenate([np.ravel(line.get_xdata()) for axes in figure.axes for line in axes.get_lines()])
+    assert np.isclose(np.asarray(drawn_at, float), row.difference).any()
+    toy = with_plan(results)
+    toy.plan.ablations["toy"] = []
+    assert "No two methods" in words(study.ablation(toy, "holdout", table))
 
 
 def test_a_reference_that_was_not_run_is_named(results):
-    figure = stage.differences(with_plan(results, reference="mean_image"), "holdout")
+    figure = study.differences(with_plan(results), "holdout", tested(results), "mean_image")
     check_page(figure)
     assert "mean_image" in words(figure) and not figure.axes
-    figure = stage.differences(with_plan(results, runs=["ridge"]), "holdout")
+    figure = study.differences(with_plan(results, runs=["ridge"]), "holdout", tested(results), "ridge")
     assert "Nothing but Ridge was run" in words(figure) and not figure.axes
 
 
-def test_images_that_never_repeat_are_said_to_be_new_everywhere(material, monkeypatch):
-    monkeypatch.setattr(stage.Material, "trained_on", lambda self, protocol: np.array([], dtype=int))
-    figure = stage.seen_unseen(material)
+def test_images_that_never_repeat_are_said_to_be_new_everywhere(toy, monkeypatch):
+    monkeypatch.setattr(study.Study, "trained_on", lambda self, protocol: np.array([], dtype=int))
+    figure = study.seen_unseen(toy)
     check_page(figure)
     assert "no scored image of this dataset was trained on" in words(figure) and not figure.axes
 

@@ -6,29 +6,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.figure import Figure
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 
 from cortexclip.evaluation.metrics import METRICS
 from cortexclip.figures.style import (
-    INK,
+    DPI,
+    FRAME,
+    LINE_MM,
     MUTED,
-    NORMAL,
     SMALL,
+    TITLES,
+    WIDTH_MM,
     Look,
-    Page,
+    PaperFigure,
     Subject,
-    dots,
-    draw_tile,
-    line_height,
-    panels_abreast,
+    abreast,
+    panel_grid,
     styled,
-    text_width,
-    tile_size,
-    wrap,
+    text_height,
 )
 
-LABEL_MM = 35
-LARGEST_TILE = dots(15)
+NAMES_MM = 46
+LARGEST_MM = 15
+GREY = "Grey values from 0 (black) to 1 (white)."
+MOST_IMAGES = 20_000
+MOST_ABREAST = 48  # methods of the reference page
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,59 @@ def first_trials(stimulus: np.ndarray, limit: int) -> np.ndarray:
     return np.sort(np.unique(stimulus, return_index=True)[1])[:limit]
 
 
+def mosaic(images: np.ndarray, repeat: int = 1, gap: tuple[int, int] = (2, 2)) -> np.ndarray:
+    """Images on one white ground, each with a thin grey frame.
+
+    Parameters
+    ----------
+    images : array of shape (n_rows, n_columns, y, x), in 0..1; without a frame and white where all is NaN
+    repeat : how often each pixel is repeated along both axes, so that it stays sharp when the whole is scaled
+    gap : height and width, in repeated pixels, of what follows each image, its frame included; 2 at least
+
+    Returns
+    -------
+    array of shape (n_rows * (y * repeat + gap[0]), n_columns * (x * repeat + gap[1])); the first image begins at (1, 1)
+    """
+    n_rows, n_columns, *shape = images.shape
+    height, width = (length * repeat for length in shape)
+    ground = np.ones((n_rows, height + gap[0], n_columns, width + gap[1]), np.float32)
+    framed = ~np.isnan(images).all(axis=(2, 3))
+    ground[:, : height + 2, :, : width + 2] = np.where(framed, 0.69, 1.0)[:, None, :, None]
+    large = np.nan_to_num(np.clip(images, 0, 1), nan=1.0).repeat(repeat, axis=2).repeat(repeat, axis=3)
+    ground[:, 1 : height + 1, :, 1 : width + 1] = large.transpose(0, 2, 1, 3)
+    return ground.reshape(n_rows * (height + gap[0]), n_columns * (width + gap[1]))
+
+
+def show_mosaic(axes: Axes, images: np.ndarray, tile_mm: float, below_mm: float = 0.5) -> float:
+    """Fill a panel with images (n_rows, n_columns, y, x), each of which is 1 wide and 1 high in its units.
+
+    The first image has its middle at (0, 0); ``below_mm`` is left free below each. Returns the height of all in
+    millimetres, if an image is ``tile_mm`` wide.
+    """
+    n_rows, n_columns, height, width = images.shape
+    repeat = max(1, round(tile_mm / 25.4 * DPI / width))
+    per_mm = width * repeat / tile_mm
+    gap = (max(3, round(below_mm * per_mm)), max(3, round(0.5 * per_mm)))
+    step = height * repeat + gap[0], width * repeat + gap[1]
+    axes.imshow(
+        mosaic(images, repeat, gap),
+        vmin=0,
+        vmax=1,
+        extent=(-0.5, n_columns - 0.5, n_rows - 0.5, -0.5),
+        aspect=step[0] / step[1],
+        interpolation="antialiased",
+    )
+    axes.spines[:].set_visible(False)
+    axes.set(xticks=[], yticks=[], anchor="NW")
+    axes.tick_params(length=0)
+    return n_rows * step[0] / per_mm
+
+
+def tile_width(columns: int, room: float = WIDTH_MM - NAMES_MM - 4, largest: float = LARGEST_MM) -> float:
+    """Width in millimetres of each of so many images side by side."""
+    return min(largest, room / columns - 0.5)
+
+
 @styled
 def draw_reconstructions(
     stimuli: np.ndarray,
@@ -68,7 +125,7 @@ def draw_reconstructions(
     n_stimuli: int,
     about: Subject,
     samples: Sequence[int] | None = None,
-) -> Figure:
+) -> PaperFigure:
     """Seen images on top and, below each, its reconstruction by every run.
 
     Parameters
@@ -78,59 +135,39 @@ def draw_reconstructions(
     n_stimuli : distinct stimuli that were scored, of which ``stimuli`` are the first
     samples : position in the dataset of each image, for the figure's data
     """
-    page = Page()
-    page.header("Reconstructions", about)
-    page.drawn(
+    n_images, (height, width) = len(stimuli), stimuli.shape[1:]
+    tile = tile_width(n_images)
+    names = ["Seen image", *(row.look.lines(36) for row in reconstructions)]
+    below = max(LINE_MM + 0.8, text_height(names) - tile * height / width)
+    figure = PaperFigure(1)
+    axes = figure.body.subplots()
+    images = np.stack([stimuli, *(row.images for row in reconstructions)])
+    figure.heighten(show_mosaic(axes, images, tile, below) + 2)
+    share = 0.5 * below / (tile * height / width + below)
+    axes.set_yticks(np.arange(len(names)) - share, names)
+    decimals = min(METRICS["mse"].decimals, int(tile / 1.7) - 2)
+    if decimals > 1:
+        for number, row in enumerate(reconstructions, start=1):
+            for column, value in enumerate(row.mse):
+                if np.isfinite(value):
+                    place = (column, number + 0.53 - 2 * share)
+                    axes.text(
+                        *place, f"{value:.{decimals}f}", ha="center", va="top", color=MUTED, size=SMALL, clip_on=True
+                    )
+    data = [
         {**row.look.columns(), "image": number + 1, "sample": sample, "mse": value}
         for row in reconstructions
-        for number, (sample, value) in enumerate(zip(_samples(samples, len(stimuli)), row.mse, strict=True))
+        for number, (sample, value) in enumerate(zip(_samples(samples, n_images), row.mse, strict=True))
+    ]
+    shown = f"The first {n_images} of {n_stimuli} scored stimuli in the order of the trials"
+    return figure.finish(
+        "Reconstructions",
+        about,
+        pd.DataFrame(data),
+        f"{f'All {n_stimuli} scored stimuli' if n_stimuli == n_images else shown}, the first trial of each; the first "
+        f"seed of each method. {GREY}",
+        "Below each scored reconstruction its MSE." if decimals > 1 else "",
     )
-    labels = [label_lines(row.look) for row in reconstructions]
-    seen = [("Seen image", NORMAL, INK)]
-    left = page.margin + label_width([seen, *labels]) + dots(5.5)
-    gap = dots(0.75)
-    size = tile_size(stimuli.shape[1:], page.width - page.margin - left, len(stimuli), gap, LARGEST_TILE)
-    places = [left + column * (size[1] + gap) for column in range(len(stimuli))]
-
-    def row(images: np.ndarray) -> None:
-        axes = page.canvas(0, page.y, page.width, size[0])
-        for x, image in zip(places, images, strict=True):
-            draw_tile(axes, image, x, 0, size)
-
-    page.block(page.margin + dots(4), page.y + (size[0] - line_height(NORMAL)) // 2, seen)
-    row(stimuli)
-    page.y += size[0] + dots(2.5)
-    fitting = [n for n in range(METRICS["mse"].decimals, 1, -1) if text_width(f"{0:.{n}f}", SMALL) <= size[1]]
-    written = bool(fitting)
-    for reconstruction, lines in zip(reconstructions, labels, strict=True):
-        block = len(lines) * line_height(NORMAL)
-        below = line_height(SMALL) if written and np.isfinite(reconstruction.mse).any() else 0
-        height = max(block, size[0] + below)
-        page.block(page.margin + dots(4), page.y + max(0, (size[0] - block) // 2), lines)
-        mark(page, reconstruction.look, page.y + max(size[0], block) / 2)
-        row(reconstruction.images)
-        if written:
-            for x, value in zip(places, reconstruction.mse, strict=True):
-                if np.isnan(value):
-                    continue
-                page.text(
-                    x + size[1] / 2,
-                    page.y + size[0] + dots(0.4),
-                    f"{value:.{fitting[0]}f}",
-                    ha="center",
-                    color=MUTED,
-                    va="top",
-                )
-        page.y += height + dots(1.6)
-    shown = f"The first {len(stimuli)} of {n_stimuli} scored stimuli in the order of the trials"
-    if n_stimuli == len(stimuli):
-        shown = f"All {n_stimuli} scored stimuli"
-    page.caption(
-        f"{shown}, the first trial of each; the first seed of each method. Grey values from 0 (black) to 1 (white).",
-        "Below each scored reconstruction its MSE." if written else "",
-        *about.notes,
-    )
-    return page.finish()
 
 
 @styled
@@ -141,7 +178,7 @@ def draw_retrieved(
     retrievals: Sequence[Retrieval],
     about: Subject,
     samples: Sequence[int] | None = None,
-) -> Figure:
+) -> PaperFigure:
     """Seen images and the stimuli that each run's predicted embeddings retrieve, with the right one framed.
 
     Parameters
@@ -151,93 +188,104 @@ def draw_retrieved(
     true : int array of shape (n_images,): position of each seen image in the gallery
     samples : position in the dataset of each seen image, for the figure's data
     """
-    page = Page()
-    page.header("Retrieved stimuli", about)
-    page.drawn(
+    retrieved, n_images = retrievals[0].order.shape[1], len(stimuli)
+    columns = abreast(len(retrievals))
+    titles = [retrieval.look.lines(TITLES // max(columns, 2)) for retrieval in retrievals]
+    tile = tile_width(columns * (retrieved + 1.6), WIDTH_MM - 6, 11)
+    figure = PaperFigure(1)
+    panels = panel_grid(figure.body, len(retrievals), columns)
+    blank = np.full((1, *stimuli.shape[1:]), np.nan)
+    for axes, retrieval, title in zip(panels, retrievals, titles, strict=True):
+        found = np.concatenate([gallery, blank])[retrieval.order]
+        height = show_mosaic(axes, np.concatenate([stimuli[:, None], found], axis=1), tile, 0.9)
+        for row, place in zip(*np.nonzero(retrieval.order == true[:, None]), strict=True):
+            axes.add_patch(Rectangle((place + 0.5, row - 0.5), 1, 1, fill=False, edgecolor=FRAME, linewidth=1.6))
+        axes.set_title(title)
+        axes.set_xticks(range(retrieved + 1), ["seen", *range(1, retrieved + 1)])
+        axes.tick_params(top=True, labeltop=True, labelbottom=False)
+        ranks = axes.secondary_yaxis("right")
+        ranks.set_yticks(range(n_images), [f"{rank:g}" if np.isfinite(rank) else "none" for rank in retrieval.rank])
+        ranks.set_ylabel("rank of the right one", size=SMALL)
+        ranks.spines["right"].set_visible(False)
+        ranks.tick_params(length=0)
+    figure.heighten(-(-len(retrievals) // columns) * (height + 6 + 1.15 * text_height(titles)))
+    data = [
         {
             **{**retrieval.look.columns(), "image": row + 1, "sample": sample, "place": place + 1},
             **{"stimulus": item if item >= 0 else None, "right": bool(item == true[row]), "rank": retrieval.rank[row]},
         }
         for retrieval in retrievals
-        for row, sample in enumerate(_samples(samples, len(stimuli)))
+        for row, sample in enumerate(_samples(samples, n_images))
         for place, item in enumerate(retrieval.order[row])
-    )
-    retrieved = retrievals[0].order.shape[1]
-    gap, between, rank_room = dots(1.3), dots(7), dots(7)
-    abreast = panels_abreast(len(retrievals))
-    room = page.inner - abreast * (retrieved * gap + rank_room) - (abreast - 1) * between - dots(4)
-    size = tile_size(stimuli.shape[1:], room, 1 + abreast * retrieved, 0, dots(11))
-    step = size[1] + gap
-    first = page.margin + size[1] + dots(4)
-    block = retrieved * step + rank_room + between
-    for start in range(0, len(retrievals), abreast):
-        band = retrievals[start : start + abreast]
-        labels = [label_lines(retrieval.look, block - between / 2) for retrieval in band]
-        height = max(map(len, labels)) * line_height(NORMAL)
-        for number, (retrieval, lines) in enumerate(zip(band, labels, strict=True)):
-            x = first + number * block
-            page.block(x + dots(3), page.y, lines)
-            page.line([x + dots(1)], [page.y + line_height(NORMAL) / 2], **mark_style(retrieval.look))
-        page.y += height + dots(0.5)
-        page.text(page.margin, page.y, "Seen", color=MUTED)
-        for number in range(len(band)):
-            x = first + number * block
-            for place in range(retrieved):
-                page.text(x + place * step + size[1] / 2, page.y, str(place + 1), ha="center", color=MUTED)
-            page.text(x + retrieved * step + rank_room, page.y, "rank", ha="right", color=MUTED)
-        page.y += line_height(SMALL) + dots(0.7)
-        height = len(stimuli) * (size[0] + gap)
-        axes = page.canvas(0, page.y, page.width, height)
-        for row, stimulus in enumerate(stimuli):
-            y = row * (size[0] + gap)
-            draw_tile(axes, stimulus, page.margin, y, size)
-            for number, retrieval in enumerate(band):
-                x = first + number * block
-                for place, item in enumerate(retrieval.order[row]):
-                    image = gallery[item] if item >= 0 else None
-                    draw_tile(axes, image, x + place * step, y, size, framed=item == true[row])
-                rank = retrieval.rank[row]
-                page.text(
-                    x + retrieved * step + rank_room,
-                    page.y + y + size[0] / 2,
-                    f"{rank:g}" if np.isfinite(rank) else "none",
-                    ha="right",
-                    va="center_baseline",
-                )
-        page.y += height + dots(3)
-    page.skip(-2)
+    ]
     chance = min(1.0, retrieved / len(gallery))
-    page.caption(
+    return figure.finish(
+        "Retrieved stimuli",
+        about,
+        pd.DataFrame(data),
         f"Gallery: the {len(gallery)} distinct stimuli of the dataset, ordered by cosine similarity to the predicted "
         f"embedding. The right one is framed; it is among {retrieved} drawn by chance with probability {chance:.2g}. "
         "Rank: the place of the right one. First trials of the scored stimuli in order; the first seed of each method.",
-        *about.notes,
     )
-    return page.finish()
+
+
+@styled
+def draw_reference(
+    stimuli: np.ndarray,
+    columns: Sequence[tuple[Look, np.ndarray]],
+    about: Subject,
+    most: int = MOST_IMAGES,
+    samples: Sequence[int] | None = None,
+) -> PaperFigure:
+    """Every scored stimulus in a row, with what each method made of it in columns.
+
+    Parts of the rows stand beside each other where few methods leave room.
+
+    Parameters
+    ----------
+    stimuli : array of shape (n_stimuli, y, x), in 0..1
+    columns : of each method its look and images of shape (n_stimuli, y, x)
+    most : images that are drawn at most, in the first rows
+    samples : position in the dataset of each stimulus, for the figure's data
+    """
+    shown = min(len(stimuli), max(1, most // (1 + len(columns))))
+    many = len(columns) * 2 * LINE_MM > WIDTH_MM - 20
+    names = ["Seen image", *(look.label if many else look.lines(50) for look, _ in columns)]
+    images = np.stack([stimuli[:shown], *(reconstructed[:shown] for _, reconstructed in columns)], axis=1)
+    parts = [np.r_[0, part + 1] for part in np.array_split(np.arange(len(columns)), -(-len(columns) // MOST_ABREAST))]
+    narrowest = LINE_MM * max(name.count("\n") + 1 for name in names)
+    blocks = max(1, min(int(WIDTH_MM / (len(names) * (narrowest + 0.5) + 9)), -(-shown // 12)))
+    rows = -(-shown // blocks)
+    room = WIDTH_MM - 9 * blocks
+    tile = max(narrowest, tile_width(blocks * len(parts[0]), room, 12 if rows <= 40 else 6))
+    figure = PaperFigure(1)
+    for number, axes in enumerate(panel_grid(figure.body, blocks * len(parts), blocks)):
+        part, first = parts[number // blocks], number % blocks * rows
+        block = images[first : first + rows, part]
+        missing = [(0, rows - len(block)), *[(0, 0)] * 3]
+        height = show_mosaic(axes, np.pad(block.astype(float), missing, constant_values=np.nan), tile)
+        axes.set_xticks(range(len(part)), [names[at] for at in part], rotation=90, multialignment="left")
+        axes.tick_params(labeltop=True, labelbottom=False)
+        axes.set_yticks(range(0, len(block), 5), range(first + 1, first + len(block) + 1, 5))
+    longest = max(len(line) for name in names for line in name.splitlines())
+    figure.heighten(len(parts) * (height + 1.3 * longest + 4))
+    data = pd.DataFrame(
+        {
+            **{**look.columns(), "image": row + 1, "sample": None if samples is None else samples[row]},
+            "mse": np.mean((reconstructed[row].astype(float) - stimuli[row]) ** 2),
+        }
+        for look, reconstructed in columns
+        for row in range(shown)
+    )
+    all_of_them = f"All {shown}" if shown == len(stimuli) else f"The first {shown} of {len(stimuli)}"
+    return figure.finish(
+        "All reconstructions",
+        about,
+        data,
+        f"{all_of_them} scored stimuli in the order of the trials, the first trial of each; the first seed of each "
+        f"method. {GREY}",
+    )
 
 
 def _samples(samples: Sequence[int] | None, n: int) -> Sequence[int | None]:
     return [None] * n if samples is None else samples
-
-
-def label_lines(look: Look, width: float = dots(LABEL_MM)) -> list[tuple[str, float, str]]:
-    """The lines (text, size, colour) that name a run: its title and, smaller, what tells it apart."""
-    lines = [(line, NORMAL, INK) for line in wrap(look.title, NORMAL, width) if line]
-    if look.detail:
-        lines += [(line, SMALL, MUTED) for line in wrap(look.detail, SMALL, width)]
-    return lines
-
-
-def label_width(labels: Sequence[Sequence[tuple[str, float, str]]]) -> int:
-    """Width in dots of the widest of several labels."""
-    return int(np.ceil(max((text_width(text, size) for lines in labels for text, size, _ in lines), default=0)))
-
-
-def mark_style(look: Look) -> dict:
-    """Line style of the mark that stands beside the name of a run."""
-    return {"color": look.colour, "marker": look.marker, "markersize": 4.5, "linestyle": "none", "markeredgewidth": 0}
-
-
-def mark(page: Page, look: Look, y: float) -> None:
-    """Put the mark of a run at the left margin."""
-    page.line([page.margin + dots(1.2)], [y], **mark_style(look))

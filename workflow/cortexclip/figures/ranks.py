@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.figure import Figure
+import pandas as pd
+from matplotlib.axes import Axes
 
 from cortexclip.evaluation.statistics import groups_not_different
-from cortexclip.figures.style import INK, MUTED, NORMAL, SMALL, Look, Page, Subject, dots, line_height, styled, wrap
+from cortexclip.figures.style import INK, LINE_MM, MUTED, SMALL, Look, PaperFigure, Subject, styled, wrap
 
-NAMES_MM = 58
-STEP = dots(1.5)
-"""Distance of two bars that join methods."""
+NAME = 44  # characters of a line of a name
+SIDE = 0.9  # length of the side of names, in lengths of the axis
 
 
 @dataclass(frozen=True)
@@ -36,81 +36,75 @@ class Ranking:
     critical_difference: float
     friedman: str
 
+    def data(self) -> pd.DataFrame:
+        """What is drawn, a row for each method."""
+        return pd.DataFrame([look.columns() for look in self.looks]).assign(
+            metric=self.label,
+            average_rank=self.ranks,
+            critical_difference=self.critical_difference,
+            friedman=self.friedman,
+        )
+
 
 @styled
-def draw_critical_difference(rankings: Sequence[Ranking], about: Subject, remarks: Sequence[str] = ()) -> Figure:
+def draw_critical_difference(rankings: Sequence[Ranking], about: Subject, sentences: Sequence[str] = ()) -> PaperFigure:
     """One diagram after Demsar (2006) for each metric, below each other."""
-    page = Page()
-    page.header("Average ranks over datasets", about)
-    for number, ranking in enumerate(rankings):
-        page.skip(3 if number else 0)
-        _diagram(page, ranking)
-    page.caption(
+    heights = [_height(ranking) for ranking in rankings]
+    figure = PaperFigure(LINE_MM * sum(heights) + 12 * len(rankings))
+    panels = figure.body.subplots(len(rankings), 1, squeeze=False, height_ratios=heights).ravel()
+    for axes, ranking, height in zip(panels, rankings, heights, strict=True):
+        _diagram(axes, ranking)
+        axes.set_ylim(height, 0)
+        axes.set_title("\n".join([ranking.label, wrap(ranking.friedman, 110)]))
+    return figure.finish(
+        "Average ranks over datasets",
+        about,
+        pd.concat([ranking.data() for ranking in rankings]),
         "Rank 1 leads. A thick bar joins methods whose average ranks are less than the critical difference (CD) apart: "
         "these are not told apart (Nemenyi's test, level 0.05; Demsar 2006).",
-        *remarks,
-        *about.notes,
+        *sentences,
     )
-    return page.finish()
 
 
-def _diagram(page: Page, ranking: Ranking) -> None:
-    page.paragraph(ranking.label, NORMAL)
-    page.paragraph(ranking.friedman, SMALL, MUTED)
-    page.drawn(
-        {
-            **look.columns(),
-            **{"metric": ranking.label, "average_rank": rank},
-            **{"critical_difference": ranking.critical_difference, "friedman": ranking.friedman},
-        }
-        for look, rank in zip(ranking.looks, ranking.ranks, strict=True)
-    )
-    page.skip(1)
+def _names(ranking: Ranking) -> list[str]:
+    return [wrap(f"{look.label} {rank:.2f}", NAME) for look, rank in zip(ranking.looks, ranking.ranks, strict=True)]
+
+
+def _groups(ranking: Ranking) -> list:
+    return groups_not_different(ranking.ranks, ranking.critical_difference)
+
+
+def _height(ranking: Ranking) -> float:
+    """Height of a diagram in lines of text."""
+    lines = max(name.count("\n") + 1 for name in _names(ranking)) + 0.3
+    return 3 + 0.5 * len(_groups(ranking)) + 1 + lines * ((len(ranking.ranks) + 1) // 2)
+
+
+def _diagram(axes: Axes, ranking: Ranking) -> None:
+    """Draw ranks along an axis, and from each a line to the name at its side; heights are lines of text."""
+    n, names, groups = len(ranking.ranks), _names(ranking), _groups(ranking)
     order = np.argsort(ranking.ranks, kind="stable")
-    names = {m: wrap(f"{ranking.looks[m].label} {ranking.ranks[m]:.2f}", SMALL, dots(NAMES_MM)) for m in order}
-    half = (len(order) + 1) // 2
-    sides = [order[:half], order[: half - 1 : -1]]  # from the top down, so that no two lines cross
-    left, right = page.margin + dots(NAMES_MM) + dots(6), page.width - page.margin - dots(NAMES_MM) - dots(6)
-    n = len(order)
-
-    def place(rank: float) -> float:
-        return left + (right - left) * (rank - 1) / (n - 1)
-
-    top = page.y
-    axis = top + line_height(SMALL) + dots(3) + line_height(SMALL) + dots(2)
-    groups = groups_not_different(ranking.ranks, ranking.critical_difference)
-    below = axis + dots(2) + len(groups) * STEP + dots(0.5)
-    heights = [[max(len(names[m]) * line_height(SMALL), dots(2.4)) + dots(1) for m in side] for side in sides]
-    height = below + max(map(sum, heights)) - top
-    axes = page.canvas(0, top, page.width, height)
-
-    def line(x: Sequence[float], y: Sequence[float], **style) -> None:
-        axes.plot(x, np.asarray(y) - top, **{"color": INK, "linewidth": 0.7, "clip_on": False, **style})
-
-    cd, end = top + line_height(SMALL) + dots(1), place(1 + ranking.critical_difference)
-    page.text((left + end) / 2, top, f"CD = {ranking.critical_difference:.2f}", ha="center")
-    line([left, end], [cd, cd])
-    for x in (left, end):
-        line([x, x], [cd - dots(0.7), cd + dots(0.7)])
-    line([place(1), place(n)], [axis, axis], solid_capstyle="projecting")
-    step = 1 if n <= 13 else 2 if n <= 26 else 5
-    for rank in range(1, n + 1):
-        line([place(rank)] * 2, [axis - dots(1 if (rank - 1) % step == 0 else 0.5), axis])
-        if (rank - 1) % step == 0:
-            page.text(place(rank), axis - dots(1.2), str(rank), ha="center", va="bottom", color=MUTED)
+    half = (n + 1) // 2
+    style = {"color": INK, "linewidth": 0.7, "clip_on": False}
+    axes.set_axis_off()
+    left, right = 1 - SIDE * (n - 1), n + SIDE * (n - 1)
+    axes.set_xlim(left, right)
+    end = 1 + ranking.critical_difference
+    axes.plot([1, 1, 1, end, end, end], [0.8, 1.2, 1, 1, 0.8, 1.2], **style)
+    axes.text((1 + end) / 2, 0.7, f"CD = {ranking.critical_difference:.2f}", ha="center", size=SMALL)
+    axes.plot([1, n], [3, 3], solid_capstyle="projecting", **style)
+    for rank in range(1, n + 1, 1 if n <= 13 else 2 if n <= 26 else 5):
+        axes.plot([rank, rank], [2.7, 3], **style)
+        axes.text(rank, 2.6, str(rank), ha="center", color=MUTED, size=SMALL)
     for number, group in enumerate(groups):
-        y = axis + dots(2) + number * STEP
-        ends = [place(ranking.ranks[group[0]]) - dots(0.7), place(ranking.ranks[group[-1]]) + dots(0.7)]
-        line(ends, [y, y], linewidth=2.4, solid_capstyle="butt", color=MUTED)
-    for which, (side, steps) in enumerate(zip(sides, heights, strict=True)):
-        edge, sign, ha = (left - dots(4), -1, "right") if which == 0 else (right + dots(4), 1, "left")
-        y = below
-        for method, tall in zip(side, steps, strict=True):
-            look, x, middle = ranking.looks[method], place(ranking.ranks[method]), y + tall / 2
-            line([x, x, edge], [axis, middle, middle], color=look.colour, solid_joinstyle="miter")
-            line([edge], [middle], color=look.colour, marker=look.marker, markersize=4.5, markeredgewidth=0)
-            start = middle - len(names[method]) * line_height(SMALL) / 2
-            for number, text in enumerate(names[method]):
-                page.text(edge + sign * dots(1.6), start + number * line_height(SMALL), text, ha=ha)
-            y += tall
-    page.y = top + height
+        ends = ranking.ranks[group[0]] - 0.01 * n, ranking.ranks[group[-1]] + 0.01 * n
+        axes.plot(ends, [3.5 + 0.5 * number] * 2, color=MUTED, linewidth=2.4, solid_capstyle="butt")
+    lines = max(name.count("\n") + 1 for name in names) + 0.3
+    for edge, ha, side in ((1 - 0.1 * n, "right", order[:half]), (n + 0.1 * n, "left", order[: half - 1 : -1])):
+        for place, method in enumerate(side):  # from the top down, so that no two lines cross
+            look, rank = ranking.looks[method], ranking.ranks[method]
+            y = 3.5 + 0.5 * len(groups) + (place + 0.5) * lines
+            axes.plot([rank, rank, edge], [3, y, y], **{**style, "color": look.colour})
+            axes.plot(edge, y, look.marker, color=look.colour, markersize=4, clip_on=False)
+            nudge = -0.03 * n if ha == "right" else 0.03 * n
+            axes.text(edge + nudge, y, names[method], ha=ha, va="center", size=SMALL)

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
+import pandas as pd
 
 from cortexclip.data.images import resized
-from cortexclip.figures.style import DPI, MUTED, SMALL, STYLE, Page, dots, draw_tile, line_height, styled, tile_size
-from cortexclip.files import atomic_path
+from cortexclip.figures.images import GREY, show_mosaic, tile_width
+from cortexclip.figures.style import LINE_MM, MUTED, SMALL, WIDTH_MM, PaperFigure, save_png, styled, wrap
 
+save_sheet = save_png
 COLUMNS = 12
 SHADES, PLAIN_SHADES = " ░▒▓█", " .:-=+*#%@"
 WIDEST = 28  # characters for one image
 
 
 @styled
-def draw_sheet(images: np.ndarray, captions: Sequence[str], title: str, notes: Sequence[str]) -> Figure:
+def draw_sheet(images: np.ndarray, captions: Sequence[str], title: str, notes: Sequence[str]) -> PaperFigure:
     """A contact sheet of images (n, y, x) in 0..1, ``COLUMNS`` side by side, each with a caption below it."""
-    page = Page()
-    page.header(title)
-    gap = dots(1)
-    size = tile_size(images.shape[1:], page.inner, COLUMNS, gap, dots(15))
-    for start in range(0, len(images), COLUMNS):
-        axes = page.canvas(0, page.y, page.width, size[0])
-        for column, image in enumerate(images[start : start + COLUMNS]):
-            x = page.margin + column * (size[1] + gap)
-            draw_tile(axes, image, x, 0, size)
-            page.text(x, page.y + size[0] + dots(0.4), captions[start + column], SMALL, color=MUTED)
-        page.y += size[0] + line_height(SMALL) + dots(1.2)
-    page.caption("Grey values from 0 (black) to 1 (white).", *notes)
-    return page.finish()
+    n_columns = min(COLUMNS, len(images))
+    n_rows = -(-len(images) // n_columns)
+    tiles = np.full((n_rows * n_columns, *images.shape[1:]), np.nan)
+    tiles[: len(images)] = images
+    figure = PaperFigure(1)
+    axes = figure.body.subplots()
+    tile = tile_width(COLUMNS, WIDTH_MM - 4)
+    height = show_mosaic(axes, tiles.reshape(n_rows, n_columns, *images.shape[1:]), tile, LINE_MM + 1)
+    figure.heighten(height + 2)
+    below = (LINE_MM + 0.6) * n_rows / height
+    for number, caption in enumerate(captions):
+        row, column = divmod(number, n_columns)
+        axes.text(column - 0.48, row + 0.5 - below, wrap(caption, 14), va="top", color=MUTED, size=SMALL, clip_on=True)
+    return figure.finish(title, None, pd.DataFrame({"caption": captions}), GREY, *notes)
 
 
 def as_text(images: np.ndarray, columns: int, plain: bool = False) -> str:
@@ -56,9 +56,3 @@ def as_text(images: np.ndarray, columns: int, plain: bool = False) -> str:
         lines += ["  ".join("".join(shades[value] for value in row) for row in rows) for rows in band.swapaxes(0, 1)]
         lines.append("")
     return "\n".join(line.rstrip() for line in lines[:-1])
-
-
-def save_sheet(figure: Figure, path: str | os.PathLike) -> None:
-    """Write a contact sheet as PNG; equal figures give equal bytes."""
-    with matplotlib.rc_context(STYLE), atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})

@@ -6,33 +6,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm, Normalize
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from cortexclip.figures.images import label_lines, label_width, mark
 from cortexclip.figures.style import (
-    FAINT,
     FRAME,
     INK,
-    MUTED,
-    NORMAL,
     SMALL,
+    TITLES,
     Look,
-    Page,
+    PaperFigure,
     Subject,
-    dots,
-    line_height,
+    abreast,
     minus,
-    panels_abreast,
+    panel_grid,
     plain,
+    say,
     styled,
+    text_height,
 )
 
 COLOURS = "viridis"
-LEVELS = 101
-OUTLINED = 40  # stimuli up to which matching pairs are outlined one by one
+OUTLINED = 40  # stimuli up to which the outline of matching pairs is thick
+BINS = 60
+COLOUR_OF = {"matching": "#56b4e9", "not matching": "#d9d9d9"}
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,15 @@ class Similarity:
     values: np.ndarray
     true: np.ndarray
 
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Similarities of all pairs that match, and of all that do not, over trials and seeds."""
+        match = np.broadcast_to(np.arange(self.values.shape[2]) == self.true[:, None], self.values.shape)
+        finite = np.isfinite(self.values)
+        return self.values[match & finite], self.values[~match & finite]
+
 
 @styled
-def draw_similarity(similarities: Sequence[Similarity], about: Subject, order: str = "first appearance") -> Figure:
+def draw_similarity(similarities: Sequence[Similarity], about: Subject, order: str = "first appearance") -> PaperFigure:
     """One matrix of trials by stimuli for each run (first seed), with one colour scale for all.
 
     Parameters
@@ -60,170 +67,150 @@ def draw_similarity(similarities: Sequence[Similarity], about: Subject, order: s
     similarities : stimuli in the order in which they are to be drawn; trials are sorted by their stimulus here
     order : by what the stimuli are ordered, for the caption
     """
-    page = Page()
-    page.header("Similarity of predicted and true embeddings", about)
-    page.drawn(
+    n_trials, n_stimuli = similarities[0].values.shape[1:]
+    columns = max(2, abreast(len(similarities), 4))
+    titles = [similarity.look.lines(TITLES // columns) for similarity in similarities]
+    height = 155 / columns * min(1.25, max(0.6, n_trials / n_stimuli))
+    figure = PaperFigure(-(-len(similarities) // columns) * (height + 9 + 1.15 * text_height(titles)) + 12)
+    drawn = np.concatenate([similarity.values[0].ravel() for similarity in similarities])
+    levels = (
+        np.unique(np.quantile(drawn[np.isfinite(drawn)], np.linspace(0, 1, 101))) if np.isfinite(drawn).any() else []
+    )
+    norm = BoundaryNorm(levels, 256) if len(levels) > 2 else Normalize(-1, 1)
+    panels = panel_grid(figure.body, len(similarities), columns, sharex=True, sharey=True)
+    for axes, similarity, title in zip(panels, similarities, titles, strict=True):
+        _matrix(axes, similarity, norm)
+        axes.set_title(title)
+        axes.set(xlabel="scored stimulus", ylabel="scored trial")
+    bar = figure.body.colorbar(
+        ScalarMappable(norm, COLOURS),
+        ax=panels,
+        location="bottom",
+        aspect=50,
+        pad=0.02,
+        spacing="uniform",
+        label="cosine similarity",
+    )
+    if len(levels) > 2:
+        places = levels[np.linspace(0, len(levels) - 1, 6).astype(int)]
+        bar.set_ticks(places, labels=[minus(f"{value:.2f}") for value in places])
+        bar.minorticks_off()
+    data = [
         {
             **{**similarity.look.columns(), "trial": trial + 1, "true_stimulus": similarity.true[row] + 1},
             **{f"stimulus_{number + 1}": value for number, value in enumerate(similarity.values[0][row])},
         }
         for similarity in similarities
         for trial, row in enumerate(np.argsort(similarity.true, kind="stable"))
-    )
-    n_trials, n_stimuli = similarities[0].values.shape[1:]
-    abreast = panels_abreast(len(similarities))
-    left, between = dots(9), dots(4)
-    width = min((page.inner - (abreast - 1) * between) // abreast - left, dots(60))
-    height = round(width * min(1.25, max(0.6, n_trials / n_stimuli)))
-    drawn = np.concatenate([similarity.values[0].ravel() for similarity in similarities])
-    levels = np.quantile(drawn[np.isfinite(drawn)], np.linspace(0, 1, LEVELS)) if np.isfinite(drawn).any() else None
-    for start in range(0, len(similarities), abreast):
-        band = similarities[start : start + abreast]
-        labels = [label_lines(similarity.look, width) for similarity in band]
-        title = max(map(len, labels)) * line_height(NORMAL)
-        top = page.y + title + dots(1)
-        for number, (similarity, lines) in enumerate(zip(band, labels, strict=True)):
-            x = page.margin + number * (left + width + between) + left
-            page.block(x, page.y + title - len(lines) * line_height(NORMAL), lines)
-            _matrix(page.axes(x, top, width, height), similarity, levels)
-            page.text(x - left, top + height / 2, "scored trial", NORMAL, rotation=90, va="center", ha="left")
-            page.text(x + width / 2, top + height + dots(3.8), "scored stimulus", NORMAL, ha="center")
-        page.y = top + height + dots(4) + line_height(NORMAL) + dots(3)
-    if levels is not None:
-        _colour_bar(page, levels)
-    page.caption(
+    ]
+    return figure.finish(
+        "Similarity of predicted and true embeddings",
+        about,
+        pd.DataFrame(data),
         f"Cosine similarity of the embedding predicted for each of {n_trials} scored trials (rows) to the true "
         f"embeddings of the {n_stimuli} distinct scored stimuli (columns); both ordered by {order} of the stimulus, so "
         "that pairs that match lie on the outlined diagonal. First seed of each method. One colour scale for all "
         "panels, on which equal steps of colour hold equal numbers of pairs.",
-        *about.notes,
     )
-    return page.finish()
 
 
-def _matrix(axes: Axes, similarity: Similarity, levels: np.ndarray | None) -> None:
+def _matrix(axes: Axes, similarity: Similarity, norm: Normalize) -> None:
     rows = np.argsort(similarity.true, kind="stable")
     true, values = similarity.true[rows], similarity.values[0][rows]
-    if levels is not None:
-        shade = np.where(np.isfinite(values), np.interp(values, levels, np.linspace(0, 1, len(levels))), np.nan)
-        axes.imshow(shade, cmap=COLOURS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    stimuli, first, count = np.unique(true, return_index=True, return_counts=True)
-    for stimulus, top, trials in zip(stimuli, first, count, strict=True):
-        place, width = (stimulus - 0.5, top - 0.5), 0.8 if len(stimuli) <= OUTLINED else 0.3
-        axes.add_patch(Rectangle(place, 1, trials, fill=False, edgecolor=FRAME, linewidth=width, clip_on=False))
     n_trials, n_stimuli = values.shape
-    for axis, items in ((axes.xaxis, n_stimuli), (axes.yaxis, n_trials)):
-        axis.set_ticks(_counted(items), [str(position + 1) for position in _counted(items)])
-    axes.set(xlim=(-0.5, n_stimuli - 0.5), ylim=(n_trials - 0.5, -0.5))
-
-
-def _counted(items: int) -> list[int]:
-    """Positions, from 0, of about five of so many items: the first and every round number after it."""
-    step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9) if items / step <= 6)
-    return sorted({0, *range(step - 1, items, step)} - ({0} if step <= 2 else set())) or [0]
-
-
-def _colour_bar(page: Page, levels: np.ndarray) -> None:
-    label = "cosine similarity"
-    x = page.margin + dots(9)
-    page.text(x, page.y, label, NORMAL)
-    axes = page.axes(x + label_width([[(label, NORMAL, INK)]]) + dots(4), page.y + dots(0.4), dots(70), dots(2.6))
-    axes.imshow(np.linspace(0, 1, 256)[None], cmap=COLOURS, aspect="auto", extent=(0, 1, 0, 1))
-    places = np.linspace(0, 1, 6)
-    axes.set_xticks(places, [minus(f"{value:.2f}") for value in np.interp(places, np.linspace(0, 1, LEVELS), levels)])
-    axes.set_yticks([])
-    page.y += dots(3) + dots(1.5) + line_height(SMALL) + dots(0.5)
+    edges = (0.5, n_stimuli + 0.5, n_trials + 0.5, 0.5)
+    axes.imshow(values, cmap=COLOURS, norm=norm, aspect="auto", interpolation="nearest", extent=edges)
+    stimuli, first, count = np.unique(true, return_index=True, return_counts=True)
+    width = 0.8 if len(stimuli) <= OUTLINED else 0.3
+    for stimulus, top, trials in zip(stimuli, first, count, strict=True):
+        axes.add_patch(Rectangle((stimulus + 0.5, top + 0.5), 1, trials, fill=False, edgecolor=FRAME, linewidth=width))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
 
 
 @styled
-def draw_similarity_distribution(similarities: Sequence[Similarity], about: Subject) -> Figure:
+def draw_similarity_distribution(similarities: Sequence[Similarity], about: Subject) -> PaperFigure:
     """Distributions of similarity for pairs that match (above) and that do not (below), one row for each run.
 
-    All seeds are pooled. Each distribution is scaled to its own highest bin.
+    All seeds are pooled.
     """
-    page = Page()
-    page.header("Similarity of pairs that match and that do not", about)
-    page.legend(
-        [
-            (
-                "Matching, in the colour of the method: with its own stimulus",
-                {"color": INK, "marker": "s", "markersize": 5},
-            ),
-            (
-                "Not matching: with another scored stimulus",
-                {"marker": "s", "markersize": 5, "markerfacecolor": FAINT, "markeredgecolor": MUTED},
-            ),
-            ("Median", {"color": INK, "marker": "|", "markersize": 7, "markeredgewidth": 1.6}),
-        ]
+    import seaborn as sns
+
+    pairs = [similarity.pairs() for similarity in similarities]
+    figure = PaperFigure(len(pairs) * text_height((s.look.lines() for s in similarities), 13) + 12)
+    axes = figure.body.subplots()
+    # Quantiles stand for the pairs, of which there may be millions.
+    drawn = pd.DataFrame(
+        {"row": row, "pairs": kind, "similarity": value}
+        for row, both in enumerate(pairs)
+        for kind, values in zip(COLOUR_OF, both, strict=True)
+        if len(values)
+        for value in np.quantile(values, np.linspace(0, 1, min(len(values), 501)))
     )
-    page.skip(1)
-    pairs = [_pairs(similarity) for similarity in similarities]
-    labels = [label_lines(similarity.look) for similarity in similarities]
-    left = page.margin + label_width(labels) + dots(6)
-    numbers = dots(33)
-    width = page.width - page.margin - left - numbers
+    if len(drawn):
+        sns.violinplot(
+            drawn,
+            x="similarity",
+            y="row",
+            order=range(len(pairs)),
+            hue="pairs",
+            hue_order=list(COLOUR_OF),
+            palette=COLOUR_OF,
+            split=True,
+            inner="quart",
+            cut=0,
+            density_norm="width",
+            linewidth=0.8,
+            orient="h",
+            legend=False,
+            ax=axes,
+        )
+    else:
+        say(axes, "No predicted embedding has a direction.")
+    axes.set(xlabel="cosine similarity", ylabel="", ylim=(len(pairs) - 0.5, -0.5))
+    axes.set_yticks(range(len(pairs)), [similarity.look.lines() for similarity in similarities])
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+    axes.spines["left"].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(9, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(plain))
+    medians = axes.secondary_yaxis("right")
+    medians.set_yticks(range(len(pairs)), ["\n".join(_median(values) for values in both) for both in pairs])
+    medians.set_ylabel("median (number of pairs)", size=SMALL)
+    medians.spines["right"].set_visible(False)
+    medians.tick_params(length=0)
+    figure.key(
+        [Rectangle((0, 0), 1, 1, facecolor=colour, edgecolor=INK) for colour in COLOUR_OF.values()],
+        ["Matching: with its own stimulus", "Not matching: with another scored stimulus"],
+    )
+    n_seeds = max(len(similarity.values) for similarity in similarities)
+    return figure.finish(
+        "Similarity of pairs that match and that do not",
+        about,
+        _counts(similarities, pairs),
+        "Densities of similarity, each scaled to its own peak: matching pairs upwards, the others downwards; lines at "
+        "quartiles, the dashed one at the median.",
+        f"All seeds together (up to {n_seeds}). " if n_seeds > 1 else "",
+    )
+
+
+def _counts(similarities: Sequence[Similarity], pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
+    """How many pairs lie in each of `BINS` equal bins, by run and kind."""
     everything = np.concatenate([values for both in pairs for values in both])
     low, high = (everything.min(), everything.max()) if len(everything) else (-1.0, 1.0)
-    spread = max(high - low, 1e-3)
-    low, high = low - 0.03 * spread, high + 0.03 * spread
-    bins = np.linspace(low, high, 61)
-    height = dots(13)
-    page.text(left + width + dots(3), page.y, "median (number of pairs)", color=MUTED)
-    page.y += line_height(SMALL) + dots(0.5)
-    for number, (similarity, (matching, other), lines) in enumerate(zip(similarities, pairs, labels, strict=True)):
-        height = max(height, len(lines) * line_height(NORMAL))
-        page.block(page.margin + dots(4), page.y + (height - len(lines) * line_height(NORMAL)) // 2, lines)
-        mark(page, similarity.look, page.y + height / 2)
-        axes = page.axes(left, page.y, width, height)
-        page.drawn(
-            {**similarity.look.columns(), "pairs": kind, "bin_low": low, "bin_high": high, "count": count}
-            for kind, values in (("matching", matching), ("not matching", other))
-            for low, high, count in zip(bins[:-1], bins[1:], np.histogram(values, bins)[0], strict=True)
+    margin = 0.03 * max(high - low, 1e-3)
+    bins = np.linspace(low - margin, high + margin, BINS + 1)
+    return pd.concat(
+        pd.DataFrame(
+            {
+                **{**similarity.look.columns(), "pairs": kind, "bin_low": bins[:-1], "bin_high": bins[1:]},
+                "count": np.histogram(values, bins)[0],
+            }
         )
-        for values, sign, style in (
-            (matching, 1, {"facecolor": similarity.look.colour, "edgecolor": INK}),
-            (other, -1, {"facecolor": "#d9d9d9", "edgecolor": MUTED}),
-        ):
-            _half(axes, values, bins, sign, style)
-        for values, place in ((matching, 0.25), (other, 0.75)):
-            text = f"{minus(f'{np.median(values):.2f}')} ({len(values)})" if len(values) else "none"
-            page.text(left + width + dots(3), page.y + height * place, text, va="center_baseline")
-        axes.axhline(0, color=INK, linewidth=0.6)
-        axes.set(xlim=(low, high), ylim=(-1.15, 1.15), yticks=[])
-        last = number == len(similarities) - 1
-        axes.xaxis.set_major_locator(MaxNLocator(9, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter(FuncFormatter(plain))
-        axes.tick_params(axis="x", bottom=last, labelbottom=last)
-        axes.grid(axis="x", color="#e4e4e4", linewidth=0.5)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        axes.spines["bottom"].set_visible(last)
-        page.y += height + dots(1.5)
-    page.y += dots(2.5)
-    page.text(left + width / 2, page.y, "cosine similarity", NORMAL, ha="center")
-    page.y += line_height(NORMAL)
-    n_seeds = max(len(similarity.values) for similarity in similarities)
-    page.caption(
-        "Shares of pairs in equal bins, each distribution scaled to its own highest bin: matching pairs upwards, the "
-        "others downwards.",
-        f"All seeds together (up to {n_seeds}). " if n_seeds > 1 else "",
-        *about.notes,
+        for similarity, both in zip(similarities, pairs, strict=True)
+        for kind, values in zip(COLOUR_OF, both, strict=True)
     )
-    return page.finish()
 
 
-def _pairs(similarity: Similarity) -> tuple[np.ndarray, np.ndarray]:
-    """Similarities of all pairs that match, and of all that do not, over trials and seeds."""
-    trials, stimuli = similarity.values.shape[1:]
-    match = np.broadcast_to(np.arange(stimuli) == similarity.true[:, None], (len(similarity.values), trials, stimuli))
-    finite = np.isfinite(similarity.values)
-    return similarity.values[match & finite], similarity.values[~match & finite]
-
-
-def _half(axes: Axes, values: np.ndarray, bins: np.ndarray, sign: int, style: dict) -> None:
-    """A histogram upwards or downwards from the middle, with a tick at its median."""
-    if not len(values):
-        return
-    counts = np.histogram(values, bins)[0]
-    axes.stairs(sign * counts / counts.max(), bins, fill=True, linewidth=0.5, **style)
-    axes.plot([np.median(values)] * 2, [0, sign * 1.12], color=INK, linewidth=1.6, solid_capstyle="butt")
+def _median(values: np.ndarray) -> str:
+    return f"{minus(f'{np.median(values):.2f}')} ({len(values)})" if len(values) else "none"

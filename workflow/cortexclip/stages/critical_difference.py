@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from cortexclip.evaluation.metrics import METRICS
 from cortexclip.figures.ranks import Ranking, draw_critical_difference
-from cortexclip.figures.style import Subject, draw_words, look_of, save, seeds_of, weightiest
+from cortexclip.figures.style import Subject, draw_words, readouts, save, seeds_of, weightiest
 from cortexclip.files import read_json
 from cortexclip.log import logger
 from cortexclip.plan import Plan
@@ -55,13 +55,13 @@ def critical_difference(table: pd.DataFrame, protocol: str, plan: Plan, audits: 
                 "the methods within each dataset instead: table statistics, figure differences."
             )
         return draw_words("Average ranks over datasets", about, reason)
-    rankings = []
+    rankings, every = [], readouts(plan)
     for metric, rows in table.groupby("metric", sort=False):
         first = rows.iloc[0]
         shown = first.friedman_p < ALPHA
         verdict = "some methods differ" if shown else "no difference shown between any methods, whatever the bars say"
         p_value = p_text(first.friedman_p)
-        looks = [look_of(plan, row.method, row.encoder) for row in rows.itertuples(index=False)]
+        looks = [every[row.method, row.encoder] for row in rows.itertuples(index=False)]
         rankings.append(
             Ranking(
                 METRICS[metric].label,

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from cortexclip.evaluation.score import NEAREST
-from cortexclip.figures.overview import Row, draw_main_page, draw_mse_by_method
-from cortexclip.figures.style import look_of, save, save_pdf, seeds_of, weightiest
+from cortexclip.figures.forest import OVERVIEW, draw_main_page, draw_mse_by_method
+from cortexclip.figures.style import (
+    Look,
+    protocol_looks,
+    readouts,
+    save,
+    save_pdf,
+    seeds_of,
+    weightiest,
+)
 from cortexclip.files import read_json, write_text
 from cortexclip.log import logger
 from cortexclip.plan import Plan
@@ -22,7 +30,6 @@ from cortexclip.tables.render import latex_text
 from cortexclip.tables.write import write_readable
 
 COLUMNS = ["dataset", "protocol", "method", "encoder", "metric", "mean", "ci_low", "ci_high", "n_samples"]
-CONTROL = "mean_image"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,14 +45,13 @@ def run(arguments: argparse.Namespace) -> None:
     plan = arguments.plan
     audits = {name: read_json(Path(arguments.audits) / f"{name}.json") for name in plan.datasets}
     table = read_table(arguments.table)
+    data, looks = rows_of(table, plan)
+    styles = protocol_looks(plan)
     shown = {
-        "rows": rows_of(table, plan),
-        "datasets": {name: entry["title"] for name, entry in plan.datasets.items()},
-        "protocols": {
-            name: entry["title"] + (" (optimistic)" if entry["optimistic"] else "")
-            for name, entry in plan.protocols.items()
-        },
-        "reference": {(row.dataset, row.protocol): row.mean for row in table[table.method == CONTROL].itertuples()},
+        "data": data,
+        "looks": looks,
+        "datasets": {name: entry.title for name, entry in plan.datasets.items()},
+        "protocols": {name: (kind.heading, styles[name]) for name, kind in plan.protocols.items()},
     }
     notes = [scored_of(table, plan), seeds_of(plan), *notes_of(plan, audits)]
     figure = draw_mse_by_method(**shown, notes=notes)
@@ -67,42 +73,52 @@ def read_table(path: str) -> pd.DataFrame:
     return table[table.metric == "mse"]
 
 
-def rows_of(table: pd.DataFrame, plan: Plan) -> list[Row]:
-    """A row for each method and readout in the order of the plan."""
-    rows = []
-    for run in plan.runs.values():
-        for method in (run.method, run.method + NEAREST):
-            cells = table[(table.method == method) & (table.encoder == run.encoder)]
-            if len(cells):
-                values = {(c.dataset, c.protocol): (c.mean, c.ci_low, c.ci_high) for c in cells.itertuples(index=False)}
-                rows.append(Row(look_of(plan, method, run.encoder), values))
-    return rows
+def rows_of(table: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, list[Look]]:
+    """Means by method and readout in the order of the plan, NaN where there is none, and the looks of the rows."""
+    values = {
+        (row.method, row.encoder, row.dataset, row.protocol): (row.mean, row.ci_low, row.ci_high)
+        for row in table.itertuples(index=False)
+    }
+    scored = set(zip(table.method, table.encoder, strict=True))
+    looks = {method: look for method, look in readouts(plan).items() if method in scored}
+    nothing, control = (math.nan,) * 3, next(iter(plan.role("mean")), None)
+    rows = [
+        (
+            *look.columns().values(),
+            *(dataset, protocol),
+            *values.get((*method, dataset, protocol), nothing),
+            values.get((control, "none", dataset, protocol), nothing)[0],
+            row,
+        )
+        for row, (method, look) in enumerate(looks.items())
+        for dataset in plan.datasets
+        for protocol in plan.protocols
+    ]
+    return pd.DataFrame(rows, columns=[*OVERVIEW, "row"]), list(looks.values())
 
 
 def scored_of(table: pd.DataFrame, plan: Plan) -> str:
     """How many samples are scored, by dataset, and by protocol where it matters."""
-    said = []
+    amounts = []
     for name, entry in plan.datasets.items():
         rows = table[table.dataset == name].drop_duplicates("protocol")
         numbers = {plan.protocols[row.protocol].title: row.n_samples for row in rows.itertuples(index=False)}
         if len(set(numbers.values())) == 1:
-            said.append(f"{entry['title']} {next(iter(numbers.values()))}")
+            amounts.append(f"{entry.title} {next(iter(numbers.values()))}")
         elif numbers:
-            said.append(f"{entry['title']} " + ", ".join(f"{n} ({title})" for title, n in numbers.items()))
-    return f"Scored: {'; '.join(said)}." if said else ""
+            amounts.append(f"{entry.title} " + ", ".join(f"{n} ({title})" for title, n in numbers.items()))
+    return f"Scored: {'; '.join(amounts)}." if amounts else ""
 
 
 def notes_of(plan: Plan, audits: Mapping[str, Mapping]) -> list[str]:
     """What must stand below the figure: caveats of protocols and datasets, and what is not there."""
     notes = [
-        f"{entry['title'][:1].upper()}{entry['title'][1:]}: {entry['note']}"
-        for entry in plan.protocols.values()
-        if entry["optimistic"]
+        f"{kind.title[:1].upper()}{kind.title[1:]}: {kind.note}" for kind in plan.protocols.values() if kind.optimistic
     ]
     for name, entry in plan.datasets.items():
-        known = weightiest(notes_for(audits[name], next(iter(plan.protocols))), entry["notes"])
+        known = weightiest(notes_for(audits[name], next(iter(plan.protocols))), entry.notes)
         known += [words] if (words := plan.without_split(name)) else []
-        notes += [f"{entry['title']}: {' '.join(known)}"] if known else []
+        notes += [f"{entry.title}: {' '.join(known)}"] if known else []
     if precision := plan.reduced_precision():
         notes.append(precision)
     if plan.unavailable:

@@ -13,8 +13,8 @@ from cortexclip.errors import InputError, nearest
 from cortexclip.evaluation.quality import problems
 from cortexclip.evaluation.score import combine_scores, weigh
 from cortexclip.evaluation.statistics import summarise
-from cortexclip.figures.overview import draw_tables
 from cortexclip.figures.style import save_pdf
+from cortexclip.figures.tables import draw_tables
 from cortexclip.log import Progress, logger
 from cortexclip.plan import Plan, run_name
 from cortexclip.results.folder import Results

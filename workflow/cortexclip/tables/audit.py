@@ -70,12 +70,11 @@ def ceiling_of(audit: Mapping) -> list[str]:
     return [f["message"] for f in audit["findings"] if f["check"] == "noise_ceiling" and f["numbers"]]
 
 
-def notes_for(audit: Mapping, protocol: str) -> list[str]:
-    """Sentences that must stand under every table and figure of a dataset and protocol, gravest first.
+def findings_for(audit: Mapping, protocol: str) -> list[Mapping]:
+    """What must be known of a dataset under a protocol: serious and notable findings, gravest first.
 
-    Serious findings with what they mean, then the facts of notable ones; at most ``MOST_NOTES``. A finding on the
-    protocol takes the place of the dataset's finding of the same check, which speaks of the canonical split. That
-    scored samples choose is left to the protocol's own note.
+    A finding on the protocol takes the place of the dataset's finding of the same check, which speaks of the canonical
+    split. That scored samples choose is left to the protocol's own note.
     """
     own = {f["check"] for f in audit["findings"] if f["scope"] == protocol}
     chosen = [
@@ -86,9 +85,18 @@ def notes_for(audit: Mapping, protocol: str) -> list[str]:
         and (f["scope"] == protocol or (f["scope"] == DATASET and f["check"] not in own))
     ]
     ranks = list(SEVERITIES)
-    chosen.sort(key=lambda f: (ranks.index(f["severity"]), f["scope"] != protocol))
-    sentences = [f"{f['message']} {f['meaning']}" if f["severity"] == ranks[0] else f["message"] for f in chosen]
-    return list(dict.fromkeys(sentences))[:MOST_NOTES]
+    return sorted(chosen, key=lambda f: (ranks.index(f["severity"]), f["scope"] != protocol))
+
+
+def sentence(finding: Mapping) -> str:
+    """A finding in words: a serious one with what it means."""
+    grave = finding["severity"] == next(iter(SEVERITIES))
+    return f"{finding['message']} {finding['meaning']}" if grave else finding["message"]
+
+
+def notes_for(audit: Mapping, protocol: str) -> list[str]:
+    """Sentences that must stand under every table and figure of a dataset and protocol; at most ``MOST_NOTES``."""
+    return list(dict.fromkeys(map(sentence, findings_for(audit, protocol))))[:MOST_NOTES]
 
 
 def _merged(findings: list[Mapping], titles: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:

@@ -1,0 +1,179 @@
+"""What all methods made of one dataset under one protocol, and the figures of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from cortexclip.evaluation.score import NEAREST
+from cortexclip.figures.images import (
+    Reconstruction,
+    Retrieval,
+    draw_reconstructions,
+    draw_reference,
+    draw_retrieved,
+    first_trials,
+)
+from cortexclip.figures.similarity import Similarity, draw_similarity, draw_similarity_distribution
+from cortexclip.figures.style import Look, PaperFigure, Subject, draw_words
+from cortexclip.figures.training import draw_training_curves
+from cortexclip.runs import scored_draw
+
+RECONSTRUCTED, QUERIES, RETRIEVED, DRAWS = 12, 8, 5, 4
+NO_EMBEDDING = "None of the methods compared here predicts an embedding, so nothing is retrieved."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the figures of a dataset and protocol are made of.
+
+    Attributes
+    ----------
+    dataset : the labelled dataset
+    about : titles and notes
+    looks, methods : look and name of the method of each run that applies, in order
+    predictions, scores, histories : by run
+    similarity : by run, of those that predict embeddings
+    """
+
+    dataset: xr.Dataset
+    about: Subject
+    looks: Mapping[str, Look]
+    methods: Mapping[str, str]
+    predictions: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    scores: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    histories: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    similarity: Mapping[str, xr.Dataset] = field(default_factory=dict)
+
+    @property
+    def samples(self) -> np.ndarray:
+        """Scored samples (n_samples,), the same of all runs."""
+        return next(iter(self.predictions.values())).sample.values
+
+    def first_seed(self, run: str, method: str, metric: str, samples: np.ndarray) -> np.ndarray:
+        """Scores (n_samples,) of the first seed of a run; NaN where there is none."""
+        scores = self.scores[run]
+        rows = scores[(scores.method == method) & (scores.metric == metric)]
+        rows = rows[rows.seed == rows.seed.min()]
+        return rows.set_index("sample").value.reindex(samples).to_numpy()
+
+
+def training_curves(outcome: Outcome) -> PaperFigure:
+    tables = [table.assign(run=run) for run, table in outcome.histories.items() if len(table)]
+    if not tables:
+        reason = "None of the methods compared here is trained over epochs, so there is no training curve to show."
+        return draw_words("Training curves", outcome.about, reason)
+    return draw_training_curves(pd.concat(tables, ignore_index=True), outcome.looks, outcome.about)
+
+
+def reconstructions(outcome: Outcome) -> PaperFigure:
+    stimulus = outcome.dataset.stimulus.values[outcome.samples]
+    samples = outcome.samples[first_trials(stimulus, RECONSTRUCTED)]
+    rows = []
+    for run, look in outcome.looks.items():
+        predicted, method = outcome.predictions[run], outcome.methods[run]
+        for variable, name, readout in (("image", method, look), ("nearest", method + NEAREST, look.nearest())):
+            if variable in predicted:
+                images = predicted[variable].sel(sample=samples).values[0]
+                row = Reconstruction(readout, images, outcome.first_seed(run, name, "mse", samples))
+                rows += with_draws(row, predicted, samples) if variable == "image" else [row]
+    images = outcome.dataset.stimuli.values[samples]
+    return draw_reconstructions(images, rows, len(np.unique(stimulus)), outcome.about, samples)
+
+
+def with_draws(scored: Reconstruction, predicted: xr.Dataset, samples: np.ndarray) -> list[Reconstruction]:
+    """A row and, where the first seed drew several images, `DRAWS` of them in their order, and which is scored.
+
+    None is chosen by how good it is.
+    """
+    if "draws" not in predicted:
+        return [scored]
+    draws = predicted.draws.sel(sample=samples).values
+    which = scored_draw(predicted)
+    notes = {"first": f"draw 1 of {len(draws)}", "mean": f"mean of {len(draws)} draws", "neither": "no single draw"}
+    others = range(1, DRAWS) if which == "first" else range(DRAWS)
+    unscored = np.full(len(samples), np.nan)
+    return [
+        replace(scored, look=scored.look.noted(f"{notes[which]}, scored")),
+        *(
+            Reconstruction(scored.look.noted(f"draw {number + 1}, not scored", title=""), draws[number], unscored)
+            for number in others
+            if number < len(draws)
+        ),
+    ]
+
+
+def reference(outcome: Outcome) -> PaperFigure:
+    """Every scored stimulus of the dataset with what each run made of it."""
+    shown = first_trials(outcome.dataset.stimulus.values[outcome.samples], len(outcome.samples))
+    columns = [
+        (readout, outcome.predictions[run][variable].values[0][shown])
+        for run, look in outcome.looks.items()
+        for variable, readout in (("image", look), ("nearest", look.nearest()))
+        if variable in outcome.predictions[run]
+    ]
+    samples = outcome.samples[shown]
+    return draw_reference(outcome.dataset.stimuli.values[samples], columns, outcome.about, samples=samples)
+
+
+def retrieved(outcome: Outcome) -> PaperFigure:
+    if not outcome.similarity:
+        return draw_words("Retrieved stimuli", outcome.about, NO_EMBEDDING)
+    found = []
+    for run, file in outcome.similarity.items():
+        rows = first_trials(file.shown.values, QUERIES)
+        samples, gallery = file.sample.values[rows], file.gallery.values
+        similarity = file.similarity.values[0][rows]
+        order = np.argsort(-similarity, axis=1, kind="stable")[:, :RETRIEVED]
+        order[np.isnan(similarity).any(axis=1)] = -1
+        rank = outcome.first_seed(run, outcome.methods[run], "rank_all", samples)
+        found.append(Retrieval(outcome.looks[run], order, rank))
+    position = {stimulus: number for number, stimulus in enumerate(gallery)}
+    true = np.array([position[stimulus] for stimulus in file.shown.values[rows]])
+    first = {stimulus: number for number, stimulus in reversed(list(enumerate(outcome.dataset.stimulus.values)))}
+    images = outcome.dataset.stimuli.values[[first[stimulus] for stimulus in gallery]]
+    return draw_retrieved(images[true], images, true, found, outcome.about, samples)
+
+
+def similarity(outcome: Outcome) -> PaperFigure:
+    if not outcome.similarity:
+        return draw_words("Similarity of predicted and true embeddings", outcome.about, NO_EMBEDDING)
+    classes = (outcome.dataset.label.values >= 0).all()
+    order = "class and then first appearance" if classes else "first appearance"
+    return draw_similarity(_similarities(outcome), outcome.about, order)
+
+
+def similarity_distribution(outcome: Outcome) -> PaperFigure:
+    if not outcome.similarity:
+        return draw_words("Similarity of pairs that match and that do not", outcome.about, NO_EMBEDDING)
+    return draw_similarity_distribution(_similarities(outcome), outcome.about)
+
+
+def _similarities(outcome: Outcome) -> list[Similarity]:
+    """Similarities to the scored stimuli, ordered by class where all images have one, and then by first appearance."""
+    found = []
+    label = dict(zip(outcome.dataset.stimulus.values, outcome.dataset.label.values.tolist(), strict=True))
+    for run, file in outcome.similarity.items():
+        shown = file.shown.values
+        stimuli = shown[first_trials(shown, len(shown))]
+        if min(label.values()) >= 0:
+            stimuli = np.array(sorted(stimuli, key=label.get))
+        column = {stimulus: number for number, stimulus in enumerate(file.gallery.values)}
+        place = {stimulus: number for number, stimulus in enumerate(stimuli)}
+        values = file.similarity.values[..., [column[stimulus] for stimulus in stimuli]]
+        found.append(Similarity(outcome.looks[run], values, np.array([place[stimulus] for stimulus in shown])))
+    return found
+
+
+FIGURES: dict[str, Callable[[Outcome], PaperFigure]] = {
+    "training_curves": training_curves,
+    "reconstructions": reconstructions,
+    "reference": reference,
+    "retrieved": retrieved,
+    "similarity": similarity,
+    "similarity_distribution": similarity_distribution,
+}
