@@ -11,8 +11,8 @@ from matplotlib.figure import SubFigure
 from cortexclip.figures.style import LINE_MM, MUTED, SMALL, PaperFigure, styled, wrap
 from cortexclip.tables.render import INTERVAL, Table
 
-NAMES = 30  # characters of the first column
-NUMBERS = 84  # of all others together
+NAMES = 24  # characters of the first column
+NUMBERS = 92  # of all others together
 
 
 @styled
@@ -43,13 +43,14 @@ def notes_of(tables: Sequence[Table]) -> list[str]:
 
 def _texts(table: Table) -> list[list[str]]:
     """Headings and cells in lines: an interval below its mean, and the parts that " · " separates below each other."""
-    width = NUMBERS // max(len(table.columns) - 1, 1) - 1
-    heads = [wrap(table.columns[0], NAMES), *(wrap(column, width) for column in table.columns[1:])]
-    rows = [
-        [wrap(row[0], NAMES), *(INTERVAL.sub("\\1\n\\2", cell).replace(" · ", "\n") for cell in row[1:])]
-        for row in table.rows
-    ]
-    return [heads, *rows]
+    width = NUMBERS // max(len(table.columns) - 1, 1)
+
+    def cell(text: str) -> str:
+        found = INTERVAL.fullmatch(text)
+        return "\n".join(found.groups() if found else [wrap(part, width) for part in text.split(" · ")])
+
+    heads = [wrap(table.columns[0], NAMES), *(wrap(column, width - 1) for column in table.columns[1:])]
+    return [heads, *([wrap(row[0], NAMES), *map(cell, row[1:])] for row in table.rows)]
 
 
 def _lines(table: Table) -> list[int]:
