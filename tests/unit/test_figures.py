@@ -20,6 +20,7 @@ from figure_checks import ABOUT, LONG, call, check_page, look, words
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
 from cortexclip.figures import forest, images, outcome, sheet, similarity, style, tables, training
+from cortexclip.figures import overview as overview_figures
 from cortexclip.plan import Plan
 from cortexclip.results.folder import Results
 from cortexclip.runs import history_table, read_netcdf, write_parquet, write_predictions
@@ -503,9 +504,9 @@ ROWS = [("ridge", "none"), ("net", "space"), ("net_nearest", "space")]
 
 def test_overview_stage_has_a_row_for_each_readout_and_says_what_is_missing(results, tmp_path):
     _, plan = results
-    _, looks = overview_stage.rows_of(overview_stage.read_table(comparison(tmp_path)), plan)
+    _, looks = overview_figures.rows_of(overview_stage.read_table(comparison(tmp_path)), plan)
     assert [look.label for look in looks] == ["Ridge", "Net (Space)", "Net (Space, nearest training image)"]
-    assert "gone" in overview_stage.notes_of(plan, {"toy": AUDIT})[-1]
+    assert "gone" in overview_figures.notes_of(plan, {"toy": AUDIT})[-1]
 
 
 def test_overview_stage_writes_its_figure(results, tmp_path):

@@ -1,0 +1,123 @@
+"""Figures over all datasets: what stands beside the errors of all methods, and the average ranks of methods."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import pandas as pd
+
+from cortexclip.evaluation.metrics import METRICS
+from cortexclip.figures.forest import OVERVIEW
+from cortexclip.figures.ranks import Ranking, draw_critical_difference
+from cortexclip.figures.style import Look, PaperFigure, Subject, draw_words, readouts, seeds_of, weightiest
+from cortexclip.plan import Plan
+from cortexclip.tables.audit import notes_for
+from cortexclip.tables.statistics import ALPHA, COMPARED, MIN_DATASETS, p_text
+
+
+def of_datasets(plan: Plan, audits: Mapping[str, Mapping], protocol: str) -> dict[str, str]:
+    """What has to be known of each dataset under a protocol, by its title."""
+    known = {
+        entry.title: " ".join(weightiest(notes_for(audits[name], protocol), entry.notes))
+        for name, entry in plan.datasets.items()
+    }
+    return {title: note for title, note in known.items() if note}
+
+
+def rows_of(table: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, list[Look]]:
+    """Means by method and readout in the order of the plan, NaN where there is none, and the looks of the rows."""
+    values = {
+        (row.method, row.encoder, row.dataset, row.protocol): (row.mean, row.ci_low, row.ci_high)
+        for row in table.itertuples(index=False)
+    }
+    scored = set(zip(table.method, table.encoder, strict=True))
+    looks = {method: look for method, look in readouts(plan).items() if method in scored}
+    nothing, control = (math.nan,) * 3, next(iter(plan.role("mean")), None)
+    rows = [
+        (
+            *look.columns().values(),
+            *(dataset, protocol),
+            *values.get((*method, dataset, protocol), nothing),
+            values.get((control, "none", dataset, protocol), nothing)[0],
+            row,
+        )
+        for row, (method, look) in enumerate(looks.items())
+        for dataset in plan.datasets
+        for protocol in plan.protocols
+    ]
+    return pd.DataFrame(rows, columns=[*OVERVIEW, "row"]), list(looks.values())
+
+
+def scored_of(table: pd.DataFrame, plan: Plan) -> str:
+    """How many samples are scored, by dataset, and by protocol where it matters."""
+    amounts = []
+    for name, entry in plan.datasets.items():
+        rows = table[table.dataset == name].drop_duplicates("protocol")
+        numbers = {plan.protocols[row.protocol].title: row.n_samples for row in rows.itertuples(index=False)}
+        if len(set(numbers.values())) == 1:
+            amounts.append(f"{entry.title} {next(iter(numbers.values()))}")
+        elif numbers:
+            amounts.append(f"{entry.title} " + ", ".join(f"{n} ({title})" for title, n in numbers.items()))
+    return f"Scored: {'; '.join(amounts)}." if amounts else ""
+
+
+def notes_of(plan: Plan, audits: Mapping[str, Mapping]) -> list[str]:
+    """What must stand below the figure: caveats of protocols and datasets, and what is not there."""
+    notes = [
+        f"{kind.title[:1].upper()}{kind.title[1:]}: {kind.note}" for kind in plan.protocols.values() if kind.optimistic
+    ]
+    for name, entry in plan.datasets.items():
+        known = of_datasets(plan, audits, next(iter(plan.protocols))).get(entry.title, "")
+        known = " ".join(filter(None, [known, plan.without_split(name)]))
+        notes += [f"{entry.title}: {known}"] if known else []
+    if precision := plan.reduced_precision():
+        notes.append(precision)
+    if plan.unavailable:
+        notes.append(f"Not available here and left out: {', '.join(plan.unavailable)}.")
+    return notes
+
+
+def critical_difference(table: pd.DataFrame, protocol: str, plan: Plan, audits: Mapping[str, Mapping]) -> PaperFigure:
+    """The diagram of the ranks under one protocol, or words where there are none."""
+    kind, datasets = plan.protocols[protocol], plan.datasets
+    titles = [about.title for about in datasets.values()]
+    notes = [f"Optimistic protocol: {kind.note}"] if kind.optimistic else []
+    notes += [seeds_of(plan), *(f"{title}: {note}" for title, note in of_datasets(plan, audits, protocol).items())]
+    about = Subject("; ".join(titles), kind.title, kind.optimistic, tuple(notes))
+    if table.empty:
+        reason = "Fewer than three methods have a mean on each of the datasets, so there is nothing to rank."
+        if len(datasets) < MIN_DATASETS:
+            reason = (
+                f"Average ranks say something from {MIN_DATASETS} datasets on; here {_counted(len(datasets))}. Compare "
+                "the methods within each dataset instead: table statistics, figure differences."
+            )
+        return draw_words("Average ranks over datasets", about, reason)
+    rankings, every = [], readouts(plan)
+    for metric, rows in table.groupby("metric", sort=False):
+        first = rows.iloc[0]
+        shown = first.friedman_p < ALPHA
+        verdict = "some methods differ" if shown else "no difference shown between any methods, whatever the bars say"
+        p_value = p_text(first.friedman_p)
+        looks = [every[row.method, row.encoder] for row in rows.itertuples(index=False)]
+        rankings.append(
+            Ranking(
+                METRICS[metric].label,
+                looks,
+                rows.average_rank.to_numpy(dtype=float),
+                float(first.critical_difference),
+                f"Friedman's test: {verdict} (p {p_value if p_value[0] == '<' else f'= {p_value}'}); "
+                f"{len(rows)} methods, {first.n_datasets} datasets.",
+            )
+        )
+    remarks = [
+        "Only methods with a mean on every dataset are ranked. With few datasets the critical difference is large."
+    ]
+    unranked = [METRICS[metric].label for metric in COMPARED if metric not in set(table.metric)]
+    if unranked:
+        remarks.append(f"Not defined for enough methods on {MIN_DATASETS} datasets: {', '.join(unranked)}.")
+    return draw_critical_difference(rankings, about, remarks)
+
+
+def _counted(datasets: int) -> str:
+    return "is one" if datasets == 1 else f"are {datasets}"
