@@ -568,7 +568,7 @@ def _ranks(scores: np.ndarray, higher_is_better: bool) -> np.ndarray:
 
 
 def friedman_test(scores: np.ndarray) -> float:
-    """P value of Friedman's chi-squared test, corrected for ties: do any of several methods differ over datasets?
+    """P value of Friedman's chi-squared test, corrected for ties: whether methods differ over datasets.
 
     Parameters
     ----------
