@@ -138,7 +138,8 @@ def draw_differences(
     sentences : of the caption
     """
     heights = [height_of(looks) for looks in groups.values()]
-    figure = PaperFigure(sum(heights) + 6 * len(groups) + 12)
+    against = {group: wrap(f"against {group}", 32) if group else "" for group in groups}
+    figure = PaperFigure(sum(heights) + 1.2 * sum(text_height([text], 4) for text in against.values()) + 18)
     shown = [verdict for verdict in VERDICTS if verdict != "not over folds" or (data.verdict == verdict).any()]
     styles = {verdict: VERDICTS[verdict][1:] for verdict in shown}
     figure.key(handles(styles), [VERDICTS[verdict][0] for verdict in shown])
@@ -162,9 +163,8 @@ def draw_differences(
             else:
                 say(axes, "")
             name_rows(axes, looks, written=column == 0)
-            if group and column == 0:
-                axes.set_ylabel(wrap(f"against {group}", 24), size=SMALL)
-        grid[0, column].set_title(metric)
+            titles = [metric if axes is grid[0, column] else "", against[group] if column == 0 else ""]
+            axes.set_title("\n".join(filter(None, titles)))
         if defined:
             few_ticks(axes, reach_if_hidden(of_metric))
             grid[-1, column].set_xlabel(wrap(f"{direction} (right is better)", 60), size=SMALL)

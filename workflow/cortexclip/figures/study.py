@@ -166,7 +166,7 @@ def ablation(study: Study, protocol: str, table: pd.DataFrame) -> PaperFigure:
     table = table[(table.dataset == study.name) & (table.protocol == protocol)]
     table = table.assign(group=table.reference.map({name: study.looks[name].label for name in references}))
     text = (
-        "Mean difference of each variant from the plain method named beside it, on the same trials, with its 95 % "
+        "Mean difference of each variant from the plain method named above it, on the same trials, with its 95 % "
         f"bootstrap interval over stimuli and seeds; both have as many seeds. {HOW_TO_READ}"
     )
     return _tested(study, protocol, title, table, rows, ("plain", "variant"), about, text)
