@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
@@ -29,8 +31,8 @@ from cortexclip.figures.style import (
 )
 
 DASHES = ((1, 0), (5, 1.5), (1, 1.2), (5, 1.2, 1, 1.2))
-SHUFFLED = {"facecolor": "#d9d9d9", "edgecolor": MUTED}
-CHANCE = {"color": INK, "linestyle": (0, (2.5, 1.5)), "linewidth": 0.8}
+SHUFFLED: dict[str, Any] = {"facecolor": "#d9d9d9", "edgecolor": MUTED}
+CHANCE: dict[str, Any] = {"color": INK, "linestyle": (0, (2.5, 1.5)), "linewidth": 0.8}
 LOG_FROM = 20
 """Images to choose among from which the scale of their number is logarithmic."""
 NULL = ["method", "detail", "protocol", "metric", "shuffle", "mean"]
@@ -52,9 +54,9 @@ def variants(looks: Mapping[str, Look]) -> dict[str, dict]:
     return found
 
 
-def handles(looks: Mapping[str, Look], lines: bool = True) -> dict[str, Line2D]:
+def handles(looks: Mapping[str, Look], lines: bool = True) -> dict[str, Artist]:
     """Legend entries of runs by their labels."""
-    entries = {}
+    entries: dict[str, Artist] = {}
     for run, style in variants(looks).items():
         dashes = style.pop("dashes")
         entries[looks[run].label] = Line2D([], [], **style, linestyle=(0, dashes) if lines else "none", markersize=4)
@@ -68,7 +70,7 @@ def draw_permutation_null(
     metrics: Mapping[str, str],
     looks: Mapping[str, Look],
     shuffled: str,
-    reference: str,
+    reference: str | None,
     words: Mapping[tuple[str, str], str],
     about: Subject,
     sentences: Sequence[str] = (),

@@ -252,7 +252,7 @@ def draw_main_page(
     """The main tables and, below them, the figure of `draw_mse_by_method` on one page; parameters as there."""
     heights = [height_of_tables(tables), overview_height(looks, datasets, protocols) + 15]  # with its legend
     figure = PaperFigure(sum(heights))
-    upper, lower = figure.body.subfigures(2, 1, height_ratios=heights)
+    upper, lower = figure.body.subfigures(2, 1, squeeze=False, height_ratios=heights).ravel()
     write_tables(upper, tables)
     figure.key(handles(dict(protocols.values())), dict(protocols.values()), lower)
     draw_overview(lower, data, looks, datasets, protocols)

@@ -266,7 +266,8 @@ def draw_reference(
         height = show_mosaic(axes, np.pad(block.astype(float), missing, constant_values=np.nan), tile)
         axes.set_xticks(range(len(part)), [names[at] for at in part], rotation=90, multialignment="left")
         axes.tick_params(labeltop=True, labelbottom=False)
-        axes.set_yticks(range(0, len(block), 5), range(first + 1, first + len(block) + 1, 5))
+        numbers = range(0, len(block), 5)
+        axes.set_yticks(numbers, [str(first + number + 1) for number in numbers])
     longest = max(len(line) for name in names for line in name.splitlines())
     figure.heighten(len(parts) * (height + 1.3 * longest + 4))
     data = pd.DataFrame(

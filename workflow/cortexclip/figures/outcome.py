@@ -161,7 +161,7 @@ def _similarities(outcome: Outcome) -> list[Similarity]:
         shown = file.shown.values
         stimuli = shown[first_trials(shown, len(shown))]
         if min(label.values()) >= 0:
-            stimuli = np.array(sorted(stimuli, key=label.get))
+            stimuli = np.array(sorted(stimuli, key=lambda stimulus: label[stimulus]))
         column = {stimulus: number for number, stimulus in enumerate(file.gallery.values)}
         place = {stimulus: number for number, stimulus in enumerate(stimuli)}
         values = file.similarity.values[..., [column[stimulus] for stimulus in stimuli]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -85,7 +86,7 @@ def _diagram(axes: Axes, ranking: Ranking) -> None:
     n, names, groups = len(ranking.ranks), _names(ranking), _groups(ranking)
     order = np.argsort(ranking.ranks, kind="stable")
     half = (n + 1) // 2
-    style = {"color": INK, "linewidth": 0.7, "clip_on": False}
+    style: dict[str, Any] = {"color": INK, "linewidth": 0.7, "clip_on": False}
     axes.set_axis_off()
     left, right = 1 - SIDE * (n - 1), n + SIDE * (n - 1)
     axes.set_xlim(left, right)

@@ -73,7 +73,7 @@ def draw_similarity(similarities: Sequence[Similarity], about: Subject, order: s
     height = 155 / columns * min(1.25, max(0.6, n_trials / n_stimuli))
     figure = PaperFigure(-(-len(similarities) // columns) * (height + 9 + 1.15 * text_height(titles)) + 12)
     drawn = np.concatenate([similarity.values[0].ravel() for similarity in similarities])
-    levels = (
+    levels: np.ndarray = (
         np.unique(np.quantile(drawn[np.isfinite(drawn)], np.linspace(0, 1, 101))) if np.isfinite(drawn).any() else []
     )
     norm = BoundaryNorm(levels, 256) if len(levels) > 2 else Normalize(-1, 1)

@@ -65,9 +65,9 @@ class Study:
         return {run: every[run] for run in self.plan.cells[self.name]}
 
     @property
-    def shuffled(self) -> str | None:
-        """The run that learns from shuffled pairs of response and image, if it applies."""
-        return next((run for run in self.looks if self.plan.runs[run].role == "shuffled"), None)
+    def shuffled(self) -> str:
+        """The run that learns from shuffled pairs of response and image; "" if none applies."""
+        return next((run for run in self.looks if self.plan.runs[run].role == "shuffled"), "")
 
     def by_stimulus(self, *protocols: str) -> bool:
         """Whether one of these protocols weighs stimuli equally, not trials."""
@@ -296,7 +296,8 @@ def _weights(study: Study, *protocols: str) -> str:
 
 def _paired(study: Study, title: str, pairs: Sequence[Pair], remark: str, resamples: int, seed: int) -> PaperFigure:
     """The figure of pairs of protocols; a metric that has no value in any is said below and not drawn."""
-    frames, shown, undefined = [], [], {}
+    frames, shown = [], []
+    undefined: dict[tuple[int, str], str] = {}
     for number, pair in enumerate(pairs):
         data, own, missing = paired(study, pair, resamples, seed)
         frames.append(data.assign(pair=number))
@@ -342,7 +343,8 @@ def paired(
         for method, look in readouts(study.plan).items()
         if all((protocol, SHOWN[0], *method) in means for protocol in (first, second))
     }
-    data, undefined = [], {}
+    data: list[tuple] = []
+    undefined: dict[str, str] = {}
     for metric in SHOWN:
         cells = [
             (look, row, protocol, means.get((protocol, metric, *method), (np.nan,) * 3))
@@ -363,14 +365,15 @@ def paired(
 def permutation_null(study: Study, reference: str | None) -> PaperFigure:
     """What decoders reach that learned from shuffled pairs, beside the others."""
     title, about = "What shuffled pairs reach by chance", study.about(list(study.protocols))
-    if study.shuffled is None:
+    if not study.shuffled:
         reason = (
             "No method that learns from shuffled pairs of response and image was run, so there is no distribution "
             "under chance to show."
         )
         return draw_words(title, about, reason)
     shown = {run: look for run, look in study.looks.items() if run != study.shuffled}
-    data, words, most = [], {}, 0
+    data: list[tuple] = []
+    words, most = {}, 0
     for protocol, protocol_title in study.protocols.items():
         for metric in SHOWN:
             cell, label = (protocol_title, METRICS[metric].label), study.looks[study.shuffled].label

@@ -12,6 +12,8 @@ import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ParamSpec
 
 import matplotlib
 
@@ -107,6 +109,8 @@ _OTHER_FAMILIES = [
     for colour in (_PALETTE[4], "#8c7a00", "#5b3a8c", "#00665e", "#a0303a")
 ]
 _PROTOCOLS = [("#d55e00", "s"), (INK, "o"), ("#0173b2", "^"), ("#cc78bc", "v"), ("#029e73", "D"), ("#8c7a00", "P")]
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -213,11 +217,11 @@ def seeds_of(plan: Plan) -> str:
     return f"{seeds} {plan.reduced_precision()}".strip()
 
 
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+def styled(draw: Callable[P, PaperFigure]) -> Callable[P, PaperFigure]:
     """Draw with this module's style, whatever the caller's settings are."""
 
     @functools.wraps(draw)
-    def wrapped(*args, **kwargs) -> Figure:
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> PaperFigure:
         with matplotlib.rc_context(STYLE):
             return draw(*args, **kwargs)
 
@@ -245,7 +249,7 @@ class PaperFigure(Figure):
         """A figure whose body is ``height`` millimetres high."""
         super().__init__(figsize=(width / 25.4, height / 25.4), dpi=DPI, layout="constrained", facecolor="white")
         FigureCanvasAgg(self)
-        self.body = self.subfigures()
+        self.body: SubFigure = self.add_subfigure(self.add_gridspec()[0])
 
     def heighten(self, millimetres: float) -> None:
         """Make room for more."""
@@ -285,7 +289,7 @@ def save(figure: PaperFigure, stem: str | os.PathLike) -> None:
     save_pdf(figure, f"{stem}.pdf", with_words=False)
     lines = [f"{figure.title}.", f"{figure.about}." if figure.about else "", figure.caption]
     write_text(f"{stem}.txt", "\n".join(filter(None, lines)) + "\n")
-    write_csv(f"{stem}.csv", figure.data)
+    write_csv(Path(f"{stem}.csv"), figure.data)
 
 
 def save_png(figure: PaperFigure, path: str | os.PathLike) -> None:
@@ -293,7 +297,7 @@ def save_png(figure: PaperFigure, path: str | os.PathLike) -> None:
     with matplotlib.rc_context(STYLE), atomic_path(path) as temporary:
         lay_out(figure)
         # Level 3 takes half the time of the default, 6, and makes no larger files.
-        options = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}}
+        options: dict[str, Any] = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}}
         figure.savefig(temporary, format="png", dpi=DPI, **options)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
+from matplotlib.transforms import Bbox
 
 from cortexclip.figures.style import LINE_MM, MUTED, SMALL, PaperFigure, styled, wrap
 from cortexclip.tables.render import INTERVAL, Table
@@ -65,7 +66,7 @@ def _write(axes: Axes, table: Table) -> None:
     drawn = axes.table(
         texts,
         colWidths=[share, *[(1 - share) / n_numbers] * n_numbers],
-        bbox=(0, 0, 1, 1),
+        bbox=Bbox([[0, 0], [1, 1]]),
         edges="horizontal",
         cellLoc="right",
     )
