@@ -73,9 +73,8 @@ def draw_similarity(similarities: Sequence[Similarity], about: Subject, order: s
     height = 155 / columns * min(1.25, max(0.6, n_trials / n_stimuli))
     figure = PaperFigure(-(-len(similarities) // columns) * (height + 9 + 1.15 * text_height(titles)) + 12)
     drawn = np.concatenate([similarity.values[0].ravel() for similarity in similarities])
-    levels: np.ndarray = (
-        np.unique(np.quantile(drawn[np.isfinite(drawn)], np.linspace(0, 1, 101))) if np.isfinite(drawn).any() else []
-    )
+    drawn = drawn[np.isfinite(drawn)]
+    levels = np.unique(np.quantile(drawn, np.linspace(0, 1, 101))) if len(drawn) else drawn
     norm = BoundaryNorm(levels, 256) if len(levels) > 2 else Normalize(-1, 1)
     panels = panel_grid(figure.body, len(similarities), columns, sharex=True, sharey=True)
     for axes, similarity, title in zip(panels, similarities, titles, strict=True):
