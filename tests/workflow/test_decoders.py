@@ -22,7 +22,7 @@ from cortexclip import Decoder
 from cortexclip.config import read_yaml
 from cortexclip.data import dataset as datasets
 from cortexclip.data.simulated import simulate
-from cortexclip.files import read_json
+from cortexclip.plan import Plan
 from cortexclip.results.folder import Results
 from cortexclip.runs import read_netcdf
 
@@ -125,7 +125,7 @@ def test_runs_of_the_workflow_are_loaded_and_decode_new_files(finished, tmp_path
     done = finished.python(*command, "--part", "test", "--output", str(tmp_path / "out"))
     assert done.returncode == 0, done.stdout
     columns = ["method", "metric", "value"]
-    expected = Results(results, read_json(results / "plan.json")).scores_by_run("holdout", "simulated")
+    expected = Results(results, Plan.read(results / "plan.json")).scores_by_run("holdout", "simulated")
     expected = expected["ridge_clip.glyphclip"][columns]
     scores = pd.read_csv(tmp_path / "out/scores.csv")
     for metric in ("mse", "ssim", "top1_test", "rank_test", "embedding_identification"):
