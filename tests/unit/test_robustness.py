@@ -14,9 +14,10 @@ import pytest
 
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
+from cortexclip.evaluation.score import COLUMNS
 from cortexclip.files import read_json, write_json
+from cortexclip.results.folder import read_scores
 from cortexclip.runs import read_netcdf, read_parquet, write_parquet, write_predictions
-from cortexclip.tables.read import COLUMNS, read_scores
 
 ROOT = Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(0)
