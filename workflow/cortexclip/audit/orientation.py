@@ -8,7 +8,7 @@ from functools import cache, partial
 import numpy as np
 
 from cortexclip.audit.finding import Finding
-from cortexclip.data.images import resized
+from cortexclip.data.images import bounding_box, resized
 from cortexclip.features.glyphs import render_glyphs
 
 FACES = ("DejaVuSans", "DejaVuSerif", "DejaVuSans-Oblique", "cmss10")
@@ -87,8 +87,7 @@ def _patterns(images: np.ndarray) -> np.ndarray:
         ink = image > 0.5 * image.max() if image.max() > 0 else np.zeros(image.shape, bool)
         if not ink.any():
             continue
-        rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
-        inside = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        inside = image[bounding_box(ink)]
         side = max(inside.shape)
         framed = np.zeros((side, side))
         top, left = ((side - length) // 2 for length in inside.shape)

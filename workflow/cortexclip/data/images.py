@@ -26,6 +26,12 @@ def resized(images: np.ndarray, size: int) -> np.ndarray:
     return np.einsum("iy,nyx,jx->nij", down, images, across, optimize=True)
 
 
+def bounding_box(shown: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns between the outermost values (y, x) that are not 0, of which there is one at least."""
+    rows, columns = (np.flatnonzero(shown.any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
 def centred(drawing: np.ndarray, size: int, extent: float) -> np.ndarray:
     """Resize with the aspect kept so that the longer side takes ``extent`` of the image; centre it."""
     from PIL import Image

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cortexclip.data.images import centred
+from cortexclip.data.images import bounding_box, centred
 from cortexclip.errors import InputError
 
 if TYPE_CHECKING:
@@ -212,8 +212,7 @@ def _pen_strokes(coverage: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     strokes = []
     for width in (1 / 18, 1 / 9):
         stroke = np.clip(width * max(coverage.shape) / 2 - distance + 0.5, 0, 1)
-        rows, columns = np.flatnonzero(stroke.any(axis=1)), np.flatnonzero(stroke.any(axis=0))
-        strokes.append(stroke[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32))
+        strokes.append(stroke[bounding_box(stroke)].astype(np.float32))
     return strokes[0], strokes[1]
 
 

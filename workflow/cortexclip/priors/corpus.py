@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from cortexclip.data.images import bounding_box
 from cortexclip.errors import InputError
 from cortexclip.features import glyphs
 from cortexclip.features.glyphs import Corpus
@@ -106,8 +107,7 @@ def _coarse(glyph: np.ndarray, cells: int, rng: np.random.Generator) -> np.ndarr
     """A glyph cropped and reduced to whole cells, black or white, its longer side between half and nearly the grid."""
     from PIL import Image
 
-    rows, columns = np.flatnonzero(glyph.any(axis=1)), np.flatnonzero(glyph.any(axis=0))
-    glyph = glyph[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    glyph = glyph[bounding_box(glyph)]
     longer = int(rng.integers(max(4, cells // 2), cells))
     height, width = (max(1, round(side / max(glyph.shape) * longer)) for side in glyph.shape)
     small = Image.fromarray((glyph * 255).round().astype(np.uint8)).resize((width, height), Image.Resampling.BOX)
