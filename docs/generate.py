@@ -264,21 +264,20 @@ def procedure_fields() -> str:
 
 
 def encoder_settings() -> str:
-    """What each encoder's module says about its settings; read without importing, since some need torch."""
+    """What the fields of each encoder's Settings mean; read without importing, since some need torch."""
     parts = []
     for module in dict.fromkeys(entry["module"] for entry in settings("encoders").values()):
         source = ROOT / "workflow" / Path(*module.split(".")).with_suffix(".py")
-        functions = ast.parse(source.read_text(encoding="utf-8")).body
-        load = next(node for node in functions if isinstance(node, ast.FunctionDef) and node.name == "load")
-        section = re.search(r"Settings\n-+\n(.*?)(?:\n\n|\Z)", ast.get_docstring(load), re.DOTALL)
-        parts += [f"#### `{module}`", ""]
-        if section is None:
-            parts += ["No settings.", ""]
-            continue
-        lines = re.sub(r"\n\s+", " ", section[1]).splitlines()
-        pairs = [line.split(" : ", 1) for line in lines]
-        rows = [[", ".join(f"`{n}`" for n in names.split(", ")), prose(meaning)] for names, meaning in pairs]
-        parts += [table(["setting", "meaning"], rows), ""]
+        classes = [
+            node for node in ast.parse(source.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)
+        ]
+        body = next((node.body for node in classes if node.name == "Settings"), [])
+        rows = [
+            [f"`{ast.unparse(field.target)}`", prose(" ".join(ast.literal_eval(meaning.value).split()))]
+            for field, meaning in zip(body, body[1:], strict=False)
+            if isinstance(field, ast.AnnAssign) and isinstance(meaning, ast.Expr)
+        ]
+        parts += [f"#### `{module}`", "", table(["setting", "meaning"], rows) if rows else "No settings.", ""]
     return "\n".join(parts).rstrip()
 
 

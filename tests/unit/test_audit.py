@@ -40,6 +40,7 @@ from cortexclip.data import simulated
 from cortexclip.data.arrays import read as read_mat
 from cortexclip.errors import InputError
 from cortexclip.numerics.ridge import fit_ridge
+from cortexclip.plan import Plan
 from cortexclip.protocols import make_split
 from cortexclip.runs import write_parquet
 from cortexclip.schema import read_yaml
@@ -49,10 +50,12 @@ from cortexclip.tables.render import latex, markdown
 
 CONFIG = Path(__file__).parents[2] / "config"
 PROTOCOLS = {n: e for n, e in read_yaml(CONFIG / "protocols.yaml").items() if not e.get("source")}
-PLAN = {
-    "datasets": {name: {"title": name.title()} for name in ("simulated", "vangerven", "miyawaki")},
-    "protocols": PROTOCOLS,
-}
+PLAN = Plan.of(
+    {
+        "datasets": {name: {"title": name.title()} for name in ("simulated", "vangerven", "miyawaki")},
+        "protocols": {name: {"title": entry["title"]} for name, entry in PROTOCOLS.items()},
+    }
+)
 
 
 @pytest.fixture(scope="module")

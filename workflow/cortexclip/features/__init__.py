@@ -6,9 +6,16 @@ Each encoder kind is a module with ``load(settings) -> Encoder``; an encoder has
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 import numpy as np
+from pydantic import BaseModel
 
 from cortexclip.errors import InputError
+from cortexclip.settings import check
+
+M = TypeVar("M", bound=BaseModel)
 
 
 def check_images(images: np.ndarray) -> np.ndarray:
@@ -22,3 +29,9 @@ def check_images(images: np.ndarray) -> np.ndarray:
             "Scale the stimuli first."
         )
     return images
+
+
+def checked_settings(model: type[M], settings: Mapping) -> M:
+    """An encoder's settings, but for the module that they name; raises InputError for a wrong one."""
+    own = {key: value for key, value in settings.items() if key != "module"}
+    return check(model, own, f"encoder {model.__module__.rpartition('.')[2]}", "setting")

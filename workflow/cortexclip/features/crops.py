@@ -8,21 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from pydantic import Field
 
-from cortexclip.errors import InputError
-from cortexclip.features import check_images, openclip
+from cortexclip.features import check_images, checked_settings, openclip
+from cortexclip.settings import Checked
+
+
+class Settings(Checked):
+    """What `load` takes beside the settings of `cortexclip.features.openclip`."""
+
+    side: float = Field(gt=0, lt=1)
+    """length of a corner as a share of the picture's; all other settings are those of cortexclip.features.openclip"""
 
 
 def load(settings: dict) -> Encoder:
-    """The views of an open_clip model.
-
-    ``side`` is the length of a corner as a share of the picture's; all other settings are those of
-    `cortexclip.features.openclip`. Raises InputError for no usable ``side``, and what openclip refuses.
-    """
-    side = settings.get("side")
-    if not isinstance(side, int | float) or not 0 < side < 1:
-        raise InputError(f"crops settings, side: found {side!r}, expected a number between 0 and 1.")
-    return Encoder(openclip.load({key: value for key, value in settings.items() if key != "side"}), side)
+    """The views of an open_clip model; raises InputError for no usable ``side``, and what openclip refuses."""
+    own = checked_settings(Settings, {"side": settings.get("side")})
+    return Encoder(openclip.load({key: value for key, value in settings.items() if key != "side"}), own.side)
 
 
 class Encoder:

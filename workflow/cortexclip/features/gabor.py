@@ -13,14 +13,13 @@ from typing import Literal
 
 import numpy as np
 
-from cortexclip.features import check_images
-from cortexclip.settings import Checked, Count, Positive, Several, check
+from cortexclip.features import check_images, checked_settings
+from cortexclip.settings import Checked, Count, Positive, Several
 
 
 class Settings(Checked):
     """The filters."""
 
-    module: str = ""
     cycles: Several[Positive] = (1, 2, 4, 8)
     """spatial frequencies, cycles per image side, each one scale of the pyramid"""
     orientations: Count = 8
@@ -37,7 +36,7 @@ class Settings(Checked):
 
 def load(settings: dict) -> Encoder:
     """The encoder with these `Settings`; raises InputError for an unknown one and a value out of range."""
-    return Encoder(check(Settings, settings, "gabor", "setting"))
+    return Encoder(checked_settings(Settings, settings))
 
 
 class Encoder:
@@ -98,5 +97,5 @@ class Encoder:
 
     def provenance(self) -> dict:
         """The feature space's name, its source and every setting."""
-        settings = self._settings.model_dump(exclude={"module"})
+        settings = self._settings.model_dump()
         return {"encoder": "gabor", "source": "Kay et al. 2008; Nishimoto et al. 2011", **settings}

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import model_validator
 
+from cortexclip import features
 from cortexclip.errors import InputError
 from cortexclip.features import glyphs, openclip
 from cortexclip.files import atomic_path, read_json, sha256, write_json
@@ -59,7 +60,6 @@ class TrainingSettings(Checked):
 class Settings(Checked):
     """What `load` takes."""
 
-    module: str = ""
     folder: str = str(SHIPPED)
     """as `export` writes it; the one that ships with the project by default"""
     sha256: str | None = None
@@ -267,7 +267,7 @@ def load(settings: dict) -> Encoder:
 
     Raises InputError for an unknown key, missing or other weights, or a folder that is not glyphclip's.
     """
-    chosen = check(Settings, settings, "glyphclip", "setting")
+    chosen = features.checked_settings(Settings, settings)
     folder = Path(chosen.folder)
     options = chosen.model_dump(include={"sha256", "batch_size", "device"}, exclude_unset=True)
     inner = openclip.load({"weights": f"{openclip.LOCAL_DIR}{folder}", **options})

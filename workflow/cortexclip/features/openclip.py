@@ -23,10 +23,10 @@ from pydantic import Field
 
 from cortexclip import files
 from cortexclip.errors import InputError
-from cortexclip.features import check_images
+from cortexclip.features import check_images, checked_settings
 from cortexclip.log import logger
 from cortexclip.numerics.torchvision import import_torchvision
-from cortexclip.settings import Checked, Count, check
+from cortexclip.settings import Checked, Count
 
 LOCAL_DIR = "local-dir:"
 CONFIG_NAME = "open_clip_config.json"
@@ -55,7 +55,6 @@ def import_open_clip():
 class Settings(Checked):
     """What `load` takes."""
 
-    module: str = ""
     model: str | None = None
     """open_clip's name of the architecture, e.g. ViT-B-32; not needed with local-dir:"""
     weights: str
@@ -73,8 +72,9 @@ class Settings(Checked):
     std: Channels | None = None
     """likewise"""
     batch_size: Count = 32
-    """images a forward pass; halved as often as a GPU's memory asks for"""
+    """images a forward pass, 32 by default; halved as often as a GPU's memory asks for"""
     device: Literal["cpu", "cuda"] = "cpu"
+    """where it computes"""
     cache_dir: str | None = None
     """where downloaded weights are kept"""
 
@@ -91,8 +91,8 @@ def load(settings: dict) -> Encoder:
             f"'openai', the path of a weights file, or '{LOCAL_DIR}FOLDER'. A model without trained weights is never "
             "used: name some."
         )
-    chosen = check(Settings, settings, "openclip", "setting")
-    key = chosen.model_dump_json(exclude={"module"})
+    chosen = checked_settings(Settings, settings)
+    key = chosen.model_dump_json()
     encoder = _in_use.get(key)
     if encoder is None:
         encoder = _in_use[key] = _load(chosen)
