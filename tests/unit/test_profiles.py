@@ -36,7 +36,7 @@ def test_a_small_job_fits_in_a_group_at_every_attempt(rule):
         for match in re.finditer(rf"^rule {rule}:\n(?:.+\n|\n(?=    ))+", path.read_text(), flags=re.MULTILINE)
     )
     [limit] = [int(entry.split("=")[1]) for entry in SLURM["resources"] if entry.startswith("mem_mb=")]
-    memory = int(re.search(r"mem_mb=growing\((\d+)\)", text).group(1))
+    memory = int(re.search(r"mem_mb=memory\((\d+)\)", text).group(1))
     assert memory * (1 + SLURM["retries"]) <= limit
     assert int(re.search(r"threads: (\d+)", text).group(1)) <= SLURM["cores"]
 

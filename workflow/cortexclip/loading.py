@@ -34,4 +34,4 @@ def load_encoder(name: str, settings: dict):
     expected = "expected a module with a function load(settings), such as cortexclip.features.pixels"
     module = settings.get("module")
     load = load_function(module, "load", f"encoder '{name}': the module '{module}'", "loads no encoder", expected)
-    return load(settings)
+    return load({key: value for key, value in settings.items() if key != "module"})

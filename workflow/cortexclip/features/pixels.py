@@ -12,7 +12,7 @@ from cortexclip.features import check_images
 
 def load(settings: dict) -> Encoder:
     """The encoder; it has no settings. Raises InputError for unknown keys."""
-    check_keys(settings, ["module"], "pixels settings")
+    check_keys(settings, (), "pixels settings")
     return Encoder()
 
 
