@@ -19,18 +19,8 @@ EXTENSION, ENCODER = "extension", "encoder"
 """Kinds of pairs of runs that differ in one part: a variant and its plain method, one embedding space and another."""
 
 
-class _Entry:
-    """An entry of a plan, whose fields can also be read by key."""
-
-    def __getitem__(self, key: str) -> object:
-        return getattr(self, key)
-
-    def get(self, key: str, default: object = None) -> object:
-        return getattr(self, key, default)
-
-
 @dataclass(frozen=True)
-class Dataset(_Entry):
+class Dataset:
     """A dataset of the comparison."""
 
     title: str = ""
@@ -39,7 +29,7 @@ class Dataset(_Entry):
 
 
 @dataclass(frozen=True)
-class Protocol(_Entry):
+class Protocol:
     """A protocol.
 
     Attributes
@@ -69,7 +59,7 @@ class Protocol(_Entry):
 
 
 @dataclass(frozen=True)
-class Run(_Entry):
+class Run:
     """A method with its embedding space; ``fits`` is how often it is fitted in a fold, ``role`` is of methods.yaml."""
 
     method: str
@@ -84,7 +74,7 @@ class Run(_Entry):
 
 
 @dataclass(frozen=True)
-class SourceDataset(_Entry):
+class SourceDataset:
     """A dataset on which published numbers are measured again.
 
     Attributes
@@ -104,7 +94,7 @@ class SourceDataset(_Entry):
 
 
 @dataclass(frozen=True)
-class Sources(_Entry):
+class Sources:
     """What is trained by the procedures of sources; ``cells`` are (protocol, dataset, method)."""
 
     datasets: dict[str, SourceDataset] = field(default_factory=dict)
@@ -116,7 +106,7 @@ class Sources(_Entry):
 
 
 @dataclass(frozen=True)
-class Plan(_Entry):
+class Plan:
     """What is compared.
 
     Attributes
