@@ -33,7 +33,7 @@ from cortexclip.stages.evaluate import scored, similarity_of
 
 PUBLISHED = str(ROOT / "config/published.yaml")
 PROTOCOLS = {
-    "holdout": {"title": "holdout", "optimistic": False, "note": "An inner part of the training samples chooses."},
+    "holdout": {"title": "holdout", "honest": "split", "note": "An inner part of the training samples chooses."},
 }
 FEATURES = 16
 OPENING_WANTED, FLIP_WANTED = 2.0, 0.1
@@ -51,6 +51,7 @@ def simulated_plan(n_datasets: int, n_methods: int, title: str = "Simulated") ->
         runs[method if encoder == "none" else f"{method}.{encoder}"] = {
             **{"method": method, "encoder": encoder, "fits": 3 if number % 2 else 1, "title": f"{title} {number}"},
             **{"published": None, "ablates": None, "control": number == 0, "note": f"{title}: a note."},
+            "role": {0: "reference", 1: "ours"}.get(number),
         }
     names = [f"simulated{number}" for number in range(n_datasets)]
     about = {"notes": ["Random images."], "simulated": True}

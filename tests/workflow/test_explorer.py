@@ -371,7 +371,7 @@ def test_the_overview_opens_with_the_papers_table(made, chromium):
     assert driver.execute_script(f"return document.querySelector('#view-overview .body table').matches('{tables}')")
     assert texts(driver, "#view-overview .paper > div:first-child tbody th") == [
         *("Brain-Diffuser", "MinD-Vis", "CCCV1"),
-        *("Ridge", "Best control", "cortexclip (ours)"),
+        *("Simulated 0", "Best control", "method1 (ours)"),
     ]
     assert texts(driver, "#view-overview .paper > div:first-child thead th")[1:] == [
         *("miyawaki", "vangerven", "mindbigdata", "crell")
