@@ -375,18 +375,18 @@ def a_plan(methods, datasets, protocols=("holdout",)):
 
 def run_stage(tmp_path, plan, reference="ridge"):
     finding = {"scope": "dataset", "check": "c", "severity": "serious", "message": "Found_it.", "meaning": "So what."}
-    for name in plan["datasets"]:
+    for name in plan.datasets:
         write_json(tmp_path / f"audit/{name}.json", {"findings": [finding]})
     results, output = Results(tmp_path, plan), tmp_path / "tables"
-    scores = combine_scores([results.scores(p, d) for d in plan["datasets"] for p in plan["protocols"]])
+    scores = combine_scores([results.scores(p, d) for d in plan.datasets for p in plan.protocols])
     options = {"reference": reference, "base_seed": 0, "n_resamples": 50, "n_permutations": 10_000}
     write_statistics(results, scores, output, **options)
     return {path.name: path.read_bytes() for path in (tmp_path / "tables").iterdir()}
 
 
 def write_all(tmp_path, plan, means, **options):
-    for dataset in plan["datasets"]:
-        for protocol in plan["protocols"]:
+    for dataset in plan.datasets:
+        for protocol in plan.protocols:
             scores = seeded(means, **options)
             tables = [
                 as_table(scores, metric, dataset, protocol)
