@@ -24,11 +24,12 @@ from report import ROOT, Report, Row, Timing, arguments, finish, versions
 from scipy.ndimage import gaussian_filter
 
 from cortexclip import __main__ as cortexclip
+from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.score import combine_scores
-from cortexclip.files import write_json, write_text
-from cortexclip.plan import Plan
-from cortexclip.runs import history_table, read_netcdf, write_groups, write_parquet, write_predictions
+from cortexclip.results.runs import history_table, write_predictions
+from cortexclip.runtime.arrays import read_netcdf, write_groups, write_parquet
+from cortexclip.runtime.files import write_json, write_text
 from cortexclip.stages.evaluate import scored, similarity_of
 
 PUBLISHED = str(ROOT / "config/published.yaml")

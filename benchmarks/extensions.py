@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from cortexclip.config import applies, read_yaml
-from cortexclip.files import atomic_path
+from cortexclip.configuration.config import applies, read_yaml
 from cortexclip.methods.catalogue import load_method, settings_for
 from cortexclip.methods.fitting import Folds
 from cortexclip.methods.interface import Samples
 from cortexclip.numerics.readout import unit_length
-from cortexclip.seeds import derive_seed
+from cortexclip.runtime.files import atomic_path
+from cortexclip.runtime.seeds import derive_seed
 
 FOLDS = 4
 CONFIG = Path(__file__).resolve().parents[1] / "config"

@@ -23,9 +23,9 @@ from report import Report, TextTable, Timing, amount, arguments, finish
 from statistics_scale import simulated_plan, write_simulated_scores
 
 from cortexclip.evaluation.metrics import pairwise_identification, ssim
+from cortexclip.evaluation.splits import make_split
 from cortexclip.evaluation.statistics import bootstrap_interval
 from cortexclip.numerics.ridge import ShuffledRidge, fit_ridge, penalty_grid
-from cortexclip.protocols import make_split
 from cortexclip.results.folder import Results
 from cortexclip.tables.read import lay_out
 from cortexclip.tables.statistics import compare, leaders

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from report import Report, TextTable, arguments, finish, versions
 
-from cortexclip import log
 from cortexclip.data import mindbigdata
+from cortexclip.runtime import log
 
 
 def write(path: Path, headset: str, megabytes: int) -> None:

@@ -21,12 +21,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from report import Report, TextTable, arguments, finish, machine
 
 from cortexclip.__main__ import main as cortexclip
-from cortexclip.config import load
-from cortexclip.devices import gpus
+from cortexclip.configuration.config import load
+from cortexclip.configuration.schema import read_yaml
 from cortexclip.evaluation.metrics import METRICS
-from cortexclip.files import read_json
-from cortexclip.runs import read_parquet
-from cortexclip.schema import read_yaml
+from cortexclip.runtime.arrays import read_parquet
+from cortexclip.runtime.devices import gpus
+from cortexclip.runtime.files import read_json
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"

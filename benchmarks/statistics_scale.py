@@ -19,11 +19,11 @@ import numpy as np
 import pandas as pd
 from report import Report, Row, Timing, arguments, finish
 
+from cortexclip.configuration.plan import Plan
 from cortexclip.evaluation.score import combine_scores
-from cortexclip.files import write_json, write_text
-from cortexclip.plan import Plan
 from cortexclip.results.folder import Results
-from cortexclip.runs import write_parquet
+from cortexclip.runtime.arrays import write_parquet
+from cortexclip.runtime.files import write_json, write_text
 from cortexclip.stages.tables import write_statistics
 from cortexclip.tables.statistics import COMPARED
 

@@ -33,7 +33,7 @@ from report import Report, Row, TextTable, Timing, arguments, finish, machine, v
 
 from cortexclip.methods.cccv1.network import CCCV1, pixel_mse
 from cortexclip.methods.clip_encoder.network import BrainEncoder, info_nce
-from cortexclip.precision import configure
+from cortexclip.runtime.precision import configure
 from cortexclip.training import stack
 from cortexclip.training.layers import Linear
 from cortexclip.training.products import product

@@ -24,11 +24,11 @@ from report import RESULTS, ROOT, Report, TextTable, Timing, arguments, finish
 from training import NETWORKS
 
 from cortexclip.__main__ import STAGES
-from cortexclip.config import Configuration, load, merge
-from cortexclip.files import read_json
+from cortexclip.configuration.config import Configuration, load, merge
+from cortexclip.configuration.schema import read_yaml
 from cortexclip.methods.catalogue import grid_points
-from cortexclip.runs import read_parquet
-from cortexclip.schema import read_yaml
+from cortexclip.runtime.arrays import read_parquet
+from cortexclip.runtime.files import read_json
 from cortexclip.training import stack
 
 FOLDER = ROOT / "results/benchmarks"

@@ -14,12 +14,12 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from cortexclip.config import encoder_settings  # noqa: E402
+from cortexclip.configuration.config import encoder_settings  # noqa: E402
+from cortexclip.configuration.loading import load_encoder  # noqa: E402
+from cortexclip.configuration.schema import read_yaml  # noqa: E402
 from cortexclip.errors import InputError  # noqa: E402
-from cortexclip.loading import load_encoder  # noqa: E402
 from cortexclip.methods.catalogue import load_method, settings_for  # noqa: E402
 from cortexclip.methods.interface import FitData, Method, Samples  # noqa: E402
-from cortexclip.schema import read_yaml  # noqa: E402
 
 TRIALS, VOXELS, SIDE, FEATURES = 107, 967, 28, 512
 """The size at which parameters are counted: that of miyawaki's training part, and ViT-B/32's embedding."""

@@ -25,13 +25,13 @@ sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "docs")]
 import cards  # noqa: E402
 import yaml  # noqa: E402
 
+from cortexclip.configuration.schema import MODELS, read_yaml  # noqa: E402
 from cortexclip.data import crell, epochs, mindbigdata, no_brain, simulated  # noqa: E402
 from cortexclip.data.arrays import DEFAULT_PART, SETS, roles  # noqa: E402
 from cortexclip.evaluation.metrics import METRICS  # noqa: E402
 from cortexclip.methods.catalogue import SIZES, load_method  # noqa: E402
 from cortexclip.methods.procedure import Procedure  # noqa: E402
-from cortexclip.schema import MODELS, read_yaml  # noqa: E402
-from cortexclip.settings import Checked  # noqa: E402
+from cortexclip.runtime.settings import Checked  # noqa: E402
 
 DOCUMENTS = ("config/README.md", "docs/add-a-method.md", "docs/evaluation.md", "docs/methods.md")
 BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
@@ -335,7 +335,7 @@ def regenerated(text: str) -> str:
 def schema_text(kind: str) -> str:
     about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"{kind}.yaml", **schema(kind)}
     text = yaml.safe_dump(about, sort_keys=False, allow_unicode=True, width=116, default_flow_style=None)
-    return f"# Made from workflow/cortexclip/schema.py by python docs/generate.py.\n{text}"
+    return f"# Made from workflow/cortexclip/configuration/schema.py by python docs/generate.py.\n{text}"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -28,11 +28,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from cortexclip import manifest  # noqa: E402
-from cortexclip.config import merge  # noqa: E402
+from cortexclip.configuration.config import merge  # noqa: E402
+from cortexclip.configuration.schema import read_yaml  # noqa: E402
 from cortexclip.errors import InputError  # noqa: E402
-from cortexclip.files import read_json, write_json  # noqa: E402
-from cortexclip.schema import read_yaml  # noqa: E402
+from cortexclip.results import manifest  # noqa: E402
+from cortexclip.runtime.files import read_json, write_json  # noqa: E402
 from cortexclip.tables.claims import OTHER_FILE, STATUS, outcome_text  # noqa: E402
 
 KEPT = ROOT / "docs/results"

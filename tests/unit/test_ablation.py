@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from test_tables_statistics import a_plan, run_stage, seeded, write_all
 
-from cortexclip.config import Run, load
+from cortexclip.configuration.config import Run, load
+from cortexclip.configuration.plan import ablations
+from cortexclip.configuration.schema import read_yaml
 from cortexclip.errors import InputError
 from cortexclip.evaluation.statistics import holm, paired_permutation_test
-from cortexclip.plan import ablations
-from cortexclip.schema import read_yaml
 from cortexclip.tables.ablation import ABLATION, ablated
 from cortexclip.tables.statistics import STATISTICS, enough_permutations
 

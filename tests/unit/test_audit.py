@@ -35,15 +35,15 @@ from cortexclip.audit.stimuli import (
     check_sample_size,
     check_seen,
 )
+from cortexclip.configuration.plan import Plan
+from cortexclip.configuration.schema import read_yaml
 from cortexclip.data import dataset as datasets
 from cortexclip.data import simulated
 from cortexclip.data.arrays import read as read_mat
 from cortexclip.errors import InputError
+from cortexclip.evaluation.splits import make_split
 from cortexclip.numerics.ridge import fit_ridge
-from cortexclip.plan import Plan
-from cortexclip.protocols import make_split
-from cortexclip.runs import write_parquet
-from cortexclip.schema import read_yaml
+from cortexclip.runtime.arrays import write_parquet
 from cortexclip.stages import audit as stage
 from cortexclip.tables.audit import MOST_NOTES, audit_rows, audit_tables, notes_for
 from cortexclip.tables.render import latex, markdown

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cortexclip.configuration.plan import Plan, Sources
+from cortexclip.configuration.schema import Status, read_yaml
 from cortexclip.evaluation.reproduction import Repeated
-from cortexclip.files import write_json
-from cortexclip.plan import Plan, Sources
 from cortexclip.results.folder import Results
 from cortexclip.results.tables import TABLES
-from cortexclip.schema import Status, read_yaml
+from cortexclip.runtime.files import write_json
 from cortexclip.stages.tables import write_claims
 from cortexclip.tables import claims as tables
 from cortexclip.tables.claims import OUTCOMES, REASONS, STATUS, Claim, Evidence, claims, claims_csv

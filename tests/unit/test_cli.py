@@ -11,12 +11,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from cortexclip import log
 from cortexclip.__main__ import STAGES, main
 from cortexclip.errors import InputError
-from cortexclip.files import atomic_path, read_json, sha256, write_if_changed, write_json, write_text
-from cortexclip.seeds import derive_seed
-from cortexclip.summary import opening
+from cortexclip.report.summary import opening
+from cortexclip.runtime import log
+from cortexclip.runtime.files import atomic_path, read_json, sha256, write_if_changed, write_json, write_text
+from cortexclip.runtime.seeds import derive_seed
 
 ROOT = Path(__file__).resolve().parents[2]
 

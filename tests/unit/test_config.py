@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cortexclip.config import encoder_settings, load, locate, merge, read_yaml
+from cortexclip.configuration.config import encoder_settings, load, locate, merge, read_yaml
+from cortexclip.configuration.plan import Plan, Sources, make_plan
 from cortexclip.errors import InputError
-from cortexclip.plan import Plan, Sources, make_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = read_yaml(ROOT / "config/config.yaml")

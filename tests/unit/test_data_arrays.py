@@ -13,12 +13,12 @@ import pytest
 import scipy.io
 import scipy.sparse
 
+from cortexclip.configuration.schema import read_yaml
 from cortexclip.data import arrays as reader
 from cortexclip.data import containers, dataset
 from cortexclip.data.images import resized, rule
 from cortexclip.errors import InputError
-from cortexclip.files import sha256
-from cortexclip.schema import read_yaml
+from cortexclip.runtime.files import sha256
 from cortexclip.stages import ingest
 
 CATALOGUE = Path(__file__).parents[2] / "config" / "datasets.yaml"

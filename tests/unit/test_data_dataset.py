@@ -13,7 +13,7 @@ import xarray as xr
 
 from cortexclip.data import dataset
 from cortexclip.errors import InputError
-from cortexclip.files import sha256
+from cortexclip.runtime.files import sha256
 
 WORKFLOW = Path(__file__).parents[2] / "workflow"
 

@@ -14,10 +14,10 @@ import time
 
 import pytest
 
-from cortexclip import log
 from cortexclip.data import fetch as module
 from cortexclip.data.fetch import Entry, fetch, fetch_all
 from cortexclip.errors import InputError
+from cortexclip.runtime import log
 from cortexclip.stages import fetch as stage
 
 CONTENT = bytes(range(256)) * 1000

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cortexclip.config import pool_for
+from cortexclip.configuration.config import pool_for
+from cortexclip.configuration.schema import check, read_yaml
 from cortexclip.data import arrays, dataset, no_brain
 from cortexclip.data.entries import parse_dataset_entry
 from cortexclip.errors import InputError
-from cortexclip.schema import check, read_yaml
 
 CATALOGUE = read_yaml(Path(__file__).parents[2] / "config" / "datasets.yaml")
 STAND_INS = [name for name, entry in CATALOGUE.items() if entry.get("brain_data") is False]

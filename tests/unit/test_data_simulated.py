@@ -10,11 +10,11 @@ from scipy.signal import convolve2d
 from sklearn.linear_model import RidgeCV
 
 from cortexclip.audit.findings import audit_dataset
+from cortexclip.configuration.schema import read_yaml
 from cortexclip.data import dataset, simulated
 from cortexclip.errors import InputError
-from cortexclip.files import sha256
-from cortexclip.schema import read_yaml
-from cortexclip.settings import check
+from cortexclip.runtime.files import sha256
+from cortexclip.runtime.settings import check
 from cortexclip.stages import simulate
 
 CATALOGUE = Path(__file__).parents[2] / "config" / "datasets.yaml"

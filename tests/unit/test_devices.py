@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from cortexclip import devices
 from cortexclip.errors import InputError
-from cortexclip.precision import configure
+from cortexclip.runtime import devices
+from cortexclip.runtime.precision import configure
 
 ROOT = Path(__file__).resolve().parents[2]
 TWO = "gpu-a=4096,gpu-b=4096"
 JOB = """
 import os, sys, time
-from cortexclip.devices import claim
+from cortexclip.runtime.devices import claim
 claim(int(sys.argv[1]), sys.argv[2], poll=0.02)
 print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
 sys.stdin.read()
@@ -137,7 +137,7 @@ def test_a_mistake_in_the_list_of_gpus_is_said(text, monkeypatch):
 def test_torch_computes_in_a_determined_order_and_full_precision(wish):
     """Where there is no GPU, asking for TF32 changes nothing."""
     code = (
-        f"from cortexclip.precision import configure; configure(1{wish}); import os, torch;"
+        f"from cortexclip.runtime.precision import configure; configure(1{wish}); import os, torch;"
         "assert torch.are_deterministic_algorithms_enabled() and torch.get_num_threads() == 1;"
         "assert torch.get_float32_matmul_precision() == 'highest' and not torch.backends.cudnn.allow_tf32;"
         "assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.benchmark;"

@@ -16,16 +16,16 @@ import yaml
 
 from cortexclip import __version__
 from cortexclip.__main__ import STAGES, main
-from cortexclip.config import check_method_settings, load
+from cortexclip.configuration.config import check_method_settings, load
+from cortexclip.configuration.schema import check, read_yaml
 from cortexclip.data import dataset
 from cortexclip.errors import InputError
 from cortexclip.evaluation import metrics
 from cortexclip.evaluation.score import score_predictions
-from cortexclip.jobs import Jobs
 from cortexclip.methods.catalogue import load_method
 from cortexclip.methods.interface import FitData, Samples
+from cortexclip.results.jobs import Jobs
 from cortexclip.results.tables import TABLES
-from cortexclip.schema import check, read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = {"results", "resources", "build", "node_modules", "site"}
@@ -171,7 +171,7 @@ def test_messages_that_are_explained_exist():
         "data/variables.py",
         "data/hdf5file.py",
         "stages/ingest.py",
-        "config.py",
+        "configuration/config.py",
     ]
     source = "".join((ROOT / "workflow/cortexclip" / file).read_text(encoding="utf-8") for file in files)
     source = re.sub(r'"\s*\n\s*f?"', "", source)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from cortexclip import manifest, provenance
+from cortexclip.configuration.plan import Plan
+from cortexclip.configuration.schema import read_yaml
 from cortexclip.errors import InputError
-from cortexclip.files import write_json, write_text
-from cortexclip.plan import Plan
-from cortexclip.schema import read_yaml
+from cortexclip.results import manifest
+from cortexclip.runtime import provenance
+from cortexclip.runtime.files import write_json, write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = {

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from cortexclip.provenance import PACKAGE, modules_used
+from cortexclip.runtime.provenance import PACKAGE, modules_used
 
 ROOT = Path(__file__).resolve().parents[2]
 CONDA_NAMES = {

@@ -21,7 +21,7 @@ from cortexclip.evaluation.statistics import (
     paired_permutation_test,
     summarise,
 )
-from cortexclip.seeds import derive_seed
+from cortexclip.runtime.seeds import derive_seed
 
 # Ranks of four variants of C4.5 on 14 datasets: Demsar (2006), table 6.
 DEMSAR_RANKS = np.array(

@@ -18,7 +18,7 @@ from cortexclip.data import dataset
 from cortexclip.errors import InputError
 from cortexclip.features import crops, gabor, glyphclip, glyphs, openclip, pixels
 from cortexclip.features.openclip import import_open_clip
-from cortexclip.files import read_json, sha256
+from cortexclip.runtime.files import read_json, sha256
 from cortexclip.stages import encode
 from cortexclip.stages import glyphclip as glyphclip_stage
 

@@ -17,13 +17,14 @@ import pytest
 import xarray as xr
 from figure_checks import ABOUT, LONG, call, check_page, look, words
 
+from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
 from cortexclip.figures import forest, images, outcome, sheet, similarity, style, tables, training
 from cortexclip.figures import overview as overview_figures
-from cortexclip.plan import Plan
 from cortexclip.results.folder import Results
-from cortexclip.runs import history_table, read_netcdf, write_parquet, write_predictions
+from cortexclip.results.runs import history_table, write_predictions
+from cortexclip.runtime.arrays import read_netcdf, write_parquet
 from cortexclip.stages import evaluate
 from cortexclip.stages import figures as stage
 from cortexclip.stages import overview as overview_stage

@@ -10,17 +10,18 @@ import pandas as pd
 import pytest
 from figure_checks import ABOUT, LONG, call, check_page, words
 
+from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.metrics import pairwise_identification
 from cortexclip.evaluation.score import combine_scores, score_predictions, weigh
+from cortexclip.evaluation.splits import make_split
 from cortexclip.evaluation.statistics import groups_not_different, nemenyi_critical_difference, summarise
 from cortexclip.figures import chance, forest, ranks, study, style
-from cortexclip.files import write_json
-from cortexclip.plan import Plan
-from cortexclip.protocols import make_split
 from cortexclip.results.folder import Results
+from cortexclip.results.runs import write_predictions
 from cortexclip.results.tables import read_table
-from cortexclip.runs import write_parquet, write_predictions
+from cortexclip.runtime.arrays import write_parquet
+from cortexclip.runtime.files import write_json
 from cortexclip.stages import critical_difference as rank_stage
 from cortexclip.stages import evaluation_figures as stage
 from cortexclip.stages.tables import write_statistics

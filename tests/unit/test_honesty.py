@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from test_methods import METHODS, changed, make_samples, quick_method, silent, suited
 
-from cortexclip.config import read_yaml
+from cortexclip.configuration.config import read_yaml
+from cortexclip.evaluation.splits import make_split
 from cortexclip.methods.fitting import Folds
-from cortexclip.protocols import make_split
 
 PROTOCOLS = read_yaml(Path(__file__).resolve().parents[2] / "config/protocols.yaml")
 PART = np.array(["train"] * 36 + ["test"] * 8)

@@ -15,11 +15,11 @@ from sklearn.datasets import load_digits
 from cortexclip.__main__ import main
 from cortexclip.audit.inspection import name_of
 from cortexclip.audit.orientation import check_orientation, orientation
+from cortexclip.configuration.schema import check
 from cortexclip.data import dataset as datasets
 from cortexclip.data.dataset import stimulus_identity
 from cortexclip.data.images import resized
 from cortexclip.figures.sheet import as_text
-from cortexclip.schema import check
 
 SIDE, N_VOXELS = 12, 30
 

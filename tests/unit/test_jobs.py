@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cortexclip.config import load
-from cortexclip.jobs import Jobs, any_of, report_labels
-from cortexclip.plan import make_plan
+from cortexclip.configuration.config import load
+from cortexclip.configuration.plan import make_plan
+from cortexclip.configuration.schema import read_yaml
+from cortexclip.results.jobs import Jobs, any_of, report_labels
 from cortexclip.results.paths import MADE_BY, PATHS, below, expand, pattern
-from cortexclip.schema import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = read_yaml(ROOT / "config/config.yaml") | read_yaml(ROOT / "config/small.yaml")

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from cortexclip import manifest, provenance
 from cortexclip.__main__ import main
 from cortexclip.errors import InputError
-from cortexclip.files import sha256, write_json, write_text
+from cortexclip.results import manifest
+from cortexclip.runtime import provenance
+from cortexclip.runtime.files import sha256, write_json, write_text
 
 PLAN = {
     "datasets": {"toy": {}},

@@ -13,7 +13,7 @@ from sklearn import kernel_ridge
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import KernelCenterer
 
-from cortexclip.config import read_yaml
+from cortexclip.configuration.config import read_yaml
 from cortexclip.errors import InputError
 from cortexclip.methods.catalogue import SIZES, load_method, settings_for
 from cortexclip.methods.class_mean import ClassMean
@@ -219,7 +219,7 @@ def test_a_missing_module_is_named():
     with pytest.raises(InputError, match="no module 'cortexclip.methods.nothing'"):
         load_method("cortexclip.methods.nothing")
     with pytest.raises(InputError, match="found 0 subclasses of cortexclip.methods.interface.Method, expected one"):
-        load_method("cortexclip.seeds")
+        load_method("cortexclip.runtime.seeds")
 
 
 def test_the_catalogue_loads_without_heavy_packages():

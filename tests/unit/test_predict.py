@@ -16,7 +16,7 @@ from cortexclip import Decoder
 from cortexclip.__main__ import main
 from cortexclip.data.dataset import labelled, write
 from cortexclip.evaluation.metrics import mse, ssim
-from cortexclip.files import sha256
+from cortexclip.runtime.files import sha256
 
 VOXELS = 30
 SAMPLES = make_samples(40)
@@ -204,7 +204,7 @@ def test_what_cannot_be_decoded_is_one_line_and_leaves_nothing(runs, tmp_path, c
 
 
 def test_weights_that_were_not_kept(runs, tmp_path, capsys):
-    from cortexclip.weights import write_weights
+    from cortexclip.results.weights import write_weights
 
     folder = tmp_path / "bare"
     folder.mkdir()

@@ -18,10 +18,10 @@ from cortexclip.audit.corpus import check_corpus
 from cortexclip.audit.findings import audit_corpus
 from cortexclip.data import simulated
 from cortexclip.errors import InputError
-from cortexclip.files import sha256
 from cortexclip.numerics import diffusion, vae
 from cortexclip.priors import corpus, nearest, training
 from cortexclip.priors import stored as priors
+from cortexclip.runtime.files import sha256
 from cortexclip.stages import corpus as corpus_stage
 from cortexclip.stages import prior as prior_stage
 
@@ -549,7 +549,7 @@ def test_the_stages_draw_and_train(tmp_path, monkeypatch):
     file, folder = tmp_path / "corpus.nc", tmp_path / "prior"
     monkeypatch.setattr(corpus, "draw", functools.partial(corpus.draw, faces=FACES))
     corpus_stage.run(arguments(corpus_stage, "--settings", json.dumps(SMALL), "--output", file))
-    monkeypatch.setattr("cortexclip.loading.load_encoder", lambda name, settings: Encoder())
+    monkeypatch.setattr("cortexclip.configuration.loading.load_encoder", lambda name, settings: Encoder())
     options = ["--corpus", file, "--settings", json.dumps(QUICK), "--output", folder]
     prior_stage.run(arguments(prior_stage, "--encoder", "{}", *options))
     assert priors.read_diffusion(folder, {}).texts.shape[1] == 10

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sklearn.model_selection import KFold
 
-from cortexclip.config import read_yaml
+from cortexclip.configuration.config import read_yaml
 from cortexclip.errors import InputError
-from cortexclip.protocols import make_split
+from cortexclip.evaluation.splits import make_split
 
 PROTOCOLS = read_yaml(Path(__file__).resolve().parents[2] / "config/protocols.yaml")
 PART = np.array(["train"] * 40 + ["test"] * 10)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cortexclip import provenance
+from cortexclip.runtime import provenance
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cortexclip.configuration.schema import check, read_yaml
 from cortexclip.errors import InputError
 from cortexclip.evaluation.metrics import METRICS
-from cortexclip.schema import check, read_yaml
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = read_yaml(ROOT / "config/published.yaml")

@@ -7,8 +7,8 @@ import json
 import pandas as pd
 import pytest
 
+from cortexclip.configuration.plan import Plan
 from cortexclip.errors import InputError
-from cortexclip.plan import Plan
 from cortexclip.results.folder import Results
 from cortexclip.stages.tables import write_records
 from cortexclip.tables.records import COST, GRID, point_text

@@ -14,9 +14,9 @@ import pytest
 import xarray as xr
 from PIL import Image
 
+from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.score import NEAREST
-from cortexclip.plan import Plan
 from cortexclip.report import content, gallery, page, sheets
 from cortexclip.tables.claims import OUTCOMES, REASONS, STATUS
 from cortexclip.tables.statistics import VERDICTS

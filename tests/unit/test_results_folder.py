@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from cortexclip.configuration.plan import Plan
 from cortexclip.errors import InputError
 from cortexclip.evaluation.score import COLUMNS, combine_scores
-from cortexclip.plan import Plan
 from cortexclip.results.folder import Results
-from cortexclip.runs import write_groups, write_parquet
+from cortexclip.runtime.arrays import write_groups, write_parquet
 
 
 @pytest.fixture

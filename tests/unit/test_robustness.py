@@ -15,9 +15,10 @@ import pytest
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
 from cortexclip.evaluation.score import COLUMNS
-from cortexclip.files import read_json, write_json
 from cortexclip.results.folder import read_scores
-from cortexclip.runs import read_netcdf, read_parquet, write_parquet, write_predictions
+from cortexclip.results.runs import write_predictions
+from cortexclip.runtime.arrays import read_netcdf, read_parquet, write_parquet
+from cortexclip.runtime.files import read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(0)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from cortexclip.config import CATALOGUES
+from cortexclip.configuration.config import CATALOGUES
+from cortexclip.configuration.schema import check, read_yaml
 from cortexclip.errors import InputError
-from cortexclip.provenance import PACKAGE
-from cortexclip.schema import check, read_yaml
+from cortexclip.runtime.provenance import PACKAGE
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(PACKAGE.rglob("*.py"))

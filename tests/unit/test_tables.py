@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cortexclip.configuration.plan import Plan
 from cortexclip.evaluation.quality import problems
 from cortexclip.evaluation.score import score_predictions
 from cortexclip.evaluation.statistics import summarise
 from cortexclip.figures.style import seeds_of
-from cortexclip.plan import Plan
+from cortexclip.report.summary import short_table
 from cortexclip.results.tables import TABLES
-from cortexclip.summary import short_table
 from cortexclip.tables.comparison import comparison, comparison_tables, retrieval, retrieval_tables
 from cortexclip.tables.main import main_tables
 from cortexclip.tables.render import LATEX_PACKAGES, Table, latex, latex_text, markdown

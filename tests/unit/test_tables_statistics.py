@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cortexclip.configuration.plan import Plan, run_name
 from cortexclip.errors import InputError
 from cortexclip.evaluation.score import COLUMNS, combine_scores
 from cortexclip.evaluation.statistics import (
@@ -16,9 +17,8 @@ from cortexclip.evaluation.statistics import (
     holm,
     paired_permutation_test,
 )
-from cortexclip.files import write_json
-from cortexclip.plan import Plan, run_name
 from cortexclip.results.folder import Results, read_scores
+from cortexclip.runtime.files import write_json
 from cortexclip.stages.tables import write_statistics
 from cortexclip.tables.read import SeededScores, lay_out
 from cortexclip.tables.statistics import (

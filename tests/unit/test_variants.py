@@ -13,7 +13,7 @@ from test_methods import METHODS, honest_data, make_samples, silent
 from test_training import CCCV1_SETTINGS, CLIP_SETTINGS, double, part
 from torch.nn import functional
 
-from cortexclip.config import applies, pool_for
+from cortexclip.configuration.config import applies, pool_for
 from cortexclip.errors import InputError
 from cortexclip.features import crops
 from cortexclip.methods import cccv1, cccv1_extended, cccv1_pooled, clip_encoder

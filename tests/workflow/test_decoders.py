@@ -19,12 +19,12 @@ from precision import methods_in_double
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from cortexclip import Decoder
-from cortexclip.config import read_yaml
+from cortexclip.configuration.config import read_yaml
+from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
 from cortexclip.data.simulated import simulate
-from cortexclip.plan import Plan
 from cortexclip.results.folder import Results
-from cortexclip.runs import read_netcdf
+from cortexclip.runtime.arrays import read_netcdf
 
 METHODS = read_yaml(ROOT / "config/methods.yaml")
 # What makes a method quick enough for a test; the rest of its settings stay.

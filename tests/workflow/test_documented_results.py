@@ -24,11 +24,11 @@ import pytest
 import yaml
 from conftest import ROOT, copy_project
 
-from cortexclip import provenance
+from cortexclip.configuration.schema import read_yaml
 from cortexclip.evaluation.metrics import mse
-from cortexclip.files import read_json
 from cortexclip.results.folder import Results
-from cortexclip.schema import read_yaml
+from cortexclip.runtime import provenance
+from cortexclip.runtime.files import read_json
 from cortexclip.tables.remeasured import remeasured
 
 FOLDER = os.environ.get("CORTEXCLIP_DATA", "")

@@ -16,11 +16,11 @@ from cortexclip.data import dataset as datasets
 from cortexclip.data.simulated import simulate
 from cortexclip.errors import InputError
 from cortexclip.estimator import encoder_named
+from cortexclip.evaluation.splits import make_split
 from cortexclip.features import embeddings
-from cortexclip.files import write_json
-from cortexclip.protocols import make_split
-from cortexclip.restore import load_run
-from cortexclip.runs import read_netcdf, write_parquet
+from cortexclip.results.restore import load_run
+from cortexclip.runtime.arrays import read_netcdf, write_parquet
+from cortexclip.runtime.files import write_json
 
 FOLDS = {"over": "all", "folds": 2, "group_by": "sample", "shuffle_seed": 1, "title": "two folds"}
 INNER = {"select": "inner", "inner_fraction": 0.2, "inner_by": "sample"}
@@ -128,7 +128,7 @@ def edited(folder: Path, change) -> None:
         (lambda f: (f / "run.json").write_text("[]"), "is no record of a training", {}),
         (lambda f: edited(f, lambda r: r.pop("image_shape")), "does not say 'image_shape'.*earlier version", {}),
         (
-            lambda f: edited(f, lambda r: r.update(module="cortexclip.seeds")),
+            lambda f: edited(f, lambda r: r.update(module="cortexclip.runtime.seeds")),
             "found 0 subclasses of .*Method, expected one",
             {},
         ),

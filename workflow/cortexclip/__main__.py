@@ -57,8 +57,8 @@ def main(argv: list[str] | None = None) -> int:
     for variable in THREAD_VARIABLES:  # read by numpy and torch when they are first imported
         os.environ[variable] = str(common.threads)
 
-    from cortexclip import devices, log
     from cortexclip.errors import InputError
+    from cortexclip.runtime import devices, log
 
     try:
         if common.gpu_memory is not None:
@@ -85,7 +85,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _fail(stage: str, message: str, status: int) -> int:
-    from cortexclip import log
+    from cortexclip.runtime import log
 
     if log.logger.handlers:
         log.logger.error("cortexclip %s: %s", stage, message)

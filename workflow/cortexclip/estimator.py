@@ -11,17 +11,19 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, validate_data
 
-from cortexclip import config, project, restore
+from cortexclip.configuration import config
+from cortexclip.configuration.loading import load_encoder
 from cortexclip.data.dataset import stimulus_identity
 from cortexclip.errors import InputError, nearest
-from cortexclip.loading import load_encoder
+from cortexclip.evaluation.splits import inner_parts
 from cortexclip.methods.catalogue import Point, points_of
 from cortexclip.methods.fitting import fit_one
 from cortexclip.methods.interface import FitData, Method, Prediction, Samples, Saved
 from cortexclip.numerics.readout import unit_length
 from cortexclip.numerics.standardise import fit_scaler
-from cortexclip.protocols import inner_parts
-from cortexclip.seeds import derive_seed
+from cortexclip.results import restore
+from cortexclip.runtime import project
+from cortexclip.runtime.seeds import derive_seed
 
 
 class Decoder(RegressorMixin, BaseEstimator):

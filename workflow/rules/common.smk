@@ -12,16 +12,16 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 import content_sums
 import slurm_arrays
-from cortexclip import devices
-from cortexclip.config import data_folder, judge_of, load
+from cortexclip.runtime import devices
+from cortexclip.configuration.config import data_folder, judge_of, load
 from cortexclip.errors import InputError
-from cortexclip.files import sha256, write_if_changed
-from cortexclip.jobs import Jobs, any_of, compact, pictures_in, report_labels
-from cortexclip.launch import prepare_environment
-from cortexclip.plan import make_plan
-from cortexclip.provenance import code_digest
+from cortexclip.runtime.files import sha256, write_if_changed
+from cortexclip.results.jobs import Jobs, any_of, compact, pictures_in, report_labels
+from cortexclip.configuration.launch import prepare_environment
+from cortexclip.configuration.plan import make_plan
+from cortexclip.runtime.provenance import code_digest
 from cortexclip.results.paths import CSV_TABLES, READABLE_TABLES, TRAINED, below, expand as paths_of
-from cortexclip.summary import closing, opening
+from cortexclip.report.summary import closing, opening
 
 try:
     CONFIG = load(config, ROOT)

@@ -16,7 +16,7 @@ from cortexclip.audit.reading import check_reading
 from cortexclip.data import dataset as datasets
 from cortexclip.priors import nearest
 from cortexclip.priors.corpus import SIZE
-from cortexclip.seeds import derive_seed
+from cortexclip.runtime.seeds import derive_seed
 
 
 def audit_dataset(dataset: xr.Dataset, seed: int) -> list[Finding]:

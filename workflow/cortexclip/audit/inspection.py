@@ -22,7 +22,7 @@ from cortexclip.data.guess import Facts, guess
 from cortexclip.data.images import SMALLEST_SIDE
 from cortexclip.data.variables import printable, problem
 from cortexclip.errors import InputError
-from cortexclip.files import sha256
+from cortexclip.runtime.files import sha256
 
 READER = named_arrays.__name__
 USABLE, SERIOUS, UNUSABLE = 0, 1, 2

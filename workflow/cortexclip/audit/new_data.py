@@ -11,17 +11,17 @@ import numpy as np
 import xarray as xr
 
 from cortexclip.audit.inspection import name_of, propose, survey
+from cortexclip.configuration.loading import load_reader
 from cortexclip.data import arrays as named_arrays
 from cortexclip.data import dataset as datasets
 from cortexclip.data.containers import load_arrays, variables
 from cortexclip.data.guess import guess
 from cortexclip.data.variables import printable
 from cortexclip.errors import InputError
-from cortexclip.files import sha256
-from cortexclip.loading import load_reader
-from cortexclip.log import logger
 from cortexclip.numerics.standardise import VoxelScaler
-from cortexclip.restore import Fitted
+from cortexclip.results.restore import Fitted
+from cortexclip.runtime.files import sha256
+from cortexclip.runtime.log import logger
 
 READER = named_arrays.__name__
 FAR, TOO_FAR = 2.0, 10.0

@@ -22,7 +22,7 @@ from cortexclip.data.entries import Channels, ImageSize, Labels, Parts, PixelOrd
 from cortexclip.data.images import grey, resized, rule
 from cortexclip.data.variables import shape_text
 from cortexclip.errors import InputError, check_keys
-from cortexclip.settings import Checked, check
+from cortexclip.runtime.settings import Checked, check
 
 DEFAULT_ARRAYS = {
     "brain_train": "fmriTrn",

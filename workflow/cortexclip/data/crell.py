@@ -26,7 +26,7 @@ from cortexclip.data.dataset import labelled
 from cortexclip.data.entries import attributes
 from cortexclip.data.reading import in_words, with_reading
 from cortexclip.errors import InputError, check_keys
-from cortexclip.settings import check
+from cortexclip.runtime.settings import check
 
 LETTERS = "adefjnostv"
 INSTALL = "Install it into the environment that runs cortexclip, without constraints: pip install moabb==1.7.2"

@@ -43,7 +43,7 @@ import numpy as np
 import xarray as xr
 
 from cortexclip.errors import InputError
-from cortexclip.files import atomic_path
+from cortexclip.runtime.files import atomic_path
 
 PARTS = ("train", "test")
 NO_PARTS = "none"

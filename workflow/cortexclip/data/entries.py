@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from cortexclip.errors import InputError, check_keys
-from cortexclip.files import json_object
-from cortexclip.settings import Checked, Need
+from cortexclip.runtime.files import json_object
+from cortexclip.runtime.settings import Checked, Need
 
 
 def _no_suffix_of_scores(name: str) -> str:

@@ -15,7 +15,7 @@ from pydantic import Field
 from scipy.signal import butter, detrend, periodogram, sosfiltfilt
 
 from cortexclip.errors import InputError
-from cortexclip.settings import LOWEST_FIRST, Checked, NonNegative
+from cortexclip.runtime.settings import LOWEST_FIRST, Checked, NonNegative
 
 ORDER = 4  # of the Butterworth band-pass, which runs forth and back and so has no phase and twice this order
 

@@ -29,8 +29,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from cortexclip.errors import InputError
-from cortexclip.files import atomic_path, sha256
-from cortexclip.log import logger
+from cortexclip.runtime.files import atomic_path, sha256
+from cortexclip.runtime.log import logger
 
 CONNECT_SECONDS = 5.0  # for all addresses of an entry together, and the longest silence during a download
 SLOWEST_BYTES_PER_SECOND = 1000  # averaged from PATIENCE_SECONDS on; below it a download is given up

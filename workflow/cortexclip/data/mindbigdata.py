@@ -33,8 +33,8 @@ from cortexclip.data.dataset import labelled
 from cortexclip.data.entries import attributes
 from cortexclip.data.reading import in_words, with_reading
 from cortexclip.errors import InputError, check_keys
-from cortexclip.log import Progress
-from cortexclip.settings import check
+from cortexclip.runtime.log import Progress
+from cortexclip.runtime.settings import check
 
 TABLE_COLUMNS = ("event", "code", "device", "signals")
 DIGITS = range(10)

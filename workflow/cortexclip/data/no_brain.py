@@ -26,8 +26,8 @@ from cortexclip.data.characters import SUFFIXES, character_images
 from cortexclip.data.dataset import MINIMUM_SAMPLES, labelled
 from cortexclip.data.entries import Sha256, attributes
 from cortexclip.errors import InputError, check_keys
-from cortexclip.seeds import derive_seed
-from cortexclip.settings import Checked, check
+from cortexclip.runtime.seeds import derive_seed
+from cortexclip.runtime.settings import Checked, check
 
 Trials = Annotated[int, Field(ge=MINIMUM_SAMPLES, le=100_000)]
 

@@ -22,8 +22,8 @@ from scipy.ndimage import zoom
 from sklearn.datasets import load_digits
 
 from cortexclip.data.dataset import labelled
-from cortexclip.seeds import derive_seed
-from cortexclip.settings import LOWEST_FIRST, Checked, check
+from cortexclip.runtime.seeds import derive_seed
+from cortexclip.runtime.settings import LOWEST_FIRST, Checked, check
 
 N_CLASSES = 10
 LEAKS = {

@@ -21,7 +21,7 @@ def problems(scores: pd.DataFrame, plan, scored: Mapping[tuple[str, str], int]) 
     ----------
     scores : tidy scores of all cells, with the columns dataset, protocol, method, encoder, fold, seed, sample, metric
         and value.
-    plan : what was to be compared (`cortexclip.plan.Plan`).
+    plan : what was to be compared (`cortexclip.configuration.plan.Plan`).
     scored : number of samples that the split of a dataset and protocol scores.
     """
     found = _out_of_range(scores)

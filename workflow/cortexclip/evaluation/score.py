@@ -59,16 +59,9 @@ def score_predictions(
         dataset's distinct stimuli, needed where there are embeddings.
     seeds : number of each seed, from 0 if not given.
 
-    Returns
-    -------
-    DataFrame with the columns `COLUMNS`
-        Ordered by readout, metric (as in `METRICS`), seed, fold and sample, whatever the order of the samples given.
-        A value that is not defined (a constant image has no correlation) is a row with NaN.
-
-    Raises
-    ------
-    InputError
-        If arrays do not fit together, or a stimulus is not finite, differs between its trials or has no embedding.
+    The table has the columns `COLUMNS`, ordered by readout, metric (as in `METRICS`), seed, fold and sample. A value
+    that is not defined (a constant image has no correlation) is NaN. Raises InputError if arrays do not fit together,
+    or a stimulus is not finite, differs between its trials or has no embedding.
     """
     samples = _numbers("samples", samples)
     folds = _per_sample("folds", _numbers("folds", folds), len(samples))

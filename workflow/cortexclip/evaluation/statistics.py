@@ -15,7 +15,7 @@ from scipy.special import gammaln
 
 from cortexclip.errors import InputError
 from cortexclip.evaluation.metrics import METRICS
-from cortexclip.seeds import derive_seed
+from cortexclip.runtime.seeds import derive_seed
 
 CELL = ["dataset", "protocol", "method", "encoder", "metric"]
 SUMMARY_COLUMNS = [*CELL, "mean", "ci_low", "ci_high", "n_samples", "n_seeds", "n_missing"]

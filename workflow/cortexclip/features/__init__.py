@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from cortexclip.errors import InputError
-from cortexclip.settings import check
+from cortexclip.runtime.settings import check
 
 M = TypeVar("M", bound=BaseModel)
 

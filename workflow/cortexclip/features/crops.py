@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from cortexclip.features import check_images, checked_settings, openclip
-from cortexclip.settings import Checked
+from cortexclip.runtime.settings import Checked
 
 
 class Settings(Checked):

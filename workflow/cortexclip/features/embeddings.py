@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from cortexclip.errors import InputError
-from cortexclip.files import atomic_path
+from cortexclip.runtime.files import atomic_path
 
 
 def distinct_stimuli(data: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from cortexclip.features import check_images, checked_settings
-from cortexclip.settings import Checked, Count, Positive, Several
+from cortexclip.runtime.settings import Checked, Count, Positive, Several
 
 
 class Settings(Checked):

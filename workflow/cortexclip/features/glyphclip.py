@@ -21,10 +21,10 @@ from pydantic import model_validator
 from cortexclip import features
 from cortexclip.errors import InputError
 from cortexclip.features import glyphs, openclip
-from cortexclip.files import atomic_path, read_json, sha256, write_json
-from cortexclip.project import root
-from cortexclip.seeds import derive_seed
-from cortexclip.settings import Checked, Count, NonNegative, Positive, Share, check
+from cortexclip.runtime.files import atomic_path, read_json, sha256, write_json
+from cortexclip.runtime.project import root
+from cortexclip.runtime.seeds import derive_seed
+from cortexclip.runtime.settings import Checked, Count, NonNegative, Positive, Share, check
 
 SHIPPED = root() / "resources" / "glyphclip"
 """The folder with the weights that come with the project."""

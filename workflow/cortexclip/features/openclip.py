@@ -21,12 +21,12 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 
-from cortexclip import files
 from cortexclip.errors import InputError
 from cortexclip.features import check_images, checked_settings
-from cortexclip.log import logger
 from cortexclip.numerics.torchvision import import_torchvision
-from cortexclip.settings import Checked, Count
+from cortexclip.runtime import files
+from cortexclip.runtime.log import logger
+from cortexclip.runtime.settings import Checked, Count
 
 LOCAL_DIR = "local-dir:"
 CONFIG_NAME = "open_clip_config.json"

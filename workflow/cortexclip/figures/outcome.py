@@ -21,7 +21,7 @@ from cortexclip.figures.images import (
 from cortexclip.figures.similarity import Similarity, draw_similarity, draw_similarity_distribution
 from cortexclip.figures.style import Look, PaperFigure, Subject, draw_words
 from cortexclip.figures.training import draw_training_curves
-from cortexclip.runs import scored_draw
+from cortexclip.results.runs import scored_draw
 
 RECONSTRUCTED, QUERIES, RETRIEVED, DRAWS = 12, 8, 5, 4
 NO_EMBEDDING = "None of the methods compared here predicts an embedding, so nothing is retrieved."

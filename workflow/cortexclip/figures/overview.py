@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from cortexclip.configuration.plan import Plan
 from cortexclip.evaluation.metrics import METRICS
 from cortexclip.figures.forest import OVERVIEW
 from cortexclip.figures.ranks import Ranking, draw_critical_difference
 from cortexclip.figures.style import Look, PaperFigure, Subject, draw_words, readouts, seeds_of, weightiest
-from cortexclip.plan import Plan
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.statistics import ALPHA, COMPARED, MIN_DATASETS, p_text
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from cortexclip.configuration.plan import Plan
 from cortexclip.evaluation.metrics import METRICS, n_way_identification
 from cortexclip.evaluation.score import combine_scores, mean_over_trials, weigh
 from cortexclip.evaluation.statistics import summarise
@@ -25,7 +26,6 @@ from cortexclip.figures.style import (
     seeds_of,
     subject,
 )
-from cortexclip.plan import Plan
 from cortexclip.tables.audit import findings_for, notes_for, sentence
 from cortexclip.tables.statistics import DIFFERENT, NOT_OVER_FOLDS, decidable, p_text
 
@@ -39,7 +39,7 @@ class Study:
 
     Attributes
     ----------
-    plan, audit : see :func:`cortexclip.config.plan`, and what the stage ``audit`` wrote
+    plan, audit : see :func:`cortexclip.configuration.config.plan`, and what the stage ``audit`` wrote
     name : of the dataset
     stimulus : array of shape (n_samples,): the stimulus of each sample of the dataset
     splits : split table by protocol

@@ -28,9 +28,9 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from matplotlib.transforms import Bbox
 
+from cortexclip.configuration.plan import Plan
 from cortexclip.evaluation.score import NEAREST
-from cortexclip.files import atomic_path, write_text
-from cortexclip.plan import Plan
+from cortexclip.runtime.files import atomic_path, write_text
 from cortexclip.tables.write import write_csv
 
 DPI = 200

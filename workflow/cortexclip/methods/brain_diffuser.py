@@ -28,8 +28,8 @@ from cortexclip.methods.vae_ridge import (
     saved_target,
 )
 from cortexclip.numerics.readout import nearest_images, unit_length
-from cortexclip.seeds import derive_seed
-from cortexclip.settings import Count, NonNegative, Share
+from cortexclip.runtime.seeds import derive_seed
+from cortexclip.runtime.settings import Count, NonNegative, Share
 
 KNOWN_SHARE = 0.9
 """Share of embeddings in the subspace of the prior's encoder below which they are of another encoder."""

@@ -173,7 +173,7 @@ class _Deformed:
 
 
 def _folds(samples: Samples, most: int, grouped: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    from cortexclip.protocols import shuffled_folds
+    from cortexclip.evaluation.splits import shuffled_folds
 
     group = np.unique(samples.stimulus, return_inverse=True)[1] if grouped else np.arange(len(samples))
     groups = np.unique(group)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cortexclip.errors import InputError
-from cortexclip.log import logger
 from cortexclip.methods.catalogue import Point
 from cortexclip.methods.interface import Decoder, FitData, Prediction, Progress, Samples, Task
 from cortexclip.numerics.readout import unit_length
+from cortexclip.runtime.arrays import single
+from cortexclip.runtime.log import logger
 from cortexclip.training.settings import ALONE, Options
-from cortexclip.weights import single
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,7 @@ from cortexclip.errors import InputError
 from cortexclip.methods.procedure import Procedure
 from cortexclip.numerics.ridge import penalty_grid
 from cortexclip.numerics.standardise import VoxelScaler
-from cortexclip.settings import Checked, Count, Positive
+from cortexclip.runtime.settings import Checked, Count, Positive
 
 if typing.TYPE_CHECKING:
     from cortexclip.training.settings import Options

@@ -19,7 +19,7 @@ from cortexclip.methods.interface import (
 from cortexclip.numerics.kernels import centre, median_distance, squared_distance
 from cortexclip.numerics.ridge import fit_dual
 from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
-from cortexclip.settings import Positive, Several
+from cortexclip.runtime.settings import Positive, Several
 
 
 class KernelRidge(Method):

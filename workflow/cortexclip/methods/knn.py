@@ -6,7 +6,7 @@ import numpy as np
 
 from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Saved, scaling
 from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
-from cortexclip.settings import Checked, Count, Several
+from cortexclip.runtime.settings import Checked, Count, Several
 
 
 class KNN(Method):

@@ -16,7 +16,7 @@ from cortexclip.methods.interface import (
 )
 from cortexclip.numerics.ridge import Linear, Ridge, fit_ridge, unscaled
 from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
-from cortexclip.settings import Count, Several
+from cortexclip.runtime.settings import Count, Several
 
 
 class PCARidge(Method):

@@ -10,7 +10,7 @@ import numpy as np
 from cortexclip.methods.interface import FitData, LinearDecoder, PenaltyGrid, Progress, Samples
 from cortexclip.methods.ridge import Ridge, ridge_decoder
 from cortexclip.numerics.ridge import ShuffledRidge
-from cortexclip.settings import Count
+from cortexclip.runtime.settings import Count
 
 
 class Permuted(Ridge):

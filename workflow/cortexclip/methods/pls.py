@@ -11,7 +11,7 @@ from pydantic import Field
 
 from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Saved, scaling
 from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
-from cortexclip.settings import Checked, Count
+from cortexclip.runtime.settings import Checked, Count
 
 
 class PLS(Method):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from cortexclip.settings import Checked, NonNegative, Whole
+from cortexclip.runtime.settings import Checked, NonNegative, Whole
 
 
 class Procedure(Checked):

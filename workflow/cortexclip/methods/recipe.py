@@ -15,7 +15,7 @@ import numpy as np
 from cortexclip.methods.interface import Decoder, FitData, Method, Prediction, Progress, Samples, Saved, Task
 from cortexclip.methods.procedure import Procedure
 from cortexclip.numerics.standardise import VoxelScaler
-from cortexclip.settings import Checked, Count, NonNegative, Positive
+from cortexclip.runtime.settings import Checked, Count, NonNegative, Positive
 from cortexclip.training.settings import ALONE, Options, TrainingSettings
 
 if TYPE_CHECKING:

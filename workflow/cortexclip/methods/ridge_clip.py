@@ -17,7 +17,7 @@ from cortexclip.methods.interface import (
 )
 from cortexclip.numerics.readout import nearest_images
 from cortexclip.numerics.ridge import Linear, Ridge, fit_ridge, penalty_grid, unscaled
-from cortexclip.settings import Positive
+from cortexclip.runtime.settings import Positive
 
 
 class RidgeClip(Method):

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cortexclip.numerics.torchvision import import_torchvision
-from cortexclip.seeds import derive_seed
+from cortexclip.runtime.seeds import derive_seed
 
 TRAIN_STEPS = 1000
 """Noise levels of the training."""

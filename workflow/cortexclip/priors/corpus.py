@@ -18,10 +18,10 @@ from cortexclip.data.images import bounding_box
 from cortexclip.errors import InputError
 from cortexclip.features import glyphs
 from cortexclip.features.glyphs import Corpus
-from cortexclip.files import atomic_path
-from cortexclip.runs import read_netcdf
-from cortexclip.seeds import derive_seed
-from cortexclip.settings import Checked, Count, check
+from cortexclip.runtime.arrays import read_netcdf
+from cortexclip.runtime.files import atomic_path
+from cortexclip.runtime.seeds import derive_seed
+from cortexclip.runtime.settings import Checked, Count, check
 
 SIZE = 28
 GRIDS = (8, 9, 11, 12, 13)

@@ -11,8 +11,8 @@ import pandas as pd
 import xarray as xr
 
 from cortexclip.priors import corpus as prior_corpus
-from cortexclip.project import root
-from cortexclip.runs import read_parquet
+from cortexclip.runtime.arrays import read_parquet
+from cortexclip.runtime.project import root
 
 SHIPPED = root() / "resources" / "priors" / "glyphs" / "nearest.parquet"
 BLOCK = 4096

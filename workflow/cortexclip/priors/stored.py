@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from cortexclip.errors import InputError, nearest
-from cortexclip.files import atomic_path, read_json, sha256, write_json
 from cortexclip.numerics.diffusion import EmbeddingCondition, make_unet
 from cortexclip.numerics.vae import HierarchicalVAE
-from cortexclip.project import root
+from cortexclip.runtime.files import atomic_path, read_json, sha256, write_json
+from cortexclip.runtime.project import root
 
 SHIPPED = root() / "resources" / "priors"
 """The folder with one folder for each prior."""

@@ -19,8 +19,8 @@ from cortexclip.numerics import diffusion
 from cortexclip.numerics.readout import unit_length
 from cortexclip.numerics.vae import HierarchicalVAE, negative_elbo
 from cortexclip.priors.corpus import digest
-from cortexclip.seeds import derive_seed
-from cortexclip.settings import Checked, Count, NonNegative, check
+from cortexclip.runtime.seeds import derive_seed
+from cortexclip.runtime.settings import Checked, Count, NonNegative, check
 
 
 class VaeSettings(Checked):

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cortexclip.configuration.plan import Plan, run_name
 from cortexclip.evaluation.metrics import METRICS
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.figures.style import looks
-from cortexclip.plan import Plan, run_name
 from cortexclip.tables import claims
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.comparison import column_label, judged_name

@@ -12,7 +12,7 @@ import xarray as xr
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.report.content import short
 from cortexclip.report.sheets import Pool
-from cortexclip.runs import scored_draw
+from cortexclip.results.runs import scored_draw
 from cortexclip.tables.statistics import run_name
 
 SHOWN = ("mse", "pixcorr", "ssim", "pairwise_identification", "rank_test")

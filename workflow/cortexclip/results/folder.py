@@ -10,14 +10,14 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
+from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
 from cortexclip.evaluation.score import COLUMNS, NEAREST
-from cortexclip.files import read_json
-from cortexclip.plan import Plan
 from cortexclip.results.paths import PATHS
 from cortexclip.results.tables import TABLES, read_table
-from cortexclip.runs import read_netcdf, read_parquet
+from cortexclip.runtime.arrays import read_netcdf, read_parquet
+from cortexclip.runtime.files import read_json
 
 
 class Results:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from cortexclip.errors import InputError
-from cortexclip.files import atomic_path
+from cortexclip.runtime.files import atomic_path
 
 PAIR = [
     *("metric", "method", "encoder", "reference", "difference", "ci_low", "ci_high"),

@@ -9,9 +9,9 @@ from dataclasses import asdict
 from cortexclip.audit.findings import audit_corpus, audit_dataset, audit_protocol, summary
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError, nearest
-from cortexclip.files import write_json
-from cortexclip.log import logger
-from cortexclip.runs import read_netcdf, read_parquet
+from cortexclip.runtime.arrays import read_netcdf, read_parquet
+from cortexclip.runtime.files import write_json
+from cortexclip.runtime.log import logger
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,9 +13,9 @@ import json
 import tarfile
 from pathlib import Path
 
-from cortexclip import manifest
 from cortexclip.errors import InputError
-from cortexclip.files import atomic_path
+from cortexclip.results import manifest
+from cortexclip.runtime.files import atomic_path
 
 HELD = ("plan.json", "tables/*", "figures/*", "scores/*", "identification/*", "audit/*", "runs/*/run.json")
 

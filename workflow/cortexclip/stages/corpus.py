@@ -9,10 +9,10 @@ import pandas as pd
 from cortexclip.data import dataset, simulated
 from cortexclip.data.dataset import stimulus_identity
 from cortexclip.features.embeddings import distinct_stimuli
-from cortexclip.files import json_object
-from cortexclip.log import logger
 from cortexclip.priors import corpus, nearest
-from cortexclip.runs import write_parquet
+from cortexclip.runtime.arrays import write_parquet
+from cortexclip.runtime.files import json_object
+from cortexclip.runtime.log import logger
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from cortexclip.configuration.plan import Plan
 from cortexclip.figures.overview import critical_difference
 from cortexclip.figures.style import save
-from cortexclip.files import read_json
-from cortexclip.log import logger
-from cortexclip.plan import Plan
 from cortexclip.results.tables import read_table
+from cortexclip.runtime.files import read_json
+from cortexclip.runtime.log import logger
 from cortexclip.tables.statistics import RANKS
 
 

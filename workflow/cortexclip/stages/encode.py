@@ -8,13 +8,13 @@ import time
 from functools import partial
 from pathlib import Path
 
+from cortexclip.configuration.loading import load_encoder
 from cortexclip.data import dataset
 from cortexclip.errors import InputError
 from cortexclip.features import embeddings
-from cortexclip.files import json_object
-from cortexclip.loading import load_encoder
-from cortexclip.log import Progress, logger
-from cortexclip.precision import configure
+from cortexclip.runtime.files import json_object
+from cortexclip.runtime.log import Progress, logger
+from cortexclip.runtime.precision import configure
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,8 +11,8 @@ import xarray as xr
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.retrieval import similarity_matrix
 from cortexclip.evaluation.score import combine_scores, score_predictions
-from cortexclip.log import logger
-from cortexclip.runs import read_netcdf, write_groups, write_parquet
+from cortexclip.runtime.arrays import read_netcdf, write_groups, write_parquet
+from cortexclip.runtime.log import logger
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

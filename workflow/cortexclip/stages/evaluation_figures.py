@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
 from cortexclip.figures.study import (
     SHOWN,
@@ -22,11 +23,10 @@ from cortexclip.figures.study import (
     seen_unseen,
 )
 from cortexclip.figures.style import save
-from cortexclip.files import read_json
-from cortexclip.log import logger
-from cortexclip.plan import Plan
 from cortexclip.results.folder import Results
 from cortexclip.results.tables import read_table
+from cortexclip.runtime.files import read_json
+from cortexclip.runtime.log import logger
 from cortexclip.tables.ablation import ABLATION
 from cortexclip.tables.statistics import STATISTICS
 

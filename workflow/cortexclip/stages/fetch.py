@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from cortexclip.config import data_folder, judge_of, merge, read_catalogue
+from cortexclip.configuration.config import data_folder, judge_of, merge, read_catalogue
+from cortexclip.configuration.schema import check, read_yaml
 from cortexclip.data.fetch import CONNECT_SECONDS, Entry, Outcome, fetch_all
 from cortexclip.errors import InputError, nearest
-from cortexclip.files import atomic_path, write_json
-from cortexclip.log import logger
-from cortexclip.schema import check, read_yaml
+from cortexclip.runtime.files import atomic_path, write_json
+from cortexclip.runtime.log import logger
 
 DEFAULT = Path("config/config.yaml")
 # Where files of each kind go, and below which part of the data folder they may already be.

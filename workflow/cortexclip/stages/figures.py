@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
 from cortexclip.figures.outcome import FIGURES, Outcome
 from cortexclip.figures.style import looks, save, subject
-from cortexclip.files import read_json
-from cortexclip.log import logger
-from cortexclip.plan import Plan
 from cortexclip.results.folder import Results
+from cortexclip.runtime.files import read_json
+from cortexclip.runtime.log import logger
 from cortexclip.tables.audit import notes_for
 
 

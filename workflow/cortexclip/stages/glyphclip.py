@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from cortexclip.files import json_object, write_json
-from cortexclip.log import Progress, logger
+from cortexclip.runtime.files import json_object, write_json
+from cortexclip.runtime.log import Progress, logger
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,12 +11,12 @@ import sys
 
 import numpy as np
 
+from cortexclip.configuration.loading import load_encoder
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.score import NEAREST, combine_scores, score_predictions
-from cortexclip.loading import load_encoder
-from cortexclip.log import Progress, logger
-from cortexclip.precision import configure
-from cortexclip.runs import read_netcdf, write_parquet
+from cortexclip.runtime.arrays import read_netcdf, write_parquet
+from cortexclip.runtime.log import Progress, logger
+from cortexclip.runtime.precision import configure
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,13 +6,13 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
+from cortexclip.configuration.loading import load_reader
 from cortexclip.data import dataset
 from cortexclip.data.entries import parse_dataset_entry
 from cortexclip.data.images import SMALLEST_SIDE
 from cortexclip.errors import InputError
-from cortexclip.files import sha256
-from cortexclip.loading import load_reader
-from cortexclip.log import logger
+from cortexclip.runtime.files import sha256
+from cortexclip.runtime.log import logger
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

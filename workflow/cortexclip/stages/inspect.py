@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from cortexclip.audit.inspection import READER, USABLE, Inspection, inspect, name_of
-from cortexclip.audit.inspection_text import entry_text, first_of_each, report
+from cortexclip.configuration.loading import load_reader
 from cortexclip.data import dataset as datasets
 from cortexclip.data.entries import parse_dataset_entry
 from cortexclip.errors import InputError
-from cortexclip.loading import load_reader
+from cortexclip.report.inspection import entry_text, first_of_each, report
 
 SHEET_PICTURES = 120
 

@@ -7,9 +7,10 @@ import datetime
 import json
 from pathlib import Path
 
-from cortexclip import manifest, provenance
-from cortexclip.files import write_json
-from cortexclip.plan import Plan
+from cortexclip.configuration.plan import Plan
+from cortexclip.results import manifest
+from cortexclip.runtime import provenance
+from cortexclip.runtime.files import write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from cortexclip.configuration.plan import Plan
 from cortexclip.figures.forest import draw_main_page, draw_mse_by_method
 from cortexclip.figures.overview import notes_of, rows_of, scored_of
 from cortexclip.figures.style import protocol_looks, save, save_pdf, seeds_of
-from cortexclip.files import read_json, write_text
-from cortexclip.log import logger
-from cortexclip.plan import Plan
 from cortexclip.results import tables as results
+from cortexclip.runtime.files import read_json, write_text
+from cortexclip.runtime.log import logger
 from cortexclip.tables.main import LEADERS_READ, latex_document, main_tables
 from cortexclip.tables.render import latex_text
 from cortexclip.tables.write import write_readable

@@ -13,18 +13,18 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from cortexclip import provenance
 from cortexclip.audit.new_data import New, check_fits, check_scale, read_new, rescaled
 from cortexclip.data.entries import DATASET_KEYS, parse_dataset_entry
 from cortexclip.errors import InputError
 from cortexclip.estimator import catalogue, encoder_named
 from cortexclip.evaluation.score import score_predictions
-from cortexclip.files import atomic_folder, write_json
-from cortexclip.log import logger
 from cortexclip.methods.interface import Prediction
-from cortexclip.restore import Fitted, load_run
+from cortexclip.results.restore import Fitted, load_run
+from cortexclip.runtime import provenance
+from cortexclip.runtime.arrays import single
+from cortexclip.runtime.files import atomic_folder, write_json
+from cortexclip.runtime.log import logger
 from cortexclip.tables.write import write_csv
-from cortexclip.weights import single
 
 PICTURES = 120
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cortexclip.files import json_object
-from cortexclip.log import Progress, logger
+from cortexclip.runtime.files import json_object
+from cortexclip.runtime.log import Progress, logger
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Train on one thread, so that the same seed gives the same weights, and write the folder."""
     import torch
 
-    from cortexclip.loading import load_encoder
+    from cortexclip.configuration.loading import load_encoder
     from cortexclip.priors import corpus, stored, training
 
     settings = training.checked_settings(json_object(arguments.settings, "prior, --settings"))

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from cortexclip.configuration.plan import Plan
+from cortexclip.configuration.schema import check, read_yaml
 from cortexclip.evaluation.metrics import METRICS
-from cortexclip.files import sha256, write_text
-from cortexclip.log import logger
-from cortexclip.plan import Plan
 from cortexclip.report import content, gallery
 from cortexclip.report.page import page
 from cortexclip.results.folder import Results
-from cortexclip.schema import check, read_yaml
+from cortexclip.runtime.files import sha256, write_text
+from cortexclip.runtime.log import logger
 from cortexclip.tables.ablation import absent_references
 
 READ = ("comparison", "retrieval", "claims", "paper", "source_datasets", "statistics", "leaders", "ranks", "ablation")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from cortexclip.errors import InputError
-from cortexclip.summary import TABLE, paper_table, short_table
+from cortexclip.report.summary import TABLE, paper_table, short_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 
 from cortexclip.data import dataset, simulated
 from cortexclip.data.entries import attributes, parse_dataset_entry
-from cortexclip.log import logger
+from cortexclip.runtime.log import logger
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,10 +6,10 @@ import argparse
 import json
 
 from cortexclip.data import dataset as datasets
-from cortexclip.log import logger
-from cortexclip.protocols import make_split
-from cortexclip.runs import write_parquet
-from cortexclip.seeds import derive_seed
+from cortexclip.evaluation.splits import make_split
+from cortexclip.runtime.arrays import write_parquet
+from cortexclip.runtime.log import logger
+from cortexclip.runtime.seeds import derive_seed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

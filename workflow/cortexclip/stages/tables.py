@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from cortexclip.configuration.plan import Plan, run_name
+from cortexclip.configuration.schema import check, read_yaml
 from cortexclip.errors import InputError, nearest
 from cortexclip.evaluation.quality import problems
 from cortexclip.evaluation.score import combine_scores, weigh
 from cortexclip.evaluation.statistics import summarise
 from cortexclip.figures.style import save_pdf
 from cortexclip.figures.tables import draw_tables
-from cortexclip.log import Progress, logger
-from cortexclip.plan import Plan, run_name
 from cortexclip.results.folder import Results
 from cortexclip.results.tables import TABLES, read_table
-from cortexclip.schema import check, read_yaml
-from cortexclip.seeds import derive_seed
+from cortexclip.runtime.log import Progress, logger
+from cortexclip.runtime.seeds import derive_seed
 from cortexclip.tables.ablation import ABLATED, NO_PARTS, ablated, ablation_tables
 from cortexclip.tables.audit import audit_rows, audit_tables
 from cortexclip.tables.claims import Evidence, claims, claims_csv, claims_tables

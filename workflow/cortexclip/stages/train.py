@@ -14,19 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from cortexclip import provenance
 from cortexclip.data import dataset as datasets
-from cortexclip.files import sha256, write_json
-from cortexclip.log import Progress, logger
 from cortexclip.methods.catalogue import Point, points_of, source_points
 from cortexclip.methods.fitting import Fit, Folds, fit_folds, pooled_samples, samples_of
 from cortexclip.methods.interface import Task
 from cortexclip.numerics.standardise import fit_scaler
-from cortexclip.precision import configure
-from cortexclip.runs import history_table, read_netcdf, read_parquet, write_parquet, write_predictions
-from cortexclip.seeds import derive_seed
+from cortexclip.results.runs import history_table, write_predictions
+from cortexclip.results.weights import of_fit, training_statistics, write_weights
+from cortexclip.runtime import provenance
+from cortexclip.runtime.arrays import read_netcdf, read_parquet, write_parquet
+from cortexclip.runtime.files import sha256, write_json
+from cortexclip.runtime.log import Progress, logger
+from cortexclip.runtime.precision import configure
+from cortexclip.runtime.seeds import derive_seed
 from cortexclip.training.settings import Options
-from cortexclip.weights import of_fit, training_statistics, write_weights
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cortexclip import manifest
+from cortexclip.results import manifest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

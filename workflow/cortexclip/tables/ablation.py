@@ -1,6 +1,6 @@
 """What one part of a method is worth: each variant against its plain method, each embedding space against a plain one.
 
-Which runs are compared is the plan's (`cortexclip.plan`); the tests are those of all pairs of methods
+Which runs are compared is the plan's (`cortexclip.configuration.plan`); the tests are those of all pairs of methods
 (`cortexclip.tables.statistics`).
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from cortexclip.configuration.plan import ENCODER, Plan, run_name
 from cortexclip.evaluation.metrics import METRICS
-from cortexclip.plan import ENCODER, Plan, run_name
 from cortexclip.results.tables import PAIR, TABLES
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.read import SeededScores
@@ -37,7 +37,8 @@ def ablated(
 
     Parameters
     ----------
-    pairs : see `cortexclip.plan.ablations`; those without a score of the metric on both sides are left out
+    pairs : see `cortexclip.configuration.plan.ablations`; those without a score of the metric on both sides
+        are left out
     options : passed on to `cortexclip.tables.statistics.tested_pairs`
 
     Returns

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from cortexclip.audit.finding import SEVERITIES
-from cortexclip.plan import Plan
+from cortexclip.configuration.plan import Plan
 from cortexclip.results.tables import TABLES
 from cortexclip.tables.render import NOT_MEASURED, Table
 
@@ -33,7 +33,7 @@ def audit_tables(audits: Mapping[str, Mapping], plan: Plan) -> list[Table]:
     Parameters
     ----------
     audits : what the stage ``audit`` wrote, by name of the dataset.
-    plan : what is compared, see :func:`cortexclip.config.plan`.
+    plan : what is compared, see :func:`cortexclip.configuration.config.plan`.
     """
     tables = []
     for name, about in plan.datasets.items():

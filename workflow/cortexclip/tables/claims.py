@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from cortexclip.configuration.plan import Plan, run_name
 from cortexclip.evaluation.metrics import METRICS
 from cortexclip.evaluation.reproduction import Repeated, improvements
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.methods.catalogue import size_class
-from cortexclip.plan import Plan, run_name
 from cortexclip.results.tables import TABLES
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.comparison import number

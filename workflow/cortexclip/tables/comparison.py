@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from cortexclip.configuration.plan import Plan
 from cortexclip.evaluation.metrics import METRICS, chance_level
 from cortexclip.evaluation.score import NEAREST
-from cortexclip.plan import Plan
 from cortexclip.results.tables import TABLES
 from cortexclip.tables.audit import ceiling_of, notes_for
 from cortexclip.tables.render import NOT_MEASURED, Table

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from cortexclip.plan import Plan
+from cortexclip.configuration.plan import Plan
 from cortexclip.tables.comparison import interval
 from cortexclip.tables.render import LATEX_PACKAGES, NOT_MEASURED, Table
 

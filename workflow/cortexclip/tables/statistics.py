@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from cortexclip.configuration.plan import Plan, run_name
 from cortexclip.evaluation.metrics import METRICS
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.evaluation.statistics import (
@@ -22,9 +23,8 @@ from cortexclip.evaluation.statistics import (
     nemenyi_critical_difference,
     paired_permutation_test,
 )
-from cortexclip.plan import Plan, run_name
 from cortexclip.results.tables import PAIR, TABLES
-from cortexclip.seeds import derive_seed
+from cortexclip.runtime.seeds import derive_seed
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.comparison import number
 from cortexclip.tables.read import SeededScores, mean_over_seeds
@@ -93,7 +93,7 @@ def tested_pairs(
     n_resamples: int = 2000,
     n_permutations: int = 10_000,
 ) -> pd.DataFrame:
-    """Differences, intervals and tests of given pairs of methods on one metric of one dataset and protocol.
+    """Differences, intervals and tests of given pairs of methods on one metric: a table as of `compare`, a row a pair.
 
     Parameters
     ----------
@@ -102,10 +102,6 @@ def tested_pairs(
         it; each pair is in one at least.
     optimistic : whether the protocol chose anything on the scored samples; the conclusion then says so.
     base_seed, n_resamples, n_permutations : of the bootstrap, and of the sign flips where not all are enumerated.
-
-    Returns
-    -------
-    DataFrame as of `compare`, a row for each pair in the order given
     """
     names = [run_name(*each) for each in scores.methods]
     sign = 1 if METRICS[metric].higher_is_better else -1

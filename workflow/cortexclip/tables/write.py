@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from cortexclip.files import atomic_path, write_text
-from cortexclip.plan import Plan
+from cortexclip.configuration.plan import Plan
+from cortexclip.runtime.files import atomic_path, write_text
 from cortexclip.tables.render import LATEX_PACKAGES, Table, latex, markdown
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from cortexclip.files import atomic_path
-from cortexclip.log import logger
+from cortexclip.runtime.files import atomic_path
+from cortexclip.runtime.log import logger
 
 
 class Checkpoints:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cortexclip.methods.interface import Decoder, FitData, Saved
 from cortexclip.methods.recipe import Fitted, NetworkMethod, Phase, Recipe, TrainedSettings, image_reader
-from cortexclip.settings import NonNegative, Rate
+from cortexclip.runtime.settings import NonNegative, Rate
 
 if TYPE_CHECKING:
     from torch import nn

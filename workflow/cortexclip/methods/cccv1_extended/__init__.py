@@ -12,7 +12,7 @@ from cortexclip.methods.cccv1 import CCCV1
 from cortexclip.methods.interface import GALLERY, Decoder, FitData, Prediction, Samples, Saved
 from cortexclip.methods.recipe import Fitted, NetworkMethod, Phase, Recipe, predict_array
 from cortexclip.numerics.readout import nearest_images
-from cortexclip.settings import Count, NonNegative, Positive, Rate, Whole
+from cortexclip.runtime.settings import Count, NonNegative, Positive, Rate, Whole
 
 
 class ExtendedCCCV1(NetworkMethod):

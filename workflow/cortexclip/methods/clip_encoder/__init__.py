@@ -12,7 +12,7 @@ from cortexclip.methods.interface import GALLERY, Decoder, FitData, Prediction, 
 from cortexclip.methods.recipe import Fitted, NetworkMethod, Phase, Recipe, TrainedSettings, predict_array
 from cortexclip.numerics.readout import nearest_images, unit_length
 from cortexclip.numerics.ridge import Linear, Ridge, fit_ridge, penalty_grid, unscaled
-from cortexclip.settings import Count, Positive, Rate, Several, Whole
+from cortexclip.runtime.settings import Count, Positive, Rate, Several, Whole
 
 READOUT = ("readout.coefficients", "readout.intercept")
 

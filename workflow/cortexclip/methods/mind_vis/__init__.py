@@ -17,7 +17,7 @@ import numpy as np
 from cortexclip.errors import InputError
 from cortexclip.methods.interface import Decoder, FitData, Prediction, Saved
 from cortexclip.methods.recipe import NetworkMethod, Phase, Recipe, TrainedSettings
-from cortexclip.settings import Count, NonNegative, Positive, Rate, Whole
+from cortexclip.runtime.settings import Count, NonNegative, Positive, Rate, Whole
 
 CONDITIONING = ("attn2", "class_embedding")
 """What the names of the diffusion model's layers hold that its conditions enter by."""
@@ -120,7 +120,7 @@ def drawn(context, unet, empty, settings: MindVis.Settings, seed: int) -> np.nda
     import torch
 
     from cortexclip.numerics.diffusion import draw_noise, generate
-    from cortexclip.seeds import derive_seed
+    from cortexclip.runtime.seeds import derive_seed
 
     n = len(context)
     noise = torch.cat([draw_noise(n, derive_seed(seed, "draw", i)) for i in range(settings.draws)]).to(context.device)

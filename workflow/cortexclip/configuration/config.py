@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cortexclip.configuration.schema import CATALOGUES, check, read_yaml
 from cortexclip.errors import InputError, nearest
-from cortexclip.schema import CATALOGUES, check, read_yaml
 
 
 @dataclass(frozen=True)

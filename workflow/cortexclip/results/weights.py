@@ -12,8 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from cortexclip.errors import InputError
-from cortexclip.files import atomic_path
 from cortexclip.numerics.standardise import VoxelScaler
+from cortexclip.runtime.arrays import single
+from cortexclip.runtime.files import atomic_path
 
 
 def write_weights(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
@@ -22,11 +23,6 @@ def write_weights(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> 
 
     with atomic_path(path) as temporary:
         save_file({name: single(array) for name, array in arrays.items()}, temporary)
-
-
-def single(array: np.ndarray) -> np.ndarray:
-    """An array as it is saved: float32 in place of float64, contiguous."""
-    return np.asarray(array, dtype=np.float32 if array.dtype == np.float64 else array.dtype, order="C")
 
 
 def of_fit(fold: int, seed_index: int, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from cortexclip.config import Configuration
-from cortexclip.plan import Plan
+from cortexclip.configuration.config import Configuration
+from cortexclip.configuration.plan import Plan
 from cortexclip.results.paths import PATHS
 
 TABLE = Path("results/tables/comparison.csv")

@@ -7,7 +7,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from cortexclip.provenance import WORKFLOW_COMMAND
+from cortexclip.runtime.provenance import WORKFLOW_COMMAND
 
 
 def prepare_environment(root: str | os.PathLike, data_dir: Path | None) -> None:

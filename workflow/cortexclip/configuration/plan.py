@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from cortexclip.errors import InputError
 from cortexclip.evaluation import NEAREST
-from cortexclip.files import read_json
+from cortexclip.runtime.files import read_json
 
 EXTENSION, ENCODER = "extension", "encoder"
 """Kinds of pairs of runs that differ in one part: a variant and its plain method, one embedding space and another."""
@@ -220,7 +220,7 @@ def run_name(method: str, encoder: str) -> str:
 
 
 def make_plan(configuration) -> Plan:
-    """The plan of a checked configuration (`cortexclip.config.Configuration`)."""
+    """The plan of a checked configuration (`cortexclip.configuration.config.Configuration`)."""
     settings, protocols = configuration.settings, configuration.protocols
     runs = {}
     for name, run in configuration.runs.items():

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 WORKFLOW_COMMAND = "CORTEXCLIP_COMMAND"  # environment variable in which a workflow tells its jobs how it was started
 
 

@@ -11,7 +11,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cortexclip.config import Configuration, compact, encoder_settings, files_of, pool_for, resources_of, source_name
+from cortexclip.configuration.config import (
+    Configuration,
+    compact,
+    encoder_settings,
+    files_of,
+    pool_for,
+    resources_of,
+    source_name,
+)
 from cortexclip.results.paths import MADE_BY
 
 

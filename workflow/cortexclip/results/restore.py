@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cortexclip import provenance
 from cortexclip.errors import InputError
-from cortexclip.files import read_json, write_json
 from cortexclip.methods.catalogue import load_method
 from cortexclip.methods.interface import Decoder, Method, Saved
 from cortexclip.numerics.standardise import VoxelScaler
-from cortexclip.weights import of_fit, read_weights, training_statistics, write_weights
+from cortexclip.results.weights import of_fit, read_weights, training_statistics, write_weights
+from cortexclip.runtime import provenance
+from cortexclip.runtime.files import read_json, write_json
 
 RECORD, WEIGHTS = "run.json", "weights.safetensors"
 TASK = ("fold", "seed_index", "seed", "seconds")

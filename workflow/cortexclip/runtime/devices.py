@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cortexclip.errors import InputError
-from cortexclip.log import logger
+from cortexclip.runtime.log import logger
 
 BLOCK_MB = 256
 NAMED = "CORTEXCLIP_GPUS"  # "name=MB,name=MB": GPUs to use, in place of those that nvidia-smi reports

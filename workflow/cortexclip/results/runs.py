@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from cortexclip.errors import InputError
-from cortexclip.files import atomic_path
+from cortexclip.runtime.files import atomic_path
 
 
 def write_predictions(
@@ -67,43 +65,6 @@ def scored_draw(predictions: xr.Dataset) -> str:
     if np.array_equal(image, draws[0]):
         return "first"
     return "mean" if np.allclose(image, draws.mean(axis=0), atol=1e-5) else "neither"
-
-
-@contextmanager
-def _reading(path: str | os.PathLike) -> Iterator[None]:
-    """Turn whatever reading a file raises into an InputError."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: missing. Run the workflow again.") from error
-    except Exception as error:  # damaged files raise OSError, KeyError, ArrowInvalid and others
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: damaged ({reason}). Delete it and run the workflow again.") from error
-
-
-def read_netcdf(path: str | os.PathLike, group: str | None = None) -> xr.Dataset:
-    """Read one of the project's own NetCDF files, or a group of it, into memory; InputError if missing or damaged."""
-    with _reading(path), xr.open_dataset(path, engine="h5netcdf", group=group) as dataset:
-        return dataset.load()
-
-
-def write_groups(path: str | os.PathLike, groups: Mapping[str, xr.Dataset]) -> None:
-    """Write several data sets as the groups of one NetCDF file, with checksums, whole or not at all."""
-    encoding = {f"/{name}": {variable: {"fletcher32": True} for variable in each} for name, each in groups.items()}
-    with atomic_path(path) as temporary:
-        xr.DataTree.from_dict(dict(groups)).to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
-
-
-def read_parquet(path: str | os.PathLike) -> pd.DataFrame:
-    """Read one of the project's own tables; InputError if it is missing or damaged."""
-    with _reading(path):
-        return pd.read_parquet(path, page_checksum_verification=True)
-
-
-def write_parquet(path: str | os.PathLike, table: pd.DataFrame) -> None:
-    """Write a table, whole or not at all."""
-    with atomic_path(path) as temporary:
-        table.to_parquet(temporary, index=False, compression="zstd", write_page_checksum=True)
 
 
 def history_table(rows: Sequence[dict]) -> pd.DataFrame:

@@ -6,11 +6,11 @@ import fnmatch
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cortexclip import provenance
+from cortexclip.configuration.plan import Plan
 from cortexclip.errors import InputError
-from cortexclip.files import read_json, sha256
-from cortexclip.plan import Plan
 from cortexclip.results.paths import MADE_BY, PATHS, TRAINED, pattern
+from cortexclip.runtime import provenance
+from cortexclip.runtime.files import read_json, sha256
 
 NAME, PLAN = "manifest.json", PATHS["plan"]
 

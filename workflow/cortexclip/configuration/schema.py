@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, RootModel, model_validator
 
-from cortexclip import settings
 from cortexclip.data.entries import Dataset, Name, Sha256
 from cortexclip.errors import InputError
-from cortexclip.settings import Checked, Count, Need
+from cortexclip.runtime import settings
+from cortexclip.runtime.settings import Checked, Count, Need
 
 CATALOGUES = ("datasets", "protocols", "methods", "encoders")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cortexclip.errors import InputError
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def root() -> Path:
