@@ -63,7 +63,7 @@ def _table(
     )
     title = "Mean squared error by method"
     if of_one_dataset:
-        title = f"{title}: {plan.datasets[columns[0][0]]['title']}"
+        title = f"{title}: {plan.datasets[columns[0][0]].title}"
     return Table(
         title=title,
         label="main" if not of_one_dataset else f"main-{columns[0][0]}",

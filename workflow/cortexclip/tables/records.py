@@ -86,8 +86,8 @@ def grid_rows(records: Mapping[tuple[str, str, str], Mapping], plan: Plan) -> pd
     rows = [
         (
             *key[:2],
-            plan.runs[key[2]]["method"],
-            plan.runs[key[2]]["encoder"],
+            plan.runs[key[2]].method,
+            plan.runs[key[2]].encoder,
             row["fold"],
             row["seed_index"],
             point_text(row["point"]),
