@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from test_methods import honest_data, make_samples, silent
 
 from cortexclip.methods import permuted
-from cortexclip.methods import ridge as ridge_method
+from cortexclip.methods.ridge import Ridge
 from cortexclip.numerics import ridge, standardise
 from cortexclip.numerics.ridge import ShuffledRidge, fit_dual, fit_ridge, penalty_grid
 
@@ -82,28 +82,31 @@ def test_shuffled_ridge_equals_ridge_on_shuffled_targets(n_samples, n_features, 
 def test_the_shuffles_of_a_fold_share_one_decomposition(monkeypatch):
     made = []
     monkeypatch.setattr(permuted, "ShuffledRidge", lambda *a, **k: made.append(1) or ShuffledRidge(*a, **k))
-    settings = permuted.Settings(**SETTINGS, permutations=3)
+    method = permuted.Permuted(permuted.Permuted.Settings(**SETTINGS, permutations=3))
+    ridge_method = Ridge(Ridge.Settings(**SETTINGS))
     data, brain = honest_data(), make_samples(5, seed=1).brain
     for seed in range(3):
-        found = permuted.fit(data, settings, seed, silent)
+        found = method.fit(data, seed, silent)
         order = np.random.default_rng(seed).permutation(len(data.final))
         shuffled = replace(data, final=replace(data.final, images=data.final.images[order]))
-        expected = ridge_method.fit(shuffled, ridge_method.Settings(**SETTINGS), seed, silent)
+        expected = ridge_method.fit(shuffled, seed, silent)
         assert found.facts()["penalty"] == expected.facts()["penalty"]
         assert found.facts()["parameters"] == sum(array.size for array in found.weights().values())
         np.testing.assert_allclose(found.predict(brain).images, expected.predict(brain).images, atol=1e-10)
         for name, array in expected.weights().items():
             np.testing.assert_allclose(found.weights()[name], array, atol=1e-10)
     assert len(made) == 1
-    permuted.fit(honest_data(seed=7), settings, 0, silent)
-    permuted.fit(data, replace(settings, penalty_count=5), 0, silent)
+    method.fit(honest_data(seed=7), 0, silent)
+    fewer = permuted.Permuted(permuted.Permuted.Settings(**{**SETTINGS, "penalty_count": 5}, permutations=3))
+    fewer.fit(data, 0, silent)
     assert len(made) == 3
 
 
 def test_samples_of_another_fold_at_the_same_place_in_memory_are_not_taken_for_the_last_ones():
-    settings, brain = permuted.Settings(**SETTINGS, permutations=1), make_samples(5, seed=1).brain
-    alone = [permuted.fit(honest_data(seed=seed), settings, 0, silent).predict(brain).images for seed in range(4)]
+    method = permuted.Permuted(permuted.Permuted.Settings(**SETTINGS, permutations=1))
+    brain = make_samples(5, seed=1).brain
+    alone = [method.fit(honest_data(seed=seed), 0, silent).predict(brain).images for seed in range(4)]
     for seed in range(4):
         gc.collect()
-        again = permuted.fit(honest_data(seed=seed), settings, 0, silent).predict(brain).images
+        again = method.fit(honest_data(seed=seed), 0, silent).predict(brain).images
         np.testing.assert_array_equal(again, alone[seed])

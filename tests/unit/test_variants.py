@@ -472,7 +472,7 @@ def test_crops_are_the_picture_and_its_corners():
 
 @pytest.mark.parametrize("side", [None, 0, 1, "half", 1.5])
 def test_a_corner_is_a_part_of_the_picture(side):
-    with pytest.raises(InputError, match="crops settings, side: found"):
+    with pytest.raises(InputError, match="side"):
         crops.load({"side": side})
 
 

@@ -18,7 +18,7 @@ class Settings(Checked):
     """What `load` takes beside the settings of `cortexclip.features.openclip`."""
 
     side: float = Field(gt=0, lt=1)
-    """length of a corner as a share of the picture's; all other settings are those of cortexclip.features.openclip"""
+    """Length of a corner as a share of the picture's; all other settings are those of cortexclip.features.openclip"""
 
 
 def load(settings: dict) -> Encoder:
