@@ -1,4 +1,8 @@
-"""Nothing is fitted on what it is scored on: outside the optimistic protocols, other test data change no fitted bit."""
+"""Nothing is fitted on what it is scored on: outside the optimistic protocols, other test data change no fitted bit.
+
+In the optimistic ones a network's epoch may follow the responses and pixels of scored samples, by its loss on them. Who
+they are (stimulus, label, session) may change nothing, anywhere.
+"""
 
 from __future__ import annotations
 
@@ -11,48 +15,125 @@ from test_methods import METHODS, changed, make_samples, quick_method, silent, s
 
 from cortexclip.configuration.config import read_yaml
 from cortexclip.evaluation.splits import make_split
+from cortexclip.methods.catalogue import source_points
 from cortexclip.methods.fitting import Folds
+from cortexclip.methods.interface import Task
 
 PROTOCOLS = read_yaml(Path(__file__).resolve().parents[2] / "config/protocols.yaml")
 PART = np.array(["train"] * 36 + ["test"] * 8)
 
 
-def spoiled(samples, scored):
-    """The same samples, with everything about the scored ones changed but their identity."""
+def split_of(protocol, samples):
+    return make_split(PROTOCOLS[protocol], PART, samples.stimulus, 0)
+
+
+def scored_rows(split, fold=0):
+    return split.loc[(split.fold == fold) & (split.role == "score"), "sample"].to_numpy()
+
+
+def spoiled(samples, scored, identities_alone=False):
+    """The same samples with everything about the scored ones changed, or only who they are."""
     rng = np.random.default_rng(7)
-    changed = {}
-    for key in ("brain", "images", "embedding", "label"):
-        array = getattr(samples, key).copy()
-        noise = rng.uniform(size=array[scored].shape)
-        array[scored] = (noise > 0.5) if key == "label" else noise
-        changed[key] = array
-    return replace(samples, **changed)
+    other = {
+        "stimulus": np.array([f"unknown {i}" for i in range(len(scored))]),
+        "label": 1 - samples.label[scored],
+        "session": samples.session[scored] + 7,
+    }
+    if not identities_alone:
+        other |= {
+            key: rng.uniform(size=getattr(samples, key)[scored].shape) for key in ("brain", "images", "embedding")
+        }
+    arrays = {}
+    for key, values in other.items():
+        array = getattr(samples, key)
+        arrays[key] = array.astype("<U32" if key == "stimulus" else array.dtype)
+        arrays[key][scored] = values
+    return replace(samples, **arrays)
 
 
-INNER = [name for name, entry in PROTOCOLS.items() if entry["select"] == "inner" and not entry.get("source")]
-# a fit of these takes seconds, and no method is told the protocol
-CASES = [(name, protocol) for name in METHODS for protocol in (INNER[:1] if name.startswith("mind_vis") else INNER)]
-
-
-@pytest.mark.parametrize(("name", "protocol"), CASES)
-def test_other_test_data_change_no_fitted_parameter(name, protocol):
-    method = quick_method(name)
-    samples = suited(name, make_samples(44, n_stimuli=22))
-    split = make_split(PROTOCOLS[protocol], PART, samples.stimulus, seed=0)
-    scored = split.loc[(split.fold == 0) & (split.role == "score"), "sample"].to_numpy()
-    first = method.fit(Folds(samples, split).data(0), 1, silent).weights()
-    second = method.fit(Folds(spoiled(samples, scored), split).data(0), 1, silent).weights()
+def assert_equal_weights(first, second):
     assert first
     for key in first:
         assert first[key].tobytes() == second[key].tobytes(), f"{key} depends on the scored samples"
+
+
+INNER = [name for name, entry in PROTOCOLS.items() if entry["select"] == "inner" and not entry.get("source")]
+SCORED = [name for name, entry in PROTOCOLS.items() if entry["select"] == "scored" and not entry.get("source")]
+FOLLOWED = [
+    (name, protocol)
+    for name, entry in METHODS.items()
+    for protocol, procedure in entry.get("procedures", {}).items()
+    if procedure
+]
+
+
+def cases(protocols):
+    """All methods in all protocols; a fit of MinD-Vis takes seconds, and no method is given the protocol."""
+    return [(name, p) for name in METHODS for p in (protocols[:1] if name.startswith("mind_vis") else protocols)]
+
+
+@pytest.mark.parametrize(("name", "protocol"), cases(INNER))
+def test_other_test_data_change_no_fitted_parameter(name, protocol):
+    method = quick_method(name)
+    samples = suited(name, make_samples(44, n_stimuli=22))
+    split = split_of(protocol, samples)
+    first = method.fit(Folds(samples, split).data(0), 1, silent).weights()
+    second = method.fit(Folds(spoiled(samples, scored_rows(split)), split).data(0), 1, silent).weights()
+    assert_equal_weights(first, second)
+
+
+def twice(samples, protocol, identities_alone):
+    """What a fit is given, as it is and with the scored samples spoiled, where nothing is refitted."""
+    split = split_of(protocol, samples)
+    source = bool(PROTOCOLS[protocol].get("source"))
+    for given in (samples, spoiled(samples, scored_rows(split), identities_alone)):
+        yield Folds(given, split, optimistic=True, source=source).data(0)
+
+
+@pytest.mark.parametrize(("name", "protocol"), cases(SCORED))
+def test_who_the_scored_samples_are_changes_nothing_where_they_choose(name, protocol):
+    """For networks; other methods have no epoch to choose, so that nothing of a scored sample changes them."""
+    method = quick_method(name)
+    data = twice(suited(name, make_samples(44, n_stimuli=22)), protocol, identities_alone=method.is_network)
+    assert_equal_weights(*(method.fit(each, 1, silent).weights() for each in data))
+
+
+@pytest.mark.parametrize(("name", "protocol"), FOLLOWED)
+def test_who_the_scored_samples_are_changes_nothing_by_a_sources_procedure(name, protocol):
+    method = source_points(METHODS[name], protocol, "", 50, name)[0].method
+    quick = changed(method, epochs=2, patience=2, batch_size=16)
+    quick.procedure = method.procedure
+    data = twice(make_samples(44, n_stimuli=22), protocol, identities_alone=True)
+    assert_equal_weights(*(quick.fit(each, 1, silent).weights() for each in data))
+
+
+def test_the_selection_part_of_a_contrastive_encoder_is_read_by_its_pixels():
+    """Its loss on the selection part asks which images are equal, and a grid is chosen by identifying them."""
+    method = changed(quick_method("clip_encoder_grid"), epochs=9)
+    points = [changed(method, temperature=temperature) for temperature in (0.05, 0.5)]
+    fits = []
+    for data in twice(make_samples(44, n_stimuli=11), "chosen_on_test", identities_alone=True):
+        [(_, decoder)] = method.fit_tasks(points, [Task(0, 0, 1, lambda data=data: data)], silent)
+        fits.append(decoder)
+    assert_equal_weights(*(decoder.weights() for decoder in fits))
+    assert fits[0].facts()["grid"] == fits[1].facts()["grid"]
+    assert fits[0].history() == fits[1].history()
+
+
+def test_cortexclip_reads_no_identity_of_a_scored_sample():
+    """Images repeat, and the scored ones are known ones or foreign: the inner folds are the same."""
+    data = twice(make_samples(44, n_stimuli=22), "chosen_on_test", identities_alone=True)
+    facts = [quick_method("cortexclip").fit(each, 1, silent).facts() for each in data]
+    assert facts[0] == facts[1]
+    assert facts[0]["inner_folds_by"] == "sample"
 
 
 def test_the_optimistic_protocol_does_depend_on_them():
     """The check above can fail: where the scored samples choose the epoch of a network, they matter."""
     method = changed(quick_method("cccv1"), epochs=12, patience=2)
     samples = make_samples(44, n_stimuli=22)
-    split = make_split(PROTOCOLS["chosen_on_test"], PART, samples.stimulus, seed=0)
-    scored = split.loc[split.role == "score", "sample"].to_numpy()
+    split = split_of("chosen_on_test", samples)
+    scored = scored_rows(split)
     first = method.fit(Folds(samples, split, optimistic=True).data(0), 1, silent)
     second = method.fit(Folds(spoiled(samples, scored), split, optimistic=True).data(0), 1, silent)
     assert any(first.weights()[key].tobytes() != second.weights()[key].tobytes() for key in first.weights())
@@ -64,9 +145,9 @@ def test_only_marked_protocols_may_look_at_scored_samples(name):
     entry = PROTOCOLS[name]
     optimistic, source = entry["select"] == "scored" and not entry.get("source"), bool(entry.get("source"))
     samples = make_samples(44, n_stimuli=22)
-    split = make_split(entry, PART, samples.stimulus, seed=0)
+    split = split_of(name, samples)
     for fold in split.fold.unique():
-        scored = split.loc[(split.fold == fold) & (split.role == "score"), "sample"].to_numpy()
+        scored = scored_rows(split, fold)
         data = Folds(samples, split, optimistic, source, transductive=False).data(fold)
         shown = [data.train, data.select, data.final, *([] if data.scored is None else [data.scored])]
         seen = {row.tobytes() for part in shown for row in part.brain}

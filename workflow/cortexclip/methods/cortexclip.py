@@ -69,7 +69,7 @@ class CortexClip(Method):
 
     def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
         samples = data.final
-        grouped = not np.isin(data.select.stimulus, data.train.stimulus).any()
+        grouped = _keeps_stimuli_together(data)
         fields = gaussian_fields(samples.images.shape[1:], self.settings.field_sizes, self.settings.field_spacing)
         deformed = _Deformed(samples, self.settings)
         stack: Any = None
@@ -170,6 +170,17 @@ class _Deformed:
         """Copies of the images of some samples, shape (n_copies, n_pixels)."""
         copies = np.concatenate([self.by_stimulus[name] for name in samples.stimulus[samples.distinct()]])
         return copies.reshape(len(copies), -1).astype(np.float64)
+
+
+def _keeps_stimuli_together(data: FitData) -> bool:
+    """Whether the inner folds keep the trials of a stimulus together; it looks at samples that are learned from alone.
+
+    Without a refit the selection part may be what is scored, and which images it shows must not matter: then the folds
+    are over samples where images repeat.
+    """
+    if data.refit:
+        return not np.isin(data.select.stimulus, data.train.stimulus).any()
+    return len(data.final.distinct()) == len(data.final)
 
 
 def _folds(samples: Samples, most: int, grouped: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
