@@ -72,7 +72,8 @@ def given(entry: Mapping, method: Method, spaces: Mapping) -> str:
         titles = [spaces[name]["title"] for name in entry["encoders"] if name in spaces]
         said.append(f"embeddings of the training images in one of these spaces: {', '.join(titles)}")
     if method.is_oracle:
-        said.append("the class of each scored image (an oracle, no decoder)")
+        what = {"label": "class of each scored image", "session": "session of each scored sample"}[method.oracle_of]
+        said.append(f"the {what} (an oracle, no decoder)")
     if method.transductive:
         said.append("the brain responses of the scored samples, without their images (transductive)")
     none = "No other data, and nothing is pretrained."

@@ -22,9 +22,9 @@ from cortexclip.audit.brain import (
     check_scaling,
 )
 from cortexclip.audit.finding import SEVERITIES, Finding, some
-from cortexclip.audit.findings import audit_dataset, audit_protocol
+from cortexclip.audit.findings import are_confounded, audit_dataset, audit_protocol
 from cortexclip.audit.labels import _nearest_mean_accuracy, check_classes, check_labels
-from cortexclip.audit.signal import PENALTIES, _ridge_maps, check_signal, check_signal_nearest, signal_test
+from cortexclip.audit.signal import PENALTIES, check_signal, check_signal_nearest, ridge_maps, signal_test
 from cortexclip.audit.splits import check_folds, check_grouping, check_selection, held_out
 from cortexclip.audit.stimuli import (
     Fold,
@@ -35,6 +35,7 @@ from cortexclip.audit.stimuli import (
     check_sample_size,
     check_seen,
 )
+from cortexclip.configuration.config import splits
 from cortexclip.configuration.plan import Plan
 from cortexclip.configuration.schema import read_yaml
 from cortexclip.data import dataset as datasets
@@ -91,10 +92,13 @@ def found(findings, check):
 
 def audited(dataset, protocols=(), seed=0):
     """What the stage would write, without the files."""
-    findings = [("dataset", finding) for finding in audit_dataset(dataset, seed)]
+    of_dataset = audit_dataset(dataset, seed)
+    findings, groups = [("dataset", finding) for finding in of_dataset], datasets.groupings(dataset)
+    groups["cluster"] = np.unique(dataset.stimulus.values, return_inverse=True)[1] % 10
     for name in protocols:
-        split = make_split(PROTOCOLS[name], dataset.part.values, dataset.stimulus.values, seed)
-        findings += [(name, finding) for finding in audit_protocol(dataset, PROTOCOLS[name], split)]
+        split = make_split(PROTOCOLS[name], dataset.part.values, dataset.stimulus.values, seed, groups)
+        found_there = audit_protocol(dataset, PROTOCOLS[name], split, are_confounded(of_dataset))
+        findings += [(name, finding) for finding in found_there]
     content = {
         "dataset": dataset.attrs["name"],
         "findings": [{"scope": scope, **asdict(finding)} for scope, finding in findings],
@@ -333,10 +337,10 @@ def test_labels_without_classes_or_with_one_image_a_class(rng):
     assert check_classes(np.where(test, 3, 1), test).numbers["test_classes_not_trained"] == 1
 
 
-def test_ridge_maps_are_the_ridge_of_the_methods(rng):
+def testridge_maps_are_the_ridge_of_the_methods(rng):
     train, test, targets = rng.normal(size=(15, 30)), rng.normal(size=(4, 30)), rng.normal(size=(15, 7))
     unit = np.trace((train - train.mean(axis=0)) @ (train - train.mean(axis=0)).T) / 15
-    for penalty, (residual, prediction) in zip(PENALTIES, _ridge_maps(train, test), strict=True):
+    for penalty, (residual, prediction) in zip(PENALTIES, ridge_maps(train, test), strict=True):
         ridge = fit_ridge(train, targets, np.array([penalty * unit]))
         np.testing.assert_allclose(residual @ targets, targets - ridge.loo_prediction, atol=1e-8)
         np.testing.assert_allclose(prediction @ targets + targets.mean(axis=0), ridge.predict(test), atol=1e-8)
@@ -540,7 +544,8 @@ def measured(request):
     path = Path(folder) / entry["file"]
     if not path.is_file():
         pytest.skip(f"{path} is not there")
-    return request.param, audited(read_mat(path, request.param, entry), PROTOCOLS)
+    protocols = [name for name, protocol in PROTOCOLS.items() if splits(protocol, entry)]
+    return request.param, audited(read_mat(path, request.param, entry), protocols)
 
 
 def test_what_is_known_of_the_measured_data_is_found(measured):
@@ -558,6 +563,14 @@ def test_what_is_known_of_the_measured_data_is_found(measured):
         assert "All 12 test samples" in notes_for(audit, "holdout")[0]
         assert not any("recognition" in note for note in notes_for(audit, "unseen"))
         assert of(audit, "dataset", "signal")["numbers"]["mse"] == pytest.approx(0.0086, abs=2e-4)
+        sessions = of(audit, "dataset", "session_images")
+        assert (sessions["severity"], sessions["numbers"]["groups"]) == ("serious", 4)
+        assert sessions["numbers"]["mse_session_mean"] == pytest.approx(0.0575, abs=1e-4)
+        assert sessions["numbers"]["mse_mean_image"] == pytest.approx(0.0785, abs=1e-4)
+        left_out = of(audit, "dataset", "session_left_out")["numbers"]
+        assert (left_out["own"], left_out["sibling"]) == pytest.approx((0.0226, 0.0110), abs=2e-4)
+        assert of(audit, "unseen", "seen_sessions")["severity"] == "serious"
+        assert of(audit, "unseen_across_sessions", "seen_sessions")["numbers"]["samples"] == 0
     else:
         assert (seen["severity"], seen["numbers"]["samples"], seen["numbers"]["of_samples"]) == ("info", 0, 10)
         assert distinct == [90, 10]

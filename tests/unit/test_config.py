@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cortexclip.configuration.config import encoder_settings, load, locate, merge, read_yaml
+from cortexclip.configuration.config import encoder_settings, groupings, load, locate, merge, read_yaml
 from cortexclip.configuration.plan import Plan, Sources, make_plan
 from cortexclip.errors import InputError
+from cortexclip.results.jobs import Jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = read_yaml(ROOT / "config/config.yaml")
@@ -172,6 +173,47 @@ def test_protocols_over_the_sources_split_do_not_apply_to_a_dataset_without_one(
     with pytest.raises(InputError, match="no protocol applies to dataset 'simulated', which has no train/test split"):
         load(settings, ROOT)
     assert make_plan(load(DEFAULT, ROOT)).not_applicable == {}
+
+
+def test_protocols_over_sessions_apply_to_datasets_that_have_them():
+    protocols, settings = ["holdout", "across_sessions", "unseen_across_sessions"], {"sessions": 1}
+    several = DEFAULT | {"datasets": ["simulated"], "protocols": protocols, "methods": ["mean_image", "session_mean"]}
+    found = load(several, ROOT)
+    assert found.protocols_of == {"simulated": protocols}
+    assert found.cells == {"simulated": ["mean_image", "session_mean"]}
+    one = load(several | {"overrides": {"datasets": {"simulated": {"settings": settings}}}}, ROOT)
+    assert one.protocols_of == {"simulated": ["holdout"]}
+    assert one.cells == {"simulated": ["mean_image"]}
+    sentence = (
+        "across sessions, unseen stimuli, across sessions need the session of every sample, which the source does"
+    )
+    assert sentence in make_plan(one).without_split("simulated")
+    assert make_plan(found).protocols["unseen_across_sessions"].compared_with == "unseen"
+    wrong = {"protocols": {"across_sessions": {"group_by": ["session"]}}}
+    with pytest.raises(InputError, match="group_by"):
+        load(several | {"overrides": wrong}, ROOT)
+
+
+def test_a_protocol_that_clusters_stimuli_brings_its_encoder():
+    settings = DEFAULT | {"datasets": ["simulated"], "protocols": ["unseen_clusters"], "encoders": [], "judge": "none"}
+    found = load(settings | {"methods": ["mean_image"]}, ROOT)
+    assert list(found.encoders) == ["glyphclip"]
+    assert Jobs(found, str(ROOT), None).encoders(None) == ["glyphclip"]
+    for changes, words in (
+        ({"encoder": "glyphclp"}, "'glyphclp'. Did you mean 'glyphclip'"),
+        ({"clusters": 1}, "clusters"),
+    ):
+        with pytest.raises(InputError, match=words):
+            load(settings | {"overrides": {"protocols": {"unseen_clusters": changes}}}, ROOT)
+    by_cluster = {"cv10": {"group_by": "cluster"}}
+    with pytest.raises(InputError, match="missing key 'clusters'"):
+        load(DEFAULT | {"overrides": {"protocols": by_cluster}}, ROOT)
+
+
+def test_groupings_follow_from_labels_arrays_and_what_the_reader_finds():
+    assert groupings({"labels": "session"}) == {"session"}
+    assert groupings({"labels": "class", "arrays": {"run_train": "r", "run_test": "s"}}) == {"label", "run"}
+    assert groupings({"labels": "none", "groups": ["session"], "parts": "none"}) == {"session"}
 
 
 FILES = ["vangerven/digit69_28x28.mat", "miyawaki/miyawaki_structured_28x28.mat"]

@@ -65,6 +65,30 @@ def test_without_labels_and_sessions_they_are_minus_one():
     assert made["label"].dtype == made["session"].dtype == np.int32
 
 
+def test_runs_of_two_sessions_with_one_number_are_two_groups():
+    session, run, subject = [1, 1, 2, 2], [1, 2, 1, 2], [5, 5, 5, 6]
+    made = dataset.labelled(
+        np.zeros((4, 1)), np.zeros((4, 2, 2)), ["train", "test"] * 2, {"name": "toy"}, session=session, run=run
+    )
+    assert dataset.groupings(made)["session"].tolist() == [0, 0, 1, 1]
+    assert dataset.groupings(made)["run"].tolist() == [0, 1, 2, 3]
+    assert dataset.groupings(made)["label"].tolist() == [-1] * 4
+    unknown = made.assign_coords(session=("sample", np.array([1, 1, -1, 2], np.int32)))
+    assert dataset.groupings(unknown)["session"].tolist() == [1, 1, -1, 2]
+    assert dataset.groupings(unknown)["run"].tolist() == [0, 1, 0, 1]  # by itself, where a session is not known
+    both = made.assign_coords(subject=("sample", np.array(subject, np.int32)))
+    assert dataset.groupings(both)["session"].tolist() == [0, 0, 1, 2]
+
+
+def test_groupings_are_written_and_read(tmp_path):
+    groups = {name: np.arange(4) for name in ("subject", "run", "block")}
+    made = dataset.labelled(np.zeros((4, 1)), np.zeros((4, 2, 2)), ["train", "test"] * 2, {"name": "toy"}, **groups)
+    dataset.write(made, tmp_path / "toy.nc")
+    assert set(dataset.groupings(dataset.read(tmp_path / "toy.nc"))) == {"label", "session", *groups}
+    with pytest.raises(InputError, match="unknown key 'blok'. Did you mean 'block'"):
+        dataset.labelled(np.zeros((4, 1)), np.zeros((4, 2, 2)), ["train", "test"] * 2, {"name": "x"}, blok=np.arange(4))
+
+
 def test_the_same_dataset_gives_the_same_bytes(tmp_path):
     dataset.write(toy(), tmp_path / "first.nc")
     dataset.write(dataset.read(tmp_path / "first.nc"), tmp_path / "second.nc")

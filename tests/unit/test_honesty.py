@@ -24,7 +24,8 @@ PART = np.array(["train"] * 36 + ["test"] * 8)
 
 
 def split_of(protocol, samples):
-    return make_split(PROTOCOLS[protocol], PART, samples.stimulus, 0)
+    cluster = np.unique(samples.stimulus, return_inverse=True)[1] % 5
+    return make_split(PROTOCOLS[protocol], PART, samples.stimulus, 0, {"session": samples.session, "cluster": cluster})
 
 
 def scored_rows(split, fold=0):

@@ -25,6 +25,7 @@ from cortexclip.methods.permuted import Permuted
 from cortexclip.methods.pls import PLS
 from cortexclip.methods.ridge import Ridge
 from cortexclip.methods.ridge_snap import RidgeSnap
+from cortexclip.methods.session_mean import SessionMean
 from cortexclip.numerics.readout import unit_length
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,7 +108,7 @@ def quick_method(name: str) -> Method:
 
 
 def predict(method, decoder, samples: Samples):
-    return decoder.predict(samples.brain, *([samples.label] if method.is_oracle else []))
+    return decoder.predict(samples.brain, *([getattr(samples, method.oracle_of)] if method.oracle_of else []))
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -257,6 +258,18 @@ def test_snapping_gives_back_training_images_and_finds_the_seen_ones():
     known = {image.tobytes() for image in samples.images.astype(np.float64)}
     assert all(image.tobytes() in known for image in predicted)
     assert np.mean((predicted - samples.images) ** 2) < 1e-3
+
+
+def test_the_mean_of_the_session_is_answered_whatever_the_brain_and_the_mean_of_all_for_an_unknown_one():
+    data = honest_data()
+    decoder = SessionMean.configured({}, "x").fit(data, 0, silent)
+    known, images = np.unique(data.final.session), data.final.images.astype(float)
+    predicted = decoder.predict(np.zeros((len(known) + 1, 30)), np.array([*known, 99])).images
+    expected = [images[data.final.session == number].mean(axis=0) for number in known]
+    np.testing.assert_allclose(predicted, [*expected, images.mean(axis=0)])
+    unknown = replace(data.final, session=np.full(len(data.final), -1))
+    with pytest.raises(InputError, match="sessions of the samples are not known"):
+        SessionMean.configured({}, "x").fit(FitData(unknown, unknown, unknown), 0, silent)
 
 
 def test_the_oracle_answers_the_mean_of_the_true_class_whatever_the_brain():

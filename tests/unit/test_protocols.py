@@ -15,6 +15,9 @@ from cortexclip.evaluation.splits import make_split
 PROTOCOLS = read_yaml(Path(__file__).resolve().parents[2] / "config/protocols.yaml")
 PART = np.array(["train"] * 40 + ["test"] * 10)
 STIMULUS = np.array([f"s{i % 15}" for i in range(50)])
+SESSION = np.arange(50) // 8
+CLUSTER = np.array([int(name[1:]) % 4 for name in STIMULUS])
+GROUPS = {"session": SESSION, "cluster": CLUSTER}
 
 
 def rows(split, fold, role):
@@ -23,7 +26,7 @@ def rows(split, fold, role):
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_scored_samples_never_train(name):
-    split = make_split(PROTOCOLS[name], PART, STIMULUS, seed=1)
+    split = make_split(PROTOCOLS[name], PART, STIMULUS, 1, GROUPS)
     for fold in split.fold.unique():
         train, select, score = (rows(split, fold, role) for role in ("train", "select", "score"))
         assert len(train) >= 2
@@ -117,6 +120,68 @@ def test_no_image_of_a_scored_fold_was_trained_on_in_unseen():
         select = set(STIMULUS[rows(split, fold, "select")])
         assert not score & select
         assert not select & set(STIMULUS[rows(split, fold, "train")])
+
+
+def test_no_session_of_a_scored_fold_was_trained_on_across_sessions():
+    split = make_split(PROTOCOLS["across_sessions"], PART, STIMULUS, 1, GROUPS)
+    assert split.fold.nunique() == len(np.unique(SESSION))
+    for fold in split.fold.unique():
+        train, select, score = (set(SESSION[rows(split, fold, role)]) for role in ("train", "select", "score"))
+        assert len(score) == 1
+        assert not train & select
+        assert not (train | select) & score
+        assert len(train | select | score) == len(np.unique(SESSION))  # nothing else is left out
+
+
+def test_neither_image_nor_session_of_a_scored_sample_was_trained_on_or_chose():
+    split = make_split(PROTOCOLS["unseen_across_sessions"], PART, STIMULUS, 1, GROUPS)
+    assert split.fold.nunique() == len({*zip(STIMULUS, SESSION, strict=True)})  # a fold for each pair that occurs
+    for fold in split.fold.unique():
+        score = rows(split, fold, "score")
+        learned = np.concatenate([rows(split, fold, role) for role in ("train", "select")])
+        assert not np.isin(STIMULUS[score], STIMULUS[learned]).any()
+        assert not np.isin(SESSION[score], SESSION[learned]).any()
+        expected = (STIMULUS != STIMULUS[score[0]]) & (SESSION != SESSION[score[0]])
+        np.testing.assert_array_equal(np.sort(learned), np.flatnonzero(expected))  # and nothing else is left out
+
+
+def test_no_image_of_a_scored_cluster_was_trained_on():
+    split = make_split(PROTOCOLS["unseen_clusters"], PART, STIMULUS, 1, GROUPS)
+    assert split.fold.nunique() == 4
+    for fold in range(4):
+        parts = [set(CLUSTER[rows(split, fold, role)]) for role in ("train", "select", "score")]
+        assert len(parts[2]) == 1
+        assert sum(map(len, parts)) == len(set.union(*parts)) == 4
+
+
+def test_crossed_folds_of_a_closed_form():
+    """Two images in two sessions with two trials each, in two folds by each: what is scored leaves one pair to train."""
+    stimulus, session = np.repeat(["a", "a", "b", "b"], 2), np.repeat([1, 2, 1, 2], 2)
+    entry = PROTOCOLS["unseen_across_sessions"] | {"folds": 2, "select": "scored"}
+    split = make_split(entry, np.full(8, "none"), stimulus, 0, {"session": session})
+    found = {tuple(rows(split, fold, "score")): tuple(rows(split, fold, "train")) for fold in range(4)}
+    assert found == {(0, 1): (6, 7), (6, 7): (0, 1), (2, 3): (4, 5), (4, 5): (2, 3)}
+
+
+def test_fewer_folds_than_groups_take_several_groups_each():
+    session = np.repeat(np.arange(10), 5)
+    entry = PROTOCOLS["across_sessions"] | {"folds": 3}
+    split = make_split(entry, PART, STIMULUS, 0, {"session": session})
+    assert sorted(len(set(session[rows(split, fold, "score")])) for fold in range(3)) == [3, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        ({}, "not known of all samples which session"),
+        ({"session": np.where(np.arange(50) == 7, -1, SESSION)}, "not known of all samples which session"),
+        ({"session": np.ones(50, int)}, "one session alone cannot be cut into folds"),
+        ({"session": np.arange(50) // 25}, "one session alone|to train|to choose|to select"),
+    ],
+)
+def test_data_without_sessions_are_one_clear_error(groups, words):
+    with pytest.raises(InputError, match=f"across sessions.*({words})"):
+        make_split(PROTOCOLS["across_sessions"], PART, STIMULUS, 0, groups)
 
 
 def test_the_inner_part_follows_from_the_seed():

@@ -74,7 +74,7 @@ def check_predictions(world: Path, folder: Path, fold: int = 0, seed: int = 0) -
     here = run.fold.values == fold
     rows = run.sample.values[here]
     found = fitted.decoder.predict(
-        data.brain.values[rows], *([data.label.values[rows]] if fitted.method.is_oracle else [])
+        data.brain.values[rows], *([data[fitted.method.oracle_of].values[rows]] if fitted.method.oracle_of else [])
     )
     np.testing.assert_allclose(found.images, run.image.values[seed, here], atol=2e-5)
     for name in ("embedding", "nearest"):

@@ -119,7 +119,7 @@ class Decoder(RegressorMixin, BaseEstimator):
         """Images of brain responses (n_samples, n_voxels), shaped as those that `fit` was given.
 
         They have the precision that they were computed in: float32 from a network, else float64.
-        ``label`` (n_samples,) is the class of each image, for oracles alone.
+        ``label`` (n_samples,) is the class of each image, or the session for ``session_mean``, for oracles alone.
         """
         images = self.decode(X, label).images
         low, high = self.image_range_
@@ -282,7 +282,7 @@ class Decoder(RegressorMixin, BaseEstimator):
         if not 0 < self.select < 1:
             raise InputError(f"select: found {self.select}, expected a share between 0 and 1.")
         generator = np.random.default_rng(derive_seed(self.seed, "estimator", "split"))
-        train, select = inner_parts(np.arange(len(samples)), samples.stimulus, self.select, "stimulus", generator)
+        train, select = inner_parts(np.arange(len(samples)), samples.stimulus, self.select, generator)
         if len(train) < 2:
             raise InputError(
                 f"y: found {len(np.unique(samples.stimulus))} distinct stimuli, of which {self.select:g} choose, so "
@@ -309,9 +309,11 @@ class Decoder(RegressorMixin, BaseEstimator):
         return tuple(found)
 
     def _label(self, label, n_samples: int) -> list[np.ndarray]:
-        """What the decoder takes beside brain responses: the classes, if it is an oracle's."""
-        if self._fitted.method.is_oracle == (label is None):
-            what = "is an oracle; give the class of each image as" if label is None else "is no oracle; leave out"
+        """What the decoder takes beside brain responses: classes or sessions, if it is an oracle's."""
+        oracle = self._fitted.method.oracle_of
+        if (oracle is not None) == (label is None):
+            of = "session of each trial" if oracle == "session" else "class of each image"
+            what = f"is an oracle; give the {of} as" if label is None else "is no oracle; leave out"
             raise InputError(f"method '{self.method}' {what} label.")
         return [] if label is None else [_whole_numbers(label, n_samples, "label")]
 

@@ -69,6 +69,12 @@ def features_of(dataset, runs):
     return [FILES.features.format(dataset=dataset, encoder=encoder) for encoder in JOBS.encoders_of(runs)]
 
 
+def features_of_clusters(wildcards):
+    """The embeddings by which a protocol clusters stimuli, if it does."""
+    encoder = JOBS.entry("protocol", wildcards.protocol).get("encoder")
+    return [FILES.features.format(dataset=wildcards.dataset, encoder=encoder)] if encoder else []
+
+
 def raw_file(wildcards):
     """The dataset's raw file; by its checksum where that is pinned (then its age does not matter)."""
     entry = JOBS.entry("dataset", wildcards.dataset)

@@ -4,9 +4,12 @@ rule evaluate:
         dataset=FILES.dataset,
         predictions=same("predictions", "protocol", "dataset"),
         features=lambda wildcards: features_of(wildcards.dataset, PLAN.cells[wildcards.dataset]),
+        split=FILES.split,
+        judge=FILES.features.replace("{encoder}", str(JUDGE)) if JUDGE else [],
     output:
         scores=FILES.scores,
         similarity=FILES.similarity,
+        collapse=FILES.collapse,
     log:
         "results/logs/evaluate/{protocol}/{dataset}.log",
     benchmark:
@@ -20,10 +23,12 @@ rule evaluate:
         gpu=0,
     params:
         code=digest("evaluate"),
+        judge="--judge" if JUDGE else "",
     shell:
         "python -m cortexclip evaluate --log {log:q} --threads {threads} --dataset {input.dataset:q}"
         " --predictions {input.predictions:q} --features {input.features:q} --scores {output.scores:q}"
-        " --similarity {output.similarity:q}"
+        " --similarity {output.similarity:q} --split {input.split:q} {params.judge} {input.judge:q}"
+        " --collapse {output.collapse:q}"
 
 
 rule identify:

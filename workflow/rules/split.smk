@@ -1,7 +1,8 @@
 # Stage: a dataset and a protocol -> which samples train, choose and are scored.
 rule split:
     input:
-        FILES.dataset,
+        dataset=FILES.dataset,
+        features=features_of_clusters,
     output:
         FILES.split,
     log:
@@ -20,5 +21,6 @@ rule split:
         base_seed=CONFIG.settings["base_seed"],
         code=digest("split"),
     shell:
-        "python -m cortexclip split --log {log:q} --threads {threads} --dataset {input:q}"
+        "python -m cortexclip split --log {log:q} --threads {threads} --dataset {input.dataset:q}"
         " --protocol {wildcards.protocol:q} --entry {params.entry:q} --base-seed {params.base_seed} --output {output:q}"
+        " --features {input.features:q}"

@@ -7,6 +7,7 @@ rule tables:
         splits=files("split"),
         identification=files("identification", judge=JUDGE) if JUDGE else [],
         scores=files("scores"),
+        collapse=files("collapse"),
         records=files("record"),
         source_predictions=files_of_sources("predictions"),
         source_records=files_of_sources("record"),

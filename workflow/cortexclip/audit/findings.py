@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from cortexclip.audit import brain, labels, signal, splits, stimuli
+from cortexclip.audit import brain, labels, sessions, signal, splits, stimuli
 from cortexclip.audit.corpus import check_corpus, not_compared
 from cortexclip.audit.finding import Finding
 from cortexclip.audit.reading import check_reading
 from cortexclip.data import dataset as datasets
+from cortexclip.evaluation.splits import grouped_by
 from cortexclip.priors import nearest
 from cortexclip.priors.corpus import SIZE
 from cortexclip.runtime.seeds import derive_seed
@@ -32,11 +33,11 @@ def audit_dataset(dataset: xr.Dataset, seed: int) -> list[Finding]:
 
     if datasets.has_parts(dataset):
         held, what = test, "test"
-        canonical = [stimuli.Fold(np.flatnonzero(~test), np.flatnonzero(test))]
+        folds = [stimuli.Fold(np.flatnonzero(~test), np.flatnonzero(test))]
         of_parts = [
-            stimuli.check_seen(canonical, stimulus, "test"),
-            stimuli.check_near(canonical, stimulus, images, "test"),
-            stimuli.check_sample_size(canonical, stimulus, "test"),
+            stimuli.check_seen(folds, stimulus, "test"),
+            stimuli.check_near(folds, stimulus, images, "test"),
+            stimuli.check_sample_size(folds, stimulus, "test"),
         ]
         repeats = [
             stimuli.check_repeats(stimulus[~test], "training"),
@@ -44,7 +45,7 @@ def audit_dataset(dataset: xr.Dataset, seed: int) -> list[Finding]:
         ]
         across = [brain.check_rows_across_parts(responses, test)]
     else:
-        held, what = splits.held_out(stimulus, seed_of("parts")), "held-out"
+        held, what, folds = splits.held_out(stimulus, seed_of("parts")), "held-out", []
         of_parts = [splits.check_parts(stimulus, held)]
         repeats, across = [stimuli.check_repeats(stimulus)], []
     reading = dataset.attrs.get("reading")
@@ -52,6 +53,7 @@ def audit_dataset(dataset: xr.Dataset, seed: int) -> list[Finding]:
         signal.check_signal(responses, images, stimulus, held, seed_of("signal"), what=what),
         signal.check_signal_nearest(responses, images, stimulus, held, seed_of("signal")),
         *of_parts,
+        *sessions.check_sessions(responses, images, stimulus, _session(dataset), folds, seed_of("sessions")),
         brain.check_duplicated_rows(responses, test, stimulus),
         *across,
         brain.check_constant_rows(responses),
@@ -81,12 +83,18 @@ def audit_corpus(dataset: xr.Dataset, corpus: xr.Dataset | None = None) -> Findi
     return check_corpus(nearest.looked_up(stimulus, images[first]))
 
 
-def audit_protocol(dataset: xr.Dataset, protocol: Mapping, split: pd.DataFrame) -> list[Finding]:
-    """All findings on a split (columns fold, role, sample) of a dataset by a protocol, given by its entry."""
+def audit_protocol(
+    dataset: xr.Dataset, protocol: Mapping, split: pd.DataFrame, confounded: bool = False
+) -> list[Finding]:
+    """All findings on a split (columns fold, role, sample) of a dataset by a protocol, given by its entry.
+
+    ``confounded`` says whether the audit of the dataset found that its sessions predict the images.
+    """
     stimulus, images = dataset.stimulus.values, dataset.stimuli.values
     folds = splits.folds_of(split)
     what = "test" if protocol["over"] == "canonical" else "scored"
-    promised = protocol.get("group_by") == "stimulus" and protocol["over"] != "canonical"
+    promised = bool({"stimulus", "cluster"} & set(grouped_by(protocol))) and protocol["over"] != "canonical"
+    of_sessions = sessions.check_sessions_seen(folds, _session(dataset), confounded)
     return [
         splits.check_selection(split, stimulus),
         stimuli.check_seen(folds, stimulus, what, promised),
@@ -94,7 +102,17 @@ def audit_protocol(dataset: xr.Dataset, protocol: Mapping, split: pd.DataFrame) 
         splits.check_grouping(protocol, stimulus, split),
         stimuli.check_sample_size(folds, stimulus, what),
         splits.check_folds(split, stimulus),
+        *([of_sessions] if of_sessions else []),
     ]
+
+
+def are_confounded(findings: Sequence[Finding]) -> bool:
+    """Whether the findings on a dataset say that its sessions predict the images."""
+    return any(found.check == "session_images" and found.severity != "info" for found in findings)
+
+
+def _session(dataset: xr.Dataset) -> np.ndarray:
+    return datasets.groupings(dataset).get("session", np.full(dataset.sizes["sample"], -1))
 
 
 def summary(dataset: str, findings: Sequence[tuple[str, Finding]]) -> list[str]:

@@ -67,7 +67,7 @@ def signal_test(
     member = np.eye(len(first))[unit]  # (n_train, n_units)
     scaler = fit_scaler(brain[~test])
     error_form, weights = [], []
-    for residual, prediction in _ridge_maps(scaler(brain[~test]), scaler(brain[test])):
+    for residual, prediction in ridge_maps(scaler(brain[~test]), scaler(brain[test])):
         left_out = residual @ member
         error_form.append(left_out.T @ left_out)  # times the gram of the units: the sum of squared leave-one-out errors
         weights.append(prediction @ member)
@@ -215,7 +215,7 @@ def drawn_samples(test: np.ndarray, seed: int) -> np.ndarray:
     return np.sort(np.concatenate([rng.permutation(part)[:most] if len(part) > most else part for part, most in parts]))
 
 
-def _ridge_maps(train: np.ndarray, test: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def ridge_maps(train: np.ndarray, test: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Ridge regression with intercept from (n_train, n_voxels) as linear maps of the training targets.
 
     Yields for each of ``PENALTIES`` an array (n_train, n_train) that gives the leave-one-out residuals, and one

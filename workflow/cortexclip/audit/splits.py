@@ -10,6 +10,7 @@ import pandas as pd
 
 from cortexclip.audit.finding import Finding, counted, some, span
 from cortexclip.audit.stimuli import Fold
+from cortexclip.evaluation.splits import grouped_by
 
 HELD_OUT = 0.2
 """Share of the images (or of the samples, where there are too few) that the audit holds out of data without a split."""
@@ -131,13 +132,20 @@ def check_grouping(protocol: Mapping, stimulus: np.ndarray, split: pd.DataFrame)
     if protocol["over"] == "canonical":
         message = "The split is the one that comes with the dataset; nothing is grouped."
         return finding("info", message, "Scores depend on this one split.")
-    if distinct == len(samples):
+    names = grouped_by(protocol)
+    if distinct == len(samples) and set(names) <= {"sample", "stimulus"}:
         return finding(
             "notable" if protocol["over"] == "all" else "info",
             "No image repeats here, so folds over samples and folds over images coincide in kind.",
             "Either way no scored image is trained on, and the two are not independent evidence.",
         )
-    if protocol["group_by"] == "stimulus":
+    if names == ("stimulus",):
         return finding("info", "Folds keep all samples of an image together.", "No scored image is trained on.")
+    if names != ("sample",):
+        kept = " and ".join({"stimulus": "image", "cluster": "cluster of images"}.get(name, name) for name in names)
+        message = f"Folds are cut by {kept}: training shares none of these with what is scored."
+        unseen = bool({"stimulus", "cluster"} & set(names))
+        meaning = "No scored image is trained on." if unseen else "See how many scored images were trained on."
+        return finding("info", message, meaning)
     message = "Folds are cut over samples, so that samples of one image fall on both sides."
     return finding("info", message, "See how many scored images were trained on.")

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cortexclip.configuration.plan import groups_needed
 from cortexclip.configuration.schema import CATALOGUES, check, read_yaml
+from cortexclip.data import GROUPINGS
 from cortexclip.errors import InputError, nearest
 
 
@@ -133,6 +135,9 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
     judge = judge_of(settings)
     if judge in unavailable:
         raise InputError(f"config.yaml: judge: {unavailable[judge]} Or name another encoder, or none.")
+    for name, entry in chosen["protocols"].items():
+        if (encoder := entry.get("encoder")) in unavailable:
+            raise InputError(f"config/protocols.yaml: {name}: encoder: {unavailable[encoder]} Or name another encoder.")
     if settings["strict"] and unavailable:
         raise InputError(f"config.yaml: strict is true and something is not available. {_reasons(unavailable)}")
     chosen["datasets"] = chosen["datasets"] or fallback
@@ -168,6 +173,10 @@ def _chosen(settings: Mapping, known: Mapping[str, dict]) -> tuple[dict[str, dic
     judge = judge_of(settings)
     if judge is not None:  # its features are needed even where no method is trained against it
         chosen["encoders"] |= _named([judge], known["encoders"], "config.yaml: judge")
+    for name, entry in chosen["protocols"].items():
+        if "encoder" in entry:
+            where = f"config/protocols.yaml: {name}: encoder"
+            chosen["encoders"] |= _named([entry["encoder"]], known["encoders"], where)
     for name, entry in chosen["methods"].items():
         base = entry.get("ablates", name)
         if base not in known["methods"]:
@@ -237,8 +246,8 @@ def _protocols_on(dataset: str, chosen: Mapping[str, dict]) -> list[str]:
     found = [name for name, entry in chosen["protocols"].items() if splits(entry, chosen["datasets"][dataset])]
     if not found:
         raise InputError(
-            f"config.yaml: no protocol applies to dataset '{dataset}', which has no train/test split (parts: none). "
-            "Add a protocol that cuts all samples into folds, such as cv10 or unseen."
+            f"config.yaml: no protocol applies to dataset '{dataset}', which has no train/test split (parts: none), or "
+            "no sessions. Add a protocol that cuts all samples into folds, such as cv10 or unseen."
         )
     return found
 
@@ -305,19 +314,22 @@ def source_name(dataset: str, entry: Mapping) -> str:
 
 
 def splits(protocol: Mapping, dataset: Mapping) -> bool:
-    """Whether a protocol applies to a dataset: one over the source's own parts only where the source has them."""
-    return protocol["over"] == "all" or dataset.get("parts") != "none"
+    """Whether a protocol applies to a dataset: one that needs the source's parts, or groups, only where they are."""
+    parts = protocol["over"] == "all" or dataset.get("parts") != "none"
+    return parts and set(groups_needed(protocol)) <= groupings(dataset)
+
+
+def groupings(dataset: Mapping) -> set[str]:
+    """The groupings of samples that a dataset has by its entry."""
+    of_labels = {"class": "label", "session": "session"}.get(dataset.get("labels", "class"))
+    found = {of_labels, *dataset.get("groups", ()), *(role.split("_")[0] for role in dataset.get("arrays", {}))}
+    found |= {"session"} if dataset.get("settings", {}).get("sessions", 1) > 1 else set()
+    return found & {"label", *GROUPINGS}
 
 
 def applies(method: Mapping, dataset: Mapping) -> bool:
     """Whether a method can run on a dataset: one that needs classes or sessions only where these are known."""
-    labels = dataset.get("labels", "class")
-    has = {
-        "classes": labels == "class",
-        "sessions": labels == "session"
-        or any(role.startswith("session") for role in dataset.get("arrays", {}))
-        or dataset.get("settings", {}).get("sessions", 1) > 1,
-    }
+    has = {"classes": dataset.get("labels", "class") == "class", "sessions": "session" in groupings(dataset)}
     return all(has[need] for need in method.get("needs", []))
 
 

@@ -41,6 +41,8 @@ class Protocol:
     repeats : whether the image of a scored sample may have been trained on, in another trial.
     average : what means weigh equally, "sample" or "stimulus".
     folds : their number, where it is configured.
+    compared_with : a protocol that leaves less out, if any.
+    needs : what a dataset must have for it to apply.
     """
 
     title: str = ""
@@ -51,6 +53,8 @@ class Protocol:
     repeats: bool = True
     average: str = "sample"
     folds: int | None = None
+    compared_with: str | None = None
+    needs: str = "a train/test split"
 
     @property
     def heading(self) -> str:
@@ -202,11 +206,14 @@ class Plan:
 
     def without_split(self, dataset: str) -> str:
         """A sentence on the protocols that do not apply to a dataset, or "" if all do."""
-        titles = [self.protocols[name].title for name in self.not_applicable.get(dataset, [])]
-        if not titles:
-            return ""
-        verb = "needs" if len(titles) == 1 else "need"
-        return f"Not applicable: {', '.join(titles)} {verb} a train/test split, which the source does not give."
+        by_need: dict[str, list[str]] = {}
+        for name in self.not_applicable.get(dataset, []):
+            by_need.setdefault(self.protocols[name].needs, []).append(self.protocols[name].title)
+        found = [
+            f"{', '.join(titles)} {'needs' if len(titles) == 1 else 'need'} {need}, which the source does not give"
+            for need, titles in by_need.items()
+        ]
+        return f"Not applicable: {'; '.join(found)}." if found else ""
 
     def reduced_precision(self) -> str:
         """A sentence on the precision in which networks were trained, or "" for single precision."""
@@ -252,10 +259,22 @@ def make_plan(configuration) -> Plan:
 
 def _protocol(entry: Mapping, protocols: Mapping[str, Mapping] | None = None) -> Protocol:
     """An entry of protocols.yaml; an optimistic one is set against the honest one of its kind among ``protocols``."""
-    kept = {key: entry[key] for key in ("title", "note", "honest", "repeats", "average", "folds") if key in entry}
-    kind = entry.get("optimistic")
+    names = ("title", "note", "honest", "repeats", "average", "folds", "compared_with")
+    kept = {key: entry[key] for key in names if key in entry}
+    kind, groups = entry.get("optimistic"), groups_needed(entry)
     same = [name for name, other in (protocols or {}).items() if kind and other.get("honest") == kind]
-    return Protocol(**kept, optimistic=bool(kind), counterpart=same[0] if same else None)
+    needs = [] if entry["over"] == "all" else ["a train/test split"]
+    needs += [f"the {' and the '.join(groups)} of every sample"] if groups else []
+    return Protocol(
+        **kept, optimistic=bool(kind), counterpart=same[0] if same else None, needs=" and ".join(needs) or "nothing"
+    )
+
+
+def groups_needed(protocol: Mapping) -> list[str]:
+    """The groupings of samples that a protocol needs, beside those that every dataset has."""
+    named = protocol.get("group_by", ())
+    named = [*([named] if isinstance(named, str) else named), protocol.get("inner_by", "sample")]
+    return [name for name in dict.fromkeys(named) if name not in ("sample", "stimulus", "cluster")]
 
 
 def _sources(configuration) -> Sources:

@@ -31,6 +31,7 @@ def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
 Names = Annotated[tuple[str, ...], AfterValidator(_each_once), Field(json_schema_extra={"uniqueItems": True})]
 Sentence = Annotated[str, Field(min_length=1)]
 Link = Annotated[str, Field(pattern="^https://")]
+Grouping = Literal["sample", "stimulus", "cluster", "label", "subject", "session", "run", "block"]
 PublishedDataset = Literal["miyawaki", "vangerven", "mindbigdata", "crell"]
 PublishedProtocol = Literal[
     "source_split", "source_first8", "source_cv5", "source_cv5_all", "source_cv10", "in_sample", "holdout", "cv10"
@@ -100,6 +101,7 @@ class Protocol(Checked):
         Need(("inner_fraction",), "select", ("inner", "last")),
         Need(("inner_by",), "select", ("inner",)),
         Need(("folds", "group_by", "shuffle_seed"), "over", ("all", "train")),
+        Need(("encoder",), "clusters"),
     )
 
     title: str
@@ -116,8 +118,10 @@ class Protocol(Checked):
     trained on and scored."""
     folds: int = Field(default=0, ge=2)
     """Number of folds; fewer where there are fewer groups."""
-    group_by: Literal["sample", "stimulus"] = "sample"
-    """What stays together in a fold."""
+    group_by: Grouping | Annotated[tuple[Grouping, ...], Field(min_length=2)] = "sample"
+    """What stays together in a fold: each sample by itself, a stimulus, a cluster of stimuli, or a grouping that the
+    dataset has. Of a list all are left out together: what is trained on shares none of these groups with what is
+    scored."""
     shuffle_seed: int = Field(default=0, ge=0)
     """Seed of the shuffling before folds are cut."""
     select: Literal["scored", "inner", "last"]
@@ -125,18 +129,31 @@ class Protocol(Checked):
     in the order of the data."""
     inner_fraction: float = Field(default=0, gt=0, lt=1)
     """Share of the training samples (or stimuli) that chooses."""
-    inner_by: Literal["sample", "stimulus"] = "sample"
+    inner_by: Grouping = "sample"
     """What stays together in the inner part."""
+    clusters: int = Field(default=0, ge=2)
+    """Number of clusters of stimuli, by Ward's method, for a protocol that keeps these together."""
+    encoder: str = ""
+    """The encoder in whose space stimuli are clustered."""
     select_most: Count = 1
     """Most samples that choose, where a source takes no more; the first of a scored fold, else the last."""
     score_first: Count = 1
     """Only the first so many samples are scored, as a source did."""
+    compared_with: str = ""
+    """A protocol that leaves less out; the table left_out says how much of each method's gain remains."""
     average: Literal["sample", "stimulus"] = "sample"
     """What the comparison's means weigh equally, samples (the default) or stimuli."""
     source: bool = False
     """Whether it repeats the split of published sources; then it serves the claims and the paper's table alone."""
     note: str
     """A sentence for the tables."""
+
+    @model_validator(mode="after")
+    def _says_how_to_cluster(self) -> Protocol:
+        named = self.group_by if isinstance(self.group_by, tuple) else (self.group_by,)
+        if "cluster" in (*named, self.inner_by) and not self.clusters:
+            raise ValueError("missing key 'clusters', needed where clusters stay together. Add it; say how many.")
+        return self
 
 
 class SizeClasses(Checked):

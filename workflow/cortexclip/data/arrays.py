@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from cortexclip.data import GROUPINGS
 from cortexclip.data.containers import load_arrays
 from cortexclip.data.dataset import MINIMUM_SAMPLES, NO_PARTS, labelled
 from cortexclip.data.entries import Channels, ImageSize, Labels, Parts, PixelOrder, SampleAxis, attributes
@@ -60,7 +61,7 @@ class Layout(Checked):
 
 def roles(parts: str) -> dict[str, str | None]:
     """Roles that arrays can play, and the array of each if the entry names none; None: then there is no such array."""
-    more = [f"{kind}{part}" for kind in ("session", "run") for part in SETS[parts]]
+    more = [f"{kind}{part}" for kind in GROUPINGS for part in SETS[parts]]
     if parts == "sets":
         return DEFAULT_ARRAYS | dict.fromkeys(more)
     return DEFAULT_ARRAYS_OF_ONE_SET | dict.fromkeys([*more, *(["part", "test_index"] if parts == "index" else [])])
@@ -91,7 +92,7 @@ def layout_of(entry: Mapping[str, object], where: str) -> Layout:
             names.setdefault("part", DEFAULT_PART)
         elif layout.first_index is None:
             raise InputError(f"{where}: test_index needs first_index: 0 or 1, the index of the first sample.")
-    for kind in ("session", "run"):
+    for kind in GROUPINGS:
         if len({f"{kind}_train", f"{kind}_test"} & set(names)) == 1:
             raise InputError(f"{where}: 'arrays' names a {kind} array for one part only, expected both or none.")
     repeated = sorted({array for array in names.values() if list(names.values()).count(array) > 1})
@@ -122,7 +123,7 @@ def to_dataset(
     ----------
     arrays : by role: ``brain (n, n_voxels)`` or with more axes, which become one; ``stimuli (n, side * side)`` or with
         axes of their own, uint8 or other whole numbers in 0..255, floating point in 0..1 or of whole numbers in 0..255,
-        or truth values; ``label``, ``session`` and ``run``, one value a sample. With parts "sets" each role once for
+        or truth values; ``label`` and groupings of samples, one value a sample. With parts "sets" each role once for
         each part; with "index" also ``part`` or ``test_index``, see :func:`_part_of`
 
     Raises InputError whose message names the array, what was found and what was expected.
@@ -144,7 +145,7 @@ def to_dataset(
         part = _part_of(arrays, len(brain[""]), layout, where)
     scaled, done = _scaled(np.concatenate(list(images.values())), part, layout, where)
     more = {}
-    for kind in ("label", "session", "run"):
+    for kind in ("label", *GROUPINGS):
         if f"{kind}{SETS[layout.parts][0]}" in layout.names:
             values = [
                 _whole_numbers(arrays[f"{kind}{one}"], len(rows), f"{where}: {layout.name(f'{kind}{one}')}")

@@ -13,6 +13,7 @@ A dataset is an ``xarray.Dataset``:
 ``label``                 coordinate, sample   class of the image, -1 where there is none
 ``session``               coordinate, sample   scanning session, -1 where there is none
 ``run``                   coordinate, sample   optional; run within the session, -1 where there is none
+``subject``, ``block``    coordinate, sample   optional; subject, and block within the run, -1 where there is none
 ========================= ==================== =====================================================================
 
 The attributes are name, title, source, licence, citation, sha256 (of the source file, "" if there is none), modality,
@@ -42,7 +43,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from cortexclip.errors import InputError
+from cortexclip.data import GROUPINGS
+from cortexclip.errors import InputError, check_keys
 from cortexclip.runtime.files import atomic_path
 
 PARTS = ("train", "test")
@@ -71,12 +73,13 @@ def labelled(
     *,
     label: np.ndarray | None = None,
     session: np.ndarray | None = None,
-    run: np.ndarray | None = None,
     noise_ceiling: np.ndarray | None = None,
+    **groups: np.ndarray | None,
 ) -> xr.Dataset:
     """Give names to the axes of plain arrays, and identities to the stimuli.
 
     Arrays have the shapes of this module's table and any type; label and session are -1 throughout where they are None.
+    ``groups`` are run, subject and block.
     ``attributes`` are the keys of ``ATTRIBUTES``; one left out becomes "" (``simulated``: 0). The dataset has passed
     :func:`validate`, and what that raises, this does.
     """
@@ -98,8 +101,9 @@ def labelled(
         "label": ("sample", none if label is None else np.asarray(label, dtype=np.int32)),
         "session": ("sample", none if session is None else np.asarray(session, dtype=np.int32)),
     }
-    if run is not None:
-        coordinates["run"] = ("sample", np.asarray(run, dtype=np.int32))
+    given = {name: values for name, values in groups.items() if values is not None}
+    check_keys(given, GROUPINGS, "labelled")
+    coordinates |= {name: ("sample", np.asarray(values, dtype=np.int32)) for name, values in given.items()}
     try:
         dataset = xr.Dataset(variables, coords=coordinates)
     except ValueError as error:
@@ -119,7 +123,7 @@ VARIABLES = {
     "label": (("sample",), "i4"),
     "session": (("sample",), "i4"),
 }
-OPTIONAL = {"noise_ceiling": (("voxel",), "f4"), "run": (("sample",), "i4")}
+OPTIONAL = {"noise_ceiling": (("voxel",), "f4"), **dict.fromkeys(("run", "subject", "block"), (("sample",), "i4"))}
 
 
 def validate(dataset: xr.Dataset, where: str | None = None) -> None:
@@ -229,6 +233,24 @@ def read(path: str | os.PathLike) -> xr.Dataset:
         raise InputError(f"{error} {advice}") from error
     dataset.attrs.pop("identities", None)
     return dataset
+
+
+def groupings(dataset: xr.Dataset) -> dict[str, np.ndarray]:
+    """Number of the group of each sample by the name of the grouping, shape (n_samples,); -1 where it is not known.
+
+    The names are label and those of ``GROUPINGS``. A run, say, is that of its session and its subject where these are
+    known of all samples, since runs of two sessions may have the same number.
+    """
+    found = {"label": dataset["label"].values} if "label" in dataset.coords else {}
+    above: list[np.ndarray] = []
+    for name in GROUPINGS:
+        if name in dataset.coords:
+            values = dataset[name].values
+            number = np.unique(np.stack([*above, values]), return_inverse=True, axis=1)[1].ravel()
+            found[name] = np.where(values < 0, -1, number)
+            if (values >= 0).all():
+                above.append(values)
+    return found
 
 
 def has_parts(dataset: xr.Dataset) -> bool:

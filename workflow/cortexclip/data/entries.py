@@ -81,6 +81,8 @@ class Dataset(Checked):
     """The axis of responses and stimuli along which samples lie; default: first."""
     labels: Labels = "class"
     """What the label arrays hold."""
+    groups: tuple[Literal["subject", "session", "run", "block"], ...] = ()
+    """Groupings of samples that the reader finds by itself; those in arrays and labels need not be named."""
     stands_for: str = ""
     """Name that published numbers give the dataset that this one stands for; default: its own."""
     protocols: tuple[str, ...] = Field(default=(), min_length=1)

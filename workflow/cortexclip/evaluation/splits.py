@@ -5,7 +5,8 @@ A split is made once per dataset and protocol and shared by every method.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,13 @@ from cortexclip.errors import InputError
 ROLES = ("train", "select", "score")
 
 
-def make_split(protocol: Mapping, part: np.ndarray, stimulus: np.ndarray, seed: int) -> pd.DataFrame:
+def make_split(
+    protocol: Mapping,
+    part: np.ndarray,
+    stimulus: np.ndarray,
+    seed: int,
+    groups: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> pd.DataFrame:
     """Split samples by an entry of config/protocols.yaml.
 
     Parameters
@@ -24,6 +31,8 @@ def make_split(protocol: Mapping, part: np.ndarray, stimulus: np.ndarray, seed: 
     part : array of shape (n_samples,), "train" or "test": the dataset's canonical split.
     stimulus : array of shape (n_samples,): identity of each sample's image.
     seed : of the inner parts (folds are shuffled by the entry's own ``shuffle_seed``).
+    groups : whole numbers of shape (n_samples,) by the name that ``group_by`` and ``inner_by`` may give, such as
+        session or run; below 0 where unknown.
 
     Returns
     -------
@@ -32,11 +41,15 @@ def make_split(protocol: Mapping, part: np.ndarray, stimulus: np.ndarray, seed: 
 
     Raises
     ------
-    InputError if a part would be empty.
+    InputError if a part would be empty, or if the samples are not known to belong to two groups or more.
     """
     part, stimulus = np.asarray(part), np.asarray(stimulus)
+
+    def group(name: str, pool: np.ndarray) -> np.ndarray:
+        return group_of(name, pool, stimulus, groups, f"protocol '{protocol['title']}'")
+
     rows = []
-    for fold, (training, scored) in enumerate(_outer(protocol, part, stimulus)):
+    for fold, (training, scored) in enumerate(_outer(protocol, part, group)):
         most = protocol.get("select_most", len(part))
         if protocol["select"] == "scored":
             train, select = training, scored[:most]
@@ -45,7 +58,8 @@ def make_split(protocol: Mapping, part: np.ndarray, stimulus: np.ndarray, seed: 
             train, select = training[:cut], training[cut:]
         else:
             generator = np.random.default_rng([seed, fold])
-            train, select = inner_parts(training, stimulus, protocol["inner_fraction"], protocol["inner_by"], generator)
+            by = None if protocol["inner_by"] == "sample" else group(protocol["inner_by"], training)
+            train, select = inner_parts(training, by, protocol["inner_fraction"], generator)
         scored = scored[: protocol.get("score_first", len(part))]
         for role, samples in zip(ROLES, (train, select, scored), strict=True):
             if len(samples) < (2 if role == "train" else 1):
@@ -57,20 +71,57 @@ def make_split(protocol: Mapping, part: np.ndarray, stimulus: np.ndarray, seed: 
     return pd.concat(rows, ignore_index=True).astype({"fold": "int32", "sample": "int32"})
 
 
-def _outer(protocol: Mapping, part: np.ndarray, stimulus: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+def group_of(
+    name: str, pool: np.ndarray, stimulus: np.ndarray, groups: Mapping[str, np.ndarray], where: str
+) -> np.ndarray:
+    """The group of each sample of ``pool``, as numbers of shape (len(pool),).
+
+    Raises InputError, which begins with ``where``, if the array is not there or a sample's group is not known.
+    """
+    if name == "sample":
+        return pool
+    if name == "stimulus":
+        return np.unique(stimulus[pool], return_inverse=True)[1]
+    if name not in groups or (np.asarray(groups[name])[pool] < 0).any():
+        raise InputError(f"{where}: it is not known of all samples which {name} they belong to. Use another protocol.")
+    return np.asarray(groups[name])[pool]
+
+
+Grouping = Callable[[str, np.ndarray], np.ndarray]
+
+
+def _outer(protocol: Mapping, part: np.ndarray, group: Grouping) -> list[tuple[np.ndarray, np.ndarray]]:
     everything = np.arange(len(part))
     if protocol["over"] == "canonical":
         return [(everything[part == "train"], everything[part == "test"])]
     pool = everything if protocol["over"] == "all" else everything[part == "train"]
     if protocol["over"] == "in_sample":
         return [(pool, pool)]
-    group = pool if protocol["group_by"] == "sample" else np.unique(stimulus[pool], return_inverse=True)[1]
-    groups = np.unique(group)
+    names = grouped_by(protocol)
+    fold = np.stack([_fold_numbers(protocol, name, group(name, pool)) for name in names])
+    if len(names) == 1:
+        return [(pool[fold[0] != number], pool[fold[0] == number]) for number in np.unique(fold)]
+    # what is trained on shares none of the groups: neither the image, say, nor the session
+    cells = np.unique(fold, axis=1).T
+    return [(pool[(fold.T != cell).all(axis=1)], pool[(fold.T == cell).all(axis=1)]) for cell in cells]
+
+
+def grouped_by(protocol: Mapping) -> tuple[str, ...]:
+    """What the folds of a protocol keep together: names of groupings, none for a protocol without folds."""
+    named = protocol.get("group_by", ())
+    return (named,) if isinstance(named, str) else tuple(named)
+
+
+def _fold_numbers(protocol: Mapping, name: str, group: np.ndarray) -> np.ndarray:
+    """Number of the fold of each sample, shape (n_samples,): whole groups, in random order, spread over the folds."""
+    groups, position = np.unique(group, return_inverse=True)
     n_folds = min(protocol["folds"], len(groups))
     if n_folds < 2:
-        raise InputError(f"protocol '{protocol['title']}': {len(groups)} groups cannot be cut into folds.")
-    folds = shuffled_folds(len(groups), n_folds, protocol["shuffle_seed"])
-    return [(pool[np.isin(group, groups[a])], pool[np.isin(group, groups[b])]) for a, b in folds]
+        raise InputError(f"protocol '{protocol['title']}': one {name} alone cannot be cut into folds.")
+    number = np.empty(len(groups), int)
+    for fold, (_, inside) in enumerate(shuffled_folds(len(groups), n_folds, protocol["shuffle_seed"])):
+        number[inside] = fold
+    return number[position]
 
 
 def shuffled_folds(n: int, n_folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -85,17 +136,17 @@ def shuffled_folds(n: int, n_folds: int, seed: int) -> Iterator[tuple[np.ndarray
 
 
 def inner_parts(
-    training: np.ndarray, stimulus: np.ndarray, fraction: float, by: str, generator: np.random.Generator
+    training: np.ndarray, group: np.ndarray | None, fraction: float, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cut the part that chooses, about ``fraction`` of the samples or of the stimuli, at least one of them.
+    """Cut the part that chooses, about ``fraction`` of the samples or of the groups, at least one of them.
 
-    ``training`` has the positions of the samples that may be learned from, ``stimulus`` the identity of every sample's
-    image; returns the positions that train and those that choose.
+    ``training`` has the positions of the samples that may be learned from, ``group`` the group of each of them, None
+    for samples by themselves; returns the positions that train and those that choose.
     """
-    if by == "sample":
+    if group is None:
         chosen = generator.permutation(training)[: max(1, round(fraction * len(training)))]
         return np.setdiff1d(training, chosen), chosen
-    names = np.unique(stimulus[training])
+    names = np.unique(group)
     picked = generator.permutation(names)[: max(1, round(fraction * len(names)))]
-    inside = np.isin(stimulus[training], picked)
+    inside = np.isin(group, picked)
     return training[~inside], training[inside]

@@ -5,6 +5,8 @@ The oracle is no decoder: it is given the class of the scored image and shows ho
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from cortexclip.errors import InputError
@@ -30,8 +32,8 @@ class ClassMean(Method):
         oracle: bool
 
     @property
-    def is_oracle(self) -> bool:
-        return self.settings.oracle
+    def oracle_of(self) -> Literal["label"] | None:
+        return "label" if self.settings.oracle else None
 
     def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
         samples = data.final

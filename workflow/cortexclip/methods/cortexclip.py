@@ -37,7 +37,8 @@ class CortexClip(Method):
     """Fit all candidates inside inner folds, weigh them by their predictions there, and fit them on all samples.
 
     The inner folds keep the trials of a stimulus together exactly where the protocol's selection part shares no
-    stimulus with its training part, so that they ask what the protocol asks: images seen before, or not.
+    stimulus with its training part, so that they ask what the protocol asks: images seen before, or not. Where the
+    selection part is not learned from, the training part alone decides.
     """
 
     class Settings(PenaltyGrid):

@@ -85,11 +85,14 @@ class Fit:
     seconds: float
 
     @classmethod
-    def of(cls, task: Task, decoder: Decoder, folds: Folds, oracle: bool, keep: bool, seconds: float) -> Fit:
-        """The fit of a decoder that took some seconds, with its prediction and, if they are kept, its weights."""
+    def of(cls, task: Task, decoder: Decoder, folds: Folds, oracle: str | None, keep: bool, seconds: float) -> Fit:
+        """The fit of a decoder that took some seconds, with its prediction and, if they are kept, its weights.
+
+        ``oracle`` names what of the scored samples the decoder is given beside brain responses.
+        """
         clock = time.perf_counter()
         scored = folds.scored(task.fold)
-        prediction = decoder.predict(scored.brain, *([scored.label] if oracle else []))
+        prediction = decoder.predict(scored.brain, *([getattr(scored, oracle)] if oracle else []))
         weights = {name: single(array) for name, array in decoder.weights().items()} if keep else {}
         seconds += time.perf_counter() - clock
         return cls(task, prediction, decoder.history(), decoder.facts(), weights, seconds)
@@ -164,7 +167,7 @@ def fit_folds(
         decoders = list(_diverging(fit()))
         seconds = (time.perf_counter() - clock) / len(group)
         for task, decoder in decoders:
-            done = Fit.of(task, decoder, folds, method.is_oracle, keep(task), seconds)
+            done = Fit.of(task, decoder, folds, method.oracle_of, keep(task), seconds)
             if checkpoints:
                 checkpoints.save(_name(task), *done.state())
             yield done

@@ -131,7 +131,7 @@ class Decoder(typing.Protocol):
     """A fitted method."""
 
     def predict(self, brain: np.ndarray) -> Prediction:
-        """Decode brain samples of shape (n_samples, n_voxels); an oracle's takes their classes (n_samples,) too."""
+        """Decode brain samples of shape (n_samples, n_voxels); an oracle's takes classes or sessions, too."""
 
     def weights(self) -> dict[str, np.ndarray]:
         """All fitted arrays by name, as saved in weights.safetensors."""
@@ -158,8 +158,8 @@ class LinearDecoder:
     kept: dict[str, np.ndarray] = field(default_factory=dict)
     n_parameters: int | None = None
 
-    def predict(self, brain: np.ndarray, *label: np.ndarray) -> Prediction:
-        return self.function(brain, *label)
+    def predict(self, brain: np.ndarray, *given: np.ndarray) -> Prediction:
+        return self.function(brain, *given)
 
     def weights(self) -> dict[str, np.ndarray]:
         return {**self.kept, **(self.arrays() if callable(self.arrays) else self.arrays)}
@@ -277,9 +277,14 @@ class Method(ABC):
         return cls(cls.Settings.from_values(values, where))
 
     @property
+    def oracle_of(self) -> typing.Literal["label", "session"] | None:
+        """What of each scored sample its decoders are given, for controls that are no decoders."""
+        return None
+
+    @property
     def is_oracle(self) -> bool:
-        """Whether its decoders are given the class of each scored sample, for controls that are no decoders."""
-        return False
+        """Whether its decoders are given something of the scored samples beside brain responses."""
+        return self.oracle_of is not None
 
     def fits(self, seeds: int) -> int:
         """How often it is fitted in each fold."""

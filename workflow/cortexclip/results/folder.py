@@ -75,6 +75,10 @@ class Results:
         """The scores of all runs in the space of the encoder that judges reconstructions."""
         return read_parquet(self.path("identification", judge=self.plan.judge, dataset=dataset))
 
+    def collapse(self, protocol: str, dataset: str) -> pd.DataFrame:
+        """Whether the predictions of all runs are a choice among training images."""
+        return read_parquet(self.path("collapse", protocol=protocol, dataset=dataset))
+
     def predictions(self, protocol: str, dataset: str, run: str) -> xr.Dataset:
         """What a run predicted for every scored sample."""
         return read_netcdf(self.path("predictions", protocol=protocol, dataset=dataset, run=run))

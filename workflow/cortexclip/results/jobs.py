@@ -47,8 +47,9 @@ class Jobs:
         return getattr(self.configuration, f"every_{kind}")[name]
 
     def encoders(self, judge: str | None) -> list[str]:
-        """The encoders that any run or the judge uses."""
+        """The encoders that any run, the judge or a protocol that clusters stimuli uses."""
         used = {run.encoder for run in self.configuration.runs.values()} | {judge}
+        used |= {entry.get("encoder") for entry in self.configuration.protocols.values()}
         return [name for name in self.configuration.encoders if name in used]
 
     def encoders_of(self, runs: Iterable[str]) -> list[str]:

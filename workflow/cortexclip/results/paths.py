@@ -24,6 +24,7 @@ PATHS = {
     "record": f"{_RUN}/run.json",
     "scores": "scores/{protocol}/{dataset}.parquet",
     "similarity": "scores/{protocol}/{dataset}.similarity.nc",
+    "collapse": "scores/{protocol}/{dataset}.collapse.parquet",
     "identification": "identification/{judge}/{dataset}.parquet",
     "table": "tables/{table}.{suffix}",
     "reference": "figures/reference/{protocol}/{dataset}.{suffix}",
@@ -46,6 +47,7 @@ MADE_BY = {
     "record": ("train",),
     "scores": ("evaluate",),
     "similarity": ("evaluate",),
+    "collapse": ("evaluate",),
     "identification": ("identify",),
     "table": ("tables", "overview"),
     "reference": ("figures",),
@@ -56,7 +58,19 @@ MADE_BY = {
     "report": ("report",),
 }
 """The stages that write the files of each path; nothing of them means that the workflow itself does."""
-READABLE_TABLES = ("comparison", "retrieval", "audit", "statistics", "ablation", "claims", "paper", "cost", "grid")
+READABLE_TABLES = (
+    "comparison",
+    "retrieval",
+    "audit",
+    "statistics",
+    "ablation",
+    "claims",
+    "paper",
+    "cost",
+    "grid",
+    "left_out",
+    "collapse",
+)
 CSV_TABLES = ("leaders", "ranks", "remeasured", "configurations", "source_datasets")
 """Tables that the stage ``tables`` writes as CSV, Markdown and LaTeX, and those that it writes as CSV alone."""
 TRAINED = ("dataset", "split", "predictions", "history", "weights", "record")

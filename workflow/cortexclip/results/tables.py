@@ -30,6 +30,15 @@ TABLES = {
     ],
     "ablation": ["dataset", "protocol", "kind", *PAIR],
     "cost": [*_CELL, "folds", "fits", "seconds", "seconds_per_fit", "peak_mb", "parameters", "device"],
+    "collapse": [
+        *_CELL,
+        *("dimensions", "dimensions_stimuli", "span", "span_stimuli", "identification", "identification_within"),
+        *("compared", "clusters", "space"),
+    ],
+    "left_out": [
+        *("dataset", "protocol", "compared_with", "method", "encoder"),
+        *("mse", "mse_compared", "gain", "gain_compared", "remains"),
+    ],
     "grid": [*_CELL, "fold", "seed", "point", "criterion", "value", "chosen"],
     "remeasured": ["dataset", "protocol", "method", "metric", "seed", "fold", "n_samples", "mean", "variance"],
     "configurations": [

@@ -6,7 +6,7 @@ import argparse
 import json
 from dataclasses import asdict
 
-from cortexclip.audit.findings import audit_corpus, audit_dataset, audit_protocol, summary
+from cortexclip.audit.findings import are_confounded, audit_corpus, audit_dataset, audit_protocol, summary
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError, nearest
 from cortexclip.runtime.arrays import read_netcdf, read_parquet
@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     dataset = datasets.read(arguments.dataset)
     name = dataset.attrs["name"]
-    findings = [("dataset", finding) for finding in audit_dataset(dataset, arguments.seed)]
+    of_dataset = audit_dataset(dataset, arguments.seed)
+    findings, confounded = [("dataset", finding) for finding in of_dataset], are_confounded(of_dataset)
     corpus = read_netcdf(arguments.corpus) if arguments.corpus else None
     findings.append(("dataset", audit_corpus(dataset, corpus)))
     for protocol, path in map(_named_file, arguments.split):
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
                 f"{path}: names sample {int(split['sample'].max())}, but {arguments.dataset} has only "
                 f"{dataset.sizes['sample']} samples. Delete the split and run the workflow again."
             )
-        found = audit_protocol(dataset, arguments.protocols[protocol], split)
+        found = audit_protocol(dataset, arguments.protocols[protocol], split, confounded)
         findings += [(protocol, finding) for finding in found]
     write_json(
         arguments.output,

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from cortexclip.audit.splits import folds_of
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.retrieval import similarity_matrix
 from cortexclip.evaluation.score import combine_scores, score_predictions
-from cortexclip.runtime.arrays import read_netcdf, write_groups, write_parquet
+from cortexclip.evaluation.spurious import collapse, scored_clusters
+from cortexclip.runtime.arrays import read_netcdf, read_parquet, write_groups, write_parquet
 from cortexclip.runtime.log import logger
 
 
@@ -19,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, help="labelled dataset (.nc)")
     parser.add_argument("--predictions", required=True, nargs="+", help="predictions of all runs (.nc)")
     parser.add_argument("--features", nargs="*", default=[], help="embeddings of the stimuli (.nc), one per encoder")
+    parser.add_argument("--split", required=True, help="table of fold, role and sample (.parquet)")
+    parser.add_argument("--judge", help="embeddings of the stimuli that they are clustered by (.nc; default: pixels)")
+    parser.add_argument("--collapse", required=True, help="output: whether predictions are a choice (.parquet)")
     parser.add_argument("--scores", required=True, help="output: tidy scores of all runs (.parquet)")
     parser.add_argument("--similarity", required=True, help="output: predicted against true embeddings, by run (.nc)")
 
@@ -26,18 +31,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     dataset = datasets.read(arguments.dataset)
     features = {file.attrs["encoder"]: file for file in map(read_netcdf, arguments.features)}
-    tables, similarities = [], {}
+    split, judge = read_parquet(arguments.split), read_netcdf(arguments.judge) if arguments.judge else None
+    tables, similarities, collapsed = [], {}, []
     for path in arguments.predictions:
         predictions = read_netcdf(path)
         protocol, method, encoder = (predictions.attrs[key] for key in ("protocol", "method", "encoder"))
         name = method + (f".{encoder}" if encoder else "")
         tables.append(scored(dataset, predictions, features.get(encoder)))
+        collapsed.append(collapse_of(dataset, predictions, split, judge))
         if "embedding" in predictions:
             similarities[name] = similarity_of(dataset, predictions, features[encoder])
         error = tables[-1].loc[(tables[-1].metric == "mse") & (tables[-1].method == method), "value"].mean()
         logger.info("evaluate %s/%s/%s: MSE %.5f", protocol, dataset.attrs["name"], name, error)
     write_parquet(arguments.scores, combine_scores(tables))
     write_groups(arguments.similarity, similarities)
+    write_parquet(arguments.collapse, pd.DataFrame(collapsed))
+
+
+def collapse_of(dataset: xr.Dataset, predictions: xr.Dataset, split: pd.DataFrame, judge: xr.Dataset | None) -> dict:
+    """The row of one run in the table collapse; stimuli are clustered by the judge's embeddings, or by their pixels."""
+    rows, fold = predictions.sample.values, predictions.fold.values
+    stimuli, shown = dataset.stimuli.values, dataset.stimulus.values[rows]
+    space = stimuli[rows].reshape(len(rows), -1)
+    if judge is not None:
+        at = {name: number for number, name in enumerate(judge.stimulus.values)}
+        space = judge.embedding.values[[at[name] for name in shown]]
+    cluster = scored_clusters(space, shown)
+    folds = [
+        (np.flatnonzero(fold == number), stimuli[trained.trained])
+        for number, trained in zip(np.unique(split.fold), folds_of(split), strict=True)
+    ]
+    return {
+        "dataset": dataset.attrs["name"],
+        **{key: predictions.attrs[key] or "none" for key in ("protocol", "method", "encoder")},
+        **collapse(predictions.image.values, stimuli[rows], shown, cluster, folds),
+        "clusters": int(cluster.max()) + 1,
+        "space": "pixels" if judge is None else judge.attrs["encoder"],
+    }
 
 
 def scored(dataset: xr.Dataset, predictions: xr.Dataset, features: xr.Dataset | None) -> pd.DataFrame:

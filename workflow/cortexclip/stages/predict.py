@@ -138,12 +138,14 @@ def _entry(given: str | None) -> dict | None:
 
 
 def _label(fitted: Fitted, new: New, record: Mapping) -> list[np.ndarray]:
-    """What the decoder takes beside brain responses: the classes, if it is an oracle's."""
-    if not fitted.method.is_oracle:
+    """What the decoder takes beside brain responses: classes or sessions, if it is an oracle's."""
+    oracle = fitted.method.oracle_of
+    if oracle is None:
         return []
     if new.data is None:
-        raise InputError(f"{new.where}: method '{record['method']}' needs the class of each image; found no labels.")
-    return [new.data.label.values]
+        what = {"label": "class of each image; found no labels", "session": "session of each trial; found none"}[oracle]
+        raise InputError(f"{new.where}: method '{record['method']}' needs the {what}.")
+    return [new.data[oracle].values]
 
 
 def _means(scores: pd.DataFrame) -> dict:

@@ -24,7 +24,10 @@ from cortexclip.runtime.seeds import derive_seed
 from cortexclip.tables.ablation import ABLATED, NO_PARTS, ablated, ablation_tables
 from cortexclip.tables.audit import audit_rows, audit_tables
 from cortexclip.tables.claims import Evidence, claims, claims_csv, claims_tables
+from cortexclip.tables.collapse import collapse_rows, collapse_tables
 from cortexclip.tables.comparison import comparison, comparison_tables, retrieval, retrieval_tables
+from cortexclip.tables.left_out import NOTHING as NOTHING_LEFT_OUT
+from cortexclip.tables.left_out import left_out_rows, left_out_tables
 from cortexclip.tables.paper import NO_NUMBERS, paper_csv, paper_tables
 from cortexclip.tables.read import lay_out
 from cortexclip.tables.records import NO_GRID, cost_rows, cost_tables, grid_rows, grid_tables
@@ -79,13 +82,23 @@ def whole_scores(results: Results) -> pd.DataFrame:
 
 
 def write_comparison(results: Results, scores: pd.DataFrame, output: Path, **options: int) -> None:
-    """The tables audit, comparison and retrieval."""
+    """The tables audit, comparison, left_out, collapse and retrieval."""
     plan, audits = results.plan, results.audits
     summary = summarise(scores, **options)
     write_readable(output, "audit", "Audit", audit_tables(audits, plan), plan)
     write_csv(output / "audit.csv", audit_rows(audits))
-    write_csv(output / "comparison.csv", comparison(summary, plan))
+    compared = comparison(summary, plan)
+    write_csv(output / "comparison.csv", compared)
     write_readable(output, "comparison", "Comparison", comparison_tables(summary, plan, audits), plan)
+    left_out = left_out_rows(compared, plan)
+    write_csv(output / "left_out.csv", left_out)
+    tables = left_out_tables(left_out, plan)
+    write_readable(output, "left_out", "What remains where more is left out", tables, plan, NOTHING_LEFT_OUT)
+    collapsed = collapse_rows([results.collapse(p, d) for d in plan.datasets for p in plan.protocols_of(d)])
+    write_csv(output / "collapse.csv", collapsed)
+    write_readable(
+        output, "collapse", "More than a choice among training images", collapse_tables(collapsed, plan), plan
+    )
     retrieved = retrieval(summary, plan)
     write_csv(output / "retrieval.csv", retrieved)
     write_readable(output, "retrieval", "Retrieval", retrieval_tables(retrieved, plan, audits), plan)

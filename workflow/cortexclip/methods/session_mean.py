@@ -1,0 +1,50 @@
+"""Control: the mean training image of the trial's session, which is given away (oracle).
+
+It is no decoder and sees no brain: it shows how much of a score the session alone is worth.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from cortexclip.errors import InputError
+from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Saved
+from cortexclip.runtime.log import logger
+
+
+class SessionMean(Method):
+    """Mean training image of each session; of all training samples where the session was not trained on."""
+
+    @property
+    def oracle_of(self) -> Literal["session"]:
+        return "session"
+
+    def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
+        samples = data.final
+        if (samples.session < 0).any():
+            raise InputError("session_mean: the sessions of the samples are not known. Leave the method out.")
+        sessions, index = np.unique(samples.session, return_inverse=True)
+        means = np.stack([samples.images[index == i].astype(np.float64).mean(axis=0) for i in range(len(sessions))])
+        return _decoder(means, sessions, samples.images.astype(np.float64).mean(axis=0))
+
+    def restore(self, saved: Saved) -> LinearDecoder:
+        return _decoder(*saved.named("means", "sessions", "overall").values())
+
+
+def _decoder(means: np.ndarray, sessions: np.ndarray, overall: np.ndarray) -> LinearDecoder:
+    def predict(brain: np.ndarray, session: np.ndarray) -> Prediction:
+        known = np.isin(session, sessions)
+        if not known.all():
+            logger.info(
+                "session_mean: %d of %d samples are of a session that was not trained on; the answer is the mean of "
+                "all training images",
+                np.count_nonzero(~known),
+                len(known),
+            )
+        position = np.searchsorted(sessions, np.where(known, session, sessions[0]))
+        return Prediction(np.where(known[:, None, None], means[position], overall))
+
+    kept = {"sessions": sessions, "overall": overall}
+    return LinearDecoder(predict, {"means": means}, {"sessions": len(sessions)}, kept)

@@ -1,0 +1,55 @@
+"""Whether predictions are more than a choice among training images, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from cortexclip.configuration.plan import Plan
+from cortexclip.results.tables import TABLES
+from cortexclip.tables.render import NOT_MEASURED, Table
+
+
+def collapse_rows(found: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The table of results/tables/collapse.csv, from those of all datasets and protocols."""
+    return pd.concat(found, ignore_index=True)[TABLES["collapse"]]
+
+
+def collapse_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
+    """One table to read for each dataset and protocol."""
+    tables = []
+    for (dataset, protocol), rows in table.groupby(["dataset", "protocol"], sort=False):
+        first, kind = rows.iloc[0], plan.protocols[protocol]
+        stimuli = ["Scored stimuli", f"{first.dimensions_stimuli:.1f}", f"{first.span_stimuli:.0%}", "", ""]
+        tables.append(
+            Table(
+                title=f"Collapse: {plan.datasets[dataset].title}, {kind.heading}",
+                label=f"collapse-{dataset}-{protocol}",
+                columns=["Method", "Dimensions", "In the span of training", "2-way, all", "2-way, within clusters"],
+                rows=[stimuli]
+                + [
+                    [
+                        plan.title(row.method, row.encoder),
+                        f"{row.dimensions:.1f}",
+                        NOT_MEASURED if pd.isna(row.span) else f"{row.span:.0%}",
+                        *(_share(value) for value in (row.identification, row.identification_within)),
+                    ]
+                    for row in rows.itertuples(index=False)
+                ],
+                notes=[
+                    "Dimensions: participation ratio of the predictions' deviations from the mean training image, the "
+                    "number of directions in which they vary. In the span: the share of their variance about that "
+                    "image that mixtures of training images can have.",
+                    f"2-way identification over pixels among all scored stimuli and within {first.clusters} clusters "
+                    f"of them (Ward, space: {first.space}), for the {rows.compared.max()} samples whose cluster has "
+                    "another. Chance is 0.5. A method that only tells clusters apart is at chance within them.",
+                    kind.note,
+                ],
+            )
+        )
+    return tables
+
+
+def _share(value: float) -> str:
+    return NOT_MEASURED if pd.isna(value) else f"{value:.3f}"

@@ -1,0 +1,70 @@
+"""How much of a method's gain remains in a protocol that leaves more out of training, such as the session."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from cortexclip.configuration.plan import Plan
+from cortexclip.results.tables import TABLES
+from cortexclip.tables.render import NOT_MEASURED, Table
+
+NOTHING = (
+    "No two protocols of this configuration of which one leaves more out of training (key compared_with of "
+    "protocols.yaml)."
+)
+_KEYS = ["dataset", "method", "encoder"]
+
+
+def left_out_rows(comparison: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+    """The table of results/tables/left_out.csv, from that of comparison.csv.
+
+    A row for each method in each protocol that is ``compared_with`` one that leaves less out: its mean squared error in
+    both, its gain over the answer that is always the mean training image in both, and what remains of it: the one gain
+    over the other, NaN where there is none to lose.
+    """
+    errors = comparison[comparison.metric == "mse"]
+    tables = [pd.DataFrame(columns=TABLES["left_out"])]
+    for protocol, about in plan.protocols.items():
+        both = errors[errors.protocol == protocol].merge(
+            errors[errors.protocol == about.compared_with], on=_KEYS, suffixes=("", "_compared"), sort=False
+        )
+        if both.empty:
+            continue
+        found = both[_KEYS].assign(protocol=protocol, compared_with=about.compared_with)
+        for suffix in ("", "_compared"):
+            constant = both[both.method.isin(plan.role("mean"))].set_index("dataset")[f"mean{suffix}"]
+            found[f"mse{suffix}"] = both[f"mean{suffix}"]
+            found[f"gain{suffix}"] = both.dataset.map(constant) - both[f"mean{suffix}"]
+        found["remains"] = (found.gain / found.gain_compared).where(found.gain_compared > 0)
+        tables.append(found)
+    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)[TABLES["left_out"]]
+
+
+def left_out_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
+    """One table to read for each dataset and pair of protocols."""
+    tables = []
+    for (dataset, protocol, other), rows in table.groupby(["dataset", "protocol", "compared_with"], sort=False):
+        more, less = plan.protocols[protocol], plan.protocols[other]
+        tables.append(
+            Table(
+                title=f"{more.heading} beside {less.heading}: {plan.datasets[dataset].title}",
+                label=f"left-out-{dataset}-{protocol}",
+                columns=["Method", f"MSE, {less.heading}", f"MSE, {more.heading}", "Remains of the gain"],
+                rows=[
+                    [
+                        plan.title(row.method, row.encoder),
+                        f"{row.mse_compared:.4f}",
+                        f"{row.mse:.4f}",
+                        NOT_MEASURED if pd.isna(row.remains) else f"{row.remains:.0%}",
+                    ]
+                    for row in rows.itertuples(index=False)
+                ],
+                notes=[
+                    "Gain: by how much the error is below that of always answering the mean training image, in each of "
+                    "the two protocols; what remains of it is no test, and training parts differ a little in size.",
+                    less.note,
+                    more.note,
+                ],
+            )
+        )
+    return tables
