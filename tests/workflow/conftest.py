@@ -56,7 +56,8 @@ def copy_project(target: Path) -> Project:
             shutil.copytree(ROOT / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / part, target / part)
-    shutil.copytree(ROOT / "resources/glyphclip", target / "resources/glyphclip")
+    for folder in ("glyphclip", "priors"):
+        shutil.copytree(ROOT / "resources" / folder, target / "resources" / folder)
     return Project(target)
 
 
