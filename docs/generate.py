@@ -182,11 +182,17 @@ def reader_settings(model: type[Checked]) -> str:
     return table(["setting", "if not given", "meaning"], rows)
 
 
+def grouped(entry: Mapping) -> str:
+    """What the folds of a protocol keep together."""
+    by = entry["group_by"]
+    return by if isinstance(by, str) else " and ".join(by)
+
+
 def protocol_table() -> str:
     rows = []
     for name, entry in settings("protocols").items():
         if not entry.get("source"):
-            folds = "one split" if entry["over"] == "canonical" else f"{entry['folds']}, by {entry['group_by']}"
+            folds = "one split" if entry["over"] == "canonical" else f"{entry['folds']}, by {grouped(entry)}"
             optimistic = "yes" if entry["select"] == "scored" else "no"
             rows.append([f"`{name}`", entry["over"], folds, choosing(entry), optimistic, entry["note"]])
     return table(["protocol", "over", "folds", "chooses", "optimistic", "note"], rows)
@@ -196,7 +202,7 @@ def source_protocol_table() -> str:
     rows = []
     for name, entry in settings("protocols").items():
         if entry.get("source"):
-            folds = f"{entry['folds']}, by {entry['group_by']}" if "folds" in entry else "one split"
+            folds = f"{entry['folds']}, by {grouped(entry)}" if "folds" in entry else "one split"
             rows.append([f"`{name}`", entry["over"], folds, choosing(entry), entry["note"]])
     return table(["protocol", "over", "folds", "chooses", "note"], rows)
 
