@@ -5,7 +5,7 @@ rule manifest:
         plan=FILES.plan,
         corpus=FILES.corpus,
         features=[files("features", encoder=encoder) for encoder in ENCODERS],
-        compared=[files(name) for name in (*TRAINED, "audit", "scores", "similarity")],
+        compared=[files(name) for name in (*TRAINED, "audit", "scores", "similarity", "collapse")],
         sources=[files_of_sources(name) for name in TRAINED],
     output:
         "results/manifest.json",

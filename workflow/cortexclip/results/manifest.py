@@ -24,8 +24,9 @@ def files_of(results: Path, plan: Plan) -> list[str]:
             patterns |= {pattern(name, **names, encoder=encoder) for encoder in plan.encoders or ["none"]}
     found = set()
     for each in patterns:
+        dots = Path(each).name.count(".")  # of the file alone: runs have dots in their names, too
         for path in results.glob(each):
-            if path.is_file() and not path.name.startswith(".") and path.name.count(".") == each.count("."):
+            if path.is_file() and not path.name.startswith(".") and path.name.count(".") == dots:
                 found.add(path.relative_to(results).as_posix())
     return sorted(found)
 
