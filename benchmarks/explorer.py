@@ -30,7 +30,7 @@ from cortexclip.evaluation.score import combine_scores
 from cortexclip.results.runs import history_table, write_predictions
 from cortexclip.runtime.arrays import read_netcdf, write_groups, write_parquet
 from cortexclip.runtime.files import write_json, write_text
-from cortexclip.stages.evaluate import scored, similarity_of
+from cortexclip.stages.evaluate import collapse_of, scored, similarity_of
 
 PUBLISHED = str(ROOT / "config/published.yaml")
 PROTOCOLS = {
@@ -88,19 +88,24 @@ def write_results(results: Path, plan: Plan, images: int, text: str = "Simulated
         write_json(results / f"audit/{name}.json", {"dataset": name, "findings": findings})
         for protocol in plan.protocols:
             sample = np.arange(10, len(stimuli))
-            write_split(results / f"splits/{protocol}/{name}.parquet", sample)
-            scores, similarities = [], {}
+            split = split_of(sample)
+            write_parquet(results / f"splits/{protocol}/{name}.parquet", split)
+            scores, similarities, collapsed = [], {}, []
             for place, (run, about) in enumerate(plan.runs.items()):
                 table, similarity = write_run(results, dataset, protocol, run, about, sample, 0.1 + 0.02 * place, rng)
                 scores.append(table)
                 similarities |= {} if similarity is None else {run: similarity}
+                predictions = read_netcdf(results / f"runs/{protocol}/{name}/{run}/predictions.nc")
+                collapsed.append(collapse_of(dataset, predictions, split, None))
+            write_parquet(results / f"scores/{protocol}/{name}.collapse.parquet", pd.DataFrame(collapsed))
             write_parquet(results / f"scores/{protocol}/{name}.parquet", combine_scores(scores))
             write_groups(results / f"scores/{protocol}/{name}.similarity.nc", similarities)
 
 
-def write_split(path: Path, sample: np.ndarray) -> None:
-    rows = {"fold": np.zeros(len(sample), np.int32), "role": "score", "sample": sample.astype(np.int32)}
-    write_parquet(path, pd.DataFrame(rows))
+def split_of(scored: np.ndarray) -> pd.DataFrame:
+    """One fold that trains on the first ten samples."""
+    samples, roles = np.concatenate([np.arange(10), scored]), np.repeat(["train", "score"], [10, len(scored)])
+    return pd.DataFrame({"fold": np.int32(0), "role": roles, "sample": samples.astype(np.int32)})
 
 
 def write_run(results: Path, dataset, protocol, run, about, sample, noise, rng):

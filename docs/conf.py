@@ -24,6 +24,7 @@ autodoc_typehints = "none"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_use_param = False  # types are words here, not names to link
+suppress_warnings = ["ref.python"]  # "shape" in the type of an argument is a word, whatever has that name
 default_role = "code"
 highlight_language = "none"
 html_theme = "alabaster"

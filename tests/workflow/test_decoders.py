@@ -92,7 +92,7 @@ def test_every_method_is_an_estimator(data, tmp_path, name):
     train, new, other = data
     brain, images = train.brain.values, train.stimuli.values
     decoder = quick(name).fit(brain, images, **needed(name, *data))
-    told = [new.label.values] if name == "class_mean_oracle" else []
+    told = {"class_mean_oracle": [new.label.values], "session_mean": [new.session.values]}.get(name, [])
     predicted = decoder.predict(new.brain.values, *told)
     assert predicted.shape == new.stimuli.shape and predicted.min() >= 0 and predicted.max() <= 1
     error = np.mean((predicted - new.stimuli.values) ** 2)
@@ -179,7 +179,8 @@ def test_an_installation_that_is_not_editable_has_what_it_needs(tmp_path):
     subprocess.run([*pip, "--target", str(site), str(source)], check=True, cwd=tmp_path)
     code = (
         "import numpy as np, cortexclip\n"
-        "from cortexclip import Decoder, project\n"
+        "from cortexclip import Decoder\n"
+        "from cortexclip.runtime import project\n"
         "rng = np.random.default_rng(0)\n"
         "brain, images = rng.normal(size=(12, 9)), rng.uniform(size=(12, 28, 28))\n"
         "assert Decoder('ridge_clip', encoder='pixels').fit(brain, images).predict(brain).shape == images.shape\n"

@@ -471,7 +471,7 @@ def test_what_is_not_there_is_said(made, chromium):
         "overview": "This configuration measures none of the published table's numbers.",
         "claims": "No number has been published",
         "audit": "has no findings",
-        "ablation": "there is no part whose worth could be told",
+        "ablation": "there is no part whose worth could be measured",
         "tests": "No pair of methods was tested here.",
         "training": "no curves",
     }.items():

@@ -30,7 +30,7 @@ def results(tmp_path_factory) -> Path:
         *("methods=[mean_image,class_mean_oracle,ridge,ridge_snap]", "encoders=[]", "bootstrap_resamples=200"),
         *("sources=[cccv1_document_others]", "stand_ins=[crell_eeg2fmri]"),
         "--until",
-        "claims",
+        "tables",
         CORTEXCLIP_DATA=str(Path(FOLDER).resolve()),
     )
     assert done.returncode == 0, done.stdout[-3000:]
