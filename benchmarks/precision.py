@@ -44,8 +44,9 @@ def scores(dataset: str, method: str, precision: str, folder: Path) -> tuple[dic
     features = ["--features", RESULTS / f"features/{dataset}/{encoder}.nc"] if encoder else []
     files = {name: folder / name for name in ("predictions.nc", "history.parquet", "weights.safetensors", "run.json")}
     data = RESULTS / f"data/{dataset}.nc"
+    split = RESULTS / f"splits/{PROTOCOL}/{dataset}.parquet"
     train = [
-        *("train", "--threads", 1, "--dataset", data, "--split", RESULTS / f"splits/{PROTOCOL}/{dataset}.parquet"),
+        *("train", "--threads", 1, "--dataset", data, "--split", split),
         *("--protocol", PROTOCOL, "--method", method, "--entry", json.dumps(used), "--seeds", SEEDS),
         *("--base-seed", 0, "--precision", precision, *features, *(["--encoder", encoder] if encoder else [])),
         *("--predictions", files["predictions.nc"], "--history", files["history.parquet"]),
@@ -54,6 +55,7 @@ def scores(dataset: str, method: str, precision: str, folder: Path) -> tuple[dic
     evaluate = [
         *("evaluate", "--threads", 1, "--dataset", data, "--predictions", files["predictions.nc"], *features),
         *("--scores", folder / "scores.parquet", "--similarity", folder / "similarity.nc"),
+        *("--split", split, "--collapse", folder / "collapse.parquet"),
     ]
     for command in (train, evaluate):
         with contextlib.redirect_stderr(io.StringIO()) as said:

@@ -426,6 +426,9 @@ def results(tmp_path_factory):
     scores = f"{folder}/scores/published/toy"
     options = ["--scores", f"{scores}.parquet", "--similarity", f"{scores}.similarity.nc"]
     options += ["--predictions", *predictions, "--features", f"{folder / 'features.nc'}"]
+    roles = pd.DataFrame({"fold": 0, "role": ["train"] * 5 + ["score"] * 6, "sample": range(11)})
+    write_parquet(folder / "split.parquet", roles)
+    options += ["--split", f"{folder / 'split.parquet'}", "--collapse", f"{scores}.collapse.parquet"]
     call(evaluate, ["--dataset", f"{folder}/toy.nc", *options])
     return folder, Plan.of(plan)
 

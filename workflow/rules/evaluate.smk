@@ -23,11 +23,10 @@ rule evaluate:
         gpu=0,
     params:
         code=digest("evaluate"),
-        judge="--judge" if JUDGE else "",
     shell:
         "python -m cortexclip evaluate --log {log:q} --threads {threads} --dataset {input.dataset:q}"
         " --predictions {input.predictions:q} --features {input.features:q} --scores {output.scores:q}"
-        " --similarity {output.similarity:q} --split {input.split:q} {params.judge} {input.judge:q}"
+        " --similarity {output.similarity:q} --split {input.split:q} --judge {input.judge:q}"
         " --collapse {output.collapse:q}"
 
 

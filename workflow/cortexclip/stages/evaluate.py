@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--predictions", required=True, nargs="+", help="predictions of all runs (.nc)")
     parser.add_argument("--features", nargs="*", default=[], help="embeddings of the stimuli (.nc), one per encoder")
     parser.add_argument("--split", required=True, help="table of fold, role and sample (.parquet)")
-    parser.add_argument("--judge", help="embeddings of the stimuli that they are clustered by (.nc; default: pixels)")
+    parser.add_argument("--judge", nargs="*", default=[], help="embeddings that stimuli are clustered by (.nc)")
     parser.add_argument("--collapse", required=True, help="output: whether predictions are a choice (.parquet)")
     parser.add_argument("--scores", required=True, help="output: tidy scores of all runs (.parquet)")
     parser.add_argument("--similarity", required=True, help="output: predicted against true embeddings, by run (.nc)")
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     dataset = datasets.read(arguments.dataset)
     features = {file.attrs["encoder"]: file for file in map(read_netcdf, arguments.features)}
-    split, judge = read_parquet(arguments.split), read_netcdf(arguments.judge) if arguments.judge else None
+    split, judge = read_parquet(arguments.split), next(map(read_netcdf, arguments.judge), None)
     tables, similarities, collapsed = [], {}, []
     for path in arguments.predictions:
         predictions = read_netcdf(path)
