@@ -247,11 +247,11 @@ class PenaltyGrid(Checked):
 class Method(ABC):
     """A way to decode with its settings, as one module named in config/methods.yaml defines it.
 
-    The class is loaded at every start of the workflow, so torch is imported inside its functions alone.
+    The class is loaded at every start of the workflow, so torch is imported inside its functions alone. ``Settings``
+    are its hyper-parameters, without defaults, since the configuration states all of them.
 
     Attributes
     ----------
-    Settings : the hyper-parameters, without defaults, since the configuration states all of them.
     stochastic : whether the result depends on the seed; if not, it is fitted once whatever the number of seeds.
     seeds_are_trainings : whether its fits from several seeds are repetitions of one training, and not shuffles.
     transductive : whether it is given the brain data of the scored samples (never their images); tables mark it.

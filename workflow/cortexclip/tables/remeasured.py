@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from cortexclip.configuration.plan import SourceDataset
 from cortexclip.evaluation.metrics import mse, pixcorr, ssim
 from cortexclip.evaluation.reproduction import constant_error
 from cortexclip.results.folder import Results
@@ -47,7 +48,7 @@ def configurations(records: Sequence[Mapping]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=TABLES["configurations"])
 
 
-def source_datasets(results: Results, entries: Mapping[str, Mapping]) -> pd.DataFrame:
+def source_datasets(results: Results, entries: Mapping[str, SourceDataset]) -> pd.DataFrame:
     """The table source_datasets.csv: amounts, and the error of always answering the mean of the distinct images."""
     rows = []
     for name, entry in entries.items():
@@ -56,5 +57,5 @@ def source_datasets(results: Results, entries: Mapping[str, Mapping]) -> pd.Data
         distinct = np.unique(dataset.stimulus.values, return_index=True)[1]
         error = constant_error(dataset.stimuli.values[distinct]).mean()
         counts = (int((part == "train").sum()), int((part == "test").sum()), len(distinct))
-        rows.append((name, entry["stands_for"], entry["brain_data"], *counts, error))
+        rows.append((name, entry.stands_for, entry.brain_data, *counts, error))
     return pd.DataFrame(rows, columns=TABLES["source_datasets"])
