@@ -16,7 +16,6 @@ from torch import Tensor, nn
 GROUPS = ((32, 1), (4, 7), (1, 14))
 """Channels and side of each group of latents, coarse to fine."""
 SIZES = tuple(channels * side * side for channels, side in GROUPS)
-LATENTS = sum(SIZES)
 
 
 class Residual(nn.Module):
