@@ -220,25 +220,36 @@ class _NotAvailable(Exception):
 def _download(
     address: str, target: Path, destination: str | os.PathLike, entry: Entry, timeout: float, deadline: float
 ) -> str | None:
-    """Download and check, in several attempts if need be; the reason if it cannot be had."""
+    """Download and check, in several attempts if need be; the reason if it cannot be had.
+
+    The part is held through all attempts, so that two fetches of one file do not mix what they receive.
+    """
+    _refuse_leaving(target, destination)
+    try:
+        with _part(target, entry) as stream:
+            return _attempts(address, stream, target, entry, timeout, deadline)
+    except _NotAvailable as error:
+        return str(error)
+
+
+def _attempts(
+    address: str, stream: BinaryIO, target: Path, entry: Entry, timeout: float, deadline: float
+) -> str | None:
     barren, reason = 0, ""
     for attempt in range(MOST_ATTEMPTS):
         # Whoever answered once may take the full time again; the deadline is for networks that are not there.
         deadline = time.monotonic() + timeout if attempt else deadline
-        before = _size_of_part(target, entry)
+        before = stream.seek(0, os.SEEK_END)
         try:
-            response = _connect(address, timeout, deadline, before)
-            with response:
-                _refuse_leaving(target, destination)
-                with _part(target, entry) as stream:
-                    _receive(response, stream, entry)
-                    _put_into_place(stream, target, entry, resumed=before > 0)
+            with _connect(address, timeout, deadline, before) as response:
+                _receive(response, stream, entry)
+                _put_into_place(stream, target, entry, resumed=before > 0)
             return None
         except _NotAvailable as error:
             reason = str(error)
             if not error.again:
                 return reason
-            barren = 0 if _size_of_part(target, entry) > before else barren + 1
+            barren = 0 if stream.seek(0, os.SEEK_END) > before else barren + 1
             if barren == ATTEMPTS:
                 break
             wait = min(max(BACKOFF_SECONDS * 2 ** max(barren - 1, 0), error.wait), LONGEST_WAIT_SECONDS)
@@ -250,11 +261,6 @@ def _download(
 def _part_of(target: Path, entry: Entry) -> Path:
     """Where what came so far lies."""
     return target.with_name(f".{target.name[:80]}.{entry.sha256[:16]}.part")
-
-
-def _size_of_part(target: Path, entry: Entry) -> int:
-    path = _part_of(target, entry)
-    return path.stat().st_size if path.is_file() and not path.is_symlink() else 0
 
 
 @contextlib.contextmanager
