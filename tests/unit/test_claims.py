@@ -169,6 +169,21 @@ def test_in_sample_is_said():
     assert tables.sentence(row) == "reproduced, in-sample; the source: in-sample"
 
 
+def test_a_spread_is_divided_as_in_its_source_and_needs_folds():
+    """Folds 0.25 below and above the value: 0.25 with divisor n, 0.25 sqrt(2) with n - 1."""
+    cells = {("dots", "in_sample", "net"): around(0.05)}
+    for ddof, spread in ((0, 0.25), (1, 0.25 * 2**0.5)):
+        paper = {**a_source("in_sample"), "spread_ddof": ddof}
+        found = evidence(a_published([{"value": 0.05, "spread": spread}], paper=paper), cells=cells, folds=2)
+        value, of_folds = claims(found)
+        assert of_folds.repeated.mean == pytest.approx(spread)
+    value, of_folds = claims(evidence(a_published([{"value": 0.05, "spread": 0.01}]), cells=cells))
+    assert (value.reason, of_folds.reason) == ("run", "run")
+    value, of_folds = claims(evidence(a_published([{"value": 0.05, "spread": 0.01}], paper=paper), cells=cells))
+    assert value.outcome == "reproduced, in-sample"
+    assert tables.sentence(of_folds) == "cannot be tested here: a spread over folds, and what was measured has none"
+
+
 def test_without_brain_data_the_stand_in_judges_and_the_constant_answer_is_the_control():
     plan = a_plan(
         stand_ins=[
@@ -239,7 +254,7 @@ def test_what_cannot_be_tested_says_why(entry, source, reason):
 def test_every_reason_and_mark_can_occur():
     """What the table can say is what its schema and the cases above know."""
     assert set(typing.get_args(Status.model_fields["kind"].annotation)) == set(STATUS)
-    assert set(REASONS) == {"method", "procedure", "run", "data", "encoder"}
+    assert set(REASONS) == {"method", "procedure", "run", "spread", "data", "encoder"}
     assert len(set(OUTCOMES)) == 6
 
 

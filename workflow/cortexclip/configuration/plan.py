@@ -41,6 +41,7 @@ class Protocol:
     repeats : whether the image of a scored sample may have been trained on, in another trial.
     average : what means weigh equally, "sample" or "stimulus".
     folds : their number, where it is configured.
+    cuts : in how many cuts, shuffled from ``shuffle_seed``, in-sample scores are averaged; 0 for none.
     compared_with : a protocol that leaves less out, if any.
     needs : what a dataset must have for it to apply.
     """
@@ -53,6 +54,8 @@ class Protocol:
     repeats: bool = True
     average: str = "sample"
     folds: int | None = None
+    cuts: int = 0
+    shuffle_seed: int = 0
     compared_with: str | None = None
     needs: str = "a train/test split"
 
@@ -259,7 +262,7 @@ def make_plan(configuration) -> Plan:
 
 def _protocol(entry: Mapping, protocols: Mapping[str, Mapping] | None = None) -> Protocol:
     """An entry of protocols.yaml; an optimistic one is set against the honest one of its kind among ``protocols``."""
-    names = ("title", "note", "honest", "repeats", "average", "folds", "compared_with")
+    names = ("title", "note", "honest", "repeats", "average", "folds", "cuts", "shuffle_seed", "compared_with")
     kept = {key: entry[key] for key in names if key in entry}
     kind, groups = entry.get("optimistic"), groups_needed(entry)
     same = [name for name, other in (protocols or {}).items() if kind and other.get("honest") == kind]

@@ -102,6 +102,7 @@ class Protocol(Checked):
         Need(("inner_by",), "select", ("inner",)),
         Need(("folds", "group_by", "shuffle_seed"), "over", ("all", "train")),
         Need(("encoder",), "clusters"),
+        Need(("shuffle_seed",), "cuts"),
     )
 
     title: str
@@ -123,7 +124,7 @@ class Protocol(Checked):
     dataset has. Of a list all are left out together: what is trained on shares none of these groups with what is
     scored."""
     shuffle_seed: int = Field(default=0, ge=0)
-    """Seed of the shuffling before folds are cut."""
+    """Seed of the shuffling before folds or cuts are made."""
     select: Literal["scored", "inner", "last"]
     """What chooses the epoch: the scored samples themselves, an inner part of the training samples, or the last of them
     in the order of the data."""
@@ -137,6 +138,8 @@ class Protocol(Checked):
     """The encoder in whose space stimuli are clustered."""
     select_most: Count = 1
     """Most samples that choose, where a source takes no more; the first of a scored fold, else the last."""
+    cuts: int = Field(default=0, ge=2)
+    """In-sample, the number of random cuts in which the scores of one network are averaged, as a source did."""
     score_first: Count = 1
     """Only the first so many samples are scored, as a source did."""
     compared_with: str = ""
@@ -304,6 +307,8 @@ class Source(Checked):
     """What has been stated about the numbers since, or what their code shows."""
     protocol: PublishedProtocol | None
     """The protocol of config/protocols.yaml that repeats the procedure; null where none does."""
+    spread_ddof: Literal[0, 1] = 0
+    """1 where its standard deviation over folds is divided by their number less one."""
     methods: dict[str, Sentence]
     """Our method that stands for a name of the source; only where the network is known and the same."""
 

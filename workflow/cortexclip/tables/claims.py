@@ -33,6 +33,7 @@ REASONS = {
     "method": "its network or model is none of the methods here",
     "procedure": "no protocol here repeats its procedure",
     "run": "not measured in this configuration; config/paper.yaml measures it",
+    "spread": "a spread over folds, and what was measured has none",
     "data": "the data are not available here",
     "encoder": "the claim is about CLIP, and no run here used CLIP's weights",
 }
@@ -126,12 +127,12 @@ class Evidence:
         values = rows.groupby("seed")["mean"].mean()  # the mean over folds, as sources do
         return Repeated(tuple(values), 0.0 if self.brain_data(dataset) else self._image_variance(rows))
 
-    def spread(self, dataset: str, protocol: str, method: str, metric: str) -> Repeated | None:
-        """Standard deviation over folds (divisor: their number) for each seed; None for a single fold."""
+    def spread(self, dataset: str, protocol: str, method: str, metric: str, ddof: int) -> Repeated | None:
+        """Standard deviation over folds for each seed, divided as the source does; None for a single fold."""
         rows = self.cells.get((dataset, protocol, method, metric))
         if rows is None or rows.fold.nunique() < 2:
             return None
-        return Repeated(tuple(rows.groupby("seed")["mean"].std(ddof=0)))
+        return Repeated(tuple(rows.groupby("seed")["mean"].std(ddof=ddof)))
 
     def configured(self, dataset: str, protocol: str, method: str, entry: Mapping) -> Repeated | None:
         """The selection loss or the error of one configuration."""
@@ -240,14 +241,16 @@ def _number(entry: Mapping, source: Mapping, evidence: Evidence) -> Claim:
         return Claim(entry, source, UNTESTED, "encoder", **shared)
     if method is None or protocol is None:
         return Claim(entry, source, UNTESTED, "method" if method is None else "procedure", **shared)
-    candidates = [
-        (name, _measured(name, evidence.protocol_on(name, protocol, method), method, entry, evidence))
-        for name in evidence.stand_ins(dataset)
-    ]
+    protocols = {name: evidence.protocol_on(name, protocol, method) for name in evidence.stand_ins(dataset)}
+    ddof = source.get("spread_ddof", 0)
+    candidates = [(name, _measured(name, ran, method, entry, evidence, ddof)) for name, ran in protocols.items()]
     candidates = [(name, repeated) for name, repeated in candidates if repeated is not None]
     if not candidates:
-        gone = dataset in plan.unavailable
-        return Claim(entry, source, UNTESTED, "data" if gone else "run", **shared)
+        reason = "data" if dataset in plan.unavailable else "run"
+        if entry.get("part") == "spread":  # of something that was measured without folds?
+            ran = any(evidence.repeated(name, ran, method, metric) for name, ran in protocols.items())
+            reason = "spread" if ran else reason
+        return Claim(entry, source, UNTESTED, reason, **shared)
     fitting = next((each for each in candidates if each[1].gives(entry["value"])), None)
     name, repeated = fitting or candidates[0]
     outcome = NOT_REPRODUCED
@@ -260,9 +263,11 @@ def _number(entry: Mapping, source: Mapping, evidence: Evidence) -> Claim:
     return Claim(entry, source, outcome, measured_on=name, repeated=repeated, **shared)
 
 
-def _measured(dataset: str, protocol: str, method: str, entry: Mapping, evidence: Evidence) -> Repeated | None:
+def _measured(
+    dataset: str, protocol: str, method: str, entry: Mapping, evidence: Evidence, ddof: int
+) -> Repeated | None:
     if entry.get("part") == "spread":
-        return evidence.spread(dataset, protocol, method, entry["metric"])
+        return evidence.spread(dataset, protocol, method, entry["metric"], ddof)
     if "configuration" in entry:
         return evidence.configured(dataset, protocol, method, entry)
     return evidence.repeated(dataset, protocol, method, entry["metric"])

@@ -10,6 +10,7 @@ import pandas as pd
 from cortexclip.configuration.plan import SourceDataset
 from cortexclip.evaluation.metrics import mse, pixcorr, ssim
 from cortexclip.evaluation.reproduction import constant_error
+from cortexclip.evaluation.splits import shuffled_folds
 from cortexclip.results.folder import Results
 from cortexclip.results.tables import TABLES
 
@@ -19,12 +20,16 @@ MEASURED = {"mse": mse, "pixcorr": pixcorr, "ssim": ssim}
 def remeasured(results: Results, cells: Sequence[Sequence[str]]) -> pd.DataFrame:
     """The table remeasured.csv: mean and variance over the samples of each seed, fold and metric.
 
-    ``cells`` are (protocol, dataset, method).
+    ``cells`` are (protocol, dataset, method). Where a protocol scores in cuts, these are the folds.
     """
     rows = []
     for protocol, name, method in cells:
         predictions, dataset = results.predictions(protocol, name, method), results.dataset(name)
-        seen, folds = dataset.stimuli.values[predictions["sample"].values], predictions.fold.values
+        seen, folds = dataset.stimuli.values[predictions["sample"].values], predictions.fold.values.copy()
+        kind = results.plan.sources.protocols[protocol]
+        if kind.cuts:
+            for cut, (_, inside) in enumerate(shuffled_folds(len(folds), kind.cuts, kind.shuffle_seed)):
+                folds[inside] = cut
         for metric, function in MEASURED.items():
             for seed, images in enumerate(predictions.image.values):
                 values = function(images, seen)
