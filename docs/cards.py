@@ -66,7 +66,11 @@ def card(name: str, entry: Mapping, parameters: str, spaces: Mapping) -> list[st
 def given(entry: Mapping, method: Method, spaces: Mapping) -> str:
     """What the method learns from and is told."""
     said = ["brain responses and images of the training samples of the split"]
-    needs = {"classes": "the classes of the training images", "sessions": "the sessions of the training samples"}
+    needs = {
+        "classes": "the classes of the training images",
+        "sessions": "the sessions of the training samples",
+        "regions": "the region of interest of each voxel",
+    }
     said += [needs.get(need, need) for need in entry.get("needs", [])]
     if "encoders" in entry:
         titles = [spaces[name]["title"] for name in entry["encoders"] if name in spaces]
@@ -128,6 +132,7 @@ def noise(features: int) -> FitData:
         stimulus=np.array([f"s-{number}" for number in range(TRIALS)]),
         label=np.arange(TRIALS) % 2,
         session=np.arange(TRIALS) % 4,
+        region=np.arange(VOXELS) % 3,
         embedding=embedding / np.linalg.norm(embedding, axis=1, keepdims=True),
     )
     return FitData(samples, samples, samples)

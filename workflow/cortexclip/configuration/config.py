@@ -235,8 +235,8 @@ def _runs_on(dataset: str, chosen: Mapping[str, dict], runs: Mapping[str, Run]) 
             found.append(name)
     if not found:
         raise InputError(
-            f"config.yaml: no method applies to dataset '{dataset}', which lacks the class labels or sessions "
-            "that they need."
+            f"config.yaml: no method applies to dataset '{dataset}', which lacks the class labels, sessions or "
+            "regions that they need."
         )
     return found
 
@@ -328,8 +328,12 @@ def groupings(dataset: Mapping) -> set[str]:
 
 
 def applies(method: Mapping, dataset: Mapping) -> bool:
-    """Whether a method can run on a dataset: one that needs classes or sessions only where these are known."""
-    has = {"classes": dataset.get("labels", "class") == "class", "sessions": "session" in groupings(dataset)}
+    """Whether a method can run on a dataset: one that needs classes, sessions or regions only where they are known."""
+    has = {
+        "classes": dataset.get("labels", "class") == "class",
+        "sessions": "session" in groupings(dataset),
+        "regions": "region" in dataset.get("arrays", {}) or dataset.get("settings", {}).get("regions", 1) > 1,
+    }
     return all(has[need] for need in method.get("needs", []))
 
 

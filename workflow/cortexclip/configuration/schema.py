@@ -195,7 +195,7 @@ class Method(Checked):
     role: Literal["reference", "mean", "shuffled", "oracle", "ours", ""] = ""
     """What else it is for: the reference that others are compared with, the mean image, shuffled pairs, an oracle that
     is given something of the scored image, or our own decoder in the paper's table."""
-    needs: tuple[Literal["classes", "sessions"], ...] = ()
+    needs: tuple[Literal["classes", "sessions", "regions"], ...] = ()
     """What a dataset must have for the method to apply."""
     pools: bool = False
     """Whether it also learns from the training parts of the other datasets that are read from files."""

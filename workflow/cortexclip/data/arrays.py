@@ -61,7 +61,7 @@ class Layout(Checked):
 
 def roles(parts: str) -> dict[str, str | None]:
     """Roles that arrays can play, and the array of each if the entry names none; None: then there is no such array."""
-    more = [f"{kind}{part}" for kind in GROUPINGS for part in SETS[parts]]
+    more = [*(f"{kind}{part}" for kind in GROUPINGS for part in SETS[parts]), "region"]
     if parts == "sets":
         return DEFAULT_ARRAYS | dict.fromkeys(more)
     return DEFAULT_ARRAYS_OF_ONE_SET | dict.fromkeys([*more, *(["part", "test_index"] if parts == "index" else [])])
@@ -121,7 +121,7 @@ def to_dataset(
 
     Parameters
     ----------
-    arrays : by role: ``brain (n, n_voxels)`` or with more axes, which become one; ``stimuli (n, side * side)`` or with
+    arrays : by role: ``brain (n, n_voxels)`` or with more axes, which become one; ``region``, one value a voxel; ``stimuli (n, side * side)`` or with
         axes of their own, uint8 or other whole numbers in 0..255, floating point in 0..1 or of whole numbers in 0..255,
         or truth values; ``label`` and groupings of samples, one value a sample. With parts "sets" each role once for
         each part; with "index" also ``part`` or ``test_index``, see :func:`_part_of`
@@ -154,6 +154,9 @@ def to_dataset(
             more[kind] = np.concatenate(values)
     if layout.labels == "session":
         more["session"] = more.pop("label")
+    if "region" in layout.names:
+        n_voxels = next(iter(brain.values())).shape[1]
+        more["region"] = _whole_numbers(arrays["region"], n_voxels, f"{where}: {layout.name('region')}", "voxel")
     return labelled(
         np.concatenate(list(brain.values())), scaled, part, {**attributes, "images": "; ".join(done)}, **more
     )
@@ -344,11 +347,11 @@ def _stimulus_scale(images: np.ndarray, where: str) -> int:
     return 255
 
 
-def _whole_numbers(array: np.ndarray, n_samples: int, where: str) -> np.ndarray:
-    """Labels, sessions or runs as integers of shape (n_samples,)."""
+def _whole_numbers(array: np.ndarray, n_samples: int, where: str, each: str = "sample") -> np.ndarray:
+    """Labels, sessions, runs or regions as integers of shape (n_samples,)."""
     if array.size != n_samples or n_samples not in array.shape:
         raise InputError(
-            f"{where} has the shape {shape_text(array.shape)}, expected {n_samples} labels: one for each sample."
+            f"{where} has the shape {shape_text(array.shape)}, expected {n_samples} labels: one for each {each}."
         )
     values = array.reshape(-1)
     if values.min() < 0 or values.max() > np.iinfo(np.int32).max or not np.array_equal(values, np.rint(values)):

@@ -14,6 +14,7 @@ A dataset is an ``xarray.Dataset``:
 ``session``               coordinate, sample   scanning session, -1 where there is none
 ``run``                   coordinate, sample   optional; run within the session, -1 where there is none
 ``subject``, ``block``    coordinate, sample   optional; subject, and block within the run, -1 where there is none
+``region``                coordinate, voxel    optional; number of the voxel's region of interest
 ========================= ==================== =====================================================================
 
 The attributes are name, title, source, licence, citation, sha256 (of the source file, "" if there is none), modality,
@@ -74,6 +75,7 @@ def labelled(
     label: np.ndarray | None = None,
     session: np.ndarray | None = None,
     noise_ceiling: np.ndarray | None = None,
+    region: np.ndarray | None = None,
     **groups: np.ndarray | None,
 ) -> xr.Dataset:
     """Give names to the axes of plain arrays, and identities to the stimuli.
@@ -104,6 +106,8 @@ def labelled(
     given = {name: values for name, values in groups.items() if values is not None}
     check_keys(given, GROUPINGS, "labelled")
     coordinates |= {name: ("sample", np.asarray(values, dtype=np.int32)) for name, values in given.items()}
+    if region is not None:
+        coordinates["region"] = ("voxel", np.asarray(region, dtype=np.int32))
     try:
         dataset = xr.Dataset(variables, coords=coordinates)
     except ValueError as error:
@@ -123,7 +127,10 @@ VARIABLES = {
     "label": (("sample",), "i4"),
     "session": (("sample",), "i4"),
 }
-OPTIONAL = {"noise_ceiling": (("voxel",), "f4"), **dict.fromkeys(("run", "subject", "block"), (("sample",), "i4"))}
+OPTIONAL = {
+    **{"noise_ceiling": (("voxel",), "f4"), "region": (("voxel",), "i4")},
+    **dict.fromkeys(("run", "subject", "block"), (("sample",), "i4")),
+}
 
 
 def validate(dataset: xr.Dataset, where: str | None = None) -> None:

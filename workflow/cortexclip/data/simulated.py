@@ -57,6 +57,8 @@ class Settings(Checked):
     test_repeats: int = Field(default=4, ge=1, le=100)
     """trials of each"""
     voxels: int = Field(default=500, ge=1, le=100_000)
+    regions: int = Field(default=1, ge=1, le=100)
+    """voxels are spread evenly over regions 1..regions; from one to the next fields are larger, signals weaker"""
     sessions: int = Field(default=6, ge=1, le=1000)
     """trials are spread evenly over sessions 1..sessions"""
     orientations: int = Field(default=4, ge=1, le=16)
@@ -126,8 +128,8 @@ def simulate(
     train, test = _shown(chosen, random("order"))
     trials, part = np.concatenate([train, test]), np.repeat(["train", "test"], [len(train), len(test)])
     session = np.concatenate([1 + np.arange(n) * chosen.sessions // n for n in (len(train), len(test))])
-    low, high = np.log(chosen.signal_to_noise)
-    ratio = np.exp(random_of_subject("signal_to_noise").uniform(low, high, size=chosen.voxels))
+    region = region_of_voxels(chosen)
+    ratio = _of_region(chosen.signal_to_noise, chosen.regions - region, chosen, random_of_subject("signal_to_noise"))
     noise = random_of_subject("noise").standard_normal((len(trials), chosen.voxels))
     if chosen.drift:
         noise = noise + chosen.drift * session_drift(session, chosen.voxels, random_of_subject("drift"))
@@ -138,7 +140,27 @@ def simulate(
         brain = (brain - brain.mean(axis=0)) / brain.std(axis=0)
     ceiling = np.where(blind, 0, noise_ceiling(ratio, chosen.drift))
     stated = _attributes(attributes or {}, chosen.leak)
-    return labelled(brain, images[trials], part, stated, label=digits[trials], session=session, noise_ceiling=ceiling)
+    return labelled(
+        *(brain, images[trials], part, stated),
+        label=digits[trials],
+        session=session,
+        noise_ceiling=ceiling,
+        region=region if chosen.regions > 1 else None,
+    )
+
+
+def region_of_voxels(settings: Settings) -> np.ndarray:
+    """Region of each voxel, 1 to ``regions``, shape (n_voxels,)."""
+    return 1 + np.arange(settings.voxels) * settings.regions // settings.voxels
+
+
+def _of_region(
+    limits: tuple[float, float], step: np.ndarray, settings: Settings, random: np.random.Generator
+) -> np.ndarray:
+    """Log-uniform values (n_voxels,), each from the part of the range that ``step`` names, 0 to ``regions`` - 1."""
+    low, high = np.log(limits)
+    drawn = random.uniform(low, high, size=settings.voxels)
+    return np.exp(drawn / settings.regions + low * (1 - 1 / settings.regions) + (high - low) * step / settings.regions)
 
 
 def _shown(settings: Settings, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -251,8 +273,7 @@ def voxel_responses(energy: np.ndarray, settings: Settings, random: np.random.Ge
     """
     n_images, n_channels, size, _ = energy.shape
     centre_y, centre_x = random.uniform(0, size - 1, size=(2, settings.voxels))
-    low, high = np.log(settings.field_size)
-    sigma = size * np.exp(random.uniform(low, high, size=settings.voxels))
+    sigma = size * _of_region(settings.field_size, region_of_voxels(settings) - 1, settings, random)
     tuning = random.dirichlet(np.ones(n_channels), size=settings.voxels)
     pixel = np.arange(size)
     along_y = np.exp(-((pixel - centre_y[:, None]) ** 2) / (2 * sigma[:, None] ** 2))

@@ -5,7 +5,7 @@ Nothing in it is pretrained and nothing is random. See docs/cortexclip.md for th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from cortexclip.errors import InputError
 from cortexclip.methods.interface import (
     FitData,
     LinearDecoder,
@@ -28,17 +27,13 @@ from cortexclip.numerics.image_prior import components, deform, posterior_mean, 
 from cortexclip.numerics.kernels import fit_kernel
 from cortexclip.numerics.receptive_fields import Encoding, fit_encoding, gaussian_fields
 from cortexclip.numerics.stacking import Stack
-
-FOLD_SEED = 0
-"""Shuffles the inner folds; they are the same whatever the seed."""
+from cortexclip.numerics.standardise import voxel_weights
 
 
 class CortexClip(Method):
     """Fit all candidates inside inner folds, weigh them by their predictions there, and fit them on all samples.
 
-    The inner folds keep the trials of a stimulus together exactly where the protocol's selection part shares no
-    stimulus with its training part, so that they ask what the protocol asks: images seen before, or not. Where the
-    selection part is not learned from, the training part alone decides.
+    The inner folds ask what the protocol asks, images seen before or not (`FitData.inner_groups`).
     """
 
     class Settings(PenaltyGrid):
@@ -70,11 +65,10 @@ class CortexClip(Method):
 
     def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
         samples = data.final
-        grouped = _keeps_stimuli_together(data)
         fields = gaussian_fields(samples.images.shape[1:], self.settings.field_sizes, self.settings.field_spacing)
         deformed = _Deformed(samples, self.settings)
         stack: Any = None
-        folds = list(_folds(samples, self.settings.folds, grouped))
+        folds = data.inner_folds(self.settings.folds)
         for number, (training, held_out) in enumerate(folds, 1):
             progress(f"inner fold {number}/{len(folds)}")
             found = fit_candidates(samples.take(training), self.settings, fields, deformed)
@@ -86,7 +80,7 @@ class CortexClip(Method):
         found = fit_candidates(samples, self.settings, fields, deformed)
         chosen = {
             **_shares(found, weights),
-            "inner_folds_by": "stimulus" if grouped else "sample",
+            "inner_folds_by": data.inner_folds_by,
             "inner_mse": stack.error(weights) / samples.pixels.size,
         }
         return _decoder(found, weights, samples, chosen)
@@ -153,7 +147,7 @@ def fit_candidates(
     brain = encoding.scaler(samples.brain)
     each.append(_regression("ridge", encoding, np.ones(brain.shape[1]), fit_kernel(brain, pixels, None, grid)))
     for power in settings.voxel_powers:
-        scale = _voxel_scale(encoding, power)
+        scale = voxel_weights(np.clip(1.0 - encoding.noise, 0.0, None), power)
         regression = fit_kernel(brain * scale, pixels, settings.kernel_width, grid)
         each.append(_regression("kernel", encoding, scale, regression))
     return Candidates(encoding, pixels.mean(axis=0), each)
@@ -173,44 +167,12 @@ class _Deformed:
         return copies.reshape(len(copies), -1).astype(np.float64)
 
 
-def _keeps_stimuli_together(data: FitData) -> bool:
-    """Whether the inner folds keep the trials of a stimulus together; it looks at samples that are learned from alone.
-
-    Without a refit the selection part may be what is scored, and which images it shows must not matter: then the folds
-    are over samples where images repeat.
-    """
-    if data.refit:
-        return not np.isin(data.select.stimulus, data.train.stimulus).any()
-    return len(data.final.distinct()) == len(data.final)
-
-
-def _folds(samples: Samples, most: int, grouped: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    from cortexclip.evaluation.splits import shuffled_folds
-
-    group = np.unique(samples.stimulus, return_inverse=True)[1] if grouped else np.arange(len(samples))
-    groups = np.unique(group)
-    if len(groups) < 3:
-        raise InputError(
-            f"cortexclip: {len(groups)} {'distinct images' if grouped else 'samples'} to train on cannot be cut into "
-            "inner folds; expected at least 3. Use another method for so few."
-        )
-    for training, held_out in shuffled_folds(len(groups), min(most, len(groups)), FOLD_SEED):
-        yield np.flatnonzero(np.isin(group, groups[training])), np.flatnonzero(np.isin(group, groups[held_out]))
-
-
 def _decode(brain: np.ndarray, evidence, mean) -> np.ndarray:
     return mean(evidence, evidence.read(brain))
 
 
 def _regression(family: str, encoding: Encoding, scale: np.ndarray, regression) -> Candidate:
     return Candidate(family, lambda brain: regression(encoding.scaler(brain) * scale))
-
-
-def _voxel_scale(encoding: Encoding, power: float) -> np.ndarray:
-    """Factor of each voxel, shape (n_voxels,), whose square is the explained variance to ``power``, of mean 1."""
-    explained = np.clip(1.0 - encoding.noise, 0.0, None) ** power
-    total = explained.mean()
-    return np.sqrt(explained / total) if total > 0 else np.ones_like(explained)
 
 
 def _predict(brain: np.ndarray, found: Candidates, weights: np.ndarray, shape: tuple[int, int]) -> Prediction:

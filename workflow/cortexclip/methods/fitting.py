@@ -210,7 +210,8 @@ def samples_of(dataset: xr.Dataset, features: xr.Dataset | None = None) -> Sampl
         rows = [known[name] for name in dataset.stimulus.values]
         embedding = unit_length(features.embedding.values[rows].astype(np.float64))
     stimulus, label, session = (dataset[name].values for name in ("stimulus", "label", "session"))
-    return Samples(dataset["brain"].values, dataset["stimuli"].values, stimulus, label, session, embedding)
+    region = dataset["region"].values if "region" in dataset.coords else None
+    return Samples(dataset["brain"].values, dataset["stimuli"].values, stimulus, label, session, embedding, region)
 
 
 def pooled_samples(others: Sequence[xr.Dataset], samples: Samples) -> tuple[Samples, ...]:

@@ -21,11 +21,13 @@ if typing.TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 GALLERY = ("gallery.embedding", "gallery.images")
+FOLD_SEED = 0
+"""Shuffles inner folds."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Trials of one part of a split; all arrays share their first axis.
+    """Trials of one part of a split; all arrays but ``region`` share their first axis.
 
     Attributes
     ----------
@@ -35,6 +37,7 @@ class Samples:
     label : array of shape (n_samples,), class of the image, -1 where there is none.
     session : array of shape (n_samples,), session of the trial, -1 where unknown.
     embedding : array of shape (n_samples, n_features) or None: unit-length embedding of each image.
+    region : array of shape (n_voxels,) or None: number of the region of interest of each voxel.
     """
 
     brain: np.ndarray
@@ -43,6 +46,7 @@ class Samples:
     label: np.ndarray
     session: np.ndarray
     embedding: typing.Any = None
+    region: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.brain)
@@ -65,7 +69,7 @@ class Samples:
         """The samples in these rows."""
         embedding = None if self.embedding is None else self.embedding[rows]
         stimulus, label, session = self.stimulus[rows], self.label[rows], self.session[rows]
-        return Samples(self.brain[rows], self.images[rows], stimulus, label, session, embedding)
+        return Samples(self.brain[rows], self.images[rows], stimulus, label, session, embedding, self.region)
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,47 @@ class FitData:
     def refit(self) -> bool:
         """Whether the scored decoder learns from other samples than the ones used during selection."""
         return self.final is not self.train
+
+    @property
+    def inner_folds_by(self) -> str:
+        """What inner folds keep together: the trials of a "stimulus", or each "sample" is by itself.
+
+        Stimuli are kept together where the selection part shares none with the training part, so that the folds ask
+        what the protocol asks. It looks at samples that are learned from alone: without a refit the selection part may
+        be what is scored, and which images it shows must not matter; then the folds are over samples if images repeat.
+        """
+        if self.refit:
+            together = not np.isin(self.select.stimulus, self.train.stimulus).any()
+        else:
+            together = len(self.final.distinct()) == len(self.final)
+        return "stimulus" if together else "sample"
+
+    @property
+    def inner_groups(self) -> np.ndarray:
+        """Number of the group of each sample of ``final`` that inner folds keep together, shape (n_samples,)."""
+        if self.inner_folds_by == "stimulus":
+            return np.unique(self.final.stimulus, return_inverse=True)[1]
+        return np.arange(len(self.final))
+
+    def inner_folds(self, most: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Rows of ``final`` to learn from and rows held out, for at most so many folds; the same whatever the seed.
+
+        Raises InputError with fewer than three of the groups that the folds keep together.
+        """
+        from cortexclip.evaluation.splits import shuffled_folds
+
+        group = self.inner_groups
+        groups = np.unique(group)
+        if len(groups) < 3:
+            what = "distinct images" if self.inner_folds_by == "stimulus" else "samples"
+            raise InputError(
+                f"{len(groups)} {what} to train on cannot be cut into inner folds; expected at least 3. Use a method "
+                "without inner folds for so few, such as ridge."
+            )
+        return [
+            (np.flatnonzero(np.isin(group, groups[training])), np.flatnonzero(np.isin(group, groups[held_out])))
+            for training, held_out in shuffled_folds(len(groups), min(most, len(groups)), FOLD_SEED)
+        ]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from cortexclip.methods.interface import (
     PenaltyGrid,
     Prediction,
     Progress,
+    Samples,
     Saved,
     scaling,
 )
@@ -57,4 +58,20 @@ def ridge_decoder(
         lambda: {**scaling(scaler), "coefficients": coefficients(), "intercept": intercept},
         chosen,
         n_parameters=2 * n_voxels + (n_voxels + 1) * n_pixels,
+    )
+
+
+def weighted_decoder(
+    samples: Samples, scaler: VoxelScaler, weights: np.ndarray, penalty: float, chosen: Mapping[str, float | int | str]
+) -> LinearDecoder:
+    """The decoder of a ridge regression to pixels on scaled voxels times ``weights`` (n_voxels,), with this penalty."""
+    ridge = fit_ridge(scaler(samples.brain) * weights, samples.pixels, np.array([penalty]))
+    coefficients, intercept = weights[:, None] * ridge.coefficients, ridge.intercept
+    return ridge_decoder(
+        Linear(scaler, coefficients, intercept).predict,
+        lambda: coefficients,
+        intercept,
+        scaler,
+        samples.images.shape[1:],
+        {"penalty": ridge.penalty, **chosen},
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cortexclip.numerics.ridge import fit_ridge
 from cortexclip.numerics.standardise import BLOCK, VoxelScaler, fit_scaler
 
 LEAST_NOISE = 1e-3
@@ -174,5 +175,35 @@ def fit_encoding(
     centred = pixels - mean
     found = mean_fields(responses, centred @ fields.T, fields @ axes.T)
     residual = responses - (centred @ inverse) @ found.T
+    return _encoding(scaler, found, residual, mean, axes, inverse)
+
+
+def fit_free_encoding(
+    brain: np.ndarray,
+    pixels: np.ndarray,
+    penalties: np.ndarray,
+    axes: np.ndarray,
+    inverse: np.ndarray,
+    standardise: bool,
+) -> Encoding:
+    """As `fit_encoding` with voxels that are linear in all pixels, by ridge with one penalty for all of them.
+
+    The penalty, one of ``penalties`` (n_penalties,), is chosen by leave-one-out, whose residuals are the noise.
+    """
+    scaler = fit_scaler(brain, standardise)
+    responses = scaler(brain)
+    ridge = fit_ridge(pixels, responses, penalties)
+    found = (axes @ ridge.coefficients).T
+    return _encoding(scaler, found, responses - ridge.loo_prediction, pixels.mean(axis=0), axes, inverse)
+
+
+def _encoding(
+    scaler: VoxelScaler,
+    fields: np.ndarray,
+    residual: np.ndarray,
+    mean: np.ndarray,
+    axes: np.ndarray,
+    inverse: np.ndarray,
+) -> Encoding:
     noise = np.maximum((residual**2).mean(axis=0), LEAST_NOISE)
-    return Encoding(scaler, found, noise, residual, mean, axes, inverse)
+    return Encoding(scaler, fields, noise, residual, mean, axes, inverse)

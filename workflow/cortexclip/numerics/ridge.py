@@ -212,6 +212,80 @@ class Spectrum:
             leverage = shrink @ (self.vectors**2).T + 1.0 / n
             yield part, self.vectors * (1.0 - shrink)[:, None, :] / (1.0 - leverage)[:, :, None]
 
+    def groups_left_out(self, penalty: float, group: np.ndarray) -> np.ndarray:
+        """As `left_out` for one penalty, (n_samples, n_samples), each sample left out with all of its group.
+
+        ``group`` (n_samples,) has two values at least. For a linear smoother H the residuals of a group that is left
+        out are (I - H_gg)^-1 times its residuals.
+        """
+        n = len(self.values)
+        kept = self.vectors * (penalty / (self.values + penalty))
+        within = np.where(group[:, None] == group, kept @ self.vectors.T - 1.0 / n, 0.0)
+        return np.linalg.solve(within, kept)
+
+
+def few_targets(targets: np.ndarray) -> np.ndarray:
+    """At most n_samples targets of the same inner products between samples, in place of (n_samples, n_targets).
+
+    Rotating targets among themselves changes no sum of squares, so n_samples of them say as much as all.
+    """
+    return np.asarray(np.linalg.qr(targets.T, mode="r")).T if targets.shape[1] > len(targets) else targets
+
+
+def explained_variance(
+    features: np.ndarray, targets: np.ndarray, penalties: np.ndarray, group: np.ndarray
+) -> np.ndarray:
+    """Share of each target's variance that ridge explains in samples left out with all of their group.
+
+    Parameters
+    ----------
+    features : array of shape (n_samples, n_features).
+    targets : array of shape (n_samples, n_targets).
+    penalties : array of shape (n_penalties,), positive; that of least error over all targets is taken.
+    group : array of shape (n_samples,), with two values at least.
+
+    Returns
+    -------
+    array of shape (n_targets,), 0 to 1; 0 where the mean of the other samples is as good.
+    """
+    targets = np.asarray(targets, np.float64)
+    spectrum = Spectrum.of(products(centring(features, False), features))
+    rotated = spectrum.vectors.T @ (targets - targets.mean(axis=0))
+    few = few_targets(rotated)
+    maps = [spectrum.groups_left_out(float(penalty), group) for penalty in np.sort(penalties)[::-1]]
+    best = min(maps, key=lambda left_out: np.square(left_out @ few).sum())
+    without = Spectrum(np.zeros(len(targets)), spectrum.vectors).groups_left_out(1.0, group)
+    error, total = (np.square(left_out @ rotated).sum(axis=0) for left_out in (best, without))
+    return np.clip(1.0 - np.divide(error, total, out=np.ones_like(error), where=total > 1e-12), 0.0, None)
+
+
+def ridge_path(features: np.ndarray, targets: np.ndarray, others: np.ndarray, penalties: np.ndarray) -> np.ndarray:
+    """Targets of other samples by the ridge of each penalty, shape (n_penalties, n_others, n_targets).
+
+    Parameters
+    ----------
+    features : array of shape (n_samples, n_features).
+    targets : array of shape (n_samples, n_targets).
+    others : array of shape (n_others, n_features).
+    penalties : array of shape (n_penalties,), positive.
+    """
+    scaler, mean = centring(features, False), targets.mean(axis=0)
+    spectrum = Spectrum.of(products(scaler, features))
+    seen = products(scaler, others, features) @ spectrum.vectors
+    weights = seen / (spectrum.values + np.asarray(penalties)[:, None, None])
+    return weights @ (spectrum.vectors.T @ (targets - mean)) + mean
+
+
+def fit_each(features: np.ndarray, targets: np.ndarray, penalties: np.ndarray) -> Linear:
+    """Ridge with an unpenalised intercept and a penalty for each target, (n_targets,), in place of one for all.
+
+    ``features`` has shape (n_samples, n_features), ``targets`` (n_samples, n_targets).
+    """
+    scaler, mean = centring(features, False), targets.mean(axis=0)
+    spectrum = Spectrum.of(products(scaler, features))
+    dual = spectrum.vectors @ ((spectrum.vectors.T @ (targets - mean)) / (spectrum.values[:, None] + penalties))
+    return Linear(scaler, weights_of(scaler, features, dual), mean)
+
 
 def fit_dual(gram: np.ndarray, targets: np.ndarray, penalties: np.ndarray) -> DualFit:
     """Ridge from a centred Gram matrix of shape (n_samples, n_samples), whatever the kernel.
@@ -221,8 +295,7 @@ def fit_dual(gram: np.ndarray, targets: np.ndarray, penalties: np.ndarray) -> Du
     spectrum, descending = Spectrum.of(gram), np.sort(np.asarray(penalties, np.float64))[::-1]
     mean = targets.mean(axis=0)
     rotated = spectrum.vectors.T @ (targets - mean)
-    # Rotating the targets among themselves changes no sum of squares: n_samples of them say as much as all.
-    few = np.asarray(np.linalg.qr(rotated.T, mode="r")).T if rotated.shape[1] > len(rotated) else rotated
+    few = few_targets(rotated)
     errors = np.empty(len(descending))
     for part, left_out in spectrum.left_out(descending):
         errors[part] = np.square(left_out.reshape(-1, len(few)) @ few).reshape(len(left_out), -1).sum(axis=1)

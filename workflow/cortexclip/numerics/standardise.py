@@ -62,3 +62,13 @@ def fit_scaler(brain: np.ndarray, standardise: bool = True) -> VoxelScaler:
         mean[voxels], scale[voxels] = block.mean(axis=0), block.std(axis=0)
     constant = scale <= 1e-12 * np.maximum(np.abs(mean), 1.0)
     return VoxelScaler(mean, np.where(constant, 1.0, scale))
+
+
+def voxel_weights(explained: np.ndarray, power: float) -> np.ndarray:
+    """Factor of each voxel, shape (n_voxels,), whose square is the variance explained to ``power``, of mean 1.
+
+    ``explained`` (n_voxels,) is not negative. Where nothing is explained all factors are 1, as they are with power 0.
+    """
+    squares = explained**power
+    total = squares.mean()
+    return np.sqrt(squares / total) if total > 0 else np.ones_like(squares)
