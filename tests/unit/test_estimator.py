@@ -243,6 +243,8 @@ HOLED = np.where(np.arange(30) == 3, np.nan, BRAIN)
         ({}, (BRAIN, IMAGES), {"others": [(BRAIN, IMAGES)]}, "method 'ridge' takes no others"),
         ({"method": "class_mean"}, (BRAIN, IMAGES), {}, "needs classes: give them to fit as label"),
         ({"method": "cccv1_adapt"}, (BRAIN, IMAGES), {}, "needs sessions: give them to fit as session"),
+        ({"method": "ridge_banded"}, (BRAIN, IMAGES), {}, "needs regions: give them to fit as region"),
+        ({"method": "ridge_banded"}, (BRAIN, IMAGES), {"region": [1]}, "region: found .* one for each voxel"),
         ({"method": "cccv1_pooled"}, (BRAIN, IMAGES), {}, "pools recordings; give pairs .* as others"),
         (
             {"method": "mind_vis_transductive"},

@@ -68,6 +68,7 @@ def make_samples(n: int, seed: int = 0, n_voxels: int = 30, n_stimuli: int | Non
         label=(amounts[:, 0] > amounts[:, 1]).astype(int),
         session=np.arange(n) % 3,
         embedding=embedding / np.linalg.norm(embedding, axis=1, keepdims=True),
+        region=np.arange(n_voxels) % 3,
     )
 
 

@@ -70,7 +70,7 @@ def test_scikit_learns_checks(estimator, check):
 @pytest.fixture(scope="module")
 def data():
     """Training samples and new ones of a simulated subject, and another subject to pool with."""
-    sizes = {"train_stimuli": 24, "test_stimuli": 6, "test_repeats": 1, "sessions": 3, "voxels": 40}
+    sizes = {"train_stimuli": 24, "test_stimuli": 6, "test_repeats": 1, "sessions": 3, "voxels": 40, "regions": 2}
     own, other = (simulate({**sizes, "subject": subject}, 0) for subject in (1, 2))
     train = own.part.values == "train"
     return own.isel(sample=train), own.isel(sample=~train), other
@@ -82,6 +82,7 @@ def needed(name: str, train, new, other) -> dict:
     needs = entry.get("needs", [])
     told |= {"label": train.label.values} if "classes" in needs else {}
     told |= {"session": train.session.values} if "sessions" in needs else {}
+    told |= {"region": train.region.values} if "regions" in needs else {}
     told |= {"unlabelled": new.brain.values} if name.endswith("_transductive") else {}
     told |= {"others": [(other.brain.values, other.stimuli.values)]} if entry.get("pools") else {}
     return told

@@ -24,7 +24,7 @@ from cortexclip.runtime.files import write_json
 
 FOLDS = {"over": "all", "folds": 2, "group_by": "sample", "shuffle_seed": 1, "title": "two folds"}
 INNER = {"select": "inner", "inner_fraction": 0.2, "inner_by": "sample"}
-SMALL = {"train_stimuli": 24, "test_stimuli": 6, "test_repeats": 1, "sessions": 3}
+SMALL = {"train_stimuli": 24, "test_stimuli": 6, "test_repeats": 1, "sessions": 3, "regions": 2}
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,18 @@ class Decoder(RegressorMixin, BaseEstimator):
         self.image_shape = image_shape
         self.image_range = image_range
 
-    def fit(self, X, y, *, stimulus=None, label=None, session=None, unlabelled=None, others: Sequence[tuple] = ()):
+    def fit(
+        self,
+        X,
+        y,
+        *,
+        stimulus=None,
+        label=None,
+        session=None,
+        region=None,
+        unlabelled=None,
+        others: Sequence[tuple] = (),
+    ):
         """Learn from brain responses and the images that were seen.
 
         Parameters
@@ -84,6 +95,7 @@ class Decoder(RegressorMixin, BaseEstimator):
         stimulus : array of shape (n_samples,), identity of each image; by default images of equal pixels are the same.
         label : array of shape (n_samples,), class of each image, whole numbers, for methods that need it.
         session : array of shape (n_samples,), session of each sample, whole numbers, for methods that need it.
+        region : array of shape (n_voxels,), region of interest of each voxel, whole numbers, for methods that need it.
         unlabelled : array of shape (n, n_voxels), the responses to be decoded, for transductive methods, and for these
             alone: their images are never seen.
         others : pairs of responses and images of other recordings, for methods that pool them.
@@ -101,7 +113,9 @@ class Decoder(RegressorMixin, BaseEstimator):
         encoder = self._encoder_name(entry)
         points = self._points(entry, len(X))
         samples = _samples(X, images, stimulus, label, session)
-        _check_needs(entry, self.method, label, session)
+        _check_needs(entry, self.method, label, session, region)
+        if region is not None:
+            samples = replace(samples, region=_whole_numbers(region, X.shape[1], "region", "voxel"))
         if encoder is not None:
             samples = replace(samples, embedding=_embeddings(encoder, samples))
         data = FitData(
@@ -398,11 +412,11 @@ def _samples(brain, images, stimulus, label, session) -> Samples:
     return Samples(brain, images, np.asarray(stimulus), label, session)
 
 
-def _whole_numbers(values, n: int, name: str) -> np.ndarray:
+def _whole_numbers(values, n: int, name: str, each: str = "sample") -> np.ndarray:
     values = np.asarray(values)
     if values.shape != (n,) or values.dtype.kind not in "iuf" or not np.array_equal(values, np.round(values)):
         raise InputError(
-            f"{name}: found {values.dtype} of shape {values.shape}, expected ({n},) whole numbers, one for each sample."
+            f"{name}: found {values.dtype} of shape {values.shape}, expected ({n},) whole numbers, one for each {each}."
         )
     return values.astype(np.int64)
 
@@ -414,7 +428,8 @@ def _embeddings(name: str, samples: Samples) -> np.ndarray:
     return unit_length(encoded.astype(np.float64))[position]
 
 
-def _check_needs(entry: dict, method: str, label, session) -> None:
-    for need, given, name in (("classes", label, "label"), ("sessions", session, "session")):
+def _check_needs(entry: dict, method: str, label, session, region) -> None:
+    needs = (("classes", label, "label"), ("sessions", session, "session"), ("regions", region, "region"))
+    for need, given, name in needs:
         if need in entry.get("needs", []) and given is None:
             raise InputError(f"method '{method}' needs {need}: give them to fit as {name}, whole numbers.")

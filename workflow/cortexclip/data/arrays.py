@@ -121,10 +121,11 @@ def to_dataset(
 
     Parameters
     ----------
-    arrays : by role: ``brain (n, n_voxels)`` or with more axes, which become one; ``region``, one value a voxel; ``stimuli (n, side * side)`` or with
-        axes of their own, uint8 or other whole numbers in 0..255, floating point in 0..1 or of whole numbers in 0..255,
-        or truth values; ``label`` and groupings of samples, one value a sample. With parts "sets" each role once for
-        each part; with "index" also ``part`` or ``test_index``, see :func:`_part_of`
+    arrays : by role: ``brain (n, n_voxels)`` or with more axes, which become one; ``region``, one value a voxel;
+        ``stimuli (n, side * side)`` or with axes of their own, uint8 or other whole numbers in 0..255, floating point
+        in 0..1 or of whole numbers in 0..255, or truth values; ``label`` and groupings of samples, one value a sample.
+        With parts "sets" each role, but for ``region``, once for each part; with "index" also ``part`` or
+        ``test_index``, see :func:`_part_of`
 
     Raises InputError whose message names the array, what was found and what was expected.
     """

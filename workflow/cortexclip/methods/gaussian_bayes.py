@@ -44,7 +44,7 @@ class GaussianBayes(Ridge):
         ``coordinates``: axes of it that are kept.
 
         ``shared``: parts of the noise's covariance to try that voxels share; ``doubt``: factors of the noise to try;
-        ``folds``: inner folds. Penalties of the encoding model are on a logarithmic grid, one is chosen by leave-one-out.
+        ``folds``: inner folds. Penalties of the encoding model are on a logarithmic grid; leave-one-out chooses one.
         """
 
     def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:

@@ -175,7 +175,7 @@ def fit_encoding(
     centred = pixels - mean
     found = mean_fields(responses, centred @ fields.T, fields @ axes.T)
     residual = responses - (centred @ inverse) @ found.T
-    return _encoding(scaler, found, residual, mean, axes, inverse)
+    return Encoding(scaler, found, _noise(residual), residual, mean, axes, inverse)
 
 
 def fit_free_encoding(
@@ -194,16 +194,9 @@ def fit_free_encoding(
     responses = scaler(brain)
     ridge = fit_ridge(pixels, responses, penalties)
     found = (axes @ ridge.coefficients).T
-    return _encoding(scaler, found, responses - ridge.loo_prediction, pixels.mean(axis=0), axes, inverse)
+    residual = responses - ridge.loo_prediction
+    return Encoding(scaler, found, _noise(residual), residual, pixels.mean(axis=0), axes, inverse)
 
 
-def _encoding(
-    scaler: VoxelScaler,
-    fields: np.ndarray,
-    residual: np.ndarray,
-    mean: np.ndarray,
-    axes: np.ndarray,
-    inverse: np.ndarray,
-) -> Encoding:
-    noise = np.maximum((residual**2).mean(axis=0), LEAST_NOISE)
-    return Encoding(scaler, fields, noise, residual, mean, axes, inverse)
+def _noise(residual: np.ndarray) -> np.ndarray:
+    return np.maximum((residual**2).mean(axis=0), LEAST_NOISE)
