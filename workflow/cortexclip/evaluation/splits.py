@@ -5,13 +5,14 @@ A split is made once per dataset and protocol and shared by every method.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from cortexclip.errors import InputError
+from cortexclip.numerics.folds import shuffled_folds
 
 ROLES = ("train", "select", "score")
 
@@ -122,17 +123,6 @@ def _fold_numbers(protocol: Mapping, name: str, group: np.ndarray) -> np.ndarray
     for fold, (_, inside) in enumerate(shuffled_folds(len(groups), n_folds, protocol["shuffle_seed"])):
         number[inside] = fold
     return number[position]
-
-
-def shuffled_folds(n: int, n_folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Positions (sorted) outside and inside each of ``n_folds`` random folds of ``n`` things.
-
-    The folds of scikit-learn's ``KFold(n_folds, shuffle=True, random_state=seed)``, without its import, which costs a
-    second in every job.
-    """
-    for fold in np.array_split(np.random.RandomState(seed).permutation(n), n_folds):
-        inside = np.isin(np.arange(n), fold)
-        yield np.flatnonzero(~inside), np.flatnonzero(inside)
 
 
 def inner_parts(

@@ -12,6 +12,7 @@ import numpy as np
 
 from cortexclip.errors import InputError
 from cortexclip.methods.procedure import Procedure
+from cortexclip.numerics.folds import shuffled_folds
 from cortexclip.numerics.ridge import penalty_grid
 from cortexclip.numerics.standardise import VoxelScaler
 from cortexclip.runtime.settings import Checked, Count, Positive
@@ -130,8 +131,6 @@ class FitData:
 
         Raises InputError with fewer than three of the groups that the folds keep together.
         """
-        from cortexclip.evaluation.splits import shuffled_folds
-
         group = self.inner_groups
         groups = np.unique(group)
         if len(groups) < 3:
