@@ -58,8 +58,8 @@ class GaussianBayes(Ridge):
                 for column, doubt in enumerate(settings.doubt):
                     predicted = (said / (doubt + evidence.information)) @ evidence.axes + evidence.mean
                     errors[row, column] += np.square(np.clip(predicted, 0.0, 1.0) - other.pixels).sum()
-        row, column = np.unravel_index(np.argmin(errors), errors.shape)
-        shared, doubt = settings.shared[row], settings.doubt[column]
+        best = np.unravel_index(np.argmin(errors), errors.shape)
+        shared, doubt = settings.shared[best[0]], settings.doubt[best[1]]
         encoding = self._encoding(samples)
         evidence = encoding.evidence(shared)
         coefficients = (evidence.readout / (doubt + evidence.information)) @ evidence.axes

@@ -45,11 +45,11 @@ class RidgeWeighted(Ridge):
                 weights = voxel_weights(explained, power)
                 path = ridge_path(brain * weights, pixels[training], seen * weights, settings.penalties)
                 errors[row] += np.square(np.clip(path, 0.0, 1.0) - pixels[held_out]).sum(axis=(1, 2))
-        row, column = np.unravel_index(np.argmin(errors), errors.shape)
-        power = float(settings.voxel_powers[row])
+        best, column = np.unravel_index(np.argmin(errors), errors.shape)
+        power = float(settings.voxel_powers[best])
         scaler = fit_scaler(samples.brain, settings.standardise)
         weights = voxel_weights(self._explained(scaler(samples.brain), images, group), power)
-        chosen = {
+        chosen: dict[str, float | int | str] = {
             "voxel_power": power,
             "inner_folds_by": data.inner_folds_by,
             "inner_mse": float(errors.min() / pixels.size),
