@@ -72,6 +72,7 @@ def test_explained_variance_equals_that_of_refits_without_each_group(repeats):
     expected = np.clip(1 - errors[errors.sum(axis=1).argmin()] / total, 0, None)
     np.testing.assert_allclose(explained_variance(features, targets, penalties, group), expected, atol=1e-9)
     assert 0 < (expected > 0).sum() < 60
+    assert (explained_variance(features, targets, penalties, np.zeros(len(group))) == 1).all()
 
 
 def test_the_path_and_a_penalty_for_each_target_equal_scikit_learn():

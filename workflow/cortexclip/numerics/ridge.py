@@ -242,12 +242,15 @@ def explained_variance(
     features : array of shape (n_samples, n_features).
     targets : array of shape (n_samples, n_targets).
     penalties : array of shape (n_penalties,), positive; that of least error over all targets is taken.
-    group : array of shape (n_samples,), with two values at least.
+    group : array of shape (n_samples,).
 
     Returns
     -------
-    array of shape (n_targets,), 0 to 1; 0 where the mean of the other samples is as good.
+    array of shape (n_targets,), 0 to 1; 0 where the mean of the other samples is as good. Of a single group nothing can
+    be left out, and all are 1.
     """
+    if (group == group[0]).all():
+        return np.ones(targets.shape[1])
     targets = np.asarray(targets, np.float64)
     spectrum = Spectrum.of(products(centring(features, False), features))
     rotated = spectrum.vectors.T @ (targets - targets.mean(axis=0))
