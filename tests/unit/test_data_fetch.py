@@ -357,7 +357,8 @@ def test_a_machine_without_network_answers_within_seconds(tmp_path):
         silent.listen(0)  # never accepts: a connection opens and nothing comes
         addresses = [f"http://127.0.0.1:{one.getsockname()[1]}/x" for one in (closed, silent)]
         addresses.append("http://nowhere.invalid/x")
-        entries = {f"{i}{j}": entry(a, b) for i, a in enumerate(addresses) for j, b in enumerate(addresses)}
+        pairs = {f"{i}{j}": (a, b) for i, a in enumerate(addresses) for j, b in enumerate(addresses)}
+        entries = {name: entry(*pair, file=f"set/{name}.mat") for name, pair in pairs.items()}
         started = time.monotonic()
         outcomes = fetch_all(entries, tmp_path, timeout=1)
         assert time.monotonic() - started < 4
