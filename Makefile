@@ -43,6 +43,7 @@ lint: $(VENV)/ready
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow/Snakefile workflow/rules
+	mypy
 
 docs: $(VENV)/ready
 	sphinx-build -W --keep-going -q -c docs . site

@@ -351,7 +351,7 @@ def drawn(results):
     figures = {name: draw(results, toy, name) for name in FIGURES}
     figures |= {f"ablation.{name}": study.ablation(toy, name, ablated(results)) for name in PROTOCOLS}
     return figures | {
-        f"differences.{name}": study.differences(toy, name, tested(results), "ridge") for name in PROTOCOLS
+        f"differences.{name}": study.differences(toy, name, pairs_tested(results), "ridge") for name in PROTOCOLS
     }
 
 
@@ -368,7 +368,7 @@ def draw(results, toy, name, reference="ridge"):
     return getattr(study, name)(toy, 50)
 
 
-def tested(results):
+def pairs_tested(results):
     return read_table(results / "tables/statistics.csv", STATISTICS)
 
 
@@ -470,7 +470,7 @@ def test_images_are_weighed_once_where_the_protocol_asks_for_it(results, toy, dr
     ridge = data[(data.method == "Ridge") & (data.key == "mse") & (data.protocol == "unseen stimuli")]
     assert ridge["mean"].item() == pytest.approx(counts["mean"].mean())
     assert study.null_of(toy, "unseen", "mse")[1]["ridge"] == pytest.approx(counts["mean"].mean())
-    table = tested(results).query("protocol == 'unseen' and metric == 'mse'")
+    table = pairs_tested(results).query("protocol == 'unseen' and metric == 'mse'")
     assert set(table.n_samples) == {6} and "6 stimuli, each weighed once" in words(drawn["differences.unseen"])
 
 
@@ -528,10 +528,10 @@ def test_the_ablation_figure_holds_the_tested_differences(results, drawn):
 
 
 def test_a_reference_that_was_not_run_is_named(results):
-    figure = study.differences(with_plan(results), "holdout", tested(results), "mean_image")
+    figure = study.differences(with_plan(results), "holdout", pairs_tested(results), "mean_image")
     check_page(figure)
     assert "mean_image" in words(figure) and not figure.axes
-    figure = study.differences(with_plan(results, runs=["ridge"]), "holdout", tested(results), "ridge")
+    figure = study.differences(with_plan(results, runs=["ridge"]), "holdout", pairs_tested(results), "ridge")
     assert "Nothing but Ridge was run" in words(figure) and not figure.axes
 
 

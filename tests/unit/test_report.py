@@ -99,11 +99,10 @@ def source(seeds=2, samples=12, seed=0):
         coords={"sample": sample, "gallery": dataset.stimulus.values},
     )
     files = {"net": predictions(seeds, True), "flat": predictions(1, False)}
+    scored = {"net.space": scores("net", seeds), "flat": scores("flat", 1)}
     runs = [
-        gallery.Run(
-            "net.space", "net", "space", lambda: files["net"], lambda: scores("net", seeds), lambda: similarity
-        ),
-        gallery.Run("flat", "flat", "none", lambda: files["flat"], lambda: scores("flat", 1), lambda: None),
+        gallery.Run("net.space", "net", "space", lambda: files["net"], lambda: scored, lambda: similarity),
+        gallery.Run("flat", "flat", "none", lambda: files["flat"], lambda: scored, lambda: None),
     ]
     return gallery.Source(dataset, "p", runs), files, similarity
 

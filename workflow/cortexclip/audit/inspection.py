@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -42,7 +43,7 @@ class Inspection:
     format_name: str = ""
     digest: str = ""
     facts: Sequence[Facts] = ()
-    entry: Mapping[str, object] | None = None
+    entry: Mapping[str, Any] = field(default_factory=dict)
     guessed: Sequence[str] = ()
     dataset: xr.Dataset | None = None
     findings: Sequence[Finding] = ()
@@ -70,14 +71,14 @@ def inspect(path: Path, given: Mapping[str, object], seed: int = 0, read: Callab
     """
     if read is not None:
         digest = sha256(path) if path.is_file() else ""
-        dataset = read(path, name_of(path), given | {"sha256": digest})
+        dataset = read(path, name_of(path), {**given, "sha256": digest})
         return Inspection(path, f"read by {given['reader']}", digest, (), given, (), dataset, _audited(dataset, seed))
-    found = {"path": path, "format_name": format_of(path)[0], "digest": sha256(path), "facts": survey(path)}
+    found = Inspection(path, format_of(path)[0], sha256(path), survey(path))
     try:
-        entry, guessed, dataset = propose(path, found["facts"], given, seed)
+        entry, guessed, dataset = propose(path, found.facts, given, seed)
     except InputError as error:
-        return Inspection(**found, unusable=str(error))
-    return Inspection(**found, entry=entry, guessed=guessed, dataset=dataset, findings=_audited(dataset, seed))
+        return replace(found, unusable=str(error))
+    return replace(found, entry=entry, guessed=guessed, dataset=dataset, findings=_audited(dataset, seed))
 
 
 def _audited(dataset: xr.Dataset, seed: int) -> list[Finding]:
@@ -173,9 +174,9 @@ def _dataset(path: Path, facts: Sequence[Facts], entry: Mapping[str, object]) ->
     """The dataset that an entry makes of the arrays."""
     name = name_of(path)
     layout = named_arrays.layout_of(entry, f"dataset '{name}'")
-    values = {fact.name: fact.values for fact in facts}
-    wanted = {role: values.get(array) for role, array in layout.names.items()}
-    if any(array is None or (array.dtype.kind == "U" and role != "part") for role, array in wanted.items()):
+    values = {fact.name: fact.values for fact in facts if fact.values is not None}
+    wanted = {role: values[array] for role, array in layout.names.items() if array in values}
+    if len(wanted) < len(layout.names) or any(a.dtype.kind == "U" for role, a in wanted.items() if role != "part"):
         return named_arrays.read(path, name, entry)  # says which array is not there, or not of numbers
     return named_arrays.to_dataset(wanted, attributes(name, entry), layout, str(path))
 

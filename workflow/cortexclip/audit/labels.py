@@ -60,7 +60,7 @@ def check_labels(
     if misfit:
         trace.append(
             f"the nearest class mean agrees with {_percent(agreement)} of labels, no more than after shuffling them "
-            f"({_percent(chance.mean())})"
+            f"({_percent(numbers['chance'])})"
         )
     message = " and ".join(trace)
     message = message[0].upper() + message[1:]

@@ -22,6 +22,7 @@ from cortexclip.numerics.standardise import VoxelScaler
 from cortexclip.results.restore import Fitted
 from cortexclip.runtime.files import sha256
 from cortexclip.runtime.log import logger
+from cortexclip.runtime.settings import check
 
 READER = named_arrays.__name__
 FAR, TOO_FAR = 2.0, 10.0
@@ -177,5 +178,6 @@ def _responses(path: Path, array: str, sample_axis: str) -> np.ndarray:
     where = f"{path}: '{printable(array)}'"
     values = load_arrays(path, [array])[array]
     named_arrays.check_finite(values, where)
-    layout = named_arrays.Layout(pixel_order="row-major", labels="none", sample_axis=sample_axis)
+    given = {"pixel_order": "row-major", "labels": "none", "sample_axis": sample_axis}
+    layout = check(named_arrays.Layout, given, where)
     return named_arrays.responses(values, layout, where).astype(np.float32)

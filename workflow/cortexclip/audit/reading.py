@@ -13,7 +13,8 @@ MUCH = 0.25
 
 def check_reading(counts: Mapping) -> Finding:
     """What was read, dropped, repaired and left out; ``counts`` as :mod:`cortexclip.data.reading` describes them."""
-    numbers, shares = {}, [0.0]
+    numbers: dict[str, float] = {}
+    shares = [0.0]
     for kind in ("rows", "events"):
         if kind in counts:
             dropped = sum(counts.get(f"{kind}_dropped", {}).values())

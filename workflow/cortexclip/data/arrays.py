@@ -141,10 +141,10 @@ def to_dataset(
         images[part] = _images(stimuli, layout, f"{where}: {layout.name(f'stimuli{part}')}")
     if layout.parts == "sets":
         _check_same_columns(brain, images, layout, where)
-        part = np.repeat(["train", "test"], [len(brain["_train"]), len(brain["_test"])])
+        parts = np.repeat(["train", "test"], [len(brain["_train"]), len(brain["_test"])])
     else:
-        part = _part_of(arrays, len(brain[""]), layout, where)
-    scaled, done = _scaled(np.concatenate(list(images.values())), part, layout, where)
+        parts = _part_of(arrays, len(brain[""]), layout, where)
+    scaled, done = _scaled(np.concatenate(list(images.values())), parts, layout, where)
     more = {}
     for kind in ("label", *GROUPINGS):
         if f"{kind}{SETS[layout.parts][0]}" in layout.names:
@@ -159,7 +159,7 @@ def to_dataset(
         n_voxels = next(iter(brain.values())).shape[1]
         more["region"] = _whole_numbers(arrays["region"], n_voxels, f"{where}: {layout.name('region')}", "voxel")
     return labelled(
-        np.concatenate(list(brain.values())), scaled, part, {**attributes, "images": "; ".join(done)}, **more
+        np.concatenate(list(brain.values())), scaled, parts, {**attributes, "images": "; ".join(done)}, **more
     )
 
 
@@ -257,11 +257,12 @@ def _part_of(arrays: Mapping[str, np.ndarray], n_samples: int, layout: Layout, w
             raise InputError(f"{named} holds {', '.join(unknown[:5])}, expected only {' and '.join(words)}.")
         return np.array([words[value] for value in found])
     named, values = f"{where}: {layout.name('test_index')}", arrays["test_index"].reshape(-1)
-    positions = _whole_numbers(values, values.size, named) - layout.first_index
+    first = layout.first_index or 0  # None only without a test_index, see layout_of
+    positions = _whole_numbers(values, values.size, named) - first
     if positions.min() < 0 or positions.max() >= n_samples or len(np.unique(positions)) < len(positions):
         raise InputError(
             f"{named} holds {len(positions)} indices in {values.min():g}..{values.max():g}, expected each sample at "
-            f"most once, in {layout.first_index}..{n_samples - 1 + layout.first_index}."
+            f"most once, in {first}..{n_samples - 1 + first}."
         )
     return np.where(np.isin(np.arange(n_samples), positions), "test", "train")
 

@@ -151,9 +151,9 @@ def validate(dataset: xr.Dataset, where: str | None = None) -> None:
         if variable.dtype.kind != "U" if kind == "U" else variable.dtype != np.dtype(kind):
             wanted = "text" if kind == "U" else np.dtype(kind).name
             raise InputError(f"{where}: '{name}' is {variable.dtype}, expected {wanted}.")
-    for name, size in dataset.sizes.items():
+    for axis, size in dataset.sizes.items():
         if size == 0:
-            raise InputError(f"{where}: has no entry along '{name}'; expected at least one.")
+            raise InputError(f"{where}: has no entry along '{axis}'; expected at least one.")
     for name in ("brain", "stimuli", "noise_ceiling"):
         if name in dataset.variables:
             _check_values(dataset.variables[name].values, name != "brain", f"{where}: '{name}'")

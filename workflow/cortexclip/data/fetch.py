@@ -320,9 +320,11 @@ def _connect(address: str, timeout: float, deadline: float, start: int) -> http.
         result.close()  # nothing from there on: what came so far is too long, so it belongs to something else
         return _connect(address, timeout, deadline, 0)
     if isinstance(result, Exception):
-        passing = isinstance(result, urllib.error.HTTPError) and result.code in PASSING
-        wait = _seconds(result.headers.get("Retry-After")) if passing else 0.0
-        raise _NotAvailable(_network_reason(result, timeout), again=passing, wait=wait) from result
+        wait = None
+        if isinstance(result, urllib.error.HTTPError) and result.code in PASSING:
+            wait = _seconds(result.headers.get("Retry-After"))
+        again = wait is not None
+        raise _NotAvailable(_network_reason(result, timeout), again=again, wait=wait or 0.0) from result
     return result
 
 

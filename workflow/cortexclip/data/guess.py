@@ -18,7 +18,7 @@ from cortexclip.data.arrays import DEFAULT_ARRAYS
 from cortexclip.data.variables import printable, shape_text
 from cortexclip.errors import InputError
 
-WORDS = {
+_WORDS = {
     "brain": "fmri brain bold voxel voxels resp response responses eeg meg beta betas activity signal signals data x",
     "stimuli": "stim stims stimulus stimuli image images img imgs pic pics picture pictures pixels seen frames y",
     "label": "label labels class classes target targets category categories digit digits letter letters",
@@ -29,7 +29,7 @@ WORDS = {
     "part": "part parts split set subset",
     "index": "index indices idx ind inds",
 }
-WORDS = {kind: frozenset(words.split()) for kind, words in WORDS.items()}
+WORDS = {kind: frozenset(words.split()) for kind, words in _WORDS.items()}
 SMALLEST_SIDE = 4
 STIMULI = DEFAULT_ARRAYS["stimuli_train"]
 
@@ -43,6 +43,13 @@ class Facts:
     kind: str
     values: np.ndarray | None = None
     problem: str = ""
+
+    @property
+    def array(self) -> np.ndarray:
+        """Its values, where it can be used."""
+        if self.values is None:
+            raise ValueError(f"{self.name} {self.problem}")
+        return self.values
 
     @property
     def words(self) -> frozenset[str]:
@@ -133,13 +140,13 @@ def _of_one_set(facts: Sequence[Facts]) -> Guess:
     vectors = _vectors(by_name, pair, taken=[pair.brain, pair.stimuli])
     arrays = {"brain": pair.brain, "stimuli": pair.stimuli, **vectors}
     labels = "class" if "label" in vectors else "none"
-    entry = {"parts": "none", "arrays": arrays, "labels": labels, **_axes(pair.sample_axis, pair.form)}
+    entry: dict = {"parts": "none", "arrays": arrays, "labels": labels, **_axes(pair.sample_axis, pair.form)}
     guessed = [_in_words(pair, by_name)]
     count = _length(by_name[pair.brain], pair.sample_axis)
     for fact in facts:
-        if fact.name in arrays.values() or fact.values.ndim > 2:
+        if fact.name in arrays.values() or fact.array.ndim > 2:
             continue
-        values = fact.values.reshape(-1)
+        values = fact.array.reshape(-1)
         if fact.named("index") and fact.named("test") and fact.numeric and _are_positions(values, count):
             first = 0 if values.min() == 0 else 1
             entry |= {"parts": "index", "first_index": first}
@@ -148,7 +155,7 @@ def _of_one_set(facts: Sequence[Facts]) -> Guess:
             doubt = "." if sure else f", counted from {first}: check this, both 0 and 1 are possible."
             guessed.append(f"'{printable(fact.name)}' lists the test samples{doubt}")
             break
-        if len(values) == count and (fact.named("part") or fact.named("test")) and _are_parts(fact.values):
+        if len(values) == count and (fact.named("part") or fact.named("test")) and _are_parts(fact.array):
             entry["parts"] = "index"
             arrays["part"] = fact.name
             guessed.append(f"'{printable(fact.name)}' says which samples are of the test part.")
@@ -160,7 +167,7 @@ def _of_one_set(facts: Sequence[Facts]) -> Guess:
 
 def _pairs(facts: Sequence[Facts]) -> list[_Pair]:
     """All pairs of arrays that could be responses and stimuli."""
-    numeric = [fact for fact in facts if fact.numeric and fact.values.ndim > 1]
+    numeric = [fact for fact in facts if fact.numeric and fact.array.ndim > 1]
     found = []
     for stimuli in numeric:
         for axis, form in _layouts(stimuli.shape):
@@ -223,20 +230,21 @@ def _length(fact: Facts, axis: str) -> int:
 
 
 def _like_images(fact: Facts) -> bool:
-    low, high = fact.values.min(), fact.values.max()
+    low, high = fact.array.min(), fact.array.max()
     if not (low >= 0 and high <= 255):
         return False
-    return bool(high <= 1 or fact.values.dtype.kind in "iub" or np.array_equal(fact.values, np.rint(fact.values)))
+    return bool(high <= 1 or fact.array.dtype.kind in "iub" or np.array_equal(fact.array, np.rint(fact.array)))
 
 
 def _vectors(facts: Mapping[str, Facts], pair: _Pair, taken: list[str]) -> dict[str, str]:
     """By kind (label, session, run) the first array that is named so and holds a whole number for each sample."""
-    count, found = _length(facts[pair.brain], pair.sample_axis), {}
+    count = _length(facts[pair.brain], pair.sample_axis)
+    found: dict[str, str] = {}
     for kind in ("label", "session", "run"):
         for fact in facts.values():
-            fits = fact.numeric and fact.values.size == count and count in fact.shape
+            fits = fact.numeric and fact.array.size == count and count in fact.shape
             fits = fits and fact.named(kind) and not fact.named("index") and fact.name not in [*taken, *found.values()]
-            if fits and _are_counts(fact.values):
+            if fits and _are_counts(fact.array):
                 found[kind] = fact.name
                 break
     return found

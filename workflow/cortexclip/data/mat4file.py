@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import struct
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def variables(path: Path) -> list[Variable]:
             begin = at + HEADER + name_length
             if min(rows, columns) < 0:
                 raise DamagedError(f"a matrix of {rows} x {columns} at byte {at}")
-            dtype = np.dtype(stored).newbyteorder(order)
+            dtype = np.dtype(order + stored)
             length = rows * columns * dtype.itemsize
             at = begin + length * (2 if is_complex else 1)
             if at > size:
@@ -62,7 +63,7 @@ def variables(path: Path) -> list[Variable]:
                     (rows, columns),
                     kind,
                     length,
-                    lambda begin=begin, dtype=dtype, shape=(rows, columns): _matrix(path, begin, dtype, shape),
+                    partial(_matrix, path, begin, dtype, (rows, columns)),
                     "is complex, expected real numbers." if is_complex else "",
                 )
             )

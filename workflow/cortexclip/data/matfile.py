@@ -13,6 +13,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -80,7 +81,7 @@ def _variables(path: Path, stream: BinaryIO, order: str) -> Iterator[Variable]:
             label = "bool" if flags & LOGICAL and number in NUMERIC_CLASSES else known
             location = (name, label, shape, begin, length, kind == COMPRESSED, order)
             refused = "is complex, expected real numbers." if flags & COMPLEX else ""
-            yield Variable(name, shape, label, length, lambda location=location: _matrix(path, *location), refused)
+            yield Variable(name, shape, label, length, partial(_matrix, path, *location), refused)
 
 
 def _header(content: bytes, order: str) -> tuple[str, int, int, tuple[int, ...], int]:
@@ -124,7 +125,7 @@ def _matrix(
     stored_as, begin, length, _ = _element(content, at, order)
     if stored_as not in STORED_AS:
         raise DamagedError(f"'{name}' is stored as the unknown type {stored_as}")
-    stored = np.dtype(STORED_AS[stored_as]).newbyteorder(order)
+    stored = np.dtype(order + STORED_AS[stored_as])
     if length != elements * stored.itemsize or begin + length > len(content):
         raise DamagedError(
             f"'{name}' has {min(length, len(content) - begin)} bytes for {elements} values of {stored.itemsize} bytes"

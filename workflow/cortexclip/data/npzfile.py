@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zipfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -45,7 +45,7 @@ def _variable(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> 
     return Variable(name, shape, kind, member.compress_size + PADDING, lambda: _array(path, member))
 
 
-def _header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, whether in Fortran order, and type."""
     version = np.lib.format.read_magic(stream)
     if version not in HEADERS:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import xarray as xr
 
@@ -18,10 +19,10 @@ def with_reading(dataset: xr.Dataset, reading: Mapping[str, object], features: S
     return dataset.assign_attrs(reading=json.dumps(reading, sort_keys=True), features="\n".join(features))
 
 
-def in_words(reading: Mapping[str, object]) -> str:
+def in_words(reading: Mapping[str, Any]) -> str:
     """What was read, dropped, repaired and left out, in a sentence for each."""
     sentences = [
-        f"{reading[kind]} {kind} were read; dropped: {_listed(reading.get(f'{kind}_dropped'))}."
+        f"{reading[kind]} {kind} were read; dropped: {_listed(reading.get(f'{kind}_dropped', {}))}."
         for kind in ("rows", "events")
         if kind in reading
     ]
@@ -32,5 +33,5 @@ def in_words(reading: Mapping[str, object]) -> str:
     return " ".join(sentences)
 
 
-def _listed(counts: object) -> str:
-    return "; ".join(f"{count} {reason}" for reason, count in dict(counts or {}).items()) or "none"
+def _listed(counts: Mapping[str, int]) -> str:
+    return "; ".join(f"{count} {reason}" for reason, count in counts.items()) or "none"

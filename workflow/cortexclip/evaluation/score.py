@@ -75,37 +75,39 @@ def score_predictions(
     predictions = {
         name: _prediction(name, array, len(order))[:, order] for name, array in given.items() if array is not None
     }
-    seeds = _seed_numbers(predictions, seeds)
+    numbers = _seed_numbers(predictions, seeds)
     parts = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
     if min(len(np.unique(ids[part])) for part in parts) < SMALLEST_GALLERY:
         parts = [np.arange(len(folds))]
-    gallery = None
+    blocks = _image_blocks(method, predictions, stimuli, ids, parts)
     if "embeddings" in predictions or "image_embeddings" in predictions:
-        gallery = _gallery(gallery_embeddings, gallery_ids, ids)
-    blocks = _blocks(method, predictions, stimuli, ids, parts, gallery)
-    return _tidy((dataset, protocol, method, encoder), blocks, folds, seeds, samples, ids)
+        blocks |= _embedding_blocks(method, predictions, parts, *_gallery(gallery_embeddings, gallery_ids, ids))
+    return _tidy((dataset, protocol, method, encoder), blocks, folds, numbers, samples, ids)
 
 
-def _blocks(
-    method: str,
-    predictions: dict[str, np.ndarray],
-    stimuli: np.ndarray,
-    ids: np.ndarray,
-    parts: list[np.ndarray],
-    gallery: tuple[np.ndarray, np.ndarray] | None,
+def _image_blocks(
+    method: str, predictions: dict[str, np.ndarray], stimuli: np.ndarray, ids: np.ndarray, parts: list[np.ndarray]
 ) -> dict[tuple[str, str], np.ndarray]:
-    """Values (seed, sample) of every readout and metric."""
+    """Values (seed, sample) of every readout and metric of images."""
     blocks: dict[tuple[str, str], np.ndarray] = {}
     for readout, name in [(method, "images"), (method + NEAREST, "nearest_images")]:
         if name in predictions:
             for metric, values in _image_scores(predictions[name], stimuli, ids, parts).items():
                 blocks[readout, metric] = values
+    return blocks
+
+
+def _embedding_blocks(
+    method: str, predictions: dict[str, np.ndarray], parts: list[np.ndarray], gallery: np.ndarray, index: np.ndarray
+) -> dict[tuple[str, str], np.ndarray]:
+    """Values (seed, sample) of every metric of embeddings; ``index`` is the true row of the gallery."""
+    blocks: dict[tuple[str, str], np.ndarray] = {}
     if "image_embeddings" in predictions:
         blocks[method, "clip_identification"] = _by_part(
-            predictions["image_embeddings"], parts, lambda values, part: _identified(values, part, *gallery)
+            predictions["image_embeddings"], parts, lambda values, part: _identified(values, part, gallery, index)
         )
     if "embeddings" in predictions:
-        for metric, values in _embedding_scores(predictions["embeddings"], *gallery, parts).items():
+        for metric, values in _embedding_scores(predictions["embeddings"], gallery, index, parts).items():
             blocks[method, metric] = values
     return blocks
 

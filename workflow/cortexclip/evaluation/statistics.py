@@ -331,7 +331,8 @@ def paired_permutation_test(
         mean = sums.sum(axis=1) / n_pairs
     smallest = np.minimum(2.0 ** (1 - used), 1.0) if exact else np.maximum(2.0 ** (1 - used), 1 / (n_resamples + 1))
     p_value, smallest = (np.where(used > 0, values, np.nan) for values in (p_value, smallest))
-    return PairedTest(*(array.reshape(leading)[()] for array in (p_value, mean, n_pairs, used, smallest)), exact)
+    p_value, mean, n_pairs, used, smallest = (a.reshape(leading)[()] for a in (p_value, mean, n_pairs, used, smallest))
+    return PairedTest(p_value, mean, n_pairs, used, smallest, exact)
 
 
 def _cluster_sums(differences: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

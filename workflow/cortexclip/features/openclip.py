@@ -106,13 +106,12 @@ def _load(settings: Settings) -> Encoder:
     open_clip = import_open_clip()
     if weights.startswith(LOCAL_DIR):
         folder = Path(weights.removeprefix(LOCAL_DIR))
-        name, path = f"{LOCAL_DIR}{folder}", _weights_in(folder)
+        path = _weights_in(folder)
         digest = _verified(path, expected)
-        model = _create(open_clip, name, settings, {}, require_pretrained=True)
+        model = _create(open_clip, f"{LOCAL_DIR}{folder}", settings, {}, require_pretrained=True)
         origin: dict[str, object] = {"model": folder.name, "weights": path.name}
     else:
-        name = settings.model
-        _check_model_name(open_clip, name)
+        name = _known_model(open_clip, settings.model)
         path, tag = _weights_file(open_clip, name, weights, settings)
         digest = _verified(path, expected)
         tag_config = (open_clip.get_pretrained_cfg(name, tag) if tag else None) or {}
@@ -295,10 +294,10 @@ def _activation(open_clip, name: str, wanted: bool | None, archive: bool, tag_co
     return wanted
 
 
-def _check_model_name(open_clip, name: object) -> None:
+def _known_model(open_clip, name: str | None) -> str:
     known = open_clip.list_models()
-    if name in known:
-        return
+    if name is not None and name in known:
+        return name
     near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.3) or known[:3]
     raise InputError(
         f"openclip settings, model: found {name!r}, expected a model that open_clip knows. Nearest: {', '.join(near)}."

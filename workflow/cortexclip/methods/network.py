@@ -292,7 +292,7 @@ def _take(attempt: _Attempt, number: int, stage: str, result: stack.Trained) -> 
 class _Parts:
     """Standardised tensors of each part of a fold, made once for all seeds and grid points."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.made: dict[tuple, tuple[VoxelScaler, stack.Part]] = {}
 
     def keep(self, folds: set[int]) -> None:

@@ -175,7 +175,8 @@ def curves_of(history: pd.DataFrame) -> list[dict]:
     At most `MOST_CURVES` pairs of fold and seed, and of each curve at most `MOST_POINTS` points, evenly spaced, the
     first and the last among them.
     """
-    found, fits = [], set()
+    found = []
+    fits: set[tuple[int, int]] = set()
     for (fold, seed, stage, quantity), rows in history.groupby(["fold", "seed", "stage", "quantity"], sort=True):
         if len(fits | {(fold, seed)}) > MOST_CURVES:
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,13 +27,13 @@ BUDGET = 12_000_000
 
 @dataclass(frozen=True)
 class Run:
-    """Where the files of one run come from; each is read when it is asked for."""
+    """Where the files of one run come from; each is read when it is asked for; scores are those of all runs by name."""
 
     name: str
     method: str
     encoder: str
     predictions: Callable[[], xr.Dataset]
-    scores: Callable[[], pd.DataFrame]
+    scores: Callable[[], Mapping[str, pd.DataFrame]]
     similarity: Callable[[], xr.Dataset | None]
 
 
@@ -138,8 +138,8 @@ def _additions(cell: Cell, run: Run, number: int | None, most: int) -> Iterator[
     if number is None:
         draws = predictions.draws.values[:MOST_DRAWS][:, position]
         sheet, places = _sheet(draws.reshape(-1, *draws.shape[2:]))
-        tiles = [places[at : at + len(position)] for at in range(0, len(places), len(position))]
-        yield run.name, "draws", {"sheet": sheet, "tiles": tiles, "scored": scored_draw(predictions)}
+        drawn = [places[at : at + len(position)] for at in range(0, len(places), len(position))]
+        yield run.name, "draws", {"sheet": sheet, "tiles": drawn, "scored": scored_draw(predictions)}
         return
     if not number:
         _announce(cell, run, predictions)
@@ -150,8 +150,8 @@ def _additions(cell: Cell, run: Run, number: int | None, most: int) -> Iterator[
         entry["retrieved"] = retrieved
     yield run.name, "seed", entry
     if "nearest" in predictions:
-        tiles = cell.pool.add(predictions.nearest.values[number][position])
-        yield run.name + NEAREST, "seed", {"tiles": tiles, "scores": scores.get(run.method + NEAREST, {})}
+        near = cell.pool.add(predictions.nearest.values[number][position])
+        yield run.name + NEAREST, "seed", {"tiles": near, "scores": scores.get(run.method + NEAREST, {})}
 
 
 def _announce(cell: Cell, run: Run, predictions: xr.Dataset) -> None:
@@ -183,7 +183,7 @@ def _sheet(images: np.ndarray) -> tuple[dict, list[int]]:
 
 def _scores(run: Run, samples: np.ndarray, number: int) -> dict[str, dict[str, list]]:
     """Scores of one seed, by method and metric, for the samples that are shown."""
-    table = run.scores()
+    table = run.scores()[run.name]
     found: dict[str, dict[str, list]] = {}
     for (method, metric), rows in table.groupby(["method", "metric"], sort=False, observed=True):
         seeds = np.unique(rows.seed.to_numpy())

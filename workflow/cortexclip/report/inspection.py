@@ -66,8 +66,8 @@ def report(found: Inspection, pictures: bool = True) -> str:
         parts[0] += f"\n  sha256 {found.digest}" if found.digest else ""
     if found.facts:
         parts.append("Arrays\n" + _aligned(map(_array_row, found.facts)))
-    if found.entry is not None:
-        parts.append("Would be ingested as\n" + "\n".join(f"  {line}" for line in _ingested(found)))
+    if found.dataset is not None:
+        parts.append("Would be ingested as\n" + "\n".join(f"  {line}" for line in _ingested(found, found.dataset)))
     if found.guessed:
         parts.append("Guessed, so check it\n" + "\n".join(f"  {line}" for line in found.guessed))
     if found.dataset is not None and pictures:
@@ -81,15 +81,15 @@ def report(found: Inspection, pictures: bool = True) -> str:
     return "\n\n".join([*parts, printable(verdict)])
 
 
-def _ingested(found: Inspection) -> list[str]:
+def _ingested(found: Inspection, dataset: xr.Dataset) -> list[str]:
     """The dataset in a line, the array of each role, the choices of the entry, and what is done to images."""
     names = {}
     if found.entry.get("reader", READER) == READER:
         names = named_arrays.layout_of(found.entry, "entry").names
     chosen = {key: value for key, value in entry_of(found).items() if key in CHOICES}
-    done = found.dataset.attrs["images"]
+    done = dataset.attrs["images"]
     return [
-        datasets.summary(found.dataset),
+        datasets.summary(dataset),
         *(f"{role}: {printable(name)}" for role, name in names.items()),
         *(f"{key}: {value}" for key, value in chosen.items()),
         *([f"Images: {done}."] if done else []),

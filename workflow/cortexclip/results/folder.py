@@ -71,9 +71,9 @@ class Results:
             return None
         return read_netcdf(self.path("similarity", protocol=protocol, dataset=dataset), group=run)
 
-    def identification(self, dataset: str) -> pd.DataFrame:
-        """The scores of all runs in the space of the encoder that judges reconstructions."""
-        return read_parquet(self.path("identification", judge=self.plan.judge, dataset=dataset))
+    def identification(self, judge: str, dataset: str) -> pd.DataFrame:
+        """The scores of all runs in the space of an encoder that judges reconstructions."""
+        return read_parquet(self.path("identification", judge=judge, dataset=dataset))
 
     def collapse(self, protocol: str, dataset: str) -> pd.DataFrame:
         """Whether the predictions of all runs are a choice among training images."""

@@ -92,7 +92,7 @@ def expand(name: str, cells: Iterable[tuple[str, str, str]], **names: str) -> li
 
     Names that are no part of a cell, such as ``encoder`` or ``suffix``, are put in as they are.
     """
-    found = {}
+    found: dict[str, None] = {}
     for cell in cells:
         known = dict(zip(("protocol", "dataset", "run"), cell, strict=True))
         if all(known.get(key, value) == value for key, value in names.items()):

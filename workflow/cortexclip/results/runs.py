@@ -34,7 +34,7 @@ def write_predictions(
     nearest : array like ``images`` or None: the training stimulus of nearest embedding.
     draws : array of shape (n_draws, n_samples, height, width) or None: images that the first seed drew.
     """
-    variables = {"image": (("seed", "sample", "y", "x"), images.astype(np.float32))}
+    variables: dict[str, tuple] = {"image": (("seed", "sample", "y", "x"), images.astype(np.float32))}
     if nearest is not None:
         variables["nearest"] = (("seed", "sample", "y", "x"), nearest.astype(np.float32))
     if draws is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+import numpy as np
 import pandas as pd
 
 from cortexclip.data import dataset, simulated
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     logger.info("corpus: %d images, sha256 %s", drawn.sizes["image"], corpus.digest(drawn))
     if arguments.nearest:
         digits = simulated.enlarged(simulated.handwritten_digits()[0], corpus.SIZE).astype("float32")
-        sets = [([stimulus_identity(image) for image in digits], digits)]
+        sets = [(np.array([stimulus_identity(image) for image in digits]), digits)]
         sets += [distinct_stimuli(dataset.read(path)) for path in arguments.stimuli]
         table = pd.concat([nearest.compared(drawn, *stimuli) for stimuli in sets]).drop_duplicates("stimulus")
         table.attrs = {"images": drawn.sizes["image"], "sha256": corpus.digest(drawn)}

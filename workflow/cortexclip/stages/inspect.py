@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
 from cortexclip.audit.inspection import READER, USABLE, Inspection, inspect, name_of
 from cortexclip.configuration.loading import load_reader
@@ -50,15 +51,14 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             print("\n" * (number > 0) + report(found, not arguments.no_pictures))
         if arguments.sheet and found.dataset is not None:
-            _draw(found, arguments.sheet)
+            _draw(found, found.dataset, arguments.sheet)
         worst = max(worst, found.status)
     return worst
 
 
-def _draw(found: Inspection, path: str | os.PathLike) -> None:
+def _draw(found: Inspection, dataset: xr.Dataset, path: str | os.PathLike) -> None:
     from cortexclip.figures.sheet import draw_sheet, save_sheet
 
-    dataset = found.dataset
     chosen = first_of_each(dataset, SHEET_PICTURES)
     labels, part = dataset["label"].values[chosen], dataset["part"].values[chosen]
     captions = [

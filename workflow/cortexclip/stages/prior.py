@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        *networks, description = training.train(
+        vae, unet, condition, tables, description = training.train(
             images,
             encoder,
             settings,
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     finally:
         torch.set_num_threads(threads)
-    stored.write(Path(arguments.output), *networks, description)
+    stored.write(Path(arguments.output), vae, unet, condition, tables, description)
     for name, facts in description["training"].items():
         logger.info("prior: %s in %.0f s, last loss %.4f", name, facts["duration_s"], facts["last_loss"])
     return 0

@@ -19,8 +19,10 @@ from cortexclip.runtime.files import sha256, write_text
 from cortexclip.runtime.log import logger
 from cortexclip.tables.ablation import absent_references
 
-READ = ("comparison", "retrieval", "claims", "paper", "source_datasets", "statistics", "leaders", "ranks", "ablation")
-READ += ("cost", "grid", "audit")
+READ = (
+    *("comparison", "retrieval", "claims", "paper", "source_datasets", "statistics", "leaders", "ranks", "ablation"),
+    *("cost", "grid", "audit"),
+)
 VIEWS = {
     "overview": "Overview",
     "comparison": "Comparison",
@@ -61,12 +63,12 @@ def run(arguments: argparse.Namespace) -> None:
 def subtitle(plan: Plan) -> str:
     """What was compared, in a line."""
     counts = [
-        (len(plan.datasets), "dataset"),
-        (len(plan.protocols), "protocol"),
+        (len(plan.datasets), "dataset", "datasets"),
+        (len(plan.protocols), "protocol", "protocols"),
         (len(plan.runs), "method with its embedding space", "methods with their embedding spaces"),
         (plan.seeds, "seed where training is random", "seeds where training is random"),
     ]
-    return ", ".join(f"{n} {word if n == 1 else (more[0] if more else word + 's')}" for n, word, *more in counts)
+    return ", ".join(f"{n} {one if n == 1 else more}" for n, one, more in counts)
 
 
 def core(results: Results, published: Mapping, reference: str) -> dict:
@@ -128,8 +130,8 @@ def records(results: Results) -> list[dict]:
     found = []
     for protocol, dataset, run in results.plan.trainings():
         cell = {"protocol": protocol, "dataset": dataset, "run": run}
-        files = [results.path("predictions", **cell), results.path("scores", **cell)]
-        files = {path.relative_to(results.folder).as_posix(): sha256(path) for path in files}
+        paths = [results.path("predictions", **cell), results.path("scores", **cell)]
+        files = {path.relative_to(results.folder).as_posix(): sha256(path) for path in paths}
         record = content.record_of(results.record(**cell), files)
         found.append({**cell, "record": record, "curves": content.curves_of(results.history(**cell))})
     return found
@@ -165,7 +167,7 @@ def runs_of(results: Results, dataset: str, protocol: str) -> list[gallery.Run]:
                 about.method,
                 about.encoder,
                 functools.partial(results.predictions, *cell),
-                lambda name=name: scores()[name],
+                scores,
                 functools.partial(results.similarity, *cell),
             )
         )

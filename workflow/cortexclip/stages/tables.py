@@ -74,7 +74,7 @@ def whole_scores(results: Results) -> pd.DataFrame:
             tables.append(results.scores(protocol, dataset))
             counts[dataset, protocol] = int((results.split(protocol, dataset).role == "score").sum())
         if plan.judge is not None:
-            tables.append(results.identification(dataset))
+            tables.append(results.identification(plan.judge, dataset))
     scores = combine_scores(tables)
     if wrong := problems(scores, plan, counts):
         raise InputError("the comparison is not whole, so no table is written. " + " ".join(wrong[:5]))
@@ -139,7 +139,7 @@ def write_statistics(
     write_csv(output / "statistics.csv", pairs)
     write_csv(output / "leaders.csv", leading.replace({True: "true", False: "false"}))
     write_csv(output / "ranks.csv", ranked)
-    tables = statistics_tables(pairs, leading, ranked, plan, audits, reference)
+    tables = statistics_tables(pairs, leading, ranked, plan, audits, reference or "")
     write_readable(output, "statistics", "Which methods differ", tables, plan)
     write_csv(output / "ablation.csv", parts)
     tables = ablation_tables(parts, plan, audits)

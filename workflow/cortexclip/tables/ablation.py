@@ -7,6 +7,7 @@ Which runs are compared is the plan's (`cortexclip.configuration.plan`); the tes
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,7 @@ def ablated(
     scores: SeededScores,
     metric: str,
     pairs: Sequence[Mapping[str, str]],
-    **options: object,
+    **options: Any,
 ) -> pd.DataFrame:
     """Variants against what they vary, on one metric of one dataset and protocol; all corrected together by Holm.
 

@@ -119,7 +119,7 @@ class Evidence:
         keys = ["dataset", "protocol", "method", "metric"]
         self.cells.update({key: rows for key, rows in self.remeasured.groupby(keys, sort=False)})
 
-    def repeated(self, dataset: str, protocol: str, method: str, metric: str = "mse") -> Repeated | None:
+    def repeated(self, dataset: str, protocol: str, method: str | None, metric: str = "mse") -> Repeated | None:
         """What a source's procedure gives on a dataset; None where it was not run."""
         rows = self.cells.get((dataset, protocol, method, metric))
         if rows is None:
@@ -181,15 +181,15 @@ class Evidence:
         rows = self.about[self.about.dataset.isin(names)]
         return None if rows.empty else int(rows.iloc[0].n_train + rows.iloc[0].n_test)
 
-    def honest(self, dataset: str, protocol: str, method: str, metric: str) -> float | None:
-        """Mean of a method in the comparison."""
+    def honest(self, dataset: str, protocol: str | None, method: str | None, metric: str) -> float | None:
+        """Mean of a method in the comparison; None where there is no such protocol or method."""
         table = self.comparison
         found = table[(table.dataset == dataset) & (table.protocol == protocol) & (table.method == method)]
         found = found[found.metric == metric]
         value = float(found.iloc[0]["mean"]) if len(found) else math.nan
         return value if math.isfinite(value) else None
 
-    def best_control(self, dataset: str, protocol: str, metric: str) -> Control | None:
+    def best_control(self, dataset: str, protocol: str | None, metric: str) -> Control | None:
         """The control with the best mean, second readouts included and oracles not; the first of equals."""
         controls = {run.method for run in self.plan.runs.values() if run.control and run.role != "oracle"}
         table = self.comparison
@@ -230,8 +230,8 @@ def _number(entry: Mapping, source: Mapping, evidence: Evidence) -> Claim:
     shared = {
         "run": method,
         "honest_protocol": honest_protocol,
-        "honest": evidence.honest(dataset, honest_protocol, ours, metric) if honest_protocol and ours else None,
-        "control": evidence.best_control(dataset, honest_protocol, metric) if honest_protocol else None,
+        "honest": evidence.honest(dataset, honest_protocol, ours, metric),
+        "control": evidence.best_control(dataset, honest_protocol, metric),
     }
     if dataset not in plan.datasets and metric == "mse":
         shared["control"] = evidence.constant(dataset)
@@ -242,14 +242,16 @@ def _number(entry: Mapping, source: Mapping, evidence: Evidence) -> Claim:
     if method is None or protocol is None:
         return Claim(entry, source, UNTESTED, "method" if method is None else "procedure", **shared)
     protocols = {name: evidence.protocol_on(name, protocol, method) for name in evidence.stand_ins(dataset)}
-    ddof = source.get("spread_ddof", 0)
-    candidates = [(name, _measured(name, ran, method, entry, evidence, ddof)) for name, ran in protocols.items()]
-    candidates = [(name, repeated) for name, repeated in candidates if repeated is not None]
+    candidates = []
+    for name, ran in protocols.items():
+        repeated = _measured(name, ran, method, entry, evidence, source.get("spread_ddof", 0))
+        if repeated is not None:
+            candidates.append((name, repeated))
     if not candidates:
         reason = "data" if dataset in plan.unavailable else "run"
-        if entry.get("part") == "spread":  # of something that was measured without folds?
-            ran = any(evidence.repeated(name, ran, method, metric) for name, ran in protocols.items())
-            reason = "spread" if ran else reason
+        measured = any(evidence.repeated(name, ran, method, metric) for name, ran in protocols.items())
+        if measured and entry.get("part") == "spread":  # it was measured, without folds
+            reason = "spread"
         return Claim(entry, source, UNTESTED, reason, **shared)
     fitting = next((each for each in candidates if each[1].gives(entry["value"])), None)
     name, repeated = fitting or candidates[0]
@@ -487,7 +489,8 @@ def _source_notes(place: int, name: str, published: Mapping) -> Iterator[str]:
 def _what(entry: Mapping) -> str:
     parts = [METRICS[entry["metric"]].label]
     parts += [f"configuration {entry['configuration']}"] if "configuration" in entry else []
-    parts += {"select": ["selection loss"], "spread": ["standard deviation over folds"]}.get(entry.get("part"), [])
+    named = {"select": "selection loss", "spread": "standard deviation over folds"}
+    parts += [named[entry["part"]]] if "part" in entry else []
     parts += [f"{entry[key]} {key}" for key in ("folds", "seeds") if key in entry]
     return ", ".join(parts)
 

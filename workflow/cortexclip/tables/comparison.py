@@ -50,7 +50,7 @@ def judged_name(metric: str, plan: Plan) -> str:
 
 def column_label(metric: str, plan: Plan) -> str:
     """A metric's heading; identification in an encoder's space carries the title of that encoder."""
-    if metric == "clip_identification":
+    if metric == "clip_identification" and plan.judge is not None:
         return f"2-way ({plan.encoders[plan.judge]} of the image)"
     return METRICS[metric].label
 

@@ -47,7 +47,8 @@ def _table(
     cells = {(r.method, r.encoder, r.dataset, r.protocol): r for r in comparison.itertuples(index=False)}
     honest = leaders[~leaders.protocol.map(lambda name: plan.protocols[name].optimistic).astype(bool)]
     best = leading(honest)
-    rows, strong = [], set()
+    rows: list[list[str]] = []
+    strong: set[tuple[int, int]] = set()
     for method, encoder in dict.fromkeys(zip(comparison.method, comparison.encoder, strict=True)):
         values = [cells.get((method, encoder, *column)) for column in columns]
         if not any(row is not None for row in values):

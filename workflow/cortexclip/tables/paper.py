@@ -135,7 +135,7 @@ def of_paper(rows: Sequence[Claim], evidence: Evidence) -> list[Claim]:
 def honest_of(claim: Claim, evidence: Evidence) -> float | None:
     """The value of a claim's method in the honest protocol of one split."""
     method = honest_method(claim.entry["name"], claim.run, evidence.plan)
-    return evidence.honest(claim.entry["dataset"], evidence.plan.honest("split"), method, "mse") if method else None
+    return evidence.honest(claim.entry["dataset"], evidence.plan.honest("split"), method, "mse")
 
 
 def with_role(role: str, dataset: str, evidence: Evidence) -> float | None:

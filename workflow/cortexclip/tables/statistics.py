@@ -6,6 +6,7 @@ What the tests of a pair allow to say is data, one of `VERDICTS`; `conclusion` m
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,7 @@ def compare(
     metric: str,
     *,
     reference: str | None = "ridge",
-    **options: object,
+    **options: Any,
 ) -> pd.DataFrame:
     """All pairs of methods on one metric of one dataset and protocol.
 
@@ -234,12 +235,9 @@ def bootstrap_differences(
     _, cluster = np.unique(clusters, return_inverse=True)
     order = np.argsort(cluster, kind="stable")
     starts = np.flatnonzero(np.diff(cluster[order], prepend=-1))
-    filled, known = [], []
-    for array in values:
-        mean = mean_over_seeds(array)
-        filled.append(np.where(np.isnan(array), mean, array)[:, order])
-        known.append(~np.isnan(mean)[order])
-    known = np.array(known)
+    averages = [mean_over_seeds(array) for array in values]
+    filled = [np.where(np.isnan(a), mean, a)[:, order] for a, mean in zip(values, averages, strict=True)]
+    known = ~np.isnan(averages)[:, order]
     drawn = rng.multinomial(len(starts), np.full(len(starts), 1 / len(starts)), size=n_resamples).astype(float)
     seeds = [rng.multinomial(len(a), np.full(len(a), 1 / len(a)), size=n_resamples) / len(a) for a in values]
     low, high = np.full(len(first), np.nan), np.full(len(first), np.nan)
@@ -478,7 +476,8 @@ def _reference_table(
     run = plan.runs.get(reference)
     name = plan.title(run.method, run.encoder) if run else reference
     has_folds = bool(np.isfinite(cells.p_corrected_t).any())
-    body, strong = [], set()
+    body: list[list[str]] = []
+    strong: set[tuple[int, int]] = set()
     for row in cells.itertuples(index=False):
         if row.verdict in DIFFERENT:
             strong.add((len(body), 5 + has_folds))
