@@ -30,6 +30,7 @@ from cortexclip.stages import figures as stage
 from cortexclip.stages import overview as overview_stage
 from cortexclip.tables.main import LEADERS_READ
 from cortexclip.tables.render import Table
+from cortexclip.tables.statistics import RANKS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -520,7 +521,8 @@ def test_overview_stage_writes_its_figure(results, tmp_path):
         ("toy", "published", "mse", method, encoder, number == 0, True) for number, (method, encoder) in enumerate(ROWS)
     ]
     pd.DataFrame(leaders, columns=LEADERS_READ).to_csv(tmp_path / "leaders.csv", index=False)
-    options += ["--leaders", f"{tmp_path}/leaders.csv"]
+    pd.DataFrame(columns=RANKS).to_csv(tmp_path / "ranks.csv", index=False)
+    options += ["--leaders", f"{tmp_path}/leaders.csv", "--ranks", f"{tmp_path}/ranks.csv"]
     call(overview_stage, [*options, "--output", str(tmp_path / "figures"), "--tables", str(tmp_path / "tables")])
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {
         "main.md",
@@ -534,6 +536,9 @@ def test_overview_stage_writes_its_figure(results, tmp_path):
     written = {path.suffix: path for path in (tmp_path / "figures").glob("mse_by_method.*")}
     assert set(written) == {".png", ".pdf", ".txt", ".csv"}
     assert "seed" in written[".txt"].read_text()
+    ranks = {path.name for path in (tmp_path / "figures").glob("critical_difference.*")}
+    protocols = results[1].protocols
+    assert ranks == {f"critical_difference.{name}{suffix}" for name in protocols for suffix in written}
 
 
 def test_overview_stage_refuses_another_table(tmp_path):

@@ -17,12 +17,12 @@ from cortexclip.evaluation.score import combine_scores, score_predictions, weigh
 from cortexclip.evaluation.splits import make_split
 from cortexclip.evaluation.statistics import groups_not_different, nemenyi_critical_difference, summarise
 from cortexclip.figures import chance, forest, ranks, study, style
+from cortexclip.figures.overview import critical_difference
 from cortexclip.results.folder import Results
 from cortexclip.results.runs import write_predictions
 from cortexclip.results.tables import read_table
 from cortexclip.runtime.arrays import write_parquet
 from cortexclip.runtime.files import write_json
-from cortexclip.stages import critical_difference as rank_stage
 from cortexclip.stages import evaluation_figures as stage
 from cortexclip.stages.tables import write_statistics
 from cortexclip.tables.ablation import ABLATION
@@ -555,31 +555,23 @@ def ranked(results, tmp_path, p_value=0.5):
     methods = [("ridge", "none", 1.3), ("net", "space", 2.1), ("permuted", "none", 2.6)]
     table = [("holdout", "mse", method, encoder, rank, 3, p_value, 1.9) for method, encoder, rank in methods]
     pd.DataFrame(table, columns=RANKS).to_csv(tmp_path / "ranks.csv", index=False)
-    (tmp_path / "plan.json").write_text(json.dumps(plan))
     return Plan.of(plan)
 
 
-def test_rank_stage_draws_or_says_why_not(results, tmp_path):
+def test_ranks_are_drawn_or_it_says_why_not(results, tmp_path):
     plan = ranked(results, tmp_path)
-    options = ["--plan", f"{tmp_path}/plan.json", "--ranks", f"{tmp_path}/ranks.csv", "--audits", str(tmp_path)]
-    call(rank_stage, [*options, "--output", f"{tmp_path}/figures"])
-    expected = {
-        f"critical_difference.{protocol}.{suffix}" for protocol in PROTOCOLS for suffix in ("png", "pdf", "txt", "csv")
-    }
-    assert {path.name for path in (tmp_path / "figures").iterdir()} == expected
-
     table = read_table(tmp_path / "ranks.csv", RANKS)
     audits = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in plan.datasets}
-    drawn = rank_stage.critical_difference(table, "holdout", plan, audits)
+    drawn = critical_difference(table, "holdout", plan, audits)
     check_page(drawn)
     assert "no difference shown between any methods" in words(drawn) and "p = 0.500" in words(drawn)
     assert "Net (Space) 2.10" in words(drawn) and "3 methods, 3 datasets" in words(drawn)
     assert "enough methods on 3 datasets: PixCorr, SSIM, 2-way (pixels)." in words(drawn)
-    told = rank_stage.critical_difference(table.assign(friedman_p=1e-4), "holdout", plan, audits)
+    told = critical_difference(table.assign(friedman_p=1e-4), "holdout", plan, audits)
     assert "some methods differ (p <0.001)" in words(told)
-    empty = rank_stage.critical_difference(table[:0], "chosen_on_test", plan, audits)
+    empty = critical_difference(table[:0], "chosen_on_test", plan, audits)
     check_page(empty)
     assert "Fewer than three methods" in words(empty) and "(optimistic)" in words(empty) and not empty.axes
     del plan.datasets["three"], plan.datasets["two"]
-    few = rank_stage.critical_difference(table[:0], "holdout", plan, audits)
+    few = critical_difference(table[:0], "holdout", plan, audits)
     assert "from 3 datasets on; here is one" in words(few)

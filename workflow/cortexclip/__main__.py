@@ -27,7 +27,6 @@ STAGES = {
     "figures": "draw the figures of a dataset and protocol",
     "overview": "draw the figures that span datasets",
     "evaluation_figures": "draw what the evaluation of a dataset says",
-    "critical_difference": "draw average ranks over datasets",
     "report": "make the explorer, one page with tables, tests, images and records",
     "glyphclip": "train the embedded image encoder",
     "corpus": "draw the images that the priors and the embedded encoder learn from",

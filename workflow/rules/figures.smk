@@ -37,10 +37,16 @@ rule overview:
         audits=files("audit"),
         table=FILES.table.format(table="comparison", suffix="csv"),
         leaders=FILES.table.format(table="leaders", suffix="csv"),
+        ranks=FILES.table.format(table="ranks", suffix="csv"),
     output:
         reported(expand("results/tables/main.{suffix}", suffix=["md", "tex", "pdf"])),
         "results/tables/document.tex",
         reported(expand("results/figures/mse_by_method.{suffix}", suffix=SUFFIXES)),
+        reported(
+            expand(
+                "results/figures/critical_difference.{protocol}.{suffix}", protocol=CONFIG.protocols, suffix=SUFFIXES
+            )
+        ),
     log:
         "results/logs/overview.log",
     benchmark:
@@ -56,7 +62,7 @@ rule overview:
         code=digest("overview"),
     shell:
         "python -m cortexclip overview --log {log:q} --threads {threads} --plan {input.plan:q} --table {input.table:q} --audits results/audit"
-        " --leaders {input.leaders:q} --output results/figures --tables results/tables"
+        " --leaders {input.leaders:q} --ranks {input.ranks:q} --output results/figures --tables results/tables"
 
 
 rule evaluation_figures:
@@ -105,32 +111,3 @@ rule evaluation_figures:
         " --dataset {input.dataset:q} --audit {input.audit:q} --statistics {input.statistics:q} --ablation {input.ablation:q}"
         " --results results"
         " --resamples {params.resamples} --base-seed {params.base_seed} --output results/figures"
-
-
-rule critical_difference:
-    input:
-        plan=FILES.plan,
-        audits=files("audit"),
-        ranks=FILES.table.format(table="ranks", suffix="csv"),
-    output:
-        reported(
-            expand(
-                "results/figures/critical_difference.{protocol}.{suffix}", protocol=CONFIG.protocols, suffix=SUFFIXES
-            )
-        ),
-    log:
-        "results/logs/critical_difference.log",
-    benchmark:
-        "results/benchmarks/critical_difference.tsv"
-    conda:
-        "../../envs/critical_difference.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(2000),
-        runtime=30,
-        gpu=0,
-    params:
-        code=digest("critical_difference"),
-    shell:
-        "python -m cortexclip critical_difference --log {log:q} --threads {threads} --plan {input.plan:q}"
-        " --audits results/audit --ranks {input.ranks:q} --output results/figures"

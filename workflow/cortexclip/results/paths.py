@@ -53,7 +53,7 @@ MADE_BY = {
     "reference": ("figures",),
     "figure": ("figures", "evaluation_figures"),
     "figure_of_dataset": ("evaluation_figures",),
-    "figure_of_protocol": ("critical_difference",),
+    "figure_of_protocol": ("overview",),
     "figure_of_all": ("overview",),
     "report": ("report",),
 }

@@ -1,4 +1,4 @@
-"""Stage: comparison and leaders -> the main table and figure, and a LaTeX document of all tables."""
+"""Stage: comparison, leaders and ranks -> the main table, figures over all datasets, a LaTeX document of all tables."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import pandas as pd
 
 from cortexclip.configuration.plan import Plan
 from cortexclip.figures.forest import draw_main_page, draw_mse_by_method
-from cortexclip.figures.overview import notes_of, rows_of, scored_of
+from cortexclip.figures.overview import critical_difference, notes_of, rows_of, scored_of
 from cortexclip.figures.style import protocol_looks, save, save_pdf, seeds_of
 from cortexclip.results import tables as results
 from cortexclip.runtime.files import read_json, write_text
 from cortexclip.runtime.log import logger
 from cortexclip.tables.main import LEADERS_READ, latex_document, main_tables
 from cortexclip.tables.render import latex_text
+from cortexclip.tables.statistics import RANKS
 from cortexclip.tables.write import write_readable
 
 COLUMNS = ["dataset", "protocol", "method", "encoder", "metric", "mean", "ci_low", "ci_high", "n_samples"]
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", required=True, type=Plan.read, help="what is compared (plan.json)")
     parser.add_argument("--table", required=True, help="the comparison table (.csv)")
     parser.add_argument("--leaders", required=True, help="which methods lead (leaders.csv)")
+    parser.add_argument("--ranks", required=True, help="average ranks (ranks.csv)")
     parser.add_argument("--audits", required=True, help="folder of the audits")
     parser.add_argument("--output", required=True, help="folder of the figures")
     parser.add_argument("--tables", required=True, help="folder of the tables")
@@ -34,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     plan = arguments.plan
     audits = {name: read_json(Path(arguments.audits) / f"{name}.json") for name in plan.datasets}
-    table = read_table(arguments.table)
+    table, ranks = read_table(arguments.table), results.read_table(arguments.ranks, RANKS)
     data, looks = rows_of(table, plan)
     styles = protocol_looks(plan)
     shown = {
@@ -54,6 +56,9 @@ def run(arguments: argparse.Namespace) -> None:
     write_text(
         folder / "document.tex", latex_document(os.path.relpath(arguments.output, folder) + "/mse_by_method", caption)
     )
+    for protocol in plan.protocols:
+        drawn = critical_difference(ranks[ranks.protocol == protocol], protocol, plan, audits)
+        save(drawn, Path(arguments.output) / f"critical_difference.{protocol}")
     logger.info("overview: mse_by_method of %d cells", len(table))
 
 
