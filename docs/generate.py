@@ -215,6 +215,8 @@ def choosing(entry: Mapping) -> str:
     share = f"{entry['inner_fraction']:.0%}".replace("%", " %")
     if entry["select"] == "last":
         return f"the last {share} of training{most}"
+    if entry["select"] == "shuffled":
+        return f"a random {share} of training"
     return f"{share} of training, by {entry['inner_by']}"
 
 

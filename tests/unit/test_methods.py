@@ -39,6 +39,7 @@ QUICK = {
         "pretraining_epochs": 2,
         "batch_size": 16,
         "hidden": [32, 8],
+        "filters": 4,
         "views": 3,
         "steps": 4,
         "draws": 2,

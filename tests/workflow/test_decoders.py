@@ -35,6 +35,7 @@ QUICK = {
         "pretraining_epochs": 2,
         "batch_size": 64,
         "hidden": [32, 8],
+        "filters": 4,
         "steps": 4,
         "draws": 2,
     },

@@ -34,7 +34,16 @@ Link = Annotated[str, Field(pattern="^https://")]
 Grouping = Literal["sample", "stimulus", "cluster", "label", "subject", "session", "run", "block"]
 PublishedDataset = Literal["miyawaki", "vangerven", "mindbigdata", "crell"]
 PublishedProtocol = Literal[
-    "source_split", "source_first8", "source_cv5", "source_cv5_all", "source_cv10", "in_sample", "holdout", "cv10"
+    "source_canonical",
+    "source_split",
+    "source_random",
+    "source_first8",
+    "source_cv5",
+    "source_cv5_all",
+    "source_cv10",
+    "in_sample",
+    "holdout",
+    "cv10",
 ]
 
 
@@ -98,7 +107,8 @@ class Protocol(Checked):
     """An entry of protocols.yaml."""
 
     NEEDS = (
-        Need(("inner_fraction",), "select", ("inner", "last")),
+        Need(("inner_fraction",), "select", ("inner", "last", "shuffled")),
+        Need(("shuffle_seed",), "select", ("shuffled",)),
         Need(("inner_by",), "select", ("inner",)),
         Need(("folds", "group_by", "shuffle_seed"), "over", ("all", "train")),
         Need(("encoder",), "clusters"),
@@ -125,9 +135,9 @@ class Protocol(Checked):
     scored."""
     shuffle_seed: int = Field(default=0, ge=0)
     """Seed of the shuffling before folds or cuts are made."""
-    select: Literal["scored", "inner", "last"]
-    """What chooses the epoch: the scored samples themselves, an inner part of the training samples, or the last of them
-    in the order of the data."""
+    select: Literal["scored", "inner", "last", "shuffled"]
+    """What chooses the epoch: the scored samples themselves, an inner part of the training samples, the last of them
+    in the order of the data, or a random part of the same samples whatever the base seed."""
     inner_fraction: float = Field(default=0, gt=0, lt=1)
     """Share of the training samples (or stimuli) that chooses."""
     inner_by: Grouping = "sample"

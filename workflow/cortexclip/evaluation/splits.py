@@ -57,6 +57,9 @@ def make_split(
         elif protocol["select"] == "last":
             cut = len(training) - min(len(training) - int((1 - protocol["inner_fraction"]) * len(training)), most)
             train, select = training[:cut], training[cut:]
+        elif protocol["select"] == "shuffled":
+            cuts = shuffled_folds(len(training), round(1 / protocol["inner_fraction"]), protocol["shuffle_seed"])
+            train, select = (training[rows] for rows in next(cuts))  # as scikit-learn's train_test_split has it
         else:
             generator = np.random.default_rng([seed, fold])
             by = None if protocol["inner_by"] == "sample" else group(protocol["inner_by"], training)

@@ -69,8 +69,9 @@ def grid_points(entry: Mapping) -> list[dict]:
 def points_of(entry: Mapping, dataset: str, n_samples: int, where: str) -> list[Point]:
     """A method for one dataset at every point of its grid; raises InputError for unusable settings."""
     cls, grid = load_method(entry["module"]), grid_points(entry)
-    if len(grid) > 1 and not cls.is_network:
-        raise InputError(f"{where}: grid: {entry['module']} is no network, so it takes no grid. Remove the key.")
+    if len(grid) > 1 and not cls.chooses:
+        reason = "chooses nothing" if cls.is_network else "is no network"
+        raise InputError(f"{where}: grid: {entry['module']} {reason}, so it takes no grid. Remove the key.")
     general = settings_for(entry, dataset, n_samples)
     return [Point(cls.configured({**general, **values}, where), values) for values in grid]
 

@@ -300,6 +300,8 @@ class Method(ABC):
     seeds_are_trainings : whether its fits from several seeds are repetitions of one training, and not shuffles.
     transductive : whether it is given the brain data of the scored samples (never their images); tables mark it.
     is_network : whether it is a `NetworkMethod`, which takes grids, procedures of sources and checkpoints.
+    chooses : whether the selection part chooses its epochs and a point of its grid; a network that chooses nothing is
+        trained once, on all samples, for the epochs of its settings.
     procedure : how a source trained it, for networks; None for this project's own training.
     """
 
@@ -310,6 +312,7 @@ class Method(ABC):
     seeds_are_trainings: typing.ClassVar[bool] = True
     transductive: typing.ClassVar[bool] = False
     is_network: typing.ClassVar[bool] = False
+    chooses: typing.ClassVar[bool] = False
     procedure: Procedure | None = None
 
     def __init__(self, settings: Checked):

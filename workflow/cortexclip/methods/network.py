@@ -182,17 +182,21 @@ def _fit_together(points, tasks, parts, progress, options, at_once) -> Iterator[
                 scaler, train = parts.get(task.fold, "train", data.train, recipe, data.select)
                 select = parts.scaled(task.fold, "select", data.select, scaler, recipe)
                 attempts.append((i, _Attempt(task, data, number, recipe, scaler, train, select)))
-        _train_phases([a for _, a in attempts], progress, options, "select")
+        if points[0].chooses:
+            _train_phases([a for _, a in attempts], progress, options, "select")
+        else:
+            for _, attempt in attempts:
+                attempt.epochs = [phase.training.epochs for phase in attempt.recipe.phases]
         for i, attempt in attempts:
             tried[i].append(attempt.criterion)
-            if attempt.data.scored is not None:
+            if attempt.data.scored is not None and attempt.network is not None:
                 attempt.scored = _scored_error(attempt, attempt.data.scored)
                 shown[i].append(attempt.scored)
             if i not in best or attempt.standing < best[i].standing:
                 best[i] = attempt
     chosen = [best[i] for i in range(len(tasks))]
     final = chosen
-    if chosen[0].data.refit:
+    if chosen[0].data.refit or not points[0].chooses:
         final = []
         for attempt in chosen:
             scaler, train = parts.get(attempt.task.fold, "final", attempt.data.final, attempt.recipe)

@@ -128,6 +128,7 @@ class NetworkMethod(Method):
 
     stochastic = True
     is_network = True
+    chooses = True
     varying: ClassVar[frozenset[str]] = frozenset({"standardise", *(each.name for each in fields(TrainingSettings))})
 
     @abstractmethod

@@ -72,3 +72,10 @@ def voxel_weights(explained: np.ndarray, power: float) -> np.ndarray:
     squares = explained**power
     total = squares.mean()
     return np.sqrt(squares / total) if total > 0 else np.ones_like(squares)
+
+
+def fit_range_scaler(brain: np.ndarray) -> VoxelScaler:
+    """The range of each voxel over samples of shape (n_samples, n_voxels) becomes 0 to 1; a constant one becomes 0."""
+    low = np.min(brain, axis=0).astype(np.float64)
+    scale = np.max(brain, axis=0) - low
+    return VoxelScaler(low, np.where(scale > 0, scale, 1.0))

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from cortexclip.configuration.plan import SourceDataset
-from cortexclip.evaluation.metrics import mse, pixcorr, ssim
+from cortexclip.evaluation.metrics import mse, pixcorr, ssim, ssim_uniform7
 from cortexclip.evaluation.reproduction import constant_error
 from cortexclip.evaluation.splits import shuffled_folds
 from cortexclip.results.folder import Results
 from cortexclip.results.tables import TABLES
 
-MEASURED = {"mse": mse, "pixcorr": pixcorr, "ssim": ssim}
+MEASURED = {"mse": mse, "pixcorr": pixcorr, "ssim": ssim, "ssim_uniform7": ssim_uniform7}
 
 
 def remeasured(results: Results, cells: Sequence[Sequence[str]]) -> pd.DataFrame:
