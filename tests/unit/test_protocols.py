@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, train_test_split
 
 from cortexclip.configuration.config import read_yaml
 from cortexclip.errors import InputError
@@ -72,6 +72,16 @@ def test_the_sources_split_cuts_off_the_last_fifth_in_order(n):
     np.testing.assert_array_equal(rows(split, 0, "train"), training[: int(0.8 * n)])
     np.testing.assert_array_equal(rows(split, 0, "select"), training[int(0.8 * n) :])
     np.testing.assert_array_equal(rows(split, 0, "score"), [0, 1, 2, *range(n + 3, n + 12)])
+
+
+@pytest.mark.parametrize("n", [90, 107, 44])
+def test_the_random_split_of_a_source_is_that_of_scikit_learn(n):
+    part = np.array(["train"] * n + ["test"] * 12)
+    split = make_split(PROTOCOLS["source_random"], part, np.arange(n + 12).astype(str), seed=1)
+    train, select = train_test_split(np.arange(n), test_size=0.2, random_state=42)
+    np.testing.assert_array_equal(rows(split, 0, "train"), np.sort(train))
+    np.testing.assert_array_equal(rows(split, 0, "select"), np.sort(select))
+    np.testing.assert_array_equal(rows(split, 0, "score"), np.arange(n, n + 12))
 
 
 @pytest.mark.parametrize(("n", "selecting"), [(40, 8), (160, 32), (576, 32)])
