@@ -179,7 +179,8 @@ def test_several_files_are_inspected_and_the_gravest_decides(tmp_path, capsys, t
     (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04 and nothing else")
     good, leaky, bad = (str(tmp_path / f"{name}.npz") for name in ("good", "leaky", "bad"))
     assert main(["inspect", good, "--no-pictures"]) == 0
-    assert main(["inspect", good, leaky, "--no-pictures"]) == 1
+    assert main(["inspect", good, leaky, "--no-pictures"]) == 0
+    assert main(["inspect", good, leaky, "--no-pictures", "--strict"]) == 1
     capsys.readouterr()
     assert main(["inspect", bad, leaky, good, "--no-pictures"]) == 2
     text = capsys.readouterr().out
@@ -192,7 +193,7 @@ def test_several_files_are_inspected_and_the_gravest_decides(tmp_path, capsys, t
 def test_keys_that_are_given_are_not_guessed(tmp_path, capsys, trials):
     save_lying(tmp_path / "a.npz", *trials)
     given = {"pixel_order": "row-major", "labels": "none"}
-    status, entry, text = inspected(tmp_path / "a.npz", capsys, "--entry", json.dumps(given))
+    status, entry, text = inspected(tmp_path / "a.npz", capsys, "--entry", json.dumps(given), "--strict")
     assert status == 1
     assert (entry["pixel_order"], entry["labels"]) == ("row-major", "none")
     assert "serious: The images lie on their side" in text

@@ -1,4 +1,4 @@
-"""``python -m cortexclip STAGE ...``: every stage of the workflow by hand.
+"""The command line: ``cortexclip COMMAND ...``, and every stage of the workflow by hand.
 
 Only the stage that is asked for is imported, so that drawing a table does not wait for torch.
 """
@@ -11,16 +11,24 @@ import importlib
 import os
 import sys
 
-STAGES = {
-    "fetch": "get the data and weights that can be had",
+COMMANDS = {
+    "run": "from a data file to its page: inspect it, compare methods on it, say what came out",
     "inspect": "say what is in a file, what it would be ingested as, and whether it can be used",
+    "predict": "decode a new data file with a trained run",
+    "show": "print the comparison table and where the figures are",
+    "fetch": "get the data and weights that can be had",
+    "verify": "check the results against their manifest",
+    "bundle": "put tables, figures, scores and manifest into one archive",
+}
+"""What people use; the rest of ``STAGES`` is called by the workflow."""
+STAGES = {
+    **COMMANDS,
     "simulate": "make a simulated dataset",
     "ingest": "read a raw file into labelled arrays",
     "split": "say which samples train, choose and are scored",
     "audit": "check data and splits before any training",
     "encode": "embed the distinct stimuli with an image encoder",
     "train": "fit a method on every fold and seed of a split",
-    "predict": "decode a new data file with a trained run",
     "evaluate": "score the predictions of a dataset and protocol",
     "identify": "score reconstructions in the space of an image encoder",
     "tables": "make all tables: comparison, tests, published numbers, cost",
@@ -32,21 +40,23 @@ STAGES = {
     "corpus": "draw the images that the priors and the embedded encoder learn from",
     "prior": "train the image priors",
     "manifest": "record what the results are and what made them",
-    "verify": "check the results against their manifest",
-    "bundle": "put tables, figures, scores and manifest into one archive",
-    "show": "print the comparison table and where the figures are",
 }
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one stage; returns the exit status: 0, 2 for bad input, 1 for anything else that failed."""
-    parser = argparse.ArgumentParser(prog="cortexclip", description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "stage", choices=STAGES, metavar="STAGE", help="; ".join(f"{k}: {v}" for k, v in STAGES.items())
-    )
+    from cortexclip.errors import InputError, nearest
+
     argv = sys.argv[1:] if argv is None else argv
-    name = parser.parse_args(argv[:1]).stage
+    name = argv[0] if argv else "-h"
+    if name in ("-h", "--help", "--version"):
+        print(_version() if name == "--version" else _help(STAGES if "--help" in argv else COMMANDS))
+        return 0
+    if name not in STAGES:
+        known = nearest(name, COMMANDS) if not (close := nearest(name, STAGES)).startswith("Did") else close
+        print(f"cortexclip: unknown command '{name}'. {known}", file=sys.stderr)
+        return 2
 
     stage_parser = argparse.ArgumentParser(prog=f"cortexclip {name}", description=STAGES[name])
     stage_parser.add_argument("--log", help="file for the log lines, besides the terminal")
@@ -56,7 +66,6 @@ def main(argv: list[str] | None = None) -> int:
     for variable in THREAD_VARIABLES:  # read by numpy and torch when they are first imported
         os.environ[variable] = str(common.threads)
 
-    from cortexclip.errors import InputError
     from cortexclip.runtime import devices, log
 
     try:
@@ -81,6 +90,27 @@ def main(argv: list[str] | None = None) -> int:
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             return _fail(name, f"{error.filename}: cannot be written or read ({error.strerror}).", 2)
         raise
+
+
+def _version() -> str:
+    from cortexclip import __version__
+
+    return f"cortexclip {__version__}"
+
+
+def _help(commands: dict[str, str]) -> str:
+    """What the program does; the workflow's own stages stand apart if they are among ``commands``."""
+    lines = [
+        "usage: cortexclip COMMAND ...",
+        "",
+        "Compare decoders that reconstruct seen images from brain activity.",
+        "",
+    ]
+    for number, (name, meaning) in enumerate(commands.items()):
+        lines += ["", "Stages, which the workflow calls:"] if number == len(COMMANDS) else []
+        lines.append(f"  {name:20}{meaning}")
+    more = "" if len(commands) > len(COMMANDS) else " The workflow's stages: cortexclip --help."
+    return "\n".join([*lines, "", f"Options of a command: cortexclip COMMAND --help.{more}"])
 
 
 def _fail(stage: str, message: str, status: int) -> int:

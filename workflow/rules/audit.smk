@@ -3,7 +3,7 @@ rule audit:
     input:
         dataset=FILES.dataset,
         splits=same("split", "dataset"),
-        corpus=FILES.corpus if config.get("prior_images") else [],
+        corpus=FILES.corpus if PICTURES else [],
     output:
         FILES.audit,
     log:

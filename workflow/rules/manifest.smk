@@ -3,7 +3,7 @@ rule manifest:
     input:
         RESULTS,
         plan=FILES.plan,
-        corpus=FILES.corpus,
+        corpus=FILES.corpus if PICTURES else [],
         features=[files("features", encoder=encoder) for encoder in ENCODERS],
         compared=[files(name) for name in (*TRAINED, "audit", "scores", "similarity", "collapse")],
         sources=[files_of_sources(name) for name in TRAINED],

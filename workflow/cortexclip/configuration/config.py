@@ -114,7 +114,7 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
     root : the project's root folder, where shipped weights are found.
     catalogues : folder with datasets.yaml, protocols.yaml, methods.yaml and encoders.yaml; default ``root/config``.
     """
-    root = Path(root)
+    root, settings = Path(root), with_lists(settings)
     folder = Path(catalogues) if catalogues else root / "config"
     check(settings, "config", "config.yaml")
     known = {kind: read_catalogue(folder, kind, settings["overrides"].get(kind, {})) for kind in CATALOGUES}
@@ -155,6 +155,17 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
         protocols_of={name: _protocols_on(name, chosen) for name in chosen["datasets"]},
         sources=_sources(settings, published, names if measured else [], chosen, known),
     )
+
+
+def with_lists(settings: Mapping) -> dict:
+    """The settings with a list for each text where a list of names is meant: ``--config datasets=mine``."""
+    names = (*CATALOGUES, "sources", "stand_ins")
+    return {
+        key: [name.strip() for name in value.split(",")]
+        if key in names and isinstance(value, str) and value != "all"
+        else value
+        for key, value in settings.items()
+    }
 
 
 def read_catalogue(folder: Path, kind: str, changes: Mapping) -> dict[str, dict]:
@@ -388,9 +399,9 @@ def data_folder(settings: Mapping) -> Path | None:
     named = os.environ.get("CORTEXCLIP_DATA") or settings.get("data_dir")
     if not named:
         return None
-    if not Path(named).is_dir():
+    if not Path(named).expanduser().is_dir():
         raise InputError(f"CORTEXCLIP_DATA or data_dir: {named} is not a folder. Name the folder that holds the data.")
-    return Path(named)
+    return Path(named).expanduser()
 
 
 def files_of(entry: Mapping) -> list[str]:

@@ -1,6 +1,6 @@
 """Stage: files of any researcher -> what is in them, what they would be ingested as, and whether they can be used.
 
-Exit status: 0 usable, 1 usable with serious findings, 2 not usable; of several files the gravest.
+Exit status: 0 usable, 2 not usable, of several files the gravest; with --strict 1 where findings are serious.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from cortexclip.audit.inspection import READER, USABLE, Inspection, inspect, name_of
+from cortexclip.audit.inspection import READER, SERIOUS, USABLE, Inspection, inspect, name_of
 from cortexclip.configuration.loading import load_reader
 from cortexclip.data import dataset as datasets
 from cortexclip.data.entries import parse_dataset_entry
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--entry", default="{}", metavar="JSON", help="keys of the entry that are known, which take precedence"
     )
     parser.add_argument("--no-pictures", action="store_true", help="print no pictures in characters")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 where there are serious findings")
     parser.add_argument("--seed", type=int, default=0, help="base seed of the permutations (%(default)s)")
 
 
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.sheet and found.dataset is not None:
             _draw(found, found.dataset, arguments.sheet)
         worst = max(worst, found.status)
-    return worst
+    return USABLE if worst == SERIOUS and not arguments.strict else worst
 
 
 def _draw(found: Inspection, dataset: xr.Dataset, path: str | os.PathLike) -> None:
