@@ -22,7 +22,9 @@ rule audit:
             f"{name}={file}" for name, file in zip(CONFIG.protocols_of[wildcards.dataset], input.splits)
         ],
         protocols=lambda wildcards: JOBS.audited(wildcards.dataset),
-        corpus=lambda wildcards, input: f"--corpus {input.corpus}" if input.corpus else "",
+        corpus=lambda wildcards, input: (
+            f"--corpus {input.corpus}" if input.corpus else "" if JOBS.learned_from_corpus(ENCODERS) else "--no-corpus"
+        ),
         base_seed=CONFIG.settings["base_seed"],
         code=digest("audit"),
     shell:

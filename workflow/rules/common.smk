@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 ROOT = Path(str(workflow.current_basedir)).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -22,6 +23,7 @@ from cortexclip.configuration.plan import make_plan
 from cortexclip.runtime.provenance import code_digest
 from cortexclip.results.paths import CSV_TABLES, READABLE_TABLES, TRAINED, below, expand as paths_of
 from cortexclip.report.summary import closing, opening
+from cortexclip.runtime.estimate import Job
 
 try:
     CONFIG = load(config, ROOT)
@@ -115,3 +117,25 @@ def prepare_executor():
         slurm_arrays.mend(workflow.scheduler._executor)
     elif "gpu_mem_mb" not in workflow.global_resources:  # jobs here ask for no more at once than there is
         workflow.register_resource("gpu_mem_mb", sum(local_gpus().values()))
+
+
+def planned(job):
+    """What the logger cortexclip has to know of a job that will run."""
+    names = job.wildcards_dict
+    words = "/".join(names[name] for name in ("protocol", "dataset", "run", "file") if name in names)
+    return Job(
+        job.jobid,
+        f"{job.rule.name} {names.get('run', '')}",
+        JOBS.seconds(job.rule.name, names, job.benchmark),
+        frozenset(other.jobid for other in workflow.dag.job_dependencies(job)),
+        f"{job.rule.name} {words}".strip(),
+        str(next(iter(job.log), "")),
+    )
+
+
+def begin():
+    """Say what will be compared, and tell the logger which jobs there are."""
+    logger.info(opening(CONFIG))
+    slots = workflow.global_resources["_cores" if workflow.local_exec else "_nodes"].value
+    jobs = [planned(job) for job in workflow.dag.needrun_jobs()]
+    logger.info("", extra={"cortexclip_jobs": jobs, "cortexclip_slots": slots or 1})

@@ -382,11 +382,12 @@ def check_method_settings(methods: Mapping[str, dict], seeds: int) -> dict[str, 
 
 
 def resources_of(method: Mapping) -> dict[str, int]:
-    """What a training job of a method asks for: ``mem_mb``, ``runtime`` in minutes, ``gpu`` and ``gpu_mem_mb``.
+    """What a training job of a method asks for: ``mem_mb``, ``runtime`` in minutes, ``gpu``, ``gpu_mem_mb``, and
+    ``seconds`` that a fit may take.
 
     ``gpu_mem_mb`` is 0 where the method does not say how much of a GPU's memory it needs.
     """
-    return {"mem_mb": 2000, "runtime": 60, "gpu": 0, "gpu_mem_mb": 0, **method.get("resources", {})}
+    return {"mem_mb": 2000, "runtime": 60, "gpu": 0, "gpu_mem_mb": 0, "seconds": 0.1, **method.get("resources", {})}
 
 
 def judge_of(settings: Mapping) -> str | None:

@@ -1,13 +1,23 @@
-"""The environment of the jobs that the workflow starts."""
+"""Starting the workflow: the environment of its jobs, and a run of one dataset in a folder of its own."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cortexclip.configuration.config import locate, read_catalogue
+from cortexclip.configuration.schema import read_yaml
+from cortexclip.errors import InputError, nearest
+from cortexclip.runtime.log import SHOWN
+from cortexclip.runtime.project import PACKAGE
 from cortexclip.runtime.provenance import WORKFLOW_COMMAND
+
+QUICK = ("mean_image", "class_mean", "permuted", "knn", "ridge", "ridge_snap", "pca_ridge")
+"""Methods in closed form, each of which takes about a second."""
+PAGE = "results/report/index.html"
 
 
 def prepare_environment(root: str | os.PathLike, data_dir: Path | None) -> None:
@@ -22,3 +32,70 @@ def prepare_environment(root: str | os.PathLike, data_dir: Path | None) -> None:
         os.environ["CORTEXCLIP_DATA"] = str(data_dir)
     # The first Snakemake's; those that it starts in jobs on a cluster find it set.
     os.environ.setdefault(WORKFLOW_COMMAND, shlex.join(["snakemake", *sys.argv[1:]]))
+
+
+def settings_of_one(
+    root: Path,
+    name: str,
+    entry: Mapping,
+    *,
+    methods: Sequence[str] = (),
+    protocols: Sequence[str] = (),
+    seeds: int | None = None,
+    quick: bool = False,
+    repeats: bool = False,
+) -> dict:
+    """The content of config.yaml for a run of one dataset, by its entry, that computes what its methods need alone.
+
+    Parameters
+    ----------
+    methods : names; by default those of the project's config.yaml, or ``QUICK``.
+    protocols : names; by default the honest one that the dataset allows: its own split, else folds, of whole stimuli if
+        images are shown in several trials (``repeats``).
+    seeds : trainings of each stochastic method; by default the project's.
+
+    Raises InputError for an unknown name.
+    """
+    default = read_yaml(root / "config" / "config.yaml")
+    known = {kind: read_catalogue(root / "config", kind, {}) for kind in ("methods", "protocols", "encoders")}
+    for option, given in (("methods", methods), ("protocols", protocols)):
+        for one in given:
+            if one not in known[option]:
+                raise InputError(f"--{option}: unknown name '{one}'. {nearest(one, known[option])}")
+    folds = "unseen" if repeats else "cv10"
+    chosen = list(methods or (QUICK if quick else default["methods"]))
+    spaces = {space for method in chosen for space in known["methods"][method].get("encoders", ())}
+    there = {
+        e for e, about in known["encoders"].items() if "file" not in about or locate(about["file"], "weights", None)
+    }
+    return {
+        **default,
+        "datasets": [name],
+        "fallback": None,
+        "protocols": list(protocols or [folds if entry.get("parts") == "none" else "holdout"]),
+        "methods": chosen,
+        "encoders": [space for space in default["encoders"] if space in spaces & there],
+        "judge": default["judge"] if spaces else "none",
+        "sources": [],
+        "stand_ins": [],
+        "seeds": seeds or default["seeds"],
+        "bootstrap_resamples": 1000 if quick else default["bootstrap_resamples"],
+        "data_dir": None,
+        "overrides": {"datasets": {name: dict(entry)}},
+    }
+
+
+def workflow_command(root: Path, folder: Path, settings: Path, cores: int, options: Sequence[str]) -> list[str]:
+    """The command that runs the workflow in a folder by a file of settings."""
+    return [
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(root / "workflow" / "Snakefile")),
+        *("--workflow-profile", str(root / "profiles" / "default"), "--directory", str(folder)),
+        *("--configfile", str(settings), "--cores", str(cores), *options),
+    ]
+
+
+def workflow_environment() -> dict[str, str]:
+    """The environment for that command: this library, no folder of other data, one line on a terminal."""
+    kept = {key: value for key, value in os.environ.items() if key != "CORTEXCLIP_DATA"}
+    path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**kept, "PYTHONPATH": path, SHOWN: "line", WORKFLOW_COMMAND: shlex.join(["cortexclip", *sys.argv[1:]])}

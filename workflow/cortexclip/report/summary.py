@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import textwrap
 from pathlib import Path
 
 from cortexclip.configuration.config import Configuration
-from cortexclip.configuration.plan import Plan
+from cortexclip.configuration.plan import Plan, run_name
 from cortexclip.results.paths import PATHS
+from cortexclip.runtime.files import read_json
 
 TABLE = Path("results/tables/comparison.csv")
 NONE = "–"
+MEAN_IMAGE = "mean_image"
 
 
 def opening(configuration: Configuration) -> str:
@@ -92,6 +95,47 @@ def short_table(path: Path, metric: str) -> str:
             lines.append([name, *(cells.get(protocol, "not run") for protocol in protocols)])
         blocks.append(_aligned(lines))
     return "\n\n".join(blocks)
+
+
+def outcome(results: Path, dataset: str, width: int) -> str:
+    """What came out of a run on a dataset: its serious findings, who leads by the tests, and the table in short."""
+    tables, audit = results / "tables", read_json(results / PATHS["audit"].format(dataset=dataset))["findings"]
+    parts = []
+    for text in dict.fromkeys(f"{f['message']} {f['meaning']}" for f in audit if f["severity"] == "serious"):
+        parts.append(_wrapped(f"Serious: {text}", width))
+    parts += [_wrapped(finding["message"], width) for finding in audit if finding["check"] == "signal"]
+    leaders = [r for r in _rows(tables / "leaders.csv") if (r["dataset"], r["metric"]) == (dataset, "mse")]
+    scores = {_key(row): _cell(row) for row in _rows(tables / "comparison.csv") if row["metric"] == "mse"}
+    pairs = [row for row in _rows(tables / "statistics.csv") if row["metric"] == "mse"]
+    for protocol in dict.fromkeys(row["protocol"] for row in leaders):
+        here = [row for row in leaders if row["protocol"] == protocol]
+        parts += [_wrapped(_leads(row, here, scores, pairs), width) for row in here if row["leader"] == "true"]
+    return "\n\n".join(["", *parts, short_table(tables / "comparison.csv", "mse")])
+
+
+def _leads(leader: dict, rows: list[dict], scores: dict, pairs: list[dict]) -> str:
+    """Who leads, of whom the tests tell it, and whether it is better than an answer that ignores the brain."""
+    name = run_name(leader["method"], leader["encoder"])
+    tied = [run_name(row["method"], row["encoder"]) for row in rows if row["tied"] == "true" and row is not leader]
+    text = f"{leader['protocol']}: {name} has the smallest mean squared error, {scores[_key(leader)]}."
+    if leader["decidable"] != "true":
+        text += " No test can tell it from the others: there are too few distinct images."
+    elif tied:
+        text += f" The tests cannot tell it from {', '.join(tied)}."
+    elif len(rows) > 1:
+        text += " The tests tell it from all others."
+    for row in pairs:
+        if _key(row) == _key(leader) and row["reference"] == MEAN_IMAGE:
+            text += f" Beside always answering the mean image: {row['conclusion']}."
+    return text
+
+
+def _key(row: dict) -> tuple[str, ...]:
+    return tuple(row[name] for name in ("dataset", "protocol", "method", "encoder"))
+
+
+def _wrapped(text: str, width: int) -> str:
+    return textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -21,6 +21,12 @@ from cortexclip.configuration.config import (
     source_name,
 )
 from cortexclip.results.paths import MADE_BY
+from cortexclip.runtime.provenance import modules_used
+
+SECONDS = {"train": 0.9, "figures": 7, "evaluation_figures": 5, "identify": 4.5, "tables": 4.6, "report": 4.1}
+SECONDS |= {"corpus": 18, "encode": 3.7, "overview": 3, "evaluate": 1.9, "critical_difference": 1.8, "audit": 1.4}
+SECONDS |= {"fetch_data": 0.3, "fetch_weights": 0.3, "all": 0}
+"""What a job of a rule takes, about, on a core at the size of vangerven, a training without its fits; others 0.9."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,25 @@ class Jobs:
         if not gpus or not resources["gpu"]:
             return 0
         return 1 if name == "gpu" else resources["gpu_mem_mb"] or max(gpus.values())
+
+    def seconds(self, rule: str, wildcards: Mapping[str, str], recorded: str | None) -> float:
+        """What a job is expected to take: as in the file of its last run (``recorded``), or as stated."""
+        try:
+            line = Path(recorded or os.devnull).read_text(encoding="utf-8").splitlines()[-1]
+            return float(line.split("\t")[0])
+        except (OSError, IndexError, ValueError):
+            stated = SECONDS.get(rule, 0.9)
+        if rule == "train":
+            protocol, run = wildcards["protocol"], wildcards["run"]
+            fits = self.configuration.every_run[run].fits * self.entry("protocol", protocol).get("folds", 1)
+            stated += fits * resources_of(self.entry("run", run))["seconds"]
+        return stated
+
+    def learned_from_corpus(self, encoders: Iterable[str]) -> bool:
+        """Whether anything here learned from the prior corpus: an encoder that ships, or a method with a prior."""
+        methods = {entry["module"] for entry in self.configuration.every_method.values()}
+        used = {file.split("/")[1] for module in methods for file in modules_used(module)}
+        return "priors" in used or any("shipped" in self.entry("encoder", name) for name in encoders)
 
     def raw_file(self, file: str) -> str:
         """Where a raw file is, or will be once fetched; a folder is read where it lies, and never copied."""

@@ -3,31 +3,46 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from pathlib import Path
 
 logger = logging.getLogger("cortexclip")
+SHOWN = "CORTEXCLIP_TERMINAL"
+"""Environment variable by which a run that shows a line for each job (`terminal`) keeps the jobs' own lines to their
+files: "jobs", or "line" where one line for the whole run is enough and its caveats are said afterwards."""
 
 
 def start(path: str | None = None) -> None:
-    """Send log lines to stderr and, if ``path`` is given, to that file (replaced) as well."""
+    """Send log lines to stderr and, if ``path`` is given, to that file (replaced) as well.
+
+    As a job of a run that shows a line for each job, send them to the file alone.
+    """
     logger.setLevel(logging.DEBUG)
     logger.propagate = False  # other libraries set up the root logger, which would repeat every line
     logger.handlers.clear()
     screen = logging.StreamHandler(sys.stderr)
-    screen.setLevel(logging.INFO)
+    screen.setLevel(logging.CRITICAL if path and SHOWN in os.environ else logging.INFO)
     screen.setFormatter(logging.Formatter("%(message)s"))
     logger.addHandler(screen)
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         file = logging.FileHandler(path, mode="w", encoding="utf-8")
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+        file.addFilter(_mark_python)
         logger.addHandler(file)
     logging.captureWarnings(True)
     warnings_log = logging.getLogger("py.warnings")
     warnings_log.handlers[:] = logger.handlers[1:]
     warnings_log.propagate = False
+
+
+def _mark_python(record: logging.LogRecord) -> bool:
+    """Give Python's own warnings a level of their own: they are for those who read the file."""
+    if record.name == "py.warnings":
+        record.levelname = "PYTHON"
+    return True
 
 
 class Progress:
@@ -55,7 +70,6 @@ class Progress:
         level = logging.DEBUG
         if now - self.shown >= self.every:
             level, self.shown = logging.INFO, now
-        left = "time left not known yet"
         if self.done:
-            left = f"about {(now - self.started) / self.done * (self.total - self.done):.0f} s left"
-        logger.log(level, "%s: %d/%d done; %s; %s", self.task, self.done, self.total, text, left)
+            text += f"; about {(now - self.started) / self.done * (self.total - self.done):.0f} s left"
+        logger.log(level, "%s: %d/%d done; %s", self.task, self.done, self.total, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 from dataclasses import asdict
 
 from cortexclip.audit.findings import are_confounded, audit_corpus, audit_dataset, audit_protocol, summary
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--protocols", type=json.loads, default={}, help="entries of these protocols by name, as JSON")
     parser.add_argument("--corpus", metavar="FILE.nc", help="a corpus to compare in place of the project's own")
+    parser.add_argument("--no-corpus", action="store_true", help="compare none, where nothing learned from it")
     parser.add_argument("--seed", required=True, type=int, help="base seed of the permutations")
     parser.add_argument("--output", required=True, help="the findings (.json)")
 
@@ -36,7 +38,8 @@ def run(arguments: argparse.Namespace) -> None:
     of_dataset = audit_dataset(dataset, arguments.seed)
     findings, confounded = [("dataset", finding) for finding in of_dataset], are_confounded(of_dataset)
     corpus = read_netcdf(arguments.corpus) if arguments.corpus else None
-    findings.append(("dataset", audit_corpus(dataset, corpus)))
+    if not arguments.no_corpus:
+        findings.append(("dataset", audit_corpus(dataset, corpus)))
     for protocol, path in map(_named_file, arguments.split):
         if protocol not in arguments.protocols:
             raise InputError(
@@ -56,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
         {"dataset": name, "findings": [{"scope": scope, **asdict(finding)} for scope, finding in findings]},
     )
     for line in summary(name, findings):
-        logger.info("%s", line)
+        logger.log(logging.WARNING if "): serious: " in line else logging.INFO, "%s", line)
 
 
 def _named_file(text: str) -> tuple[str, str]:
