@@ -11,7 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from cortexclip.__main__ import STAGES, main
+from cortexclip import __version__
+from cortexclip.__main__ import COMMANDS, STAGES, main
 from cortexclip.errors import InputError
 from cortexclip.report.summary import opening
 from cortexclip.runtime import log
@@ -34,6 +35,40 @@ def test_every_stage_explains_its_options(stage, capsys):
         main([stage, "--help"])
     assert caught.value.code == 0
     assert f"cortexclip {stage}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said", "complained"),
+    [
+        ([], 0, "  run ", ""),
+        (["-h"], 0, "  bundle ", ""),
+        (["--help"], 0, "  critical_difference ", ""),
+        (["--version"], 0, f"cortexclip {__version__}", ""),
+        (["inspct", "a.mat"], 2, "", "unknown command 'inspct'. Did you mean 'inspect'?"),
+        (["evalute"], 2, "", "Did you mean 'evaluate'?"),
+        (["xyzzy"], 2, "", "Known: run, inspect, predict, show, fetch, verify, bundle."),
+        (["--quick"], 2, "", "unknown command '--quick'"),
+        (["run", "none.mat"], 2, "", "none.mat: there is no such file."),
+        (["inspect", "none.mat", "--no-pictures"], 2, "none.mat", ""),
+    ],
+)
+def test_what_is_typed_and_what_is_said(words, status, said, complained, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == status
+    out, err = capsys.readouterr()
+    assert said in out and complained in err and "Traceback" not in out + err
+    assert not err or len(err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_arguments_what_people_use_stands_apart_from_the_workflows_stages(capsys):
+    main([])
+    short = capsys.readouterr().out
+    assert [line.split()[0] for line in short.splitlines() if line.startswith("  ")] == list(COMMANDS)
+    main(["--help"])
+    head, _, stages = capsys.readouterr().out.partition("Stages, which the workflow calls:")
+    assert [line.split()[0] for line in head.splitlines() if line.startswith("  ")] == list(COMMANDS)
+    assert [line.split()[0] for line in stages.splitlines() if line.startswith("  ")] == [*STAGES][len(COMMANDS) :]
 
 
 def test_a_users_mistake_is_one_line_and_status_2(tmp_path):
@@ -175,6 +210,6 @@ def test_progress_tells_what_is_left(tmp_path):
     progress.detail("epoch 1")
     progress.step("seed 1")
     lines = (tmp_path / "log.txt").read_text().splitlines()
-    assert lines[0].endswith("task: 0/2 done; epoch 1; time left not known yet")
+    assert lines[0].endswith("task: 0/2 done; epoch 1")
     assert "task: 1/2 done; seed 1; about" in lines[1]
     assert not logging.getLogger("cortexclip").propagate

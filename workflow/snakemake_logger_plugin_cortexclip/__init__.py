@@ -76,7 +76,7 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.JOB_ERROR:
             if not self.stopped:
                 terminal.failed(record.jobid, record.rule_name, next(iter(record.log), ""))
-        elif event is None:
+        elif event in (None, LogEvent.ERROR):
             text = str(record.msg or "")
             self.stopped = self.stopped or "user request" in text
             if text and (record.levelno >= logging.WARNING or not CHATTER.match(text)):

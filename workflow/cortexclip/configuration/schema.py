@@ -191,7 +191,7 @@ class Resources(Checked):
     """1 for a method that uses a GPU where there is one."""
     gpu_mem_mb: int = Field(default=0, ge=1)
     """GPU memory in MB; several jobs then share a GPU. Left out, a job has one of its own."""
-    seconds: float = Field(default=0.1, gt=0)
+    seconds: float = Field(default=0.1, ge=0)
     """What a fit takes, about, on a core at the size of vangerven; the time left of a run is first estimated by it."""
 
 
