@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import pytest
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
-from snakemake_logger_plugin_cortexclip import STOPPED, LogHandler
 
 from cortexclip.runtime.estimate import Estimate, Job, in_words
 from cortexclip.runtime.log import SHOWN
-from cortexclip.runtime.terminal import Terminal
+from cortexclip.runtime.terminal import Terminal, _share_done
+from snakemake_logger_plugin_cortexclip import STOPPED, LogHandler
 
 CHAIN = [
     Job(0, "a", 1),
@@ -49,6 +49,17 @@ def test_what_is_late_will_be_later_still():
     estimate = Estimate([Job(0, "a", 1)], 1)
     estimate.start(0, 0.0)
     assert estimate.left(50.0) == pytest.approx(10)
+
+
+def test_a_job_that_says_how_far_it_is_is_believed(tmp_path, monkeypatch):
+    estimate = Estimate([Job(0, "a", 1)], 1)
+    estimate.start(0, 0.0)
+    estimate.progress(0, 0.25)
+    assert estimate.left(50.0) == pytest.approx(150)
+    log = tmp_path / "train.log"
+    assert _share_done(str(log)) == 0
+    log.write_text("2026-01-01 00:00:00 DEBUG train a/b: 3/8 done; fold 3/4\n2026-01-01 00:00:00 INFO x\n")
+    assert _share_done(str(log)) == 3 / 8
 
 
 def real_run(jobs: list[Job], slots: int, took) -> list[tuple[float, float]]:

@@ -45,6 +45,7 @@ class Estimate:
         self.slots = max(1, slots)
         self.started: dict[int, float] = {}
         self.ended: set[int] = set()
+        self._share: dict[int, float] = {}
         self._took: dict[str, float] = collections.defaultdict(float)
         self._expected: dict[str, float] = collections.defaultdict(float)
 
@@ -61,6 +62,10 @@ class Estimate:
         self._took[job.kind] += now - self.started.get(number, now)
         self._expected[job.kind] += job.expected
 
+    def progress(self, number: int, share: float) -> None:
+        """Record how much of a job that runs is done by its own account, a share in 0..1."""
+        self._share[number] = share
+
     def left(self, now: float) -> float:
         """Seconds until the last job ends."""
         took, expected = sum(self._took.values()), sum(self._expected.values())
@@ -69,8 +74,11 @@ class Estimate:
         running = [number for number in self.started if number in self.jobs and number not in self.ended]
         ends = {}
         for number in running:
-            elapsed = now - self.started[number]
-            ends[number] = max(cost[number] - elapsed, elapsed / 5)  # late: it will be later still, in proportion
+            elapsed, share = now - self.started[number], self._share.get(number, 0)
+            if share > 0:
+                ends[number] = elapsed * (1 / share - 1)
+            else:  # late means that it will be later still, in proportion
+                ends[number] = max(cost[number] - elapsed, elapsed / 5)
         return self._laid_out(cost, ends)
 
     def _factor(self, job: Job, common: float) -> float:

@@ -106,6 +106,8 @@ class Terminal:
         estimate = self.estimate
         if estimate is None:
             return ""
+        for number in estimate.started.keys() & estimate.jobs.keys() - estimate.ended:
+            estimate.progress(number, _share_done(estimate.jobs[number].log))
         total, now = len(estimate.jobs), time.monotonic()
         left = in_words(estimate.left(now)) + " left" if len(estimate.ended) < total else "done"
         return f"{len(estimate.ended):{len(str(total))}}/{total}  {left:16}"
@@ -160,6 +162,17 @@ def _records(path: str) -> list[tuple[str, str]]:
         elif found:
             found[-1] = (found[-1][0], f"{found[-1][1]}\n{line}")
     return found
+
+
+def _share_done(path: str) -> float:
+    """How much of a job is done by the last line of its log that says so, 0 where none does."""
+    try:
+        with open(path, "rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - 2000))
+            counts = re.findall(rb": (\d+)/(\d+) done", stream.read())
+    except OSError:
+        return 0.0
+    return int(counts[-1][0]) / max(1, int(counts[-1][1])) if counts else 0.0
 
 
 def _width() -> int:
