@@ -93,9 +93,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _version() -> str:
-    from cortexclip import __version__
+    import cortexclip
 
-    return f"cortexclip {__version__}"
+    return f"cortexclip {cortexclip.__version__}"
 
 
 def _help(commands: dict[str, str]) -> str:
