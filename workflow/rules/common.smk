@@ -24,6 +24,7 @@ from cortexclip.runtime.provenance import code_digest
 from cortexclip.results.paths import CSV_TABLES, READABLE_TABLES, TRAINED, below, expand as paths_of
 from cortexclip.report.summary import closing, opening
 from cortexclip.runtime.estimate import Job
+from cortexclip.runtime.log import SHOWN
 
 try:
     CONFIG = load(config, ROOT)
@@ -133,9 +134,15 @@ def planned(job):
     )
 
 
+def tell(what):
+    """Say what a run begins or ends with, where nobody else says it."""
+    if os.environ.get(SHOWN) != "line":
+        logger.info(what(CONFIG))
+
+
 def begin():
     """Say what will be compared, and tell the logger which jobs there are."""
-    logger.info(opening(CONFIG))
+    tell(opening)
     slots = workflow.global_resources["_cores" if workflow.local_exec else "_nodes"].value
     jobs = [planned(job) for job in workflow.dag.needrun_jobs()]
     logger.info("", extra={"cortexclip_jobs": jobs, "cortexclip_slots": slots or 1})

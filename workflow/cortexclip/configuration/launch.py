@@ -89,13 +89,23 @@ def workflow_command(root: Path, folder: Path, settings: Path, cores: int, optio
     """The command that runs the workflow in a folder by a file of settings."""
     return [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(root / "workflow" / "Snakefile")),
-        *("--workflow-profile", str(root / "profiles" / "default"), "--directory", str(folder)),
-        *("--configfile", str(settings), "--cores", str(cores), *options),
+        *("--workflow-profile", "none", *_options(read_yaml(root / "profiles" / "default" / "config.yaml"))),
+        *("--directory", str(folder), "--configfile", str(settings), "--cores", str(cores), *options),
     ]
 
 
+def _options(profile: Mapping) -> list[str]:
+    """What a profile says as options; a profile that is named would be announced."""
+    found = []
+    for key, value in profile.items():
+        if value is not False:
+            words = [] if value is True else value if isinstance(value, list) else [value]
+            found += [f"--{key}", *map(str, words)]
+    return found
+
+
 def workflow_environment() -> dict[str, str]:
-    """The environment for that command: this library, no folder of other data, one line on a terminal."""
+    """The environment for that command: this library, no folder of other data, one line for the run."""
     kept = {key: value for key, value in os.environ.items() if key != "CORTEXCLIP_DATA"}
     path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**kept, "PYTHONPATH": path, SHOWN: "line", WORKFLOW_COMMAND: shlex.join(["cortexclip", *sys.argv[1:]])}

@@ -110,7 +110,7 @@ def outcome(results: Path, dataset: str, width: int) -> str:
     for protocol in dict.fromkeys(row["protocol"] for row in leaders):
         here = [row for row in leaders if row["protocol"] == protocol]
         parts += [_wrapped(_leads(row, here, scores, pairs), width) for row in here if row["leader"] == "true"]
-    return "\n\n".join(["", *parts, short_table(tables / "comparison.csv", "mse")])
+    return "\n" + "\n\n".join([*parts, short_table(tables / "comparison.csv", "mse")])
 
 
 def _leads(leader: dict, rows: list[dict], scores: dict, pairs: list[dict]) -> str:
@@ -124,9 +124,12 @@ def _leads(leader: dict, rows: list[dict], scores: dict, pairs: list[dict]) -> s
         text += f" The tests cannot tell it from {', '.join(tied)}."
     elif len(rows) > 1:
         text += " The tests tell it from all others."
-    for row in pairs:
+    for row in pairs:  # the pair stands in the table one way or the other
+        other = {**leader, "method": MEAN_IMAGE, "encoder": "none"}
         if _key(row) == _key(leader) and row["reference"] == MEAN_IMAGE:
-            text += f" Beside always answering the mean image: {row['conclusion']}."
+            text += f" Beside always answering the mean image, {scores[_key(other)]}: {row['conclusion']}."
+        elif _key(row) == _key(other) and row["reference"] == name:
+            text += f" Always answering the mean image has {scores[_key(row)]}: {row['conclusion']}."
     return text
 
 

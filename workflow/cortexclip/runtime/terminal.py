@@ -62,7 +62,10 @@ class Terminal:
             for text in [text for level, text in records if level == "WARNING" and not self.brief]:
                 self._apart(text, BOLD)
             last = next((text for level, text in reversed(records) if level == "INFO"), "")
-            last = last if last.startswith(job.label.split()[0]) else f"{job.label}: {last}".removesuffix(": ")
+            rule, _, rest = job.label.partition(" ")
+            last = (
+                last if last.startswith(rule) else f"{job.label}: {last.removeprefix(f'{rest}: ')}".removesuffix(": ")
+            )
             if job.log and not (self.brief and self.live):
                 self._write(f"{self._progress()}  {last}")
             self._draw()
