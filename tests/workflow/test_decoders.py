@@ -174,7 +174,7 @@ def test_an_installation_that_is_not_editable_has_what_it_needs(tmp_path):
     source.mkdir()
     for part in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / part, source / part)
-    for part in ("config", "workflow", "resources/glyphclip", "resources/priors"):
+    for part in ("config", "workflow", "envs", "profiles", "resources/glyphclip", "resources/priors"):
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
         shutil.copytree(ROOT / part, source / part, ignore=ignored)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
@@ -198,3 +198,12 @@ def test_an_installation_that_is_not_editable_has_what_it_needs(tmp_path):
         for path in (ROOT / "resources" / part).rglob("*"):
             there = site / "share/cortexclip" / path.relative_to(ROOT)
             assert path.is_dir() or there.read_bytes() == path.read_bytes()
+
+    random = np.random.default_rng(0)
+    arrays = {"X_train": random.normal(size=(24, 9)), "X_test": random.normal(size=(6, 9))}
+    arrays |= {"y_train": random.uniform(size=(24, 28, 28)), "y_test": random.uniform(size=(6, 28, 28))}
+    np.savez(tmp_path / "mine.npz", **arrays)
+    command = [sys.executable, "-m", "cortexclip", "run", "mine.npz", "--quick", "--methods", "mean_image", "ridge"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "mine_cortexclip/results/report/index.html").is_file()

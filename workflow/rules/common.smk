@@ -25,6 +25,7 @@ from cortexclip.results.paths import CSV_TABLES, READABLE_TABLES, TRAINED, below
 from cortexclip.report.summary import closing, opening
 from cortexclip.runtime.estimate import Job
 from cortexclip.runtime.log import SHOWN
+from cortexclip.runtime.project import PACKAGE
 
 try:
     CONFIG = load(config, ROOT)

@@ -1,5 +1,5 @@
 # Stage: tables, scores, predictions and records of all runs -> the explorer, one page that opens anywhere.
-ASSETS = sorted(str(path) for path in Path(ROOT / "workflow/cortexclip/report/assets").iterdir())
+ASSETS = sorted(str(path) for path in (PACKAGE / "report/assets").iterdir())
 
 
 rule report:
