@@ -72,9 +72,6 @@ def test_a_file_becomes_a_page_with_one_command(there):
 def test_a_second_call_keeps_what_is_there_and_a_replaced_file_is_noticed(there):
     options = ("--quick", "--methods", "mean_image", "ridge")
     folder = there / "subject_cortexclip"
-    settings = yaml.safe_load((folder / "run.yaml").read_text())
-    settings["overrides"]["datasets"]["subject"]["licence"] = "Mine"
-    (folder / "run.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     before = (folder / "results/tables/comparison.csv").read_bytes()
     again = run(there, *options)
     assert again.returncode == 0 and "what is there and still fits is kept" in again.stdout
@@ -82,6 +79,9 @@ def test_a_second_call_keeps_what_is_there_and_a_replaced_file_is_noticed(there)
     assert "train holdout" not in again.stdout
 
     scipy.io.savemat(there / "subject.mat", data(1))
+    settings = yaml.safe_load((folder / "run.yaml").read_text())
+    settings["overrides"]["datasets"]["subject"]["licence"] = "Mine"
+    (folder / "run.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     anew = run(there, *options)
     assert anew.returncode == 0, anew.stdout[-3000:]
     assert "The file is not the one" in anew.stdout and "train holdout/subject/ridge" in anew.stdout

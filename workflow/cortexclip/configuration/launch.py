@@ -104,8 +104,9 @@ def _options(profile: Mapping) -> list[str]:
     return found
 
 
-def workflow_environment() -> dict[str, str]:
-    """The environment for that command: this library, no folder of other data, one line for the run."""
+def workflow_environment(verbose: bool) -> dict[str, str]:
+    """The environment for that command: this library, no folder of other data, one line for the run if not verbose."""
     kept = {key: value for key, value in os.environ.items() if key != "CORTEXCLIP_DATA"}
     path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**kept, "PYTHONPATH": path, SHOWN: "line", WORKFLOW_COMMAND: shlex.join(["cortexclip", *sys.argv[1:]])}
+    shown = {} if verbose else {SHOWN: "line"}
+    return {**kept, **shown, "PYTHONPATH": path, WORKFLOW_COMMAND: shlex.join(["cortexclip", *sys.argv[1:]])}

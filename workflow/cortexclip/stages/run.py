@@ -74,7 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     write_text(folder / SETTINGS, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=110))
     _link(path.resolve(), folder / "resources" / "data" / entry["file"])
     options = [*(["--verbose"] if arguments.verbose else []), *([PAGE] if arguments.quick else [])]
-    status = _workflow(workflow_command(root(), folder, folder / SETTINGS, arguments.cores, options))
+    command = workflow_command(root(), folder, folder / SETTINGS, arguments.cores, options)
+    status = _workflow(command, workflow_environment(arguments.verbose))
     if status:
         return status
     print(outcome(folder / "results", name, WIDTH))
@@ -137,9 +138,9 @@ def _link(path: Path, place: Path) -> None:
         shutil.copy2(path, place)
 
 
-def _workflow(command: list[str]) -> int:
+def _workflow(command: list[str], environment: dict[str, str]) -> int:
     """Run the workflow and wait for it; Ctrl-C reaches it too, and it ends by itself."""
-    process = subprocess.Popen(command, env=workflow_environment())
+    process = subprocess.Popen(command, env=environment)
     stopped = False
     while True:
         try:
