@@ -6,8 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from cortexclip.configuration.config import encoder_settings, groupings, load, locate, merge, read_yaml
+from cortexclip.configuration.config import (
+    encoder_settings,
+    groupings,
+    load,
+    locate,
+    merge,
+    read_catalogue,
+    read_yaml,
+    resources_of,
+    with_lists,
+)
+from cortexclip.configuration.launch import QUICK, settings_of_one
 from cortexclip.configuration.plan import Plan, Sources, make_plan
+from cortexclip.configuration.schema import check
 from cortexclip.errors import InputError
 from cortexclip.results.jobs import Jobs
 
@@ -327,3 +339,40 @@ def test_what_names_mean_stands_in_the_catalogues():
     assert made.protocols["chosen_on_test"].heading.endswith("(optimistic)")
     alone = make_plan(load(DEFAULT | {"protocols": ["chosen_on_fold", "holdout"]}, ROOT))
     assert alone.honest("folds", "split") == "holdout" and alone.protocols["chosen_on_fold"].counterpart is None
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"methods": ["ridge"]}, {"methods": ["ridge"], "encoders": [], "judge": "none", "protocols": ["holdout"]}),
+        ({"methods": ["ridge_clip"]}, {"encoders": ["glyphclip", "gabor", "pixels"], "judge": "glyphclip"}),
+        ({"quick": True}, {"methods": list(QUICK), "encoders": [], "judge": "none"}),
+        ({"quick": True, "protocols": ["cv10"], "seeds": 5}, {"protocols": ["cv10"], "seeds": 5}),
+        ({"entry": {"parts": "none"}}, {"protocols": ["cv10"], "sources": [], "stand_ins": []}),
+        ({"entry": {"parts": "none"}, "repeats": True}, {"protocols": ["unseen"]}),
+    ],
+)
+def test_a_run_of_one_file_computes_what_its_methods_need(options, expected):
+    entry = options.pop("entry", {"parts": "sets"})
+    settings = settings_of_one(ROOT, "mine", entry, **options)
+    assert {key: settings[key] for key in expected} == expected
+    assert settings["datasets"] == ["mine"] and settings["overrides"]["datasets"] == {"mine": entry}
+    check(settings, "config", "run.yaml")
+
+
+def test_methods_in_closed_form_are_those_that_use_no_encoder_and_take_no_time():
+    catalogue = read_catalogue(ROOT / "config", "methods", {})
+    for name in QUICK:
+        assert "encoders" not in catalogue[name] and resources_of(catalogue[name])["seconds"] <= 0.1
+
+
+@pytest.mark.parametrize("option", ["methods", "protocols"])
+def test_a_mistyped_name_of_a_run_is_said_with_its_option(option):
+    with pytest.raises(InputError, match=f"--{option}: unknown name 'holdot'"):
+        settings_of_one(ROOT, "mine", {}, **{option: ["holdot"]})
+
+
+def test_a_name_is_taken_where_a_list_is_meant():
+    given = {"datasets": "mine", "methods": "ridge, knn", "sources": "all", "seeds": 3, "encoders": []}
+    kept = {"sources": "all", "seeds": 3, "encoders": []}
+    assert with_lists(given) == {"datasets": ["mine"], "methods": ["ridge", "knn"], **kept}

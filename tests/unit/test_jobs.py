@@ -112,3 +112,27 @@ def test_snakemakes_report_shows_tables_and_figures(path, labels):
 
 def test_a_constraint_allows_its_names_alone():
     assert any_of(["a.b", "c"]) == r"a\.b|c" and any_of([]) == "(?!)"
+
+
+def test_a_job_is_expected_to_take_what_it_took_or_what_is_stated(tmp_path):
+    found, cell = jobs(), {"protocol": "unseen", "dataset": "simulated", "run": "cccv1"}
+    stated = found.seconds("train", cell, None)
+    assert stated == pytest.approx(0.9 + 2 * 3 * 0.5)  # two seeds, three folds, half a second each by small.yaml
+    (tmp_path / "last.tsv").write_text("s\th:m:s\n12.5\t0:00:12\n")
+    assert found.seconds("train", cell, str(tmp_path / "last.tsv")) == 12.5
+    assert found.seconds("train", cell, str(tmp_path / "none.tsv")) == stated
+    assert found.seconds("all", {}, None) == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "encoders", "expected"),
+    [
+        ("ridge", [], False),
+        ("ridge_clip", ["pixels"], False),
+        ("ridge_clip", ["glyphclip"], True),
+        ("vae_ridge", [], True),
+    ],
+)
+def test_the_corpus_matters_where_something_learned_from_it(method, encoders, expected):
+    changes = {"methods": [method], "encoders": encoders, "judge": "none"}
+    assert jobs(**changes, overrides={}).learned_from_corpus(encoders) == expected
