@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import sys
+from typing import Any
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -65,7 +66,7 @@ class LogHandler(LogHandlerBase):
         except Exception:
             self.handleError(record)
 
-    def _show(self, record: logging.LogRecord) -> None:
+    def _show(self, record: Any) -> None:
         event, terminal = getattr(record, "event", None), self.terminal
         if hasattr(record, "cortexclip_jobs"):
             terminal.plan(record.cortexclip_jobs, record.cortexclip_slots)

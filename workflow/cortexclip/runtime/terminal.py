@@ -54,8 +54,8 @@ class Terminal:
     def finished(self, number: int) -> None:
         """A job has ended: its line, and what its log warns of."""
         with self._lock:
-            job = self.estimate and self.estimate.jobs.get(number)
-            if not job:
+            job = self.estimate.jobs.get(number) if self.estimate else None
+            if self.estimate is None or job is None:
                 return
             self.estimate.finish(number, time.monotonic())
             records = _records(job.log)
@@ -73,8 +73,8 @@ class Terminal:
     def failed(self, number: int, name: str, log: str) -> None:
         """A job has failed: what its log says of that, or where it is."""
         with self._lock:
-            job = self.estimate and self.estimate.jobs.get(number)
-            if job:
+            job = self.estimate.jobs.get(number) if self.estimate else None
+            if self.estimate is not None:
                 self.estimate.finish(number, time.monotonic())
             records = _records(log)
             why = next((text for level, text in reversed(records) if level == "ERROR"), "")

@@ -14,6 +14,7 @@ import webbrowser
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 import yaml
 
 from cortexclip.audit.inspection import READER, Inspection, inspect, name_of
@@ -21,6 +22,7 @@ from cortexclip.configuration.config import read_catalogue
 from cortexclip.configuration.launch import PAGE, settings_of_one, workflow_command, workflow_environment
 from cortexclip.configuration.loading import load_reader
 from cortexclip.configuration.schema import read_yaml
+from cortexclip.data.dataset import summary
 from cortexclip.data.entries import parse_dataset_entry
 from cortexclip.errors import InputError
 from cortexclip.report.inspection import TEXTS, entry_of
@@ -54,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     given = parse_dataset_entry(arguments.entry, "--entry")
     reader = given.get("reader", READER)
     found = inspect(path, given, 0, None if reader == READER else load_reader(name_of(path), reader))
-    if found.unusable:
+    dataset = found.dataset
+    if found.unusable or dataset is None:
         raise InputError(f"{found.unusable} What is in it: cortexclip inspect {path}")
     name = _name(path)
     folder = Path(arguments.output or path.resolve().parent / f"{name}_cortexclip").expanduser().resolve()
@@ -68,9 +71,9 @@ def run(arguments: argparse.Namespace) -> int:
         protocols=arguments.protocols,
         seeds=arguments.seeds,
         quick=arguments.quick,
-        repeats=len(np.unique(found.dataset["stimulus"].values)) < found.dataset.sizes["sample"],
+        repeats=len(np.unique(dataset["stimulus"].values)) < dataset.sizes["sample"],
     )
-    _say(found, folder, kept, settings)
+    _say(found, dataset, folder, kept, settings)
     write_text(folder / SETTINGS, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=110))
     _link(path.resolve(), folder / "resources" / "data" / entry["file"])
     options = [*(["--verbose"] if arguments.verbose else []), *([PAGE] if arguments.quick else [])]
@@ -108,11 +111,9 @@ def _texts(kept: dict, name: str) -> dict[str, object]:
     return {key: entry[key] for key in ("title", "notes", *TEXTS) if key in entry}
 
 
-def _say(found: Inspection, folder: Path, kept: dict, settings: dict) -> None:
+def _say(found: Inspection, dataset: xr.Dataset, folder: Path, kept: dict, settings: dict) -> None:
     """What was read and guessed, what will be compared, and where it goes."""
-    from cortexclip.data.dataset import summary
-
-    print(f"{found.path}: {summary(found.dataset).partition(': ')[2]}")
+    print(f"{found.path}: {summary(dataset).partition(': ')[2]}")
     for line in found.guessed:
         print(f"  guessed: {line}")
     print(f"Protocols: {', '.join(settings['protocols'])}. Methods: {', '.join(settings['methods'])}.")
