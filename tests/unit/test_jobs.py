@@ -121,7 +121,7 @@ def test_a_job_is_expected_to_take_what_it_took_or_what_is_stated(tmp_path):
     (tmp_path / "last.tsv").write_text("s\th:m:s\n12.5\t0:00:12\n")
     assert found.seconds("train", cell, str(tmp_path / "last.tsv")) == 12.5
     assert found.seconds("train", cell, str(tmp_path / "none.tsv")) == stated
-    assert found.seconds("all", {}, None) == 0
+    assert found.seconds("split", {}, None) == 0.9
 
 
 @pytest.mark.parametrize(

@@ -145,5 +145,5 @@ def begin():
     """Say what will be compared, and tell the logger which jobs there are."""
     tell(opening)
     slots = workflow.global_resources["_cores" if workflow.local_exec else "_nodes"].value
-    jobs = [planned(job) for job in workflow.dag.needrun_jobs()]
+    jobs = [planned(job) for job in workflow.dag.needrun_jobs() if job.log]  # all but the targets
     logger.info("", extra={"cortexclip_jobs": jobs, "cortexclip_slots": slots or 1})
