@@ -494,7 +494,7 @@ def run_all(folder: Path) -> None:
         path, output = folder / f"case {number}", folder / "out" / str(number)
         output.mkdir(parents=True)
         options = ["--entry", json.dumps(entry)] if entry else []
-        inspected = run("inspect", str(path), "--no-pictures", *options)
+        inspected = run("inspect", str(path), "--no-pictures", "--strict", *options)
         files = ["--input", str(path), "--output", str(output / "toy.nc")]
         ingested = run("ingest", "--dataset", "toy", "--entry", json.dumps(ENTRY), *files)
         results[name] = {"inspect": inspected, "ingest": ingested, "left": [p.name for p in output.iterdir()]}
