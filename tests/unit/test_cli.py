@@ -42,7 +42,7 @@ def test_every_stage_explains_its_options(stage, capsys):
     [
         ([], 0, "  run ", ""),
         (["-h"], 0, "  bundle ", ""),
-        (["--help"], 0, "  critical_difference ", ""),
+        (["--help"], 0, "  overview ", ""),
         (["--version"], 0, f"cortexclip {__version__}", ""),
         (["inspct", "a.mat"], 2, "", "unknown command 'inspct'. Did you mean 'inspect'?"),
         (["evalute"], 2, "", "Did you mean 'evaluate'?"),

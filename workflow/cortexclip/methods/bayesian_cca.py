@@ -104,7 +104,7 @@ def fit_views(
         log_det = np.linalg.slogdet(covariance)[1] if bounds else 0.0
         bounds.append(sum(view.bound() for view in views) + 0.5 * (n * log_det - np.trace(moment)))
         share = np.stack([(v.weights**2).sum(axis=0) * n / max((v.data**2).sum(), 1e-12) for v in views])
-        kept = (share > SMALLEST).any(axis=0)
+        kept = np.asarray((share > SMALLEST).any(axis=0))
         if kept.any() and not kept.all():
             for view in views:
                 view.keep(kept)

@@ -42,7 +42,9 @@ class VoxelView:
         self.b = generator.uniform(size=(n_latents, n_voxels))
         self.r = generator.uniform(size=(n, n_noise))
         self.h = generator.uniform(size=(n_noise, n_voxels))
-        self.b_covariance, self.r_covariance, self.h_covariance = np.eye(n_latents), np.eye(n_noise), np.eye(n_noise)
+        self.b_covariance: np.ndarray = np.eye(n_latents)
+        self.r_covariance: np.ndarray = np.eye(n_noise)
+        self.h_covariance: np.ndarray = np.eye(n_noise)
         self.tau = self.eta = self.gamma = 1.0
 
     @property
