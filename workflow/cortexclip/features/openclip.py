@@ -23,10 +23,10 @@ from pydantic import Field
 
 from cortexclip.errors import InputError
 from cortexclip.features import check_images, checked_settings
-from cortexclip.numerics.torchvision import import_torchvision
 from cortexclip.runtime import files
 from cortexclip.runtime.log import logger
 from cortexclip.runtime.settings import Checked, Count
+from cortexclip.runtime.torchvision import import_torchvision
 
 LOCAL_DIR = "local-dir:"
 CONFIG_NAME = "open_clip_config.json"

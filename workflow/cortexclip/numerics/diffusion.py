@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cortexclip.numerics.torchvision import import_torchvision
 from cortexclip.runtime.seeds import derive_seed
+from cortexclip.runtime.torchvision import import_torchvision
 
 TRAIN_STEPS = 1000
 """Noise levels of the training."""

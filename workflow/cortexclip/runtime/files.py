@@ -111,9 +111,6 @@ def json_object(text: str, option: str) -> dict:
 
 
 def sha256(path: str | os.PathLike) -> str:
-    """Hexadecimal SHA-256 of a file's content, read in blocks of 1 MiB."""
-    digest = hashlib.sha256()
+    """Hexadecimal SHA-256 of a file's content, read in blocks."""
     with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
