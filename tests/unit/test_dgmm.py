@@ -143,21 +143,6 @@ def test_the_loss_is_that_of_the_source():
     torch.testing.assert_close(loss, (divergence + 10000 * entropy)[None])
 
 
-def test_a_member_of_a_stack_is_what_it_is_alone():
-    generator = torch.Generator().manual_seed(0)
-    parts = [{"pixels": torch.rand(5, 24, generator=generator).double()} for _ in range(2)]
-    settings = stack.TrainingSettings(3, 3, 3, 1e-2, 0.0)
-    members = [
-        stack.Member(lambda: DGMM((6, 4), 3, 4, 8).double(), part, None, settings, seed)
-        for seed, part in enumerate(parts)
-    ]
-    together = stack.train(members, negative_bound(100, 1), silent, stack.Options(limit=2))
-    for member, result in zip(members, together, strict=True):
-        (alone,) = stack.train([member], negative_bound(100, 1), silent)
-        for key, value in alone.network.state_dict().items():
-            torch.testing.assert_close(result.network.state_dict()[key], value, rtol=1e-5, atol=1e-7)
-
-
 def test_the_bound_of_the_voxels_rises_with_every_update():
     latents, voxels, *_ = planted(40, 30)
     variance = np.random.default_rng(2).uniform(0.1, 0.5, latents.shape)

@@ -20,6 +20,7 @@ from cortexclip.methods import cccv1, cccv1_extended, clip_encoder
 from cortexclip.methods.cccv1.network import CCCV1, pixel_mse
 from cortexclip.methods.cccv1_extended.network import ExtendedCCCV1, masked_voxel_loss
 from cortexclip.methods.clip_encoder.network import BrainEncoder
+from cortexclip.methods.dgmm.network import DGMM, negative_bound
 from cortexclip.methods.interface import FitData, Task
 from cortexclip.training import layers, noise, products, stack
 from cortexclip.training.checkpoint import Checkpoints
@@ -127,6 +128,7 @@ ARCHITECTURES = {
         lambda: ExtendedCCCV1(7, (4, 4), 0, 0, EXTENDED_SETTINGS),
         partial(masked_voxel_loss, fraction=0.5),
     ),
+    "dgmm": (lambda: DGMM((4, 4), 3, 4, 8), negative_bound(100, 1)),
 }
 
 
