@@ -116,8 +116,8 @@ def negative_bound(image_weight: float, divergence_weight: float) -> Callable[[n
         mean, log_scale = network.encode(pixels)
         scale = torch.exp(log_scale)
         latents = mean
-        if batch.noise is not None:
-            latents = mean + scale * batch.noise.normal(LATENT_NOISE, mean.shape).to(mean.dtype)
+        if batch.noise is not None:  # a standard normal value for each uniform one, whatever pads the batch
+            latents = mean + scale * torch.special.ndtri(batch.noise.uniform(LATENT_NOISE, mean.shape)).to(mean.dtype)
         entropy = functional.binary_cross_entropy_with_logits(network.decode(latents), pixels, reduction="none").mean(2)
         divergence = 0.5 * (scale - 1 - log_scale + mean.square()).mean(2)
         return batch.mean(image_weight * entropy + divergence_weight * divergence)
