@@ -18,6 +18,25 @@ from cortexclip.data.variables import DAMAGED, DamagedError, Variable, printable
 from cortexclip.errors import InputError
 
 Lister = Callable[[Path], list[Variable]]
+OTHERS = (
+    (b"version https://git-lfs", "a pointer of Git LFS and not the file itself", "Get the file: git lfs pull."),
+    (b"<html", "a web page", "The download gave a page in place of the file: open the address in a browser."),
+    (
+        b"<!doctype html",
+        "a web page",
+        "The download gave a page in place of the file: open the address in a browser.",
+    ),
+    (b"\x80\x04", "a pickle of Python", "It is never loaded, since it could run code: save arrays with numpy.savez."),
+    (
+        b"\x93numpy",
+        "a single array of numpy",
+        "Save responses and images in one file: numpy.savez(file, brain=..., stimuli=...).",
+    ),
+    (b"\x1f\x8b", "compressed by gzip", "Unpack it: gunzip."),
+    (b"7z\xbc\xaf", "a 7z archive", "Unpack it."),
+    (b"rar!", "a rar archive", "Unpack it."),
+)
+"""What other files begin with, what they are, and what to do."""
 KNOWN = "a MATLAB file, HDF5, NetCDF-4 or .npz file"
 
 
@@ -55,9 +74,13 @@ def format_of(path: str | os.PathLike) -> tuple[str, Lister]:
         )
     if mat4file.recognises(head, path.stat().st_size):
         return "MATLAB, version 4", mat4file.variables
-    raise InputError(
-        f"{path}: is of no format that can be read here (it begins with {head[:20]!r}), expected {KNOWN}. {DAMAGED}"
+    what, advice = next(
+        ((what, advice) for begin, what, advice in OTHERS if begin in head[:200].lower()), ("", DAMAGED)
     )
+    if not what and head.isascii() and " ".join(head[:200].decode("ascii").split()).isprintable():
+        what, advice = "text", "If it is a table of numbers, save it as a MATLAB file or with numpy.savez."
+    found = f"{what + '; ' if what else ''}it begins with {head[:20]!r}"
+    raise InputError(f"{path}: is of no format that can be read here ({found}), expected {KNOWN}. {advice}")
 
 
 def variables(path: str | os.PathLike) -> list[Variable]:
@@ -101,7 +124,7 @@ def load_arrays(path: str | os.PathLike, names: Iterable[str], text: Iterable[st
         found = lister(path)
         names = list(dict.fromkeys(names))
         for name in names:
-            _check_present(path, name, [variable.name for variable in found])
+            check_present(path, name, [variable.name for variable in found])
         wanted = {variable.name: variable for variable in found if variable.name in names}
         return {name: load(wanted[name], str(path), name in text) for name in names}
 
@@ -120,7 +143,8 @@ def _damage(path: Path, format_name: str) -> Iterator[None]:
         ) from error
 
 
-def _check_present(path: Path, name: str, found: list[str]) -> None:
+def check_present(path: Path, name: str, found: list[str]) -> None:
+    """Raise InputError unless a file that holds arrays of the names ``found`` has just one of this name."""
     if name not in found:
         listed = sorted({printable(other) for other in found})
         more = f" and {len(listed) - 20} more" if len(listed) > 20 else ""

@@ -6,17 +6,33 @@ and virtual arrays are not followed: they may point anywhere.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from cortexclip.data.variables import DamagedError, Variable
+from cortexclip.data.variables import DamagedError, Variable, printable
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MATLAB_KINDS = {"double": "float64", "single": "float32", "logical": "bool"}
 MOST_OBJECTS = 10_000
+MOST_IN_CELL = 16
+MOST_METADATA = 1 << 28  # bytes
+BDPY = (("dataset", "dataSet"), ("metadata/key", "metaData/key"), ("metadata/value", "metaData/value"))
+"""The table of a bdpy file, the keys of its metadata, and their values for each column of the table."""
+FILTERS = {
+    307: "bzip2",
+    32001: "blosc",
+    32004: "lz4",
+    32008: "bitshuffle",
+    32013: "zfp",
+    32015: "zstd",
+    32017: "sz",
+    32026: "blosc2",
+}
+"""Registered compressions of HDF5 that it does not come with."""
 PACKED = ("scale_factor", "add_offset")
 FILL = ("_FillValue", "missing_value")
 
@@ -32,15 +48,20 @@ def signature_at(path: Path) -> int | None:
 
 
 def variables(path: Path) -> list[Variable]:
-    """The arrays of a file, from their headers alone."""
+    """The arrays of a file, from their headers alone; those of a file of bdpy by the keys of its metadata."""
     with open(path, "rb") as stream:
         by_matlab = stream.read(10) == b"MATLAB 7.3"
     with h5py.File(path, "r") as file:
+        if of_bdpy := [Variable(*one) for one in _of_bdpy(path, file)]:
+            return of_bdpy
         return [_variable(path, name, item, by_matlab) for name, item in _walk(file)]
 
 
 def _walk(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset | str]]:
-    """Name and array of everything in a file, each group once however links lead to it; a str says what is no array."""
+    """Name and array of everything in a file, each group once however links lead to it; a str says what is no array.
+
+    What is in a struct of MATLAB is called "struct.field", what is in a small cell "cell{1}".
+    """
     waiting, seen = [("", file["/"])], {_address(file["/"])}
     count = 0
     while waiting:
@@ -57,13 +78,55 @@ def _walk(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset | str]]:
             item = group[key]
             if isinstance(item, h5py.Dataset):
                 yield above + text, item
+                yield from _in_cell(file, above + text, item)
             elif not isinstance(item, h5py.Group):
                 yield above + text, "named type"
-            elif kind := _matlab_class(item):
-                yield above + text, kind  # a struct or an object, in pieces
+            elif (kind := _matlab_class(item)) and (kind != "struct" or "MATLAB_sparse" in item.attrs):
+                yield above + text, "sparse" if "MATLAB_sparse" in item.attrs else kind
             elif _address(item) not in seen:
                 seen.add(_address(item))
-                waiting.append((f"{above}{text}/", item))
+                if kind:
+                    yield above + text, kind
+                waiting.append((f"{above}{text}{'.' if kind else '/'}", item))
+
+
+def _in_cell(file: h5py.File, name: str, item: h5py.Dataset) -> Iterator[tuple[str, h5py.Dataset]]:
+    """The arrays in a small cell of MATLAB, which lie elsewhere in the file."""
+    if _matlab_class(item) == "cell" and item.size and item.size <= MOST_IN_CELL and not item.external:
+        for number, reference in enumerate(item[()].reshape(-1), 1):
+            inner = file[reference] if isinstance(reference, h5py.Reference) and reference else None
+            if isinstance(inner, h5py.Dataset):
+                yield f"{name}{{{number}}}", inner
+
+
+def _of_bdpy(path: Path, file: h5py.File) -> Iterator[tuple]:
+    """Columns of the one table of a bdpy file, for each key of the metadata that marks columns with 1."""
+    table, keys, values = (_first(file, *names) for names in BDPY)
+    tables = [item for item in (table, keys, values) if isinstance(item, h5py.Dataset)]
+    if len(tables) < 3 or table.ndim != 2 or values.shape != (keys.size, table.shape[1]):
+        return
+    if any(item.external or item.is_virtual for item in tables) or values.nbytes > MOST_METADATA:
+        return
+    kind = table.dtype.newbyteorder("=").name
+    for key, marks in zip(keys[()].reshape(-1).tolist(), np.nan_to_num(values[()]), strict=True):
+        columns = np.flatnonzero(marks)
+        if len(columns) and np.all(marks[columns] == 1):
+            name = key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)
+            shape = (table.shape[0], len(columns))
+            yield name, shape, kind, table.id.get_storage_size(), functools.partial(_columns, path, table.name, columns)
+
+
+def _first(file: h5py.File, *names: str) -> h5py.Dataset | None:
+    """The first of these that is in the file itself."""
+    there = (name for name in names if name in file and file.get(name, getlink=True).__class__ is h5py.HardLink)
+    found = file.get(next(there, "/"))
+    return found if isinstance(found, h5py.Dataset) else None
+
+
+def _columns(path: Path, name: str, columns: np.ndarray) -> np.ndarray:
+    with h5py.File(path, "r") as file:
+        table = file[name][:, columns[0] : columns[-1] + 1][:, columns - columns[0]]
+    return table.astype(table.dtype.newbyteorder("="), copy=False)
 
 
 def _address(item: h5py.Group) -> tuple:
@@ -84,7 +147,9 @@ def _variable(path: Path, name: str, item: h5py.Dataset | str, by_matlab: bool) 
     refused = ""
     if shape is None:
         shape, kind = (), "empty"
-    if item.external or item.is_virtual:
+    if missing := _missing_filter(item):
+        refused = f"is compressed by {missing}, which this installation cannot read: save it with gzip instead."
+    elif item.external or item.is_virtual:
         refused = "lies in other files, which are not read: save it into this one."
     elif by_matlab and not matlab:
         refused = (
@@ -97,7 +162,17 @@ def _variable(path: Path, name: str, item: h5py.Dataset | str, by_matlab: bool) 
         refused = "is complex, expected real numbers."
     if matlab:
         shape = (0, 0) if item.attrs.get("MATLAB_empty") else shape[::-1]
-    return Variable(name, shape, kind, item.id.get_storage_size(), lambda: _array(path, name), refused)
+    return Variable(name, shape, kind, item.id.get_storage_size(), functools.partial(_array, path, item.name), refused)
+
+
+def _missing_filter(item: h5py.Dataset) -> str:
+    """The name of a compression that is not there, or ""."""
+    properties = item.id.get_create_plist()
+    for number in range(properties.get_nfilters()):
+        code, _, _, name = properties.get_filter(number)
+        if not h5py.h5z.filter_avail(code):
+            return FILTERS.get(code) or printable(name.decode("latin-1")) or f"filter {code}"
+    return ""
 
 
 def _kind(item: h5py.Dataset, matlab: str) -> str:
@@ -119,7 +194,7 @@ def _kind(item: h5py.Dataset, matlab: str) -> str:
 
 def _array(path: Path, name: str) -> np.ndarray:
     with h5py.File(path, "r") as file:
-        item = file[name.encode("utf-8", "surrogateescape")]
+        item = file[name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")]
         kind, matlab = _kind(item, _matlab_class(item)), _matlab_class(item)
         if kind == "text":
             return np.asarray(item.asstr()[()], dtype=np.str_)

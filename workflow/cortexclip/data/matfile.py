@@ -8,18 +8,18 @@ HDF5, see :mod:`cortexclip.data.hdf5file`.
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import struct
 import zlib
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from cortexclip.data.variables import DamagedError, Variable
+from cortexclip.data.variables import DamagedError, Variable, printable
 
 MATRIX, COMPRESSED = 14, 15
 STORED_AS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
@@ -39,6 +39,10 @@ NUMERIC_CLASSES = {
 OPAQUE = 17  # a class object: its header has no shape
 COMPLEX, LOGICAL = 0x0800, 0x0200
 HEADER_BYTES = 4096  # a matrix's flags, shape and name are far shorter
+MOST_INSIDE = 1 << 29  # bytes that a struct or cell may have, so that what is in it is looked into
+MOST_INSIDE_NAMES = 1000
+MOST_IN_CELL = 16
+DEEPEST = 6
 
 
 def recognises(head: bytes) -> bool:
@@ -47,10 +51,25 @@ def recognises(head: bytes) -> bool:
 
 
 def variables(path: Path) -> list[Variable]:
-    """The variables of a file, from their headers alone."""
+    """The variables of a file, from their headers alone, and the arrays inside structs and small cells.
+
+    Those are called ``struct.field`` and ``cell{1}``. What has no name is MATLAB's own and is passed over.
+    """
     with open(path, "rb") as stream:
         order = "<" if stream.read(128)[126:128] == b"IM" else ">"
         return list(_variables(path, stream, order))
+
+
+class _Place(NamedTuple):
+    """Where a matrix is: in an element of the file, at a place of its content once that is unpacked."""
+
+    path: Path
+    begin: int
+    length: int
+    compressed: bool
+    order: str
+    at: int = 0
+    size: int = 0  # bytes of the matrix within the content, 0 for all
 
 
 def _variables(path: Path, stream: BinaryIO, order: str) -> Iterator[Variable]:
@@ -76,12 +95,62 @@ def _variables(path: Path, stream: BinaryIO, order: str) -> Iterator[Variable]:
         else:
             header = stream.read(min(length, HEADER_BYTES))
         if header:
-            name, number, flags, shape, _ = _header(header, order)
-            known = NUMERIC_CLASSES.get(number) or CLASSES.get(number, f"class {number}")
-            label = "bool" if flags & LOGICAL and number in NUMERIC_CLASSES else known
-            location = (name, label, shape, begin, length, kind == COMPRESSED, order)
-            refused = "is complex, expected real numbers." if flags & COMPLEX else ""
-            yield Variable(name, shape, label, length, partial(_matrix, path, *location), refused)
+            place = _Place(path, begin, length, kind == COMPRESSED, order)
+            name = _header(header, order)[0]
+            if name:
+                yield from _listed(place, header, name)
+
+
+def _listed(place: _Place, header: bytes, name: str, depth: int = 0) -> Iterator[Variable]:
+    """A matrix and, in a struct or a small cell, the matrices inside; ``header`` are its first bytes."""
+    _, number, flags, shape, at = _header(header, place.order)
+    kind = NUMERIC_CLASSES.get(number) or CLASSES.get(number, f"class {number}")
+    if number == OPAQUE:
+        kind = _class_of_object(header, at, place.order)
+    label = "bool" if flags & LOGICAL and number in NUMERIC_CLASSES else kind
+    refused = "is complex, expected real numbers." if flags & COMPLEX else ""
+    count = math.prod(shape)
+    inside = kind in ("struct", "cell") and depth < DEEPEST and 0 < count <= (1 if kind == "struct" else MOST_IN_CELL)
+    within = list(_inside(place, name, kind, count, depth)) if inside else []
+    if within:
+        refused = f"is a {kind}; the arrays in it are named by themselves, such as '{printable(within[0].name)}'."
+    yield Variable(name, shape, label, place.size or place.length, lambda: _matrix(place, name, label, shape), refused)
+    yield from within
+
+
+def _inside(place: _Place, name: str, kind: str, count: int, depth: int) -> Iterator[Variable]:
+    """The matrices of a struct (one of each field) or of a cell."""
+    order = place.order
+    content = _unpacked(place, name, MOST_INSIDE)
+    *_, at = _header(content, order)
+    names = [f"{name}{{{position + 1}}}" for position in range(count)]
+    if kind == "struct":
+        _, begin, _, at = _element(content, at, order)
+        (width,) = struct.unpack_from(order + "i", content, begin)
+        _, begin, length, at = _element(content, at, order)
+        if not 0 < width <= HEADER_BYTES or begin + length > len(content):
+            raise DamagedError(f"'{name}' has names of {width} bytes")
+        fields = [
+            content[i : i + width].partition(b"\0")[0].decode("latin-1") for i in range(begin, begin + length, width)
+        ]
+        names = [f"{name}.{field}" for field in fields]
+    for one in names[:MOST_INSIDE_NAMES]:
+        tag, begin, length, at = _element(content, at, order)
+        if tag != MATRIX or begin + length > len(content):
+            raise DamagedError(f"'{one}' is no matrix of {length} bytes")
+        if length:
+            inner = place._replace(at=place.at + begin, size=length)
+            yield from _listed(inner, content[begin : begin + min(length, HEADER_BYTES)], one, depth + 1)
+
+
+def _class_of_object(header: bytes, at: int, order: str) -> str:
+    """The class of a MATLAB object, such as table."""
+    try:
+        *_, at = _element(header, at, order)  # "MCOS"
+        _, begin, length, _ = _element(header, at, order)
+    except struct.error:
+        return "opaque"
+    return header[begin : begin + length].decode("latin-1") or "opaque"
 
 
 def _header(content: bytes, order: str) -> tuple[str, int, int, tuple[int, ...], int]:
@@ -108,19 +177,35 @@ def _element(content: bytes, at: int, order: str) -> tuple[int, int, int, int]:
     return word, at + 8, length, at + 8 + length + -length % 8
 
 
-def _matrix(
-    path: Path, name: str, kind: str, shape: tuple[int, ...], begin: int, length: int, compressed: bool, order: str
-) -> np.ndarray:
-    """The numbers of a variable whose class and shape have been checked."""
-    with open(path, "rb") as stream:
-        stream.seek(begin)
-        content = stream.read(length)
-    elements, target = math.prod(shape), np.dtype(kind)
-    if compressed:
+@functools.lru_cache(maxsize=1)
+def _content(place: _Place, name: str, most: int, _version: tuple[int, int]) -> bytes:
+    """The content of an element, unpacked; raises DamagedError if it has more than ``most`` bytes, or ends too soon.
+
+    Kept until another one is asked for, since all that is in a struct has one content.
+    """
+    with open(place.path, "rb") as stream:
+        stream.seek(place.begin)
+        content = stream.read(place.length)
+    if place.compressed:
         decompressor = zlib.decompressobj()
-        content = decompressor.decompress(content, HEADER_BYTES + target.itemsize * elements)[8:]
+        content = decompressor.decompress(content, most)[8:]
         if not decompressor.eof:  # reached only if the checksum at its end is right, too
             raise DamagedError(f"the compressed data of '{name}' do not end where they should")
+    return content
+
+
+def _unpacked(place: _Place, name: str, most: int) -> bytes:
+    """The content of a matrix."""
+    stat = place.path.stat()
+    whole = _content(place._replace(at=0, size=0), name.split(".")[0], most, (stat.st_mtime_ns, stat.st_size))
+    return whole[place.at : place.at + place.size] if place.size else whole
+
+
+def _matrix(place: _Place, name: str, kind: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The numbers of a variable whose class and shape have been checked."""
+    elements, target, order = math.prod(shape), np.dtype(kind), place.order
+    most = MOST_INSIDE if place.size else HEADER_BYTES + target.itemsize * elements
+    content = _unpacked(place, name, most)
     *_, at = _header(content, order)
     stored_as, begin, length, _ = _element(content, at, order)
     if stored_as not in STORED_AS:

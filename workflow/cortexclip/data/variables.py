@@ -15,6 +15,22 @@ import numpy as np
 GREATEST_COMPRESSION = 1032  # zlib cannot do better
 SUSPICIOUS_COMPRESSION = 300
 LARGE = 1 << 28  # bytes; an array this large that is compressed so much is a trap or empty
+SAVE_INSTEAD = {
+    "struct": "save the arrays in it by themselves",
+    "cell": "save what is in it as one array, such as cat(1, x{:})",
+    "sparse": "save full(x)",
+    "function": "it holds none, leave it out",
+    "table": "save table2array(x)",
+    "string": "save a whole number for each text, such as findgroups(x)",
+    "categorical": "save double(x)",
+    "datetime": "save seconds(x - x(1))",
+    "duration": "save seconds(x)",
+    "char": "save a whole number for each text",
+    "text": "save a whole number for each text",
+    "pickled object": "save plain arrays, as np.savez(file, name=array) does; nothing is unpickled here",
+    "structured": "save each of its fields as an array",
+}
+"""What to save instead of an array that holds no plain numbers."""
 DAMAGED = "It may be truncated or damaged: fetch it again and compare its sha256."
 
 
@@ -59,10 +75,11 @@ def problem(variable: Variable, text: bool = False) -> str:
     ``text`` says whether text will do as well as numbers.
     """
     shape, kind = variable.shape, variable.kind
-    if not variable.numeric and not (text and kind == "text"):
-        return f"is a {printable(kind)} array, expected numbers (double, single or an integer class)."
     if variable.refused:
         return variable.refused
+    if not variable.numeric and not (text and kind == "text"):
+        instead = SAVE_INSTEAD.get(kind, "save its numbers as a plain array")
+        return f"is a {printable(kind)} array, expected numbers (double, single or an integer class): {instead}."
     if any(length < 0 for length in shape):
         return f"declares the shape {shape_text(shape)}, which cannot be. {DAMAGED}"
     elements = math.prod(shape)
