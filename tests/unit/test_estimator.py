@@ -73,7 +73,7 @@ def test_settings_are_the_catalogues_but_for_those_given():
     assert Decoder("cccv1")._points(named._entry(), 12)[0].method.settings.epochs == 200
 
 
-@pytest.mark.parametrize("layout", [(28, 28), (784,)])
+@pytest.mark.parametrize("layout", [(28, 28), (784,), (28, 28, 1), (1, 28, 28)])
 def test_predictions_are_shaped_and_scaled_as_the_images_were(layout):
     brain, images = world(20)
     given = 255 * images.reshape(20, *layout)
@@ -230,7 +230,7 @@ HOLED = np.where(np.arange(30) == 3, np.nan, BRAIN)
         ({"image_shape": (4, 4)}, (BRAIN, IMAGES), {}, "images of .28, 28., expected .4, 4."),
         ({}, (BRAIN, IMAGES * 255), {}, "expected 0 to 1. Scale the images, or state image_range"),
         ({}, (BRAIN, IMAGES[:, 0, :5]), {}, "rows of 5 pixels, expected 2 x 2.*image_shape"),
-        ({}, (BRAIN, IMAGES[..., None]), {}, r"found shape \(12, 28, 28, 1\), expected images as"),
+        ({}, (BRAIN, np.stack([IMAGES] * 2, -1)), {}, r"found shape \(12, 28, 28, 2\), expected images as"),
         ({}, (BRAIN, IMAGES[0, 0, :12]), {}, "found shape"),
         ({}, (BRAIN, IMAGES[:9]), {}, "inconsistent numbers of samples"),
         ({}, (HOLED, IMAGES), {}, "Input X contains NaN"),

@@ -157,7 +157,12 @@ BOTH = "{arrays: {brain: bold, stimuli: images}, parts: none, pixel_order: row-m
     [
         ("ridge", {"bold": NEW.brain[:, :20], "images": ROWS}, [], "found 20 voxels, but the run was trained on 30."),
         ("ridge", {"bold": NEW.brain[:, :20]}, [], "found 20 voxels, but the run was trained on 30."),
-        ("ridge", {"bold": np.ones((30, 12))}, [], "12 voxels.*say sample_axis: last in --entry"),
+        (
+            "ridge",
+            {"bold": np.ones((30, 12))},
+            ["--entry", "arrays: {brain: bold}"],
+            "12 voxels.*say sample_axis: last in --entry",
+        ),
         ("ridge", {"bold": 1000 + NEW.brain}, [], "standard deviations of the training data.*--rescale do it"),
         ("ridge", {"bold": NEW.brain / 1000}, [], "vary 0.00.* times as much. They are on another scale"),
         ("ridge", {"bold": np.ones((12, 30))}, [], "no voxel varies over its 12 samples"),
@@ -170,7 +175,7 @@ BOTH = "{arrays: {brain: bold, stimuli: images}, parts: none, pixel_order: row-m
         ),
         ("ridge", {"bold": NEW.brain, "images": ROWS[:9]}, ["--entry", BOTH], "'bold' has 12 rows and 'images' has 9"),
         ("ridge", {"bold": np.where(NEW.brain > 1, np.nan, NEW.brain)}, [], "'bold' holds .* NaN or infinite"),
-        ("ridge", {"bold": NEW.brain, "more": NEW.brain}, [], "no two arrays can be.*--entry.*inspect"),
+        ("ridge", {"bold": NEW.brain, "more": NEW.brain}, [], "'bold' and 'more' could each be.*--entry 'arrays"),
         ("ridge", {"bold": NEW.brain}, ["--entry", "arrays: {brain: bald}"], "has no array 'bald'; found bold"),
         (
             "ridge",

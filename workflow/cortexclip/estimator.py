@@ -91,7 +91,8 @@ class Decoder(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array of shape (n_samples, n_voxels), brain responses.
-        y : array of shape (n_samples, height, width) or (n_samples, height * width), the images.
+        y : array of shape (n_samples, height, width) or (n_samples, height * width), the images; an axis of one
+            channel is allowed.
         stimulus : array of shape (n_samples,), identity of each image; by default images of equal pixels are the same.
         label : array of shape (n_samples,), class of each image, whole numbers, for methods that need it.
         session : array of shape (n_samples,), session of each sample, whole numbers, for methods that need it.
@@ -288,7 +289,7 @@ class Decoder(RegressorMixin, BaseEstimator):
         given = check_images(y, "y")
         _valid(check_consistent_length, X, given)
         images, self.image_range_ = _images(given, self.image_shape, self.image_range, "y")
-        self._layout = given.shape[1:]
+        self._layout = np.shape(y)[1:]
         return X, images
 
     def _parts(self, samples: Samples) -> tuple[Samples, Samples, Samples]:
@@ -354,8 +355,13 @@ def encoder_named(name: str):
 
 
 def check_images(images, name: str, shape: tuple[int, ...] = ()) -> np.ndarray:
-    """Images as float64, (n, height, width) or (n, n_pixels), finite; of as many pixels as ``shape`` if it is given."""
+    """Images as float64, (n, height, width) or (n, n_pixels), finite; of as many pixels as ``shape`` if it is given.
+
+    Axes of length one, such as that of a single channel, are dropped.
+    """
     images = _valid(check_array, images, allow_nd=True, dtype=np.float64, ensure_2d=False, input_name=name)
+    if images.ndim == 4 and 1 in (images.shape[1], images.shape[3]):
+        images = images.reshape(len(images), *images.shape[2:] if images.shape[1] == 1 else images.shape[1:3])
     if images.ndim not in (2, 3):
         raise InputError(
             f"{name}: found shape {images.shape}, expected images as (n, height, width) or (n, height * width)."

@@ -17,15 +17,18 @@ from cortexclip.audit.findings import audit_dataset
 from cortexclip.audit.labels import contradictions
 from cortexclip.audit.orientation import check_orientation, orientation
 from cortexclip.data import arrays as named_arrays
-from cortexclip.data.containers import format_of, load, variables
+from cortexclip.data.arrays import DEFAULT_ARRAYS, without_ones
+from cortexclip.data.containers import check_present, format_of, load, variables
 from cortexclip.data.entries import attributes
 from cortexclip.data.guess import Facts, guess
 from cortexclip.data.images import SMALLEST_SIDE
+from cortexclip.data.reading import not_used_of, with_not_used
 from cortexclip.data.variables import printable, problem
 from cortexclip.errors import InputError
 from cortexclip.runtime.files import sha256
 
 READER = named_arrays.__name__
+STIMULI = DEFAULT_ARRAYS["stimuli_train"]
 USABLE, SERIOUS, UNUSABLE = 0, 1, 2
 MOST_BYTES = 1 << 30
 """Arrays of a file that are looked into, in the order of the file; of the others only the headers are."""
@@ -48,6 +51,11 @@ class Inspection:
     dataset: xr.Dataset | None = None
     findings: Sequence[Finding] = ()
     unusable: str = ""
+
+    @property
+    def not_used(self) -> list[str]:
+        """A sentence for each array and set of samples that the entry leaves out."""
+        return [] if self.dataset is None else not_used_of(self.dataset)
 
     @property
     def serious(self) -> list[Finding]:
@@ -75,7 +83,8 @@ def inspect(path: Path, given: Mapping[str, object], seed: int = 0, read: Callab
         return Inspection(path, f"read by {given['reader']}", digest, (), given, (), dataset, _audited(dataset, seed))
     found = Inspection(path, format_of(path)[0], sha256(path), survey(path))
     try:
-        entry, guessed, dataset = propose(path, found.facts, given, seed)
+        matlab = found.format_name.startswith("MATLAB")
+        entry, guessed, dataset = propose(path, found.facts, given, seed, matlab)
     except InputError as error:
         return replace(found, unusable=str(error))
     return replace(found, entry=entry, guessed=guessed, dataset=dataset, findings=_audited(dataset, seed))
@@ -105,25 +114,20 @@ def survey(path: Path) -> list[Facts]:
 
 
 def propose(
-    path: Path, facts: Sequence[Facts], given: Mapping[str, object], seed: int
+    path: Path, facts: Sequence[Facts], given: Mapping[str, object], seed: int, matlab: bool
 ) -> tuple[dict, list[str], xr.Dataset]:
-    """An entry for a file, what of it was guessed, and the dataset that it makes.
+    """An entry for the arrays of a file, what of it was guessed, and the dataset that it makes.
 
-    Raises InputError if no entry can be proposed, or the dataset is refused.
+    ``path`` names the file in messages, ``matlab`` says whether rows of pixels are likely column by column. Raises
+    InputError if no entry can be proposed, or the dataset is refused.
     """
-    guessed: list[str] = []
-    entry: dict = {"reader": READER}
-    if not {"arrays", "parts"} <= set(given):
-        first = guess(facts)
-        entry |= first.entry
-        guessed += first.guessed
-    entry |= given
-    stimuli = entry.get("arrays", {}).get("stimuli_train" if entry.get("parts", "sets") == "sets" else "stimuli")
-    in_rows = next((fact.values.ndim == 2 for fact in facts if fact.name == stimuli and fact.values is not None), True)
+    first = guess(facts, given)
+    entry, guessed = {"reader": READER, **first.entry, **given}, list(first.guessed)
+    entry["arrays"] = {**first.entry.get("arrays", {}), **(given.get("arrays") or {})}
+    stimuli = entry["arrays"].get("stimuli_train" if entry["parts"] == "sets" else "stimuli", STIMULI)
+    in_rows = next((without_ones(f.values).ndim == 2 for f in facts if f.name == stimuli and f.numeric), True)
     if "pixel_order" not in given:
-        matlab = format_of(path)[0].startswith("MATLAB")
         entry["pixel_order"] = "column-major" if matlab and in_rows else "row-major"
-    entry.setdefault("labels", "none")
     if "channels" in entry and "channels" not in given and in_rows:
         entry["channels"] = min(
             ("rgb-last", "rgb-first"), key=lambda c: _roughness(_dataset(path, facts, entry | {"channels": c}))
@@ -144,7 +148,7 @@ def propose(
     if entry["labels"] == "class" and "labels" not in given:
         label = dataset["label"].values
         share = contradictions(label, dataset["stimulus"].values) / len(label)
-        sessions = share > CONTRADICTING and "session" not in "".join(entry.get("arrays", {}))
+        sessions = share > CONTRADICTING and "session" not in "".join(entry["arrays"])
         guessed.append(
             f"labels: {'session' if sessions else 'class'}, since {100 * share:.0f} % of samples have another label "
             "than most samples of the same image."
@@ -172,13 +176,18 @@ def _pixel_order(order: str, dataset: xr.Dataset, seed: int) -> tuple[str, str]:
 
 def _dataset(path: Path, facts: Sequence[Facts], entry: Mapping[str, object]) -> xr.Dataset:
     """The dataset that an entry makes of the arrays."""
-    name = name_of(path)
-    layout = named_arrays.layout_of(entry, f"dataset '{name}'")
-    values = {fact.name: fact.values for fact in facts if fact.values is not None}
-    wanted = {role: values[array] for role, array in layout.names.items() if array in values}
-    if len(wanted) < len(layout.names) or any(a.dtype.kind == "U" for role, a in wanted.items() if role != "part"):
-        return named_arrays.read(path, name, entry)  # says which array is not there, or not of numbers
-    return named_arrays.to_dataset(wanted, attributes(name, entry), layout, str(path))
+    layout = named_arrays.layout_of(entry, f"dataset '{name_of(path)}'")
+    by_name = {fact.name: fact for fact in facts}
+    wanted = {}
+    for role, array in layout.names.items():
+        check_present(path, array, [fact.name for fact in facts])
+        fact = by_name[array]
+        if fact.values is None or not (fact.numeric or role == "part"):
+            reason = fact.problem or f"is a {fact.kind} array, expected numbers."
+            raise InputError(f"{path}: '{printable(array)}' {reason}")
+        wanted[role] = fact.values
+    dataset = named_arrays.to_dataset(wanted, attributes(name_of(path), entry), layout, str(path))
+    return with_not_used(dataset, named_arrays.left_out(facts, dataset, layout))
 
 
 def _roughness(dataset: xr.Dataset) -> float:

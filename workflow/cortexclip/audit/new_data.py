@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,15 @@ from cortexclip.audit.inspection import name_of, propose, survey
 from cortexclip.configuration.loading import load_reader
 from cortexclip.data import arrays as named_arrays
 from cortexclip.data import dataset as datasets
-from cortexclip.data.containers import load_arrays, variables
-from cortexclip.data.guess import guess
-from cortexclip.data.variables import printable
+from cortexclip.data.arrays import AXES, image_forms
+from cortexclip.data.containers import format_of, load_arrays, variables
+from cortexclip.data.guess import Facts, NothingFitsError
+from cortexclip.data.reading import not_used_of
+from cortexclip.data.variables import printable, shape_text
 from cortexclip.errors import InputError
 from cortexclip.numerics.standardise import VoxelScaler
 from cortexclip.results.restore import Fitted
 from cortexclip.runtime.files import sha256
-from cortexclip.runtime.log import logger
 from cortexclip.runtime.settings import check
 
 READER = named_arrays.__name__
@@ -49,19 +51,23 @@ class New:
         return replace(self, brain=self.brain[here], data=self.data.isel(sample=here))
 
 
-def read_new(path: Path, entry: Mapping[str, object] | None, known: Mapping, trained_on: str | None) -> New:
+def read_new(
+    path: Path, entry: Mapping[str, object] | None, known: Mapping, trained_on: str | None, voxels: int
+) -> New:
     """The samples of a file, read as an entry says; without one as the run's dataset is, or else as it is guessed.
 
     A file that holds responses alone has no ``data``. ``known`` is the entry of the run's dataset, empty if it has
-    none, and ``trained_on`` the sha256 of its file. Raises InputError for a file that cannot be used.
+    none, ``trained_on`` the sha256 of its file, and ``voxels`` their number. Raises InputError for a file
+    that cannot be used.
     """
     held = variables(path) if path.is_file() else []
     names, digest = {variable.name for variable in held}, sha256(path) if path.is_file() else ""
     ours = entry is None and {"brain", "stimuli", "part", "stimulus"} <= names  # a dataset that this project wrote
-    data = datasets.read(path) if ours else _dataset(path, entry, {**known, "sha256": digest}, names)
+    said: list[str] = []
+    data = datasets.read(path) if ours else _dataset(path, entry, {**known, "sha256": digest}, names, voxels, said)
     if isinstance(data, np.ndarray):
-        return New(str(path), digest, data, None, ("The file has no stimuli, so there are no scores.",))
-    notes = []
+        return New(str(path), digest, data, None, ("The file has no stimuli, so there are no scores.", *said))
+    notes = [*said, *([] if ours else not_used_of(data))]
     if trained_on and trained_on in (digest, data.attrs["sha256"]):
         notes.append("The run was trained on this very file: only what it did not train on is a test of it.")
     return New(str(path), digest, data["brain"].values, data, tuple(notes))
@@ -130,8 +136,13 @@ def rescaled(brain: np.ndarray, training: VoxelScaler, where: str) -> np.ndarray
     return (standard * training.scale + training.mean).astype(np.float32)
 
 
-def _dataset(path: Path, entry: Mapping | None, known: Mapping, names: set[str]) -> xr.Dataset | np.ndarray:
-    """The dataset of a file, or its responses (n_samples, n_voxels) where it has nothing else."""
+def _dataset(
+    path: Path, entry: Mapping | None, known: Mapping, names: set[str], voxels: int, said: list[str]
+) -> xr.Dataset | np.ndarray:
+    """The dataset of a file, or its responses (n_samples, n_voxels) where it has nothing else.
+
+    What is guessed, and what of other voxels is passed over, is added to ``said``.
+    """
     name = name_of(path)
     reader = (known if entry is None else entry).get("reader", READER)
     if reader not in (READER, "cortexclip.data.simulated"):
@@ -139,7 +150,9 @@ def _dataset(path: Path, entry: Mapping | None, known: Mapping, names: set[str])
     if entry is not None:
         roles = set(entry.get("arrays") or {})
         if roles == {"brain"}:
-            return _responses(path, entry["arrays"]["brain"], entry.get("sample_axis", "first"))
+            axis = entry.get("sample_axis", "first")
+            axis = axis if isinstance(axis, str) else axis.get("brain", "first")
+            return _responses(path, entry["arrays"]["brain"], axis)
         order = {key: known[key] for key in ("pixel_order",) if key in known}
         return named_arrays.read(path, name, {**order, "labels": "none", **entry, "sha256": known["sha256"]})
     if "file" in known:
@@ -150,18 +163,49 @@ def _dataset(path: Path, entry: Mapping | None, known: Mapping, names: set[str])
             if one := _of_one_part(found, layout, names):
                 return named_arrays.read(path, name, one)
     facts = survey(path)
-    numbers = [fact for fact in facts if fact.numeric and fact.values is not None and fact.values.ndim > 1]
-    if len(numbers) == 1:
-        return _responses(path, numbers[0].name, "first")
+    given = {key: known[key] for key in ("pixel_order", "channels", "image_size") if key in known}
+    if any(voxels in _others_of(fact.table) for fact in facts):
+        for fact in facts:
+            if fact.table and voxels not in _others_of(fact.table) and not any(image_forms(fact.table)):
+                said.append(
+                    f"Not used: '{printable(fact.name)}' ({shape_text(fact.shape)}), which does not have the {voxels} "
+                    "voxels of the run."
+                )
+        facts = [f for f in facts if not f.table or voxels in _others_of(f.table) or any(image_forms(f.table))]
     try:
-        guess(facts)
-        given = {key: known[key] for key in ("pixel_order", "channels", "image_size") if key in known}
-        _, guesses, dataset = propose(path, facts, given, seed=0)
+        matlab = format_of(path)[0].startswith("MATLAB")
+        _, guesses, dataset = propose(path, facts, given, 0, matlab)
     except InputError as error:
+        nothing = isinstance(error, NothingFitsError)
+        if nothing and (alone := _alone(path, facts, voxels, said)) is not None:
+            return alone
         raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')} See also: cortexclip inspect.") from error
-    for words in guesses:
-        logger.info("guessed: %s", words)
+    said += [f"Guessed: {words}" for words in guesses]
     return dataset
+
+
+def _alone(path: Path, facts: Sequence[Facts], voxels: int, said: list[str]) -> np.ndarray | None:
+    """The responses of a file that has no stimuli, None if it has no array of numbers for them."""
+    tables = [fact for fact in facts if fact.table]
+    fitting = [fact for fact in tables if voxels in _others_of(fact.table)]
+    likely = [fact for fact in fitting or tables if not fact.named("other")] or fitting or tables
+    if len(likely) > 1:
+        names = " and ".join(f"'{printable(fact.name)}'" for fact in likely)
+        raise InputError(
+            f"{path}: {names} could each be the responses, and no images go with them. Name one: --entry 'arrays: "
+            f"{{brain: {printable(likely[0].name)}}}'."
+        )
+    if not likely:
+        return None
+    axes = [axis for axis, rest in zip(AXES, _others_of(likely[0].table), strict=False) if rest == voxels]
+    axis = (axes or ["first"])[0]
+    said.append(f"Guessed: '{printable(likely[0].name)}' holds the responses, samples along the {axis} axis.")
+    return _responses(path, likely[0].name, axis)
+
+
+def _others_of(table: tuple[int, ...]) -> list[int]:
+    """How many numbers a sample has if samples lie along the first axis, the last, the second or the third."""
+    return [math.prod(table) // table[at] for at in list(AXES.values())[: len(table)]]
 
 
 def _of_one_part(known: Mapping, layout: named_arrays.Layout, names: set[str]) -> dict | None:

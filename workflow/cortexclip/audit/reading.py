@@ -20,13 +20,11 @@ def check_reading(counts: Mapping) -> Finding:
             dropped = sum(counts.get(f"{kind}_dropped", {}).values())
             numbers |= {kind: counts[kind], f"{kind}_dropped": dropped}
             shares.append(dropped / max(1, counts[kind]))
-    much = max(shares) > MUCH
-    return Finding(
-        "reading",
-        "notable" if much else "info",
-        in_words(counts),
-        "So much was dropped that what is left may be another experiment: look at the reasons."
-        if much
-        else "What was dropped is a small part, chosen by rules that do not look at the images.",
-        numbers,
-    )
+    much, rest = max(shares) > MUCH, counts.get("not_used", [])
+    meaning = "What was dropped is a small part, chosen by rules that do not look at the images."
+    if much:
+        meaning = "So much was dropped that what is left may be another experiment: look at the reasons."
+    elif rest and not numbers:
+        meaning = "The entry of the dataset names what is used; check that nothing is left out by mistake."
+    samples = any("could be" in sentence or "third part" in sentence for sentence in rest)
+    return Finding("reading", "notable" if much or samples else "info", in_words(counts), meaning, numbers)

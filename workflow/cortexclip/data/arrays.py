@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import xarray as xr
 
 from cortexclip.data import GROUPINGS
-from cortexclip.data.containers import load_arrays
+from cortexclip.data.containers import load_arrays, variables
 from cortexclip.data.dataset import MINIMUM_SAMPLES, NO_PARTS, labelled
 from cortexclip.data.entries import Channels, ImageSize, Labels, Parts, PixelOrder, SampleAxis, attributes
 from cortexclip.data.images import grey, resized, rule
+from cortexclip.data.naming import SECOND_PARTS, STRONG, Declared, not_used
+from cortexclip.data.reading import with_not_used
 from cortexclip.data.variables import shape_text
 from cortexclip.errors import InputError, check_keys
 from cortexclip.runtime.settings import Checked, check
@@ -36,7 +38,13 @@ DEFAULT_ARRAYS = {
 DEFAULT_ARRAYS_OF_ONE_SET = {"brain": "brain", "stimuli": "stimuli", "label": "label"}
 DEFAULT_PART = "part"
 SETS = {"sets": ("_train", "_test"), "index": ("",), "none": ("",)}
+INDICES = ("part", "test_index", "train_index")
 CHANNELS = {"grey": 1, "rgb-last": 3, "rgb-first": 3}
+LEFT_OUT = "left out"
+AXES = {"first": 0, "last": -1, "second": 1, "third": 2}
+SMALLEST_GUESS = 4
+"""Pixels on a side from which an array is taken for images."""
+PART_WORDS = {word: part for part in ("train", *SECOND_PARTS) for word in STRONG[part]}
 
 
 class Layout(Checked):
@@ -50,7 +58,7 @@ class Layout(Checked):
     parts: Parts = "sets"
     channels: Channels = "grey"
     image_size: ImageSize | None = None
-    sample_axis: SampleAxis = "first"
+    sample_axis: SampleAxis | dict[Literal["brain", "stimuli"], SampleAxis] = "first"
     first_index: Literal[0, 1] | None = None
     names: dict[str, str] = DEFAULT_ARRAYS
     """array of each role, see :func:`roles`"""
@@ -58,13 +66,17 @@ class Layout(Checked):
     def name(self, role: str) -> str:
         return f"'{self.names[role]}'"
 
+    def axis(self, kind: str) -> str:
+        """Along which axis of "brain" or "stimuli" samples lie."""
+        return self.sample_axis if isinstance(self.sample_axis, str) else self.sample_axis.get(kind, "first")
+
 
 def roles(parts: str) -> dict[str, str | None]:
     """Roles that arrays can play, and the array of each if the entry names none; None: then there is no such array."""
     more = [*(f"{kind}{part}" for kind in GROUPINGS for part in SETS[parts]), "region"]
     if parts == "sets":
         return DEFAULT_ARRAYS | dict.fromkeys(more)
-    return DEFAULT_ARRAYS_OF_ONE_SET | dict.fromkeys([*more, *(["part", "test_index"] if parts == "index" else [])])
+    return DEFAULT_ARRAYS_OF_ONE_SET | dict.fromkeys([*more, *(INDICES if parts == "index" else [])])
 
 
 def layout_of(entry: Mapping[str, object], where: str) -> Layout:
@@ -86,12 +98,13 @@ def layout_of(entry: Mapping[str, object], where: str) -> Layout:
     if layout.labels == "session" and any(role.startswith("session") for role in names):
         raise InputError(f"{where}: sessions are given twice: labels: session, and a session array under 'arrays'.")
     if layout.parts == "index":
-        if {"part", "test_index"} <= set(names):
-            raise InputError(f"{where}: 'arrays' names both part and test_index, expected one of them.")
-        if "test_index" not in names:
-            names.setdefault("part", DEFAULT_PART)
-        elif layout.first_index is None:
-            raise InputError(f"{where}: test_index needs first_index: 0 or 1, the index of the first sample.")
+        given = [role for role in INDICES if role in names]
+        if len(given) > 1:
+            raise InputError(f"{where}: 'arrays' names both {given[0]} and {given[1]}, expected one of them.")
+        if not given:
+            names["part"] = DEFAULT_PART
+        elif given != ["part"] and layout.first_index is None:
+            raise InputError(f"{where}: {given[0]} needs first_index: 0 or 1, the index of the first sample.")
     for kind in GROUPINGS:
         if len({f"{kind}_train", f"{kind}_test"} & set(names)) == 1:
             raise InputError(f"{where}: 'arrays' names a {kind} array for one part only, expected both or none.")
@@ -111,7 +124,16 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
     text = [layout.names["part"]] if "part" in layout.names else []
     loaded = load_arrays(path, layout.names.values(), text)
     arrays = {role: loaded[array] for role, array in layout.names.items()}
-    return to_dataset(arrays, attributes(name, entry), layout, str(path))
+    dataset = to_dataset(arrays, attributes(name, entry), layout, str(path))
+    return with_not_used(dataset, left_out(variables(path), dataset, layout))
+
+
+def left_out(found: Iterable[Declared], dataset: xr.Dataset, layout: Layout) -> list[str]:
+    """A sentence for each array of a file that a layout does not use, but could matter; ``dataset`` is what it made."""
+    part = dataset["part"].values
+    samples = {"all": len(part)} if layout.parts != "sets" else {p: int((part == p).sum()) for p in ("train", "test")}
+    pixels = math.prod(dataset["stimuli"].shape[1:])
+    return not_used(found, set(layout.names.values()), samples, dataset.sizes["voxel"], pixels)
 
 
 def to_dataset(
@@ -124,8 +146,8 @@ def to_dataset(
     arrays : by role: ``brain (n, n_voxels)`` or with more axes, which become one; ``region``, one value a voxel;
         ``stimuli (n, side * side)`` or with axes of their own, uint8 or other whole numbers in 0..255, floating point
         in 0..1 or of whole numbers in 0..255, or truth values; ``label`` and groupings of samples, one value a sample.
-        With parts "sets" each role, but for ``region``, once for each part; with "index" also ``part`` or
-        ``test_index``, see :func:`_part_of`
+        With parts "sets" each role, but for ``region``, once for each part; with "index" also ``part``,
+        ``test_index`` or ``train_index``, see :func:`_part_of`. Axes of length one are dropped
 
     Raises InputError whose message names the array, what was found and what was expected.
     """
@@ -135,16 +157,16 @@ def to_dataset(
     brain, images = {}, {}
     for part in SETS[layout.parts]:
         brain[part] = responses(arrays[f"brain{part}"], layout, f"{where}: {layout.name(f'brain{part}')}")
-        stimuli = _samples_first(arrays[f"stimuli{part}"], layout)
+        stimuli = _samples_first(arrays[f"stimuli{part}"], layout.axis("stimuli"))
         _check_not_swapped(brain[part], stimuli, part, layout, where)
-        _check_pairs(brain[part], stimuli, part, layout, where)
+        _check_pairs(brain[part], stimuli, part, arrays, layout, where)
         images[part] = _images(stimuli, layout, f"{where}: {layout.name(f'stimuli{part}')}")
     if layout.parts == "sets":
         _check_same_columns(brain, images, layout, where)
-        parts = np.repeat(["train", "test"], [len(brain["_train"]), len(brain["_test"])])
+        part = np.repeat(["train", "test"], [len(brain["_train"]), len(brain["_test"])])
     else:
-        parts = _part_of(arrays, len(brain[""]), layout, where)
-    scaled, done = _scaled(np.concatenate(list(images.values())), parts, layout, where)
+        part = _part_of(arrays, len(brain[""]), layout, where)
+    responses_of_all, images_of_all = np.concatenate(list(brain.values())), np.concatenate(list(images.values()))
     more = {}
     for kind in ("label", *GROUPINGS):
         if f"{kind}{SETS[layout.parts][0]}" in layout.names:
@@ -158,13 +180,101 @@ def to_dataset(
     if "region" in layout.names:
         n_voxels = next(iter(brain.values())).shape[1]
         more["region"] = _whole_numbers(arrays["region"], n_voxels, f"{where}: {layout.name('region')}", "voxel")
-    return labelled(
-        np.concatenate(list(brain.values())), scaled, parts, {**attributes, "images": "; ".join(done)}, **more
-    )
+    kept = part != LEFT_OUT
+    scaled, done = _scaled(images_of_all[kept], part[kept], layout, where)
+    more = {kind: values if kind == "region" else values[kept] for kind, values in more.items()}
+    told = {**attributes, "images": "; ".join(done)}
+    dataset = labelled(responses_of_all[kept], scaled, part[kept], told, **more)
+    rest = int((~kept).sum())
+    return with_not_used(dataset, [f"Not used: {rest} samples of a third part, for validation."] if rest else [])
 
 
-def _samples_first(array: np.ndarray, layout: Layout) -> np.ndarray:
-    return np.moveaxis(array, -1, 0) if layout.sample_axis == "last" and array.ndim > 1 else array
+def without_ones(array: np.ndarray) -> np.ndarray:
+    """An array without its axes of length one, with two axes at least.
+
+    >>> [without_ones(np.zeros(shape)).shape for shape in ((9, 4, 4, 1), (9, 1, 16), (9, 1), (1, 4, 4))]
+    [(9, 4, 4), (9, 16), (9, 1), (1, 4, 4)]
+    """
+    shape = array.shape
+    if len(shape) < 3:
+        return array
+    rest = [length for length in shape[1:] if length != 1] or [1]
+    one_image = len(rest) == 2 and rest[0] == rest[1]
+    return array.reshape(rest if shape[0] == 1 and len(rest) > 1 and not one_image else (shape[0], *rest))
+
+
+def _samples_first(array: np.ndarray, axis: str) -> np.ndarray:
+    array = without_ones(array)
+    return np.moveaxis(array, AXES[axis], 0) if 1 < array.ndim > AXES[axis] else array
+
+
+def agreements(brain: Sequence[tuple[int, ...]], stimuli: Sequence[tuple[int, ...]]) -> list[tuple[str, str, str]]:
+    """Axes of responses and of stimuli along which samples can lie, and the form of the images, likeliest first.
+
+    Parameters
+    ----------
+    brain, stimuli : the shapes in each part, without axes of length one (:func:`without_ones`)
+
+    Returns
+    -------
+    Triples of two words of ``AXES`` and a form: "grey", "rgb-last", "rgb-first", or "rgb" for rows of either. Along
+    these axes, responses and stimuli of each part are of one length, and the other axes are alike in all parts; the
+    axes of the stimuli are those of square images.
+    """
+    found = []
+    for ours in _words(brain[0]):
+        for theirs, form in image_forms(stimuli[0]):
+            counts = [(_length(b, ours), _length(s, theirs)) for b, s in zip(brain, stimuli, strict=True)]
+            alike = all(
+                len({_others(shape, axis) for shape in shapes}) == 1
+                for shapes, axis in ((brain, ours), (stimuli, theirs))
+            )
+            if alike and all(b == s > 1 for b, s in counts):
+                found.append((ours, theirs, form))
+    order = list(AXES)
+    return sorted(found, key=lambda f: (f[0] not in order[:2], f[0] != f[1], order.index(f[1]), order.index(f[0])))
+
+
+def image_forms(shape: tuple[int, ...]) -> Iterator[tuple[str, str]]:
+    """How square images could lie in an array of this shape: axis of the samples, and form."""
+    for axis in _words(shape):
+        one = _others(shape, axis)
+        square = len(one) > 1 and sorted(one)[-1] == sorted(one)[-2] >= SMALLEST_GUESS
+        if (len(one) == 1 and _side(one[0])) or (len(one) == 2 and square):
+            yield axis, "grey"
+        elif len(one) == 1 and one[0] % 3 == 0 and _side(one[0] // 3):
+            yield axis, "rgb"
+        elif len(one) == 3 and square and one[2] == 3:
+            yield axis, "rgb-last"
+        elif len(one) == 3 and square and one[0] == 3:
+            yield axis, "rgb-first"
+
+
+def _words(shape: tuple[int, ...]) -> list[str]:
+    """The axes of a shape by their words; the last is called last."""
+    return [] if len(shape) < 2 else ["first", "last", *["second", "third"][: len(shape) - 2]]
+
+
+def _length(shape: tuple[int, ...], axis: str) -> int:
+    return shape[AXES[axis]] if len(shape) > AXES[axis] else 0
+
+
+def _others(shape: tuple[int, ...], axis: str) -> tuple[int, ...]:
+    at = range(len(shape))[AXES[axis]] if len(shape) > AXES[axis] else -1
+    return tuple(length for place, length in enumerate(shape) if place != at)
+
+
+def _side(pixels: int) -> int:
+    """Side of a square image of so many pixels; 0 if there is none."""
+    side = math.isqrt(pixels)
+    return side if side * side == pixels and side >= SMALLEST_GUESS else 0
+
+
+def axes_of_entry(ours: str, theirs: str) -> dict[str, object]:
+    """The key of an entry that says along which axes samples lie; none where both are the first."""
+    if ours == theirs:
+        return {} if ours == "first" else {"sample_axis": ours}
+    return {"sample_axis": {kind: axis for kind, axis in (("brain", ours), ("stimuli", theirs)) if axis != "first"}}
 
 
 def responses(array: np.ndarray, layout: Layout, where: str) -> np.ndarray:
@@ -176,7 +286,7 @@ def responses(array: np.ndarray, layout: Layout, where: str) -> np.ndarray:
             f"{where} has {array.ndim} dimension{'s' if array.ndim != 1 else ''} ({shape_text(array.shape)}), expected "
             "2 or more: samples, and what was measured of each."
         )
-    array = _samples_first(array, layout)
+    array = _samples_first(array, layout.axis("brain"))
     return array.reshape(len(array), -1)
 
 
@@ -238,33 +348,45 @@ def _scaled(images: np.ndarray, part: np.ndarray, layout: Layout, where: str) ->
 
 
 def _part_of(arrays: Mapping[str, np.ndarray], n_samples: int, layout: Layout, where: str) -> np.ndarray:
-    """ "train" or "test" of each sample, or "none", shape (n,).
+    """ "train" or "test" of each sample, "none", or ``LEFT_OUT`` for one of a third part, shape (n,).
 
-    ``part`` holds one value a sample: the words train and test, or 0 and 1 (false and true) for training and test.
-    ``test_index`` holds the positions of the test samples, counted from the layout's ``first_index``; all others train.
+    ``part`` holds one value a sample: words such as train and test, or 0 and 1 (false and true) for training and test.
+    Samples for validation are the test part where there is no other, and are left out where there is.
+    ``test_index`` and ``train_index`` hold the positions of the samples of that part, counted from the layout's
+    ``first_index``, or one truth value (0 or 1) a sample; all others are of the other part.
     """
     if layout.parts == "none":
         return np.full(n_samples, NO_PARTS)
-    if "part" in arrays:
-        named, values = f"{where}: {layout.name('part')}", arrays["part"]
+    role = next(role for role in INDICES if role in arrays)
+    named, values = f"{where}: {layout.name(role)}", arrays[role]
+    if role == "part":
         if values.size != n_samples:
             raise InputError(f"{named} has the shape {shape_text(values.shape)}, expected {n_samples} values.")
-        values = values.reshape(-1)
-        found = [str(value).strip().lower() if values.dtype.kind == "U" else f"{value:g}" for value in values.tolist()]
-        words = {"train": "train", "test": "test"} if values.dtype.kind == "U" else {"0": "train", "1": "test"}
+        found = _part_words(values)
+        words = PART_WORDS if values.dtype.kind == "U" else {"0": "train", "1": "test"}
         unknown = sorted(set(found) - set(words))
         if unknown:
-            raise InputError(f"{named} holds {', '.join(unknown[:5])}, expected only {' and '.join(words)}.")
-        return np.array([words[value] for value in found])
-    named, values = f"{where}: {layout.name('test_index')}", arrays["test_index"].reshape(-1)
-    first = layout.first_index or 0  # None only without a test_index, see layout_of
+            expected = "train and test" if values.dtype.kind == "U" else "0 and 1"
+            raise InputError(f"{named} holds {', '.join(unknown[:5])}, expected only {expected}.")
+        parts = [words[value] for value in found]
+        second = {"validation": LEFT_OUT if "test" in parts else "test"}
+        return np.array([second.get(part, part) for part in parts])
+    ours, others = ("test", "train") if role == "test_index" else ("train", "test")
+    if values.size == n_samples and np.isin(values, (0, 1)).all() and n_samples > 2:
+        return np.where(values.reshape(-1) == 1, ours, others)
+    first = layout.first_index or 0  # None only where it is not needed, see layout_of
     positions = _whole_numbers(values, values.size, named) - first
     if positions.min() < 0 or positions.max() >= n_samples or len(np.unique(positions)) < len(positions):
         raise InputError(
             f"{named} holds {len(positions)} indices in {values.min():g}..{values.max():g}, expected each sample at "
             f"most once, in {first}..{n_samples - 1 + first}."
         )
-    return np.where(np.isin(np.arange(n_samples), positions), "test", "train")
+    return np.where(np.isin(np.arange(n_samples), positions), ours, others)
+
+
+def _part_words(values: np.ndarray) -> list[str]:
+    text = values.dtype.kind == "U"
+    return [str(value).strip().lower() if text else f"{value:g}" for value in values.reshape(-1).tolist()]
 
 
 def check_finite(array: np.ndarray, where: str) -> None:
@@ -277,14 +399,18 @@ def check_finite(array: np.ndarray, where: str) -> None:
         )
 
 
-def _check_pairs(brain: np.ndarray, stimuli: np.ndarray, part: str, layout: Layout, where: str) -> None:
+def _check_pairs(
+    brain: np.ndarray, stimuli: np.ndarray, part: str, arrays: Mapping[str, np.ndarray], layout: Layout, where: str
+) -> None:
     """One response for each stimulus, and enough of both."""
     brain_name, stimuli_name = layout.name(f"brain{part}"), layout.name(f"stimuli{part}")
     if len(brain) != len(stimuli):
-        other = {"first": "last", "last": "first"}[layout.sample_axis]
+        shapes = ([without_ones(arrays[f"{k}{p}"]).shape for p in SETS[layout.parts]] for k in ("brain", "stimuli"))
+        other = [axes_of_entry(ours, theirs).get("sample_axis", "first") for ours, theirs, _ in agreements(*shapes)]
         advice = ""
-        if layout.sample_axis == "first" and brain.shape[-1] == stimuli.shape[-1]:
-            advice = f" Their last axes are of one length: set sample_axis: {other} if samples are along these."
+        if other:
+            said = other[0] if isinstance(other[0], str) else str(other[0]).replace("'", "")
+            advice = f" They agree along other axes: set sample_axis: {said} if samples are along these."
         raise InputError(
             f"{where}: {brain_name} has {len(brain)} rows and {stimuli_name} has {len(stimuli)}, expected one "
             f"brain response for each stimulus.{advice}"

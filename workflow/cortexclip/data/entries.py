@@ -23,7 +23,7 @@ Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$"), AfterValidator(_no_suf
 Parts = Literal["sets", "index", "none"]
 PixelOrder = Literal["row-major", "column-major"]
 Channels = Literal["grey", "rgb-last", "rgb-first"]
-SampleAxis = Literal["first", "last"]
+SampleAxis = Literal["first", "second", "third", "last"]
 Labels = Literal["class", "session", "none"]
 ImageSize = Annotated[int, Field(ge=4, le=512)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -70,15 +70,16 @@ class Dataset(Checked):
     """How the file gives the split into training and test samples: two sets of arrays (default), an array that says it
     of each sample, or not at all."""
     first_index: Literal[0, 1] = 0
-    """Index of the first sample, needed with the role test_index."""
+    """Index of the first sample, needed with the roles test_index and train_index where these hold positions."""
     pixel_order: PixelOrder = "row-major"
     """How a row of the stimuli is laid out."""
     channels: Channels = "grey"
     """Grey images (default), or colour with the three values of a pixel together or as three images."""
     image_size: ImageSize = 0
     """Pixels on a side that images are resized to; default: as they are."""
-    sample_axis: SampleAxis = "first"
-    """The axis of responses and stimuli along which samples lie; default: first."""
+    sample_axis: SampleAxis | dict[Literal["brain", "stimuli"], SampleAxis] = "first"
+    """The axis along which samples lie; default: first. Of both, or of each where they differ: {stimuli: last}. Axes of
+    length one do not count."""
     labels: Labels = "class"
     """What the label arrays hold."""
     groups: tuple[Literal["subject", "session", "run", "block"], ...] = ()

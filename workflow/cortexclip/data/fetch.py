@@ -29,7 +29,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from cortexclip.errors import InputError
-from cortexclip.runtime.files import atomic_path, sha256
+from cortexclip.runtime.files import atomic_path, differ, sha256
 from cortexclip.runtime.log import logger
 
 CONNECT_SECONDS = 5.0  # for all addresses of an entry together, and the longest silence during a download
@@ -139,7 +139,10 @@ def fetch(
     if target.is_file():
         wrong = _wrong_digest(target, entry)
         if not wrong:
-            return Outcome("present", str(target), "" if entry.sha256 else "not checked: the entry has no sha256")
+            source = Path(data_dir or "", entry.file)
+            other = f"{source} is another file; the copy is used" if source.is_file() and differ(target, source) else ""
+            unchecked = "" if entry.sha256 else "not checked: the entry has no sha256"
+            return Outcome("present", str(target), "; ".join(filter(None, [unchecked, other])))
         reasons.append(wrong)
     elif target.exists() and entry.sha256:
         return Outcome("not available", str(target), f"{target} is a folder, expected a file", entry.how)

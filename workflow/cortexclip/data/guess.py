@@ -1,37 +1,44 @@
-"""A guess at what the arrays of a file are, by name, shape and values, for a person to confirm.
+"""A guess at what the arrays of a file are, by names, shapes and values, for a person to confirm.
 
 Ingest never guesses: it takes arrays by the names of the dataset's entry. ``cortexclip inspect`` proposes an entry with
-the help of this module and says what in it was guessed.
+the help of this module and says what in it was guessed. Which arrays belong together is decided by what they hold:
+responses and stimuli have as many samples, and two parts have the same voxels and pixels. Names decide between what
+fits.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from cortexclip.data.arrays import DEFAULT_ARRAYS
+from cortexclip.data import GROUPINGS
+from cortexclip.data.arrays import (
+    AXES,
+    DEFAULT_ARRAYS,
+    PART_WORDS,
+    agreements,
+    axes_of_entry,
+    image_forms,
+    without_ones,
+)
+from cortexclip.data.naming import SECOND_PARTS, named, part_in, stem
 from cortexclip.data.variables import printable, shape_text
 from cortexclip.errors import InputError
 
-_WORDS = {
-    "brain": "fmri brain bold voxel voxels resp response responses eeg meg beta betas activity signal signals data x",
-    "stimuli": "stim stims stimulus stimuli image images img imgs pic pics picture pictures pixels seen frames y",
-    "label": "label labels class classes target targets category categories digit digits letter letters",
-    "session": "session sessions sess day days",
-    "run": "run runs chunk chunks block blocks",
-    "train": "train training trn tr",
-    "test": "test testing tst te",
-    "part": "part parts split set subset",
-    "index": "index indices idx ind inds",
-}
-WORDS = {kind: frozenset(words.split()) for kind, words in _WORDS.items()}
-SMALLEST_SIDE = 4
-STIMULI = DEFAULT_ARRAYS["stimuli_train"]
+MARGIN = 1.0
+"""By how much the best pair of arrays has to fit better than any other."""
+MOST_VALUES = 200_000
+"""Values of an array that are looked at to see whether it could be images."""
+ROLES = ("brain", "stimuli")
+
+
+class NothingFitsError(InputError):
+    """No two arrays can be responses and stimuli of the same samples."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +58,41 @@ class Facts:
             raise ValueError(f"{self.name} {self.problem}")
         return self.values
 
-    @property
-    def words(self) -> frozenset[str]:
-        """The words of its name: "fmriTrn" is fmri and trn."""
-        return frozenset(w.lower() for w in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", self.name))
-
     def named(self, kind: str) -> bool:
-        return bool(self.words & WORDS[kind])
+        return named(self.name, kind)
 
     @property
     def numeric(self) -> bool:
         return self.values is not None and self.values.dtype.kind in "iufb"
+
+    @property
+    def table(self) -> tuple[int, ...]:
+        """Its shape without axes of length one if it could be responses or images, else ()."""
+        if not self.numeric or self.values.ndim < 2 or self.values.size == max(self.shape):
+            return ()
+        return without_ones(self.values).shape
+
+    @functools.cached_property
+    def like(self) -> dict[str, float]:
+        """How much name and values speak for brain responses and for images."""
+        score = {}
+        for role, other in (ROLES, ROLES[::-1]):
+            score[role] = 3.0 * self.named(role) - 2.0 * self.named(other) + 0.5 * named(self.name, role, weak=True)
+            unlike = ("label", *GROUPINGS, "other")
+            score[role] -= 2.0 * any(self.named(kind) for kind in unlike)
+        values = self.values.reshape(-1)[:: max(1, self.values.size // MOST_VALUES)]
+        low, high = values.min(), values.max()
+        whole = values.dtype.kind in "iub" or bool(np.array_equal(values, np.rint(values)))
+        if not (low >= 0 and high <= 255 and (high <= 1 or whole)):
+            score["stimuli"] -= 3.0
+        else:
+            steps = values if whole else values * 255
+            few = values.dtype.itemsize == 1 or np.allclose(steps, np.rint(steps), atol=1e-3)
+            score["stimuli"] += 1.0 + few
+            score["brain"] -= few
+        axes = [form for _, form in image_forms(self.table)] if len(self.table) > 2 else []
+        score["stimuli"] += 1.5 * bool(axes)
+        return score
 
 
 @dataclass(frozen=True)
@@ -73,181 +104,307 @@ class Guess:
 
 
 class _Pair(NamedTuple):
-    """Responses and stimuli that fit together; ``score`` is how well."""
+    """Responses and stimuli of the same samples; ``score`` is how well they fit."""
 
-    brain: str
-    stimuli: str
-    sample_axis: str
+    brain: Facts
+    stimuli: Facts
+    axes: tuple[str, str]
     form: str  # "grey", or "rgb-last" or "rgb-first" or "rgb" (rows of either)
     score: float
 
+    @property
+    def part(self) -> str:
+        """Which part names say that this is: "mixed" if they contradict each other."""
+        parts = {part_in(self.brain.name), part_in(self.stimuli.name)}
+        return parts.pop() if len(parts) == 1 else "mixed"
 
-def guess(facts: Sequence[Facts]) -> Guess:
+    @property
+    def count(self) -> int:
+        return self.brain.table[AXES[self.axes[0]]]
+
+    def arrays(self, suffix: str = "") -> dict[str, str]:
+        return {f"brain{suffix}": self.brain.name, f"stimuli{suffix}": self.stimuli.name}
+
+
+def guess(facts: Sequence[Facts], given: Mapping[str, object] | None = None) -> Guess:
     """Say which arrays are responses, stimuli, labels, sessions, runs and parts.
 
-    Raises InputError if no two arrays can be responses and stimuli, or several pairs are equally likely.
+    ``given`` are keys of the entry that need no guess. Raises InputError if no two arrays can be responses and stimuli,
+    or several pairs are equally likely.
     """
-    usable = [fact for fact in facts if fact.values is not None]
+    given = given or {}
+    arrays = {role: str(name) for role, name in dict(given.get("arrays") or {}).items()}
     names = {fact.name for fact in facts}
-    core = {array for role, array in DEFAULT_ARRAYS.items() if not role.startswith("label")}
-    if len(core & names) > 1:  # the schema of the field; if an array of it is missing, that is what is wrong
+    core = {role: array for role, array in DEFAULT_ARRAYS.items() if not role.startswith("label")}
+    schema = not arrays and given.get("parts", "sets") == "sets" and len(names.intersection(core.values())) > 2
+    if schema:  # the field's; if an array of it is missing or does not fit, that is what is wrong
+        arrays = core
+    brains, stimuli = ({name for role, name in arrays.items() if role.startswith(kind)} for kind in ROLES)
+    pairs = _pairs(facts, brains, stimuli, given.get("sample_axis"))
+    sets = given.get("parts") == "sets" or any(role.endswith(("_train", "_test")) for role in arrays)
+    found = _of_sets(facts, pairs, arrays) if sets or "parts" not in given else None
+    if schema:
         labels = all(DEFAULT_ARRAYS[f"label_{part}"] in names for part in ("train", "test"))
-        entry = {"parts": "sets", "arrays": {}, "labels": "class" if labels else "none"}
-        forms = ((axis, form) for fact in usable for axis, form in _layouts(fact.shape) if fact.name == STIMULI)
-        return Guess(entry | _axes(*next(forms, ("first", "grey"))), [])
-    return _of_sets(usable) or _of_one_set(usable)
+        axes = {key: found.entry[key] for key in ("sample_axis", "channels") if key in found.entry} if found else {}
+        return Guess({"parts": "sets", "arrays": {}, "labels": "class" if labels else "none", **axes}, [])
+    ends = ("_train", "_test") if sets else ("",)
+    if not found and (sets or not pairs) and {f"{kind}{end}" for kind in ROLES for end in ends} <= set(arrays):
+        return Guess({"parts": "sets" if sets else "none", "arrays": arrays, "labels": "none"}, [])  # reading says why
+    return found or _of_one_set(facts, pairs, arrays)
 
 
-def _of_sets(facts: Sequence[Facts]) -> Guess | None:
-    """Two sets of arrays whose names say which is for training and which for test; None if there are none."""
-    parts: dict[str, dict[frozenset, Facts]] = {"train": {}, "test": {}}
-    for fact in facts:
-        for part, found in parts.items():
-            if fact.named(part) and not fact.named("index"):
-                found[fact.words - WORDS[part]] = fact
-    both = [stem for stem in parts["train"] if stem in parts["test"]]
-    train, test = ({parts[part][stem].name: parts[part][stem] for stem in both} for part in ("train", "test"))
-    partner = dict(zip(train, test, strict=True))
-    of_test = {pair[:4] for pair in _pairs(list(test.values()))}
-    pairs = [
-        pair
-        for pair in _pairs(list(train.values()))
-        if (partner[pair.brain], partner[pair.stimuli], pair.sample_axis, pair.form) in of_test
-    ]
-    if not pairs:
-        return None
-    pair = _best(pairs)
-    arrays = {"brain_train": pair.brain, "brain_test": partner[pair.brain]}
-    arrays |= {"stimuli_train": pair.stimuli, "stimuli_test": partner[pair.stimuli]}
-    vectors = _vectors(train, pair, taken=list(arrays.values()))
-    for kind, name in vectors.items():
-        arrays |= {f"{kind}_train": name, f"{kind}_test": partner[name]}
-    labels = "class" if "label" in vectors else "none"
-    entry = {"parts": "sets", "arrays": arrays, "labels": labels, **_axes(pair.sample_axis, pair.form)}
-    return Guess(entry, [_in_words(pair, train), "The two sets are told apart by their names."])
-
-
-def _of_one_set(facts: Sequence[Facts]) -> Guess:
-    pairs = _pairs([fact for fact in facts if not fact.named("train") and not fact.named("test")])
-    if not pairs:
-        listed = "; ".join(f"{printable(f.name)} ({shape_text(f.shape)})" for f in facts if f.numeric) or "none"
-        raise InputError(
-            "no two arrays can be brain responses and square images of the same samples. Arrays of numbers: "
-            f"{listed}. If there are such, name them with --entry."
-        )
-    pair = _best(pairs)
-    by_name = {fact.name: fact for fact in facts}
-    vectors = _vectors(by_name, pair, taken=[pair.brain, pair.stimuli])
-    arrays = {"brain": pair.brain, "stimuli": pair.stimuli, **vectors}
-    labels = "class" if "label" in vectors else "none"
-    entry: dict = {"parts": "none", "arrays": arrays, "labels": labels, **_axes(pair.sample_axis, pair.form)}
-    guessed = [_in_words(pair, by_name)]
-    count = _length(by_name[pair.brain], pair.sample_axis)
-    for fact in facts:
-        if fact.name in arrays.values() or fact.array.ndim > 2:
-            continue
-        values = fact.array.reshape(-1)
-        if fact.named("index") and fact.named("test") and fact.numeric and _are_positions(values, count):
-            first = 0 if values.min() == 0 else 1
-            entry |= {"parts": "index", "first_index": first}
-            arrays["test_index"] = fact.name
-            sure = values.min() == 0 or values.max() == count
-            doubt = "." if sure else f", counted from {first}: check this, both 0 and 1 are possible."
-            guessed.append(f"'{printable(fact.name)}' lists the test samples{doubt}")
-            break
-        if len(values) == count and (fact.named("part") or fact.named("test")) and _are_parts(fact.array):
-            entry["parts"] = "index"
-            arrays["part"] = fact.name
-            guessed.append(f"'{printable(fact.name)}' says which samples are of the test part.")
-            break
-    else:
-        guessed.append("No array tells training from test samples, so there is no split.")
-    return Guess(entry, guessed)
-
-
-def _pairs(facts: Sequence[Facts]) -> list[_Pair]:
-    """All pairs of arrays that could be responses and stimuli."""
-    numeric = [fact for fact in facts if fact.numeric and fact.array.ndim > 1]
+def _pairs(facts: Sequence[Facts], brains: set, stimuli: set, given_axis: object) -> list[_Pair]:
+    """All pairs of arrays that could be responses and stimuli of the same samples, along the axis that is given."""
+    tables = [fact for fact in facts if fact.table]
+    wanted = {role: given_axis if isinstance(given_axis, str) else None for role in ROLES}
+    if isinstance(given_axis, Mapping):
+        wanted = {role: str(given_axis.get(role, "first")) for role in ROLES}
     found = []
-    for stimuli in numeric:
-        for axis, form in _layouts(stimuli.shape):
-            for brain in numeric:
-                if brain is stimuli or _length(brain, axis) != _length(stimuli, axis):
-                    continue
-                score = 3 * (stimuli.named("stimuli") + brain.named("brain"))
-                score -= 3 * (brain.named("stimuli") + stimuli.named("brain"))
-                score += 2 * _like_images(stimuli) - 2 * _like_images(brain) + (axis == "first")
-                found.append(_Pair(brain.name, stimuli.name, axis, form, score))
+    for seen in (fact for fact in tables if not stimuli or fact.name in stimuli):
+        if not any(image_forms(seen.table)):
+            continue
+        for brain in (fact for fact in tables if not brains or fact.name in brains):
+            if brain is seen or brain.array.dtype == bool:
+                continue
+            fitting = agreements([brain.table], [seen.table])
+            fitting = [f for f in fitting if wanted["brain"] in (None, f[0]) and wanted["stimuli"] in (None, f[1])]
+            for rank, (ours, theirs, form) in enumerate(fitting):
+                score = (
+                    1.5 * (part_in(seen.name) == part_in(brain.name))
+                    + seen.like["stimuli"]
+                    - seen.like["brain"]
+                    + brain.like["brain"]
+                    - brain.like["stimuli"]
+                )
+                found.append(_Pair(brain, seen, (ours, theirs), form, score - 0.1 * rank))
     return found
 
 
-def _best(pairs: Sequence[_Pair]) -> _Pair:
-    best = max(pair.score for pair in pairs)
-    first = [pair for pair in pairs if pair.score == best]
-    if len({(pair.brain, pair.stimuli) for pair in first}) > 1 or best < 1:
-        listed = "; ".join(f"'{printable(p.brain)}' with '{printable(p.stimuli)}'" for p in first[:5])
-        raise InputError(f"several arrays could be responses and stimuli ({listed}). Name them with --entry.")
-    return first[0]
+def _of_sets(facts: Sequence[Facts], pairs: Sequence[_Pair], given: Mapping[str, str]) -> Guess | None:
+    """Two sets of arrays whose names say which is for training and which is not; None if there are none."""
+    by_part = defaultdict(list)
+    for pair in pairs:
+        by_part[pair.part].append(pair)
+    stated = {name: role.rpartition("_")[2] for role, name in given.items() if role.startswith(ROLES)}
+    if stated:
+        by_part = defaultdict(list)
+        for pair in pairs:
+            tags = {stated.get(f.name) or part_in(f.name) for f in (pair.brain, pair.stimuli)}
+            by_part["".join({"test" if tag in SECOND_PARTS else tag for tag in tags})].append(pair)
+    second = next((part for part in SECOND_PARTS if by_part.get(part)), "")
+    first = "train" if by_part.get("train") else ""
+    if not second or not by_part.get(first):
+        return None
+    both = [
+        (
+            (one, other),
+            one.score
+            + other.score
+            + 2 * _same_stem(one.brain, other.brain)
+            + 2 * _same_stem(one.stimuli, other.stimuli),
+        )
+        for one in by_part[first]
+        for other in by_part[second]
+        if (one.axes, one.form) == (other.axes, other.form)
+        and agreements([one.brain.table, other.brain.table], [one.stimuli.table, other.stimuli.table]).count(
+            (*one.axes, one.form)
+        )
+    ]
+    if not both:  # reading says what does not agree
+        one, other = (max(by_part[part], key=lambda pair: pair.score) for part in (first, second))
+    else:
+        one, other = _best(both)
+    arrays = {**one.arrays("_train"), **other.arrays("_test")}
+    told = "The two sets are told apart by their names"
+    if second != "test":
+        told += f"; that for {second} is taken as the test part"
+    said = [*_in_words(one, [pairs[0] for pairs, _ in both]), f"{told}."]
+    if not first:
+        said.append("Arrays whose names say no part are for training.")
+    of_train, of_test = (
+        _vectors(facts, pair.count, [part, ""], list(arrays.values()))
+        for pair, part in ((one, "train"), (other, second))
+    )
+    for kind in of_train:
+        if kind in of_test and of_train[kind] != of_test[kind]:
+            arrays |= {f"{kind}_train": of_train[kind], f"{kind}_test": of_test[kind]}
+    labels = "class" if "label_train" in arrays else "none"
+    return Guess({"parts": "sets", "labels": labels, "arrays": arrays, **_axes(one)}, said)
 
 
-def _layouts(shape: tuple[int, ...]) -> Iterator[tuple[str, str]]:
-    """How images could lie in an array of this shape: axis of the samples, and form."""
-    for axis, one in (("first", shape[1:]), ("last", shape[:-1])):
-        if shape[0 if axis == "first" else -1] < 2:
-            continue
-        square = len(one) > 1 and sorted(one)[-1] == sorted(one)[-2] >= SMALLEST_SIDE
-        if (len(one) == 1 and _side(one[0])) or (len(one) == 2 and square):
-            yield axis, "grey"
-        elif len(one) == 1 and one[0] % 3 == 0 and _side(one[0] // 3):
-            yield axis, "rgb"
-        elif len(one) == 3 and one[2] == 3 and one[0] == one[1] >= SMALLEST_SIDE:
-            yield axis, "rgb-last"
-        elif len(one) == 3 and one[0] == 3 and one[1] == one[2] >= SMALLEST_SIDE:
-            yield axis, "rgb-first"
+def _of_one_set(facts: Sequence[Facts], pairs: Sequence[_Pair], given: Mapping[str, str]) -> Guess:
+    preferred = next(
+        (found for part in ("", "train", *SECOND_PARTS, "mixed") if (found := [p for p in pairs if p.part == part])), []
+    )
+    if not preferred:
+        return _unfit(facts, given)
+    if set(ROLES) <= set(given):
+        preferred = pairs
+    pair = _best([((one,), one.score) for one in preferred])[0]
+    arrays = pair.arrays()
+    said = _in_words(pair, preferred)
+    vectors = _vectors(facts, pair.count, ["", pair.part], list(arrays.values()))
+    arrays |= vectors
+    entry = {"parts": "none", "arrays": arrays, "labels": "class" if "label" in vectors else "none", **_axes(pair)}
+    if pair.part in ("train", *SECOND_PARTS):
+        said.append(f"Names say that these samples are for {pair.part}; there is no second part, so there is no split.")
+        return Guess(entry, said)
+    role, fact, first_index, words = _part_array(facts, pair.count, set(arrays.values()))
+    said += words
+    if fact is not None:
+        entry["parts"] = "index"
+        arrays[role] = fact.name
+        if role != "part":
+            entry["first_index"] = first_index
+    return Guess(entry, said)
 
 
-def _side(pixels: int) -> int:
-    """Side of a square image of so many pixels; 0 if there is none."""
-    side = math.isqrt(pixels)
-    return side if side * side == pixels and side >= SMALLEST_SIDE else 0
-
-
-def _axes(sample_axis: str, form: str) -> dict[str, str]:
-    found = {} if form == "grey" else {"channels": "rgb-last" if form == "rgb" else form}
-    return found | ({} if sample_axis == "first" else {"sample_axis": "last"})
-
-
-def _in_words(pair: _Pair, facts: Mapping[str, Facts]) -> str:
-    brain, stimuli = facts[pair.brain], facts[pair.stimuli]
-    return (
-        f"'{printable(brain.name)}' ({shape_text(brain.shape)}) holds the responses and '{printable(stimuli.name)}' "
-        f"({shape_text(stimuli.shape)}) the stimuli, samples along the {pair.sample_axis} axis."
+def _unfit(facts: Sequence[Facts], given: Mapping[str, str]) -> Guess:
+    """What names alone suggest, so that reading it says what does not fit; raises InputError if they say nothing."""
+    likely = {}
+    for role in ROLES:
+        named_so = [
+            fact for fact in facts if fact.numeric and fact.array.ndim > 1 and fact.like[role] >= 2 and fact.named(role)
+        ]
+        likely[role] = max(named_so, key=lambda fact: fact.like[role], default=None)
+    if all(likely.values()) and likely["brain"] is not likely["stimuli"] and not given:
+        return Guess({"parts": "none", "labels": "none", "arrays": {r: f.name for r, f in likely.items()}}, [])
+    listed = "; ".join(f"{printable(f.name)} ({shape_text(f.shape)})" for f in facts if f.numeric) or "none"
+    unusable = " ".join(
+        f"'{printable(f.name)}' {f.problem}" for f in facts if f.values is None and f.problem and f.name
+    )
+    raise NothingFitsError(
+        f"{unusable + ' So ' if unusable else ''}no two arrays can be brain responses and square images of the same "
+        f"samples. Arrays of numbers: {listed}. If there are such, name them with --entry."
     )
 
 
-def _length(fact: Facts, axis: str) -> int:
-    return fact.shape[0 if axis == "first" else -1]
+def _best(found: Sequence[tuple[tuple[_Pair, ...], float]]) -> tuple[_Pair, ...]:
+    """What fits best; raises InputError where other arrays fit as well."""
+    ordered = sorted(found, key=lambda one: -one[1])
+    best, score = ordered[0]
+    names = [tuple(pair.arrays().values()) for pair in best]
+    rivals = [
+        pairs
+        for pairs, other in ordered
+        if other > score - MARGIN and [tuple(p.arrays().values()) for p in pairs] != names
+    ]
+    if rivals:
+        listed = dict.fromkeys(
+            " with ".join(f"'{printable(name)}'" for name in pairs[0].arrays().values())
+            for pairs in (best, *rivals[:4])
+        )
+        ends = ("_train", "_test") if len(best) > 1 else ("",)
+        roles = {role: name for pair, end in zip(best, ends, strict=True) for role, name in pair.arrays(end).items()}
+        example = ", ".join(f"{role}: {printable(name)}" for role, name in roles.items())
+        raise InputError(
+            f"several arrays could be responses and stimuli ({'; '.join(listed)}). Name them with --entry, for example "
+            f"--entry '{{arrays: {{{example}}}}}'."
+        )
+    same = [pairs for pairs, _ in ordered if [tuple(p.arrays().values()) for p in pairs] == names]
+    return max(same, key=lambda pairs: sum(_smoothness(pair) for pair in pairs)) if len(same) > 1 else best
 
 
-def _like_images(fact: Facts) -> bool:
-    low, high = fact.array.min(), fact.array.max()
-    if not (low >= 0 and high <= 255):
-        return False
-    return bool(high <= 1 or fact.array.dtype.kind in "iub" or np.array_equal(fact.array, np.rint(fact.array)))
+def _smoothness(pair: _Pair) -> float:
+    """How alike neighbouring pixels are along the axes of a pair: 1 for flat images, 0 for noise, in steps of 0.2."""
+    rows = np.moveaxis(without_ones(pair.stimuli.array), AXES[pair.axes[1]], 0)[:50].astype(np.float64)
+    if rows.ndim == 2 and pair.form == "grey":
+        side = round(rows.shape[1] ** 0.5)
+        rows = rows.reshape(-1, side, side)
+    if rows.ndim != 3 or not rows.std() > 0:
+        return 0.0
+    difference = (np.diff(rows, axis=1).var() + np.diff(rows, axis=2).var()) / 2
+    return round(max(0.0, 1 - difference / (2 * rows.var())) * 5) / 5
 
 
-def _vectors(facts: Mapping[str, Facts], pair: _Pair, taken: list[str]) -> dict[str, str]:
-    """By kind (label, session, run) the first array that is named so and holds a whole number for each sample."""
-    count = _length(facts[pair.brain], pair.sample_axis)
+def _same_stem(one: Facts, other: Facts) -> bool:
+    return stem(one.name) == stem(other.name)
+
+
+def _axes(pair: _Pair) -> dict[str, object]:
+    found = {} if pair.form == "grey" else {"channels": "rgb-last" if pair.form == "rgb" else pair.form}
+    return found | axes_of_entry(*pair.axes)
+
+
+def _in_words(pair: _Pair, all_that_fit: Sequence[_Pair]) -> list[str]:
+    """Which arrays were taken, along which axes, and whether others would fit."""
+    shapes = [f"'{printable(f.name)}' ({shape_text(f.shape)})" for f in (pair.brain, pair.stimuli)]
+    ours, theirs = pair.axes
+    axes = f"samples along the {ours} axis"
+    if ours != theirs:
+        axes += f" of the one and the {theirs} of the other"
+    why = ", the only two that fit together" if len(all_that_fit) == 1 else ""
+    said = [f"{shapes[0]} holds the responses and {shapes[1]} the stimuli, {axes}{why}."]
+    same = [other for other in all_that_fit if other.brain is pair.brain and other.stimuli is pair.stimuli]
+    if other := next((other for other in same if other.axes != pair.axes), None):
+        said.append(
+            f"Samples could lie along the {other.axes[0]} axis of '{printable(pair.brain.name)}' and the "
+            f"{other.axes[1]} of '{printable(pair.stimuli.name)}' as well: check this, and state sample_axis."
+        )
+    return said
+
+
+def _vectors(facts: Iterable[Facts], count: int, parts: Sequence[str], taken: Sequence[str]) -> dict[str, str]:
+    """By kind (label and groupings) the first array that is named so and holds a whole number for each sample."""
     found: dict[str, str] = {}
-    for kind in ("label", "session", "run"):
-        for fact in facts.values():
-            fits = fact.numeric and fact.array.size == count and count in fact.shape
-            fits = fits and fact.named(kind) and not fact.named("index") and fact.name not in [*taken, *found.values()]
-            if fits and _are_counts(fact.array):
-                found[kind] = fact.name
-                break
+    fitting = [
+        fact
+        for fact in facts
+        if fact.numeric
+        and fact.array.size == count == max(fact.shape, default=0)
+        and part_in(fact.name) in parts
+        and not fact.named("index")
+        and fact.name not in taken
+        and _are_counts(fact.array)
+    ]
+    fitting.sort(key=lambda fact: parts.index(part_in(fact.name)))
+    for kind in ("label", *GROUPINGS):
+        for weak in (False, True):
+            for fact in fitting:
+                if kind not in found and named(fact.name, kind, weak) and fact.name not in found.values():
+                    found[kind] = fact.name
     return found
+
+
+def _part_array(facts: Iterable[Facts], count: int, taken: set[str]) -> tuple[str, Facts | None, int, list[str]]:
+    """The role and the array that tell training from test samples, its first index, and what was found in words."""
+    free = [fact for fact in facts if fact.values is not None and fact.name not in taken]
+    free = [fact for fact in free if fact.array.size == max(fact.shape, default=0) > 0]
+    for part in ("test", "validation", "train"):
+        for fact in free:
+            if not (fact.numeric and part_in(fact.name) == part):
+                continue
+            is_mask = fact.array.size == count and _are_parts(fact.array) and len(np.unique(fact.array)) == 2
+            positions = not is_mask and _are_positions(fact.array, count)
+            if not (is_mask or positions):
+                continue
+            role = "train_index" if part == "train" else "part" if is_mask else "test_index"
+            others = "the others are for training" if part != "train" else "the others are the test part"
+            lists = [other.values for other in free if other.numeric and _are_positions(other.values, count)]
+            low, high = (pick([pick(values) for values in lists] or [0]) for pick in (np.min, np.max))
+            first = 0 if is_mask or low == 0 or high == count - 1 else 1
+            doubt = (
+                "" if is_mask or low == 0 or high == count else f", counted from {first}: check this, both are possible"
+            )
+            said = [f"'{printable(fact.name)}' lists the {part} samples{doubt}; {others}."]
+            return role, fact, first, said + _rest(free, fact, part, count)
+    for fact in free:
+        if fact.array.size == count and fact.named("part") and _are_parts(fact.array):
+            return "part", fact, 0, [f"'{printable(fact.name)}' says which samples are of the test part."]
+    return "", None, 0, ["No array tells training from test samples, so there is no split."]
+
+
+def _rest(free: Sequence[Facts], chosen: Facts, part: str, count: int) -> list[str]:
+    """A warning where a list of training samples does not hold all that the chosen list leaves to it."""
+    held = chosen.array.reshape(-1)
+    left = count - int(held.sum() if held.size == count else held.size)
+    for fact in free if part != "train" else ():
+        if fact.numeric and part_in(fact.name) == "train" and _are_positions(fact.array, count):
+            size = fact.array.size
+            if size < left:
+                more = f"the {left - size} that are in neither are for training, too"
+                return [f"'{printable(fact.name)}' lists {size} samples; {more}."]
+    return []
 
 
 def _are_counts(values: np.ndarray) -> bool:
@@ -256,10 +413,13 @@ def _are_counts(values: np.ndarray) -> bool:
 
 
 def _are_positions(values: np.ndarray, count: int) -> bool:
-    distinct = len(np.unique(values)) == len(values)
-    return bool(0 < len(values) < count and distinct and _are_counts(values) and values.max() <= count)
+    distinct = len(np.unique(values)) == values.size
+    return bool(0 < values.size < count and distinct and _are_counts(values) and values.max() <= count)
 
 
 def _are_parts(values: np.ndarray) -> bool:
     found = {str(value).strip().lower() for value in values.reshape(-1).tolist()}
-    return found in ({"train", "test"}, {"0", "1"}, {"false", "true"}, {"0.0", "1.0"})
+    if values.dtype.kind == "U":
+        parts = {PART_WORDS.get(word, "") for word in found}
+        return "train" in parts and len(parts) > 1 and "" not in parts
+    return found in ({"0", "1"}, {"false", "true"}, {"0.0", "1.0"})

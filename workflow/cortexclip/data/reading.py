@@ -2,7 +2,8 @@
 
 The attribute ``reading`` of a labelled dataset holds them as JSON: ``rows`` (or lines, or trials, that were read) and
 ``events`` with a row among them, each with a mapping ``..._dropped`` from a reason to a count; ``rows_repaired``
-likewise; and ``events_not_needed``, usable ones that were left out because the entry asks for fewer.
+likewise; ``events_not_needed``, usable ones that were left out because the entry asks for fewer; and ``not_used``,
+sentences about arrays and samples of the file that the entry leaves out.
 """
 
 from __future__ import annotations
@@ -19,6 +20,20 @@ def with_reading(dataset: xr.Dataset, reading: Mapping[str, object], features: S
     return dataset.assign_attrs(reading=json.dumps(reading, sort_keys=True), features="\n".join(features))
 
 
+def with_not_used(dataset: xr.Dataset, sentences: Sequence[str]) -> xr.Dataset:
+    """The dataset with these sentences about what of its file is not used, besides those that it has."""
+    if not sentences:
+        return dataset
+    reading = json.loads(dataset.attrs.get("reading", "{}"))
+    reading["not_used"] = [*reading.get("not_used", []), *sentences]
+    return dataset.assign_attrs(reading=json.dumps(reading, sort_keys=True))
+
+
+def not_used_of(dataset: xr.Dataset) -> list[str]:
+    """The sentences that :func:`with_not_used` gave to a dataset."""
+    return json.loads(dataset.attrs.get("reading", "{}")).get("not_used", [])
+
+
 def in_words(reading: Mapping[str, Any]) -> str:
     """What was read, dropped, repaired and left out, in a sentence for each."""
     sentences = [
@@ -30,7 +45,7 @@ def in_words(reading: Mapping[str, Any]) -> str:
         sentences.append(f"Repaired: {_listed(reading['rows_repaired'])}.")
     if reading.get("events_not_needed"):
         sentences.append(f"{reading['events_not_needed']} usable events were left out, since fewer are asked for.")
-    return " ".join(sentences)
+    return " ".join([*sentences, *reading.get("not_used", [])])
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -42,14 +42,14 @@ def entry_of(found: Inspection) -> dict:
         "file": file,
         "sha256": found.digest,
         "how": f"Put {printable(found.path.name)} at resources/data/{file}.",
-        **{key: found.entry[key] for key in KEYS if found.entry.get(key)},
+        **{key: found.entry[key] for key in KEYS if found.entry.get(key) not in (None, {}, "")},
         **{key: value for key, value in found.entry.items() if key not in KEYS},
     }
 
 
 def entry_text(found: Inspection) -> str:
     """The entry as YAML to paste into config/datasets.yaml, guesses and serious findings as comments."""
-    head = [f"{printable(found.path.name)}: {VERDICTS[found.status]}", found.unusable, *found.guessed]
+    head = [f"{printable(found.path.name)}: {VERDICTS[found.status]}", found.unusable, *found.guessed, *found.not_used]
     head += [f"{finding.severity}: {finding.message}" for finding in found.serious]
     comments = "".join(f"# {line}\n" for line in head if line)
     if found.unusable:
@@ -70,6 +70,8 @@ def report(found: Inspection, pictures: bool = True) -> str:
         parts.append("Would be ingested as\n" + "\n".join(f"  {line}" for line in _ingested(found, found.dataset)))
     if found.guessed:
         parts.append("Guessed, so check it\n" + "\n".join(f"  {line}" for line in found.guessed))
+    if found.not_used:
+        parts.append("Left out, so check it\n" + "\n".join(f"  {line}" for line in found.not_used))
     if found.dataset is not None and pictures:
         parts.append("Stimuli\n" + _pictures(found.dataset))
     if found.findings:

@@ -110,6 +110,11 @@ def json_object(text: str, option: str) -> dict:
     return value
 
 
+def differ(one: Path, other: Path) -> bool:
+    """Whether two files have other contents."""
+    return one.stat().st_size != other.stat().st_size or sha256(one) != sha256(other)
+
+
 def sha256(path: str | os.PathLike) -> str:
     """Hexadecimal SHA-256 of a file's content, read in blocks."""
     with open(path, "rb") as stream:

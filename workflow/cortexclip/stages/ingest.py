@@ -10,6 +10,7 @@ from cortexclip.configuration.loading import load_reader
 from cortexclip.data import dataset
 from cortexclip.data.entries import parse_dataset_entry
 from cortexclip.data.images import SMALLEST_SIDE
+from cortexclip.data.reading import not_used_of
 from cortexclip.errors import InputError
 from cortexclip.runtime.files import sha256
 from cortexclip.runtime.log import logger
@@ -57,6 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     dataset.write(ingested, arguments.output)
     logger.info("%s", dataset.summary(ingested))
+    for sentence in not_used_of(ingested):
+        logger.warning("%s", sentence)
     return 0
 
 

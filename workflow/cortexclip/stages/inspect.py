@@ -14,8 +14,8 @@ import xarray as xr
 
 from cortexclip.audit.inspection import READER, SERIOUS, USABLE, Inspection, inspect, name_of
 from cortexclip.configuration.loading import load_reader
+from cortexclip.configuration.schema import entry_option
 from cortexclip.data import dataset as datasets
-from cortexclip.data.entries import parse_dataset_entry
 from cortexclip.errors import InputError
 from cortexclip.report.inspection import entry_text, first_of_each, report
 
@@ -27,7 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yaml", action="store_true", help="print the entry for datasets.yaml, and nothing else")
     parser.add_argument("--sheet", metavar="FILE.png", help="draw the stimuli on a contact sheet (one file only)")
     parser.add_argument(
-        "--entry", default="{}", metavar="JSON", help="keys of the entry that are known, which take precedence"
+        "--entry",
+        default="{}",
+        metavar="YAML",
+        help="keys of the entry that are known, which take precedence, or a file",
     )
     parser.add_argument("--no-pictures", action="store_true", help="print no pictures in characters")
     parser.add_argument("--strict", action="store_true", help="exit with 1 where there are serious findings")
@@ -38,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Inspect each file; what is wrong with one does not keep the others from being inspected."""
     if arguments.sheet and len(arguments.files) > 1:
         raise InputError("--sheet: is for one file; inspect the others by themselves.")
-    given = parse_dataset_entry(arguments.entry, "--entry")
+    given = entry_option(arguments.entry)
     worst = USABLE
     for number, file in enumerate(arguments.files):
         path, reader = Path(file), given.get("reader", READER)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from cortexclip.audit.new_data import New, check_fits, check_scale, read_new, rescaled
-from cortexclip.data.entries import DATASET_KEYS, parse_dataset_entry
+from cortexclip.configuration.schema import entry_option
 from cortexclip.errors import InputError
 from cortexclip.estimator import catalogue, encoder_named
 from cortexclip.evaluation.score import score_predictions
@@ -55,7 +53,13 @@ def run(arguments: argparse.Namespace) -> None:
     output = _free(Path(arguments.output))
     fitted, record = load_run(arguments.run, arguments.fold, arguments.seed)
     known = catalogue("datasets").get(record.get("dataset")) or {}
-    new = read_new(Path(arguments.file), _entry(arguments.entry), known, record.get("dataset_sha256"))
+    new = read_new(
+        Path(arguments.file),
+        None if arguments.entry is None else entry_option(arguments.entry),
+        known,
+        record.get("dataset_sha256"),
+        len(fitted.statistics.mean),
+    )
     new = new.part_of(arguments.part)
     check_fits(new, fitted, record.get("dataset"))
     notes = list(new.notes)
@@ -118,23 +122,6 @@ def score(new: New, prediction: Prediction, record: Mapping) -> tuple[pd.DataFra
         **gallery,
     )
     return scores, missing
-
-
-def _entry(given: str | None) -> dict | None:
-    """The entry that --entry gives, as text or in a file; of a file with a name above the keys, what is below it."""
-    if given is None:
-        return None
-    path = Path(given)
-    text = path.read_text(encoding="utf-8") if len(given) < 4096 and path.is_file() else given
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"--entry: not valid YAML: {' '.join(str(error).split())}.") from error
-    if isinstance(content, dict) and len(content) == 1 and isinstance(inner := next(iter(content.values())), dict):
-        content = inner if set(inner) & set(DATASET_KEYS) else content
-    if not isinstance(content, dict):
-        raise InputError(f"--entry: found {given!r}, expected keys of datasets.yaml, or a file with them.")
-    return parse_dataset_entry(json.dumps(content), "--entry")
 
 
 def _label(fitted: Fitted, new: New, record: Mapping) -> list[np.ndarray]:
