@@ -272,3 +272,11 @@ def test_chance_levels_follow_from_the_gallery():
         assert metrics.chance_level(name, sizes) == (level if level is None else pytest.approx(level))
     assert metrics.chance_level("top10_test", {"gallery_test": 4.0}) == 1
     assert metrics.chance_level("top10_test", {}) is None
+
+
+@pytest.mark.parametrize("name", ["mse", "psnr", "ssim", "ssim_uniform7"])
+@pytest.mark.parametrize("images", [np.eye(16).astype(np.uint8) * 255, np.eye(16) * 255.0], ids=["uint8", "float"])
+def test_images_of_8_bits_are_refused(name, images):
+    with pytest.raises(InputError, match=r"expected numbers in 0..1.*Divide"):
+        getattr(metrics, name)(images, images)
+    assert np.isfinite(getattr(metrics, name)(np.eye(16, dtype=bool), np.eye(16)))

@@ -205,7 +205,7 @@ def changed(inputs, name, value):
         ("gallery_ids", lambda a: a[[0] * 9], "occurs twice"),
         ("gallery_ids", lambda a: np.char.add(a, "x"), r"stimulus s0 \(7 in all\) is missing"),
         ("gallery_embeddings", None, "gallery_embeddings and gallery_ids are missing"),
-        ("gallery_embeddings", lambda a: a * 0, "s0 is zero or not finite"),
+        ("gallery_embeddings", lambda a: a * np.nan, "s0 is not finite"),
     ],
 )
 def test_input_that_does_not_fit_is_named(inputs, name, value, message):
@@ -225,3 +225,14 @@ def test_combining_nothing_or_a_foreign_table_is_an_error(inputs):
         combine_scores([])
     with pytest.raises(InputError, match="table 1 lacks the columns stimulus"):
         combine_scores([score_predictions(**inputs), score_predictions(**inputs).drop(columns="stimulus")])
+
+
+def test_a_black_image_has_no_cosine_and_stands_in_nobodys_way(inputs):
+    """Its own trials are not ranked; others are ranked as if it were not in the gallery."""
+    blank = {**inputs, "gallery_embeddings": inputs["gallery_embeddings"].copy()}
+    lost = inputs["stimulus_ids"][0]
+    blank["gallery_embeddings"][np.asarray(inputs["gallery_ids"]) == lost] = 0
+    scores = score_predictions(**blank)
+    top = scores[scores.metric.str.startswith(("top", "rank", "two_way_emb"))]
+    own = top.stimulus.astype(str) == lost
+    assert len(top) and top.value[own].isna().all() and top.value[~own].notna().all()

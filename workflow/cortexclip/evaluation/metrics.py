@@ -21,6 +21,9 @@ PSNR_CEILING = 100.0
 CONSTANT_TOLERANCE = 1e-12
 """An image whose range is below this share of its largest value is constant: the rest is rounding."""
 
+BRIGHTEST = 2.0
+"""Seen images that are brighter than this are not in 0..1."""
+
 SSIM_CHUNK = 256
 """Images filtered at a time by SSIM, so that the five moments stay in the processor's cache."""
 
@@ -36,7 +39,7 @@ def mse(predicted: np.ndarray, stimuli: np.ndarray) -> np.ndarray:
     -------
     array of shape (...), from 0; NaN where an image is not finite.
     """
-    predicted, stimuli = _images(predicted, stimuli)
+    predicted, stimuli = _in_unit_range(predicted, stimuli)
     with np.errstate(invalid="ignore", over="ignore"):
         errors = np.square(predicted - stimuli).mean(axis=(-1, -2))
     return np.where(np.isfinite(errors), errors, np.nan)
@@ -118,7 +121,7 @@ def _structural_similarity(
 
     There a separable filter is a product with one band matrix per axis, done for a whole chunk of images at once.
     """
-    predicted, stimuli = _images(predicted, stimuli)
+    predicted, stimuli = _in_unit_range(predicted, stimuli)
     height, width = predicted.shape[-2:]
     if min(height, width) < len(window):
         raise InputError(
@@ -286,6 +289,18 @@ def _comparisons(predicted: np.ndarray, true: np.ndarray, stimulus_ids: np.ndarr
     less[unknown] = tied[unknown] = np.nan
     # Where the true stimulus is itself not usable the result is NaN, so one number serves all others.
     return Comparisons(less, tied, max(int(usable.sum()) - 1, 0))
+
+
+def _in_unit_range(predicted: np.ndarray, stimuli: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As :func:`_images`; raises InputError also for images that are not in 0..1, such as those of 8 bits."""
+    for name, images in (("predicted", predicted), ("stimuli", stimuli)):
+        images = np.asarray(images)
+        if images.dtype.kind in "iu" or (name == "stimuli" and images.size and np.nanmax(images) > BRIGHTEST):
+            raise InputError(
+                f"images: {name} are {images.dtype} in {images.min()}..{images.max()}, expected numbers in 0..1 with "
+                "fractions. Divide images of 8 bits by 255."
+            )
+    return _images(predicted, stimuli)
 
 
 def _images(predicted: np.ndarray, stimuli: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

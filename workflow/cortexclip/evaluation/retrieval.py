@@ -75,7 +75,8 @@ def unit_vectors(vectors: np.ndarray) -> np.ndarray:
 def forward_ranking(similarity: np.ndarray, true_index: np.ndarray) -> Ranking:
     """Brain to image: for every trial, rank the gallery's stimuli by similarity to its prediction.
 
-    The one correct item is the stimulus that was shown, whichever trial showed it.
+    The one correct item is the stimulus that was shown, whichever trial showed it. A stimulus whose embedding is zero,
+    such as a black image's, has no cosine: its trials are not ranked, and it does not stand among the others.
 
     Parameters
     ----------
@@ -92,9 +93,11 @@ def forward_ranking(similarity: np.ndarray, true_index: np.ndarray) -> Ranking:
     with np.errstate(invalid="ignore"):
         above = (similarity > true + TIE_TOLERANCE).sum(axis=-1).astype(float)
         tied = (np.abs(similarity - true) <= TIE_TOLERANCE).sum(axis=-1) - 1.0
-    unknown = np.isnan(similarity).any(axis=-1)
+    unknown = np.isnan(true[..., 0])
     above[unknown] = tied[unknown] = np.nan
-    return Ranking(above, tied, np.ones_like(above), np.ones(len(true_index)), similarity.shape[-1])
+    blank = np.isnan(similarity).all(axis=tuple(range(similarity.ndim - 1)))  # items without a direction
+    items = similarity.shape[-1] - (0 if blank.all() else int(blank.sum()))
+    return Ranking(above, tied, np.ones_like(above), np.ones(len(true_index)), items)
 
 
 def backward_ranking(similarity: np.ndarray, true_index: np.ndarray) -> Ranking:
@@ -114,7 +117,8 @@ def backward_ranking(similarity: np.ndarray, true_index: np.ndarray) -> Ranking:
     Returns
     -------
     Ranking with one query per trial; its gallery are the n_samples trials.
-        NaN for all of them if one trial cannot be ranked, since the gallery is then not complete.
+        NaN for all of them if one trial cannot be ranked, since the gallery is then not complete; and for the trials of
+        a stimulus whose embedding is zero.
     """
     similarity, true_index = _checked(similarity, true_index)
     shown, stimulus, trials = np.unique(true_index, return_inverse=True, return_counts=True)
@@ -126,7 +130,8 @@ def backward_ranking(similarity: np.ndarray, true_index: np.ndarray) -> Ranking:
         equal = np.abs(columns - true) <= TIE_TOLERANCE
     counts = [(higher & ~own), (equal & ~own), (equal & own)]
     above, tied, own_tied = (count.sum(axis=-1).astype(float)[..., stimulus] for count in counts)
-    unknown = np.isnan(columns).any(axis=(-1, -2))
+    without = np.isnan(columns)
+    unknown = without.all(axis=-2).any(axis=-1)[..., None] | without.all(axis=-1)[..., stimulus]
     above[unknown] = tied[unknown] = own_tied[unknown] = np.nan
     return Ranking(above, tied, own_tied, trials[stimulus].astype(float), len(true_index))
 

@@ -324,10 +324,10 @@ def _gallery(
         raise InputError(
             f"gallery_ids: the scored stimulus {missing[0]} ({len(missing)} in all) is missing. Encode all stimuli."
         )
-    usable = np.isfinite(embeddings).all(axis=-1) & embeddings.any(axis=-1)
+    usable = np.isfinite(embeddings).all(axis=-1)
     if not usable.all():
         raise InputError(
-            f"gallery_embeddings: the embedding of stimulus {gallery_ids[np.argmin(usable)]} is zero or not finite. "
+            f"gallery_embeddings: the embedding of stimulus {gallery_ids[np.argmin(usable)]} is not finite. "
             "Encode the stimuli again."
         )
     return embeddings, np.array([rows[identity] for identity in ids])
