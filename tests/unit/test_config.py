@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cortexclip.configuration.config import (
+    data_folder,
     encoder_settings,
     groupings,
     load,
@@ -339,6 +340,13 @@ def test_what_names_mean_stands_in_the_catalogues():
     assert made.protocols["chosen_on_test"].heading.endswith("(optimistic)")
     alone = make_plan(load(DEFAULT | {"protocols": ["chosen_on_fold", "holdout"]}, ROOT))
     assert alone.honest("folds", "split") == "holdout" and alone.protocols["chosen_on_fold"].counterpart is None
+
+
+def test_the_home_folder_is_known(tmp_path, monkeypatch):
+    monkeypatch.delenv("CORTEXCLIP_DATA", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "x").mkdir()
+    assert data_folder({"data_dir": "~/x"}) == tmp_path / "x"
 
 
 @pytest.mark.parametrize(

@@ -571,3 +571,14 @@ def test_the_data_folder_is_taken_from_the_environment(tmp_path, capsys, catalog
 def test_a_timeout_of_zero_is_an_error(tmp_path, monkeypatch, catalogue):
     with pytest.raises(InputError, match="--timeout"):
         run_stage(tmp_path, monkeypatch, catalogue, "--timeout", "0")
+
+
+def test_a_copy_that_differs_from_its_source_is_said(tmp_path):
+    for folder, content in (("here", CONTENT), ("source", CONTENT + b"changed")):
+        (tmp_path / folder / "set").mkdir(parents=True)
+        (tmp_path / folder / "set/data.mat").write_bytes(content)
+    for digest in ({}, {"digest": ""}):
+        outcome = fetch(entry(**digest), tmp_path / "here", tmp_path / "source")
+        assert outcome.status == "present" and "source/set/data.mat is another file; the copy is used" in outcome.reason
+    (tmp_path / "source/set/data.mat").write_bytes(CONTENT)
+    assert "another" not in fetch(entry(), tmp_path / "here", tmp_path / "source").reason

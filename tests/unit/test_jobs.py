@@ -12,6 +12,7 @@ from cortexclip.configuration.plan import make_plan
 from cortexclip.configuration.schema import read_yaml
 from cortexclip.results.jobs import Jobs, any_of, report_labels
 from cortexclip.results.paths import MADE_BY, PATHS, below, expand, pattern
+from cortexclip.runtime.files import sha256
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = read_yaml(ROOT / "config/config.yaml") | read_yaml(ROOT / "config/small.yaml")
@@ -112,6 +113,22 @@ def test_snakemakes_report_shows_tables_and_figures(path, labels):
 
 def test_a_constraint_allows_its_names_alone():
     assert any_of(["a.b", "c"]) == r"a\.b|c" and any_of([]) == "(?!)"
+
+
+def test_a_replaced_data_file_is_noticed_however_old_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("resources/data/vangerven", "mine/vangerven"):
+        Path(folder).mkdir(parents=True)
+        Path(folder, "digit69_28x28.mat").write_bytes(b"right")
+    pinned = {"vangerven": {"sha256": sha256(Path("mine/vangerven/digit69_28x28.mat"))}}
+    settings = SMALL | {"datasets": "vangerven", "data_dir": str(tmp_path / "mine"), "overrides": {"datasets": pinned}}
+    monkeypatch.delenv("CORTEXCLIP_DATA", raising=False)
+    found = Jobs(load(settings, ROOT), str(ROOT), tmp_path / "mine")
+    assert (found.replaced("vangerven"), found.differing_copies()) == ("", [])
+    Path("resources/data/vangerven/digit69_28x28.mat").write_bytes(b"other")
+    assert found.replaced("vangerven") == sha256(Path("resources/data/vangerven/digit69_28x28.mat"))
+    (line,) = found.differing_copies()
+    assert "differ. The copy is used" in line
 
 
 def test_a_job_is_expected_to_take_what_it_took_or_what_is_stated(tmp_path):

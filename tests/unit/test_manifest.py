@@ -193,3 +193,15 @@ def test_the_command_is_the_workflows_and_the_jobs(monkeypatch):
         "workflow": "snakemake --cores 2",
         "stage": "python -m cortexclip train --method 'a b'",
     }
+
+
+def test_a_data_file_that_was_replaced_since_is_found(results, capsys, monkeypatch):
+    monkeypatch.delenv("CORTEXCLIP_DATA", raising=False)
+    known = json.loads((results / "manifest.json").read_text())
+    write_json(results / "manifest.json", {**known, "data": {"vangerven": "0" * 64}})
+    file = results.parent / "resources/data/vangerven/digit69_28x28.mat"
+    assert main(["verify", "--results", str(results)]) == 0  # the file is not here
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"another version")
+    assert main(["verify", "--results", str(results)]) == 1
+    assert f"replaced {file}" in capsys.readouterr().out

@@ -14,7 +14,8 @@ sys.path.insert(0, str(ROOT / "workflow"))
 import content_sums
 import slurm_arrays
 from cortexclip.runtime import devices
-from cortexclip.configuration.config import data_folder, judge_of, load
+from cortexclip.configuration.config import data_folder, judge_of, load, merge, with_lists
+from cortexclip.configuration.schema import read_yaml
 from cortexclip.errors import InputError
 from cortexclip.runtime.files import sha256, write_if_changed
 from cortexclip.results.jobs import Jobs, any_of, compact, pictures_in, report_labels
@@ -28,6 +29,8 @@ from cortexclip.runtime.log import SHOWN
 from cortexclip.runtime.project import PACKAGE
 
 try:
+    # As a module the workflow is given a part of a configuration, and "configfile" is not heard.
+    config = with_lists(merge(read_yaml(ROOT / "config/config.yaml"), config))
     CONFIG = load(config, ROOT)
     DATA_DIR = data_folder(config)
     # What tables and figures need to know of the configuration; written here, since it is known before any job runs.
@@ -39,6 +42,9 @@ except InputError as error:
 content_sums.hash_contents_once()
 prepare_environment(ROOT, DATA_DIR)
 FILES, JOBS, JUDGE = below("results"), Jobs(CONFIG, str(ROOT), DATA_DIR), judge_of(config)
+if workflow.is_main_process:
+    for line in JOBS.differing_copies():
+        print(line, file=sys.stderr)
 ENCODERS = JOBS.encoders(JUDGE)
 PUBLISHED = os.path.relpath(ROOT / "config/published.yaml")
 PICTURES = config.get("prior_images")

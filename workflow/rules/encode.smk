@@ -17,7 +17,7 @@ rule encode:
         runtime=60,
         gpu=0,
     params:
-        encoders=JOBS.encoder_entries(ENCODERS),
+        encoders=lambda wildcards: JOBS.encoder_entries(ENCODERS),
         code=digest("encode", *JOBS.encoder_modules(ENCODERS)),
     shell:
         "python -m cortexclip encode --log {log:q} --threads {threads} --dataset {input.dataset:q}"

@@ -23,6 +23,7 @@ rule ingest:
         companions=lambda wildcards: [
             f"--companion={part}={path}" for part, path in JOBS.companions(wildcards.dataset).items()
         ],
+        replaced=lambda wildcards: JOBS.replaced(wildcards.dataset),
         code=lambda wildcards: digest("ingest", JOBS.entry("dataset", wildcards.dataset)["reader"]),
     shell:
         "python -m cortexclip ingest --log {log:q} --threads {threads} --dataset {wildcards.dataset:q}"

@@ -21,7 +21,7 @@ rule manifest:
         runtime=30,
         gpu=0,
     params:
-        configuration=compact(CONFIG.settings),
+        configuration=lambda wildcards: compact(CONFIG.settings),
         code=digest("manifest", *JOBS.modules()),
     shell:
         "python -m cortexclip manifest --log {log:q} --threads {threads} --results results --plan {input.plan:q}"

@@ -31,6 +31,8 @@ def opening(configuration: Configuration) -> str:
 
 def closing(configuration: Configuration) -> str:
     """Where everything is, and what was left out."""
+    if not Path("results/report/index.html").is_file():  # targets of the user's own
+        return "\n".join(_missing(configuration.unavailable))
     lines = [
         "Everything in one page: results/report/index.html. Tables in results/tables/, figures in results/figures/. "
         "In short: python -m cortexclip show"

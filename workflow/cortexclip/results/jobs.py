@@ -21,6 +21,7 @@ from cortexclip.configuration.config import (
     source_name,
 )
 from cortexclip.results.paths import MADE_BY
+from cortexclip.runtime.files import differ, sha256
 from cortexclip.runtime.provenance import modules_used
 
 SECONDS = {"train": 0.9, "figures": 7, "evaluation_figures": 5, "identify": 4.5, "tables": 4.6, "report": 4.1}
@@ -154,6 +155,26 @@ class Jobs:
         if os.path.exists(f"resources/data/{file}") or not os.path.isdir(f"{self.data_dir}/{file}"):
             return f"resources/data/{file}"
         return f"{self.data_dir}/{file}"
+
+    def replaced(self, dataset: str) -> str:
+        """The checksum of a dataset's raw file if it is another one than its entry asks for, else "".
+
+        As a parameter of the job that reads it, this has a replaced file noticed however old it is.
+        """
+        entry = self.entry("dataset", dataset)
+        path, pinned = Path(self.raw_file(entry["file"])), entry.get("sha256")
+        found = sha256(path) if pinned and path.is_file() else pinned
+        return "" if found == pinned else str(found)
+
+    def differing_copies(self) -> list[str]:
+        """A line for each data file that is another one in the data folder than its copy here."""
+        lines = []
+        for entry in self.configuration.every_dataset.values():
+            for file in files_of(entry) if self.data_dir else ():
+                copy, source = Path("resources/data", file), Path(self.data_dir, file)
+                if copy.is_file() and source.is_file() and differ(copy, source):
+                    lines.append(f"{source} and its copy {copy} differ. The copy is used: remove it to use the other.")
+        return lines
 
     def companions(self, dataset: str) -> dict[str, str]:
         """Further files that a dataset's reader needs, by their part in it."""

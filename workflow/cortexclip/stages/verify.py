@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from cortexclip.configuration.config import data_folder, locate, read_catalogue
 from cortexclip.results import manifest
+from cortexclip.runtime import project
+from cortexclip.runtime.files import sha256
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     results = Path(arguments.results)
     known = manifest.read(results)
-    lines = manifest.differences(results, known)
+    lines = [*manifest.differences(results, known), *replaced(known, results.resolve().parent)]
     if lines:
         print("\n".join(lines))
         altered = [line.split()[1] for line in lines if line.startswith("altered")]
@@ -30,3 +33,16 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     print(f"{len(known['files'])} files are as {results / manifest.NAME} says, and their code has not changed since.")
     return 0
+
+
+def replaced(known: dict, folder: Path) -> list[str]:
+    """A line for each data file that is not the one that the results were made from."""
+    changes = known["configuration"].get("overrides", {}).get("datasets", {})
+    entries, data_dir = read_catalogue(project.root() / "config", "datasets", changes), data_folder({})
+    lines = []
+    for dataset, digest in known["data"].items():
+        file = entries.get(dataset, {}).get("file")
+        path = file and locate(file, "data", data_dir, folder)
+        if digest and path and path.is_file() and sha256(path) != digest:
+            lines.append(f"replaced {path}: the results are of another version of this file")
+    return lines
