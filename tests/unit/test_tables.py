@@ -156,7 +156,16 @@ def test_a_table_too_wide_for_a_page_lies_on_its_side():
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("p < 0.05", "p $<$ 0.05"), ("Möller 漢字 α", "Möller ?? ?"), ("ﬁne\x07", "fine "), ("½ ², é", "? $^2$, é")],
+    [
+        ("p < 0.05", "p $<$ 0.05"),
+        ("Möller 漢字 α", r"Möller ?? $\alpha$"),
+        (
+            "μV µV σ ≈ Łukasz Søren Straße ǎ R³",
+            r"$\mu$V $\mu$V $\sigma$ $\approx$ \L{}ukasz S\o{}ren Stra\ss{}e \v{a} R$^{3}$",
+        ),
+        ("ﬁne\x07", "fine "),
+        ("½ ², é", "? $^2$, é"),
+    ],
 )
 def test_characters_that_latex_does_not_know_are_replaced(text, expected):
     assert latex_text(text) == expected

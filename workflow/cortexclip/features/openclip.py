@@ -285,6 +285,12 @@ def _activation(open_clip, name: str, wanted: bool | None, archive: bool, tag_co
     """Whether the model computes OpenAI's approximate GELU: as wanted, else as its weights or its name say."""
     by_name = bool(open_clip.get_model_config(name).get("quick_gelu"))
     if wanted is None:
+        if not (by_name or archive or tag_config) and open_clip.get_pretrained_cfg(name, "openai"):
+            logger.warning(
+                "%s: the weights do not say which GELU they were trained with; the exact one is computed. If they are "
+                "OpenAI's, set quick_gelu: true in the settings of the encoder, else quick_gelu: false.",
+                name,
+            )
         return by_name or archive or bool(tag_config.get("quick_gelu"))
     if by_name and not wanted:
         raise InputError(

@@ -25,6 +25,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.font_manager import fontManager
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from matplotlib.transforms import Bbox
 
@@ -42,6 +43,23 @@ TITLES = 84  # of the titles of all panels beside each other
 INK, MUTED, FAINT = "#1a1a1a", "#555555", "#b0b0b0"
 FRAME = "#d55e00"
 
+OTHER_SCRIPTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Source Han Sans SC",
+    "WenQuanYi Micro Hei",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Microsoft YaHei",
+    "Yu Gothic",
+    "Malgun Gothic",
+    "Arial Unicode MS",
+    "Droid Sans Fallback",
+    "Noto Emoji",
+    "Segoe UI Emoji",
+)
+"""Fonts with letters that DejaVu Sans does not have, of which those installed are used for these letters."""
+_INSTALLED = {font.name for font in fontManager.ttflist}
 _SET_BACK = "axes figure font grid image legend lines patch pdf savefig text xtick ytick".split()
 STYLE = {
     # nothing of a user's matplotlibrc
@@ -59,7 +77,7 @@ STYLE = {
     "figure.constrained_layout.h_pad": 0.03,
     "figure.constrained_layout.w_pad": 0.05,
     "figure.dpi": DPI,
-    "font.family": ["sans-serif"],
+    "font.family": ["sans-serif", *(name for name in OTHER_SCRIPTS if name in _INSTALLED)],
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so that it is the same everywhere
     "font.size": NORMAL,
     "grid.color": ".9",

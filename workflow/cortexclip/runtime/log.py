@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -34,8 +35,25 @@ def start(path: str | None = None) -> None:
         logger.addHandler(file)
     logging.captureWarnings(True)
     warnings_log = logging.getLogger("py.warnings")
-    warnings_log.handlers[:] = logger.handlers[1:]
+    warnings_log.handlers[:] = [*logger.handlers[1:], _MissingLetters()]
     warnings_log.propagate = False
+
+
+class _MissingLetters(logging.Handler):
+    """Says once, on the terminal too, that no font has a letter, which matplotlib warns of for each letter."""
+
+    said = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        found = re.search(r"Glyph (\d+) .*missing from", record.getMessage())
+        if found and not self.said:
+            self.said = True
+            logger.warning(
+                "Figures show boxes for letters that no installed font has, such as %s (U+%04X). Install a font that "
+                "has them, such as Noto Sans CJK or Noto Emoji.",
+                chr(int(found[1])),
+                int(found[1]),
+            )
 
 
 def _mark_python(record: logging.LogRecord) -> bool:

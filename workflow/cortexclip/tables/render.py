@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import re
 import textwrap
@@ -9,9 +10,17 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from cortexclip.runtime.log import logger
+
 NOT_MEASURED = "–"
 _NUMBER = re.compile(r"[-+\d.,eE%–\[\] ]*")
 INTERVAL = re.compile(r"(\S+) (\[[^\[\]]+\])")
+_GREEK = (
+    "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma varsigma tau upsilon "
+    "varphi chi psi omega"
+)
+_GREEK_CAPITALS = "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+_SIGNS = "approx neq infty rightarrow leftarrow in sum surd partial nabla propto cdot sim"
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -34,7 +43,6 @@ _LATEX = {
     "×": r"$\times$",
     "≤": r"$\leq$",
     "≥": r"$\geq$",
-    "µ": r"$\mu$",
     "°": r"$^\circ$",
     "²": r"$^2$",
     "†": r"$^\dagger$",
@@ -44,7 +52,15 @@ _LATEX = {
     "“": "``",
     "”": "''",
     "…": r"\ldots{}",
+    **dict(zip("ŁłØøßÆæŒœıĐđ", map(r"\{}{{}}".format, "L l O o ss AE ae OE oe i DJ dj".split()), strict=True)),
+    **dict(zip("≈≠∞→←∈∑√∂∇∝·∼", map(r"$\{}$".format, _SIGNS.split()), strict=True)),
+    **dict(zip("αβγδεζηθικλμνξπρσςτυφχψω", map(r"$\{}$".format, _GREEK.split()), strict=True)),
+    **dict(zip("ΓΔΘΛΞΠΣΥΦΨΩ", map(r"$\{}$".format, _GREEK_CAPITALS.split()), strict=True)),
+    **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧο", "ABEZHIKMNOPTXo", strict=True)),
 }
+_ACCENTS = dict(
+    zip("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030b\u030c\u0323\u0327\u0328", "`'^~=u.\"Hvdck", strict=True)
+)
 # Of a paper's table, in characters: words longer than this are broken into lines, and headings of numbers too.
 _WORDS, _HEADING = 26, 15
 _WORDS_CM = (7.0, 5.5, 4.5, 3.6)
@@ -140,9 +156,23 @@ def _latex_character(character: str) -> str:
         return _LATEX.get(character, character if character.isprintable() else " ")
     plain = unicodedata.normalize("NFKD", character)
     if plain.isascii() and plain.isprintable():
-        return "".join(_LATEX.get(part, part) for part in plain)
-    accented = plain[0].isalpha() and plain[0].isascii() and ord(character) < 0x180
-    return character if accented else "?"
+        written = "".join(_LATEX.get(part, part) for part in plain)
+        place = {"<super>": "^", "<sub>": "_"}.get(unicodedata.decomposition(character).split(" ")[0])
+        return f"${place}{{{written}}}$" if place else written
+    if plain != character and plain in _LATEX:
+        return _LATEX[plain]
+    if plain[0].isalpha() and plain[0].isascii() and ord(character) < 0x180:
+        return character
+    if len(plain) == 2 and plain[0].isascii() and plain[1] in _ACCENTS:
+        return rf"\{_ACCENTS[plain[1]]}{{{plain[0]}}}"
+    return "" if unicodedata.category(character) in ("Mn", "Cf") else _cannot_be_set(character)
+
+
+@functools.cache
+def _cannot_be_set(character: str) -> str:
+    """What stands for a character that LaTeX's usual fonts do not have; said once."""
+    logger.warning("LaTeX tables show '?' for %s (U+%04X), which pdflatex cannot set.", character, ord(character))
+    return "?"
 
 
 def _latex_cell(text: str, side: str, strong: bool) -> str:
