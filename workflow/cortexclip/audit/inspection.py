@@ -114,7 +114,7 @@ def survey(path: Path) -> list[Facts]:
 
 
 def propose(
-    path: Path, facts: Sequence[Facts], given: Mapping[str, object], seed: int, matlab: bool
+    path: Path, facts: Sequence[Facts], given: Mapping[str, Any], seed: int, matlab: bool
 ) -> tuple[dict, list[str], xr.Dataset]:
     """An entry for the arrays of a file, what of it was guessed, and the dataset that it makes.
 
@@ -125,7 +125,7 @@ def propose(
     entry, guessed = {"reader": READER, **first.entry, **given}, list(first.guessed)
     entry["arrays"] = {**first.entry.get("arrays", {}), **(given.get("arrays") or {})}
     stimuli = entry["arrays"].get("stimuli_train" if entry["parts"] == "sets" else "stimuli", STIMULI)
-    in_rows = next((without_ones(f.values).ndim == 2 for f in facts if f.name == stimuli and f.numeric), True)
+    in_rows = next((without_ones(f.array).ndim == 2 for f in facts if f.name == stimuli and f.numeric), True)
     if "pixel_order" not in given:
         entry["pixel_order"] = "column-major" if matlab and in_rows else "row-major"
     if "channels" in entry and "channels" not in given and in_rows:

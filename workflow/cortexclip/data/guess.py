@@ -12,7 +12,7 @@ import functools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -119,14 +119,14 @@ class _Pair(NamedTuple):
         return parts.pop() if len(parts) == 1 else "mixed"
 
     @property
-    def count(self) -> int:
+    def samples(self) -> int:
         return self.brain.table[AXES[self.axes[0]]]
 
     def arrays(self, suffix: str = "") -> dict[str, str]:
         return {f"brain{suffix}": self.brain.name, f"stimuli{suffix}": self.stimuli.name}
 
 
-def guess(facts: Sequence[Facts], given: Mapping[str, object] | None = None) -> Guess:
+def guess(facts: Sequence[Facts], given: Mapping[str, Any] | None = None) -> Guess:
     """Say which arrays are responses, stimuli, labels, sessions, runs and parts.
 
     ``given`` are keys of the entry that need no guess. Raises InputError if no two arrays can be responses and stimuli,
@@ -222,7 +222,7 @@ def _of_sets(facts: Sequence[Facts], pairs: Sequence[_Pair], given: Mapping[str,
     if not first:
         said.append("Arrays whose names say no part are for training.")
     of_train, of_test = (
-        _vectors(facts, pair.count, [part, ""], list(arrays.values()))
+        _vectors(facts, pair.samples, [part, ""], list(arrays.values()))
         for pair, part in ((one, "train"), (other, second))
     )
     for kind in of_train:
@@ -243,13 +243,13 @@ def _of_one_set(facts: Sequence[Facts], pairs: Sequence[_Pair], given: Mapping[s
     pair = _best([((one,), one.score) for one in preferred])[0]
     arrays = pair.arrays()
     said = _in_words(pair, preferred)
-    vectors = _vectors(facts, pair.count, ["", pair.part], list(arrays.values()))
+    vectors = _vectors(facts, pair.samples, ["", pair.part], list(arrays.values()))
     arrays |= vectors
     entry = {"parts": "none", "arrays": arrays, "labels": "class" if "label" in vectors else "none", **_axes(pair)}
     if pair.part in ("train", *SECOND_PARTS):
         said.append(f"Names say that these samples are for {pair.part}; there is no second part, so there is no split.")
         return Guess(entry, said)
-    role, fact, first_index, words = _part_array(facts, pair.count, set(arrays.values()))
+    role, fact, first_index, words = _part_array(facts, pair.samples, set(arrays.values()))
     said += words
     if fact is not None:
         entry["parts"] = "index"
@@ -380,7 +380,7 @@ def _part_array(facts: Iterable[Facts], count: int, taken: set[str]) -> tuple[st
                 continue
             role = "train_index" if part == "train" else "part" if is_mask else "test_index"
             others = "the others are for training" if part != "train" else "the others are the test part"
-            lists = [other.values for other in free if other.numeric and _are_positions(other.values, count)]
+            lists = [other.array for other in free if other.numeric and _are_positions(other.array, count)]
             low, high = (pick([pick(values) for values in lists] or [0]) for pick in (np.min, np.max))
             first = 0 if is_mask or low == 0 or high == count - 1 else 1
             doubt = (
