@@ -66,7 +66,7 @@ class Layout(Checked):
     def name(self, role: str) -> str:
         return f"'{self.names[role]}'"
 
-    def axis(self, kind: str) -> str:
+    def axis(self, kind: Literal["brain", "stimuli"]) -> str:
         """Along which axis of "brain" or "stimuli" samples lie."""
         return self.sample_axis if isinstance(self.sample_axis, str) else self.sample_axis.get(kind, "first")
 
@@ -98,13 +98,13 @@ def layout_of(entry: Mapping[str, object], where: str) -> Layout:
     if layout.labels == "session" and any(role.startswith("session") for role in names):
         raise InputError(f"{where}: sessions are given twice: labels: session, and a session array under 'arrays'.")
     if layout.parts == "index":
-        given = [role for role in INDICES if role in names]
-        if len(given) > 1:
-            raise InputError(f"{where}: 'arrays' names both {given[0]} and {given[1]}, expected one of them.")
-        if not given:
+        indices = [role for role in INDICES if role in names]
+        if len(indices) > 1:
+            raise InputError(f"{where}: 'arrays' names both {indices[0]} and {indices[1]}, expected one of them.")
+        if not indices:
             names["part"] = DEFAULT_PART
-        elif given != ["part"] and layout.first_index is None:
-            raise InputError(f"{where}: {given[0]} needs first_index: 0 or 1, the index of the first sample.")
+        elif indices != ["part"] and layout.first_index is None:
+            raise InputError(f"{where}: {indices[0]} needs first_index: 0 or 1, the index of the first sample.")
     for kind in GROUPINGS:
         if len({f"{kind}_train", f"{kind}_test"} & set(names)) == 1:
             raise InputError(f"{where}: 'arrays' names a {kind} array for one part only, expected both or none.")
@@ -163,9 +163,9 @@ def to_dataset(
         images[part] = _images(stimuli, layout, f"{where}: {layout.name(f'stimuli{part}')}")
     if layout.parts == "sets":
         _check_same_columns(brain, images, layout, where)
-        part = np.repeat(["train", "test"], [len(brain["_train"]), len(brain["_test"])])
+        part_of_all = np.repeat(["train", "test"], [len(brain["_train"]), len(brain["_test"])])
     else:
-        part = _part_of(arrays, len(brain[""]), layout, where)
+        part_of_all = _part_of(arrays, len(brain[""]), layout, where)
     responses_of_all, images_of_all = np.concatenate(list(brain.values())), np.concatenate(list(images.values()))
     more = {}
     for kind in ("label", *GROUPINGS):
@@ -180,11 +180,11 @@ def to_dataset(
     if "region" in layout.names:
         n_voxels = next(iter(brain.values())).shape[1]
         more["region"] = _whole_numbers(arrays["region"], n_voxels, f"{where}: {layout.name('region')}", "voxel")
-    kept = part != LEFT_OUT
-    scaled, done = _scaled(images_of_all[kept], part[kept], layout, where)
+    kept = part_of_all != LEFT_OUT
+    scaled, done = _scaled(images_of_all[kept], part_of_all[kept], layout, where)
     more = {kind: values if kind == "region" else values[kept] for kind, values in more.items()}
     told = {**attributes, "images": "; ".join(done)}
-    dataset = labelled(responses_of_all[kept], scaled, part[kept], told, **more)
+    dataset = labelled(responses_of_all[kept], scaled, part_of_all[kept], told, **more)
     rest = int((~kept).sum())
     return with_not_used(dataset, [f"Not used: {rest} samples of a third part, for validation."] if rest else [])
 

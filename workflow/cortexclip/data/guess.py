@@ -68,9 +68,9 @@ class Facts:
     @property
     def table(self) -> tuple[int, ...]:
         """Its shape without axes of length one if it could be responses or images, else ()."""
-        if not self.numeric or self.values.ndim < 2 or self.values.size == max(self.shape):
+        if not self.numeric or self.array.ndim < 2 or self.array.size == max(self.shape):
             return ()
-        return without_ones(self.values).shape
+        return without_ones(self.array).shape
 
     @functools.cached_property
     def like(self) -> dict[str, float]:
@@ -80,7 +80,7 @@ class Facts:
             score[role] = 3.0 * self.named(role) - 2.0 * self.named(other) + 0.5 * named(self.name, role, weak=True)
             unlike = ("label", *GROUPINGS, "other")
             score[role] -= 2.0 * any(self.named(kind) for kind in unlike)
-        values = self.values.reshape(-1)[:: max(1, self.values.size // MOST_VALUES)]
+        values = self.array.reshape(-1)[:: max(1, self.array.size // MOST_VALUES)]
         low, high = values.min(), values.max()
         whole = values.dtype.kind in "iub" or bool(np.array_equal(values, np.rint(values)))
         if not (low >= 0 and high <= 255 and (high <= 1 or whole)):
@@ -239,7 +239,7 @@ def _of_one_set(facts: Sequence[Facts], pairs: Sequence[_Pair], given: Mapping[s
     if not preferred:
         return _unfit(facts, given)
     if set(ROLES) <= set(given):
-        preferred = pairs
+        preferred = list(pairs)
     pair = _best([((one,), one.score) for one in preferred])[0]
     arrays = pair.arrays()
     said = _in_words(pair, preferred)
@@ -268,7 +268,7 @@ def _unfit(facts: Sequence[Facts], given: Mapping[str, str]) -> Guess:
         ]
         likely[role] = max(named_so, key=lambda fact: fact.like[role], default=None)
     if all(likely.values()) and likely["brain"] is not likely["stimuli"] and not given:
-        return Guess({"parts": "none", "labels": "none", "arrays": {r: f.name for r, f in likely.items()}}, [])
+        return Guess({"parts": "none", "labels": "none", "arrays": {r: f.name for r, f in likely.items() if f}}, [])
     listed = "; ".join(f"{printable(f.name)} ({shape_text(f.shape)})" for f in facts if f.numeric) or "none"
     unusable = " ".join(
         f"'{printable(f.name)}' {f.problem}" for f in facts if f.values is None and f.problem and f.name

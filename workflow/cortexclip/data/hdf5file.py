@@ -101,9 +101,11 @@ def _in_cell(file: h5py.File, name: str, item: h5py.Dataset) -> Iterator[tuple[s
 
 def _of_bdpy(path: Path, file: h5py.File) -> Iterator[tuple]:
     """Columns of the one table of a bdpy file, for each key of the metadata that marks columns with 1."""
-    table, keys, values = (_first(file, *names) for names in BDPY)
-    tables = [item for item in (table, keys, values) if isinstance(item, h5py.Dataset)]
-    if len(tables) < 3 or table.ndim != 2 or values.shape != (keys.size, table.shape[1]):
+    tables = [item for names in BDPY if isinstance(item := _first(file, *names), h5py.Dataset)]
+    if len(tables) < 3:
+        return
+    table, keys, values = tables
+    if table.ndim != 2 or values.shape != (keys.size, table.shape[1]):
         return
     if any(item.external or item.is_virtual for item in tables) or values.nbytes > MOST_METADATA:
         return

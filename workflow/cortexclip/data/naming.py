@@ -11,7 +11,7 @@ from typing import Protocol
 from cortexclip.data import GROUPINGS
 from cortexclip.data.variables import printable, shape_text
 
-STRONG = {
+_STRONG = {
     "brain": "fmri brain bold voxel voxels resp response responses eeg meg ecog beta betas activity activities",
     "stimuli": "stim stims stimulus stimuli image images img imgs pic pics picture pictures pixel pixels seen frame "
     "frames photo photos",
@@ -28,14 +28,14 @@ STRONG = {
     "other": "mask roi rois coord coords coordinates xyz position positions onset onsets duration durations embedding "
     "embeddings feature features clip latent latents weight weights ceiling",
 }
-WEAK = {
+_WEAK = {
     "brain": "x data signal signals input inputs",
     "stimuli": "y output outputs target targets",
     "label": "target targets",
 }
 """Words that are said of anything; what an array holds weighs more."""
-STRONG, WEAK = ({kind: frozenset(words.split()) for kind, words in table.items()} for table in (STRONG, WEAK))
-KNOWN = frozenset().union(*STRONG.values(), *WEAK.values()) | {"is", "held", "out", "the", "of", "one", "s"}
+STRONG, WEAK = ({kind: frozenset(text.split()) for kind, text in table.items()} for table in (_STRONG, _WEAK))
+KNOWN = frozenset[str]().union(*STRONG.values(), *WEAK.values()) | {"is", "held", "out", "the", "of", "one", "s"}
 SECOND_PARTS = ("test", "validation")
 
 

@@ -171,7 +171,7 @@ class Jobs:
         lines = []
         for entry in self.configuration.every_dataset.values():
             for file in files_of(entry) if self.data_dir else ():
-                copy, source = Path("resources/data", file), Path(self.data_dir, file)
+                copy, source = Path("resources/data", file), Path(str(self.data_dir), file)
                 if copy.is_file() and source.is_file() and differ(copy, source):
                     lines.append(f"{source} and its copy {copy} differ. The copy is used: remove it to use the other.")
         return lines
