@@ -10,6 +10,7 @@ rule evaluate:
         scores=FILES.scores,
         similarity=FILES.similarity,
         collapse=FILES.collapse,
+        ceiling=FILES.ceiling,
     log:
         "results/logs/evaluate/{protocol}/{dataset}.log",
     benchmark:
@@ -27,7 +28,7 @@ rule evaluate:
         "python -m cortexclip evaluate --log {log:q} --threads {threads} --dataset {input.dataset:q}"
         " --predictions {input.predictions:q} --features {input.features:q} --scores {output.scores:q}"
         " --similarity {output.similarity:q} --split {input.split:q} --judge {input.judge:q}"
-        " --collapse {output.collapse:q}"
+        " --collapse {output.collapse:q} --ceiling {output.ceiling:q}"
 
 
 rule identify:

@@ -8,6 +8,7 @@ rule tables:
         identification=files("identification", judge=JUDGE) if JUDGE else [],
         scores=files("scores"),
         collapse=files("collapse"),
+        ceilings=files("ceiling"),
         records=files("record"),
         source_predictions=files_of_sources("predictions"),
         source_records=files_of_sources("record"),

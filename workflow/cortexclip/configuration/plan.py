@@ -43,6 +43,7 @@ class Protocol:
     folds : their number, where it is configured.
     cuts : in how many cuts, shuffled from ``shuffle_seed``, in-sample scores are averaged; 0 for none.
     compared_with : a protocol that leaves less out, if any.
+    train_share : share of the training samples that is learned from.
     needs : what a dataset must have for it to apply.
     """
 
@@ -57,6 +58,7 @@ class Protocol:
     cuts: int = 0
     shuffle_seed: int = 0
     compared_with: str | None = None
+    train_share: float = 1.0
     needs: str = "a train/test split"
 
     @property
@@ -263,6 +265,7 @@ def make_plan(configuration) -> Plan:
 def _protocol(entry: Mapping, protocols: Mapping[str, Mapping] | None = None) -> Protocol:
     """An entry of protocols.yaml; an optimistic one is set against the honest one of its kind among ``protocols``."""
     names = ("title", "note", "honest", "repeats", "average", "folds", "cuts", "shuffle_seed", "compared_with")
+    names += ("train_share",)
     kept = {key: entry[key] for key in names if key in entry}
     kind, groups = entry.get("optimistic"), groups_needed(entry)
     same = [name for name, other in (protocols or {}).items() if kind and other.get("honest") == kind]

@@ -114,6 +114,7 @@ class Protocol(Checked):
         Need(("folds", "group_by", "shuffle_seed"), "over", ("all", "train")),
         Need(("encoder",), "clusters"),
         Need(("shuffle_seed",), "cuts"),
+        Need(("compared_with",), "train_share"),
     )
 
     title: str
@@ -155,6 +156,9 @@ class Protocol(Checked):
     """Only the first so many samples are scored, as a source did."""
     compared_with: str = ""
     """A protocol that leaves less out; the table left_out says how much of each method's gain remains."""
+    train_share: float = Field(default=1, gt=0, lt=1)
+    """Share of the training samples that is learned from: a point of the learning curve of the protocol named by
+    compared_with. Smaller shares are parts of larger ones, classes in proportion where they are known."""
     average: Literal["sample", "stimulus"] = "sample"
     """What the comparison's means weigh equally, samples (the default) or stimuli."""
     source: bool = False

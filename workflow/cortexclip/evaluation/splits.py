@@ -23,6 +23,7 @@ def make_split(
     stimulus: np.ndarray,
     seed: int,
     groups: Mapping[str, np.ndarray] = MappingProxyType({}),
+    share_seed: int = 0,
 ) -> pd.DataFrame:
     """Split samples by an entry of config/protocols.yaml.
 
@@ -34,6 +35,8 @@ def make_split(
     seed : of the inner parts (folds are shuffled by the entry's own ``shuffle_seed``).
     groups : whole numbers of shape (n_samples,) by the name that ``group_by`` and ``inner_by`` may give, such as
         session or run; below 0 where unknown.
+    share_seed : of the part of the training samples that ``train_share`` leaves, equal for all points of a learning
+        curve, so that smaller parts lie within larger ones.
 
     Returns
     -------
@@ -51,6 +54,9 @@ def make_split(
 
     rows = []
     for fold, (training, scored) in enumerate(_outer(protocol, part, group)):
+        if "train_share" in protocol:
+            labels = np.asarray(groups.get("label", np.zeros(len(part), int)))[training]
+            training = training[share_of(labels, protocol["train_share"], np.random.default_rng([share_seed, fold]))]
         most = protocol.get("select_most", len(part))
         if protocol["select"] == "scored":
             train, select = training, scored[:most]
@@ -126,6 +132,20 @@ def _fold_numbers(protocol: Mapping, name: str, group: np.ndarray) -> np.ndarray
     for fold, (_, inside) in enumerate(shuffled_folds(len(groups), n_folds, protocol["shuffle_seed"])):
         number[inside] = fold
     return number[position]
+
+
+def share_of(labels: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
+    """Positions (sorted) of a random ``share`` of samples (rounded, at least two), classes in proportion.
+
+    Samples are put in an order of which every beginning has the classes of ``labels`` (n_samples,) in proportion, to
+    within one sample of each, and the first are taken. So with generators of the same seed a smaller share is part of
+    a larger one.
+    """
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        of_class = generator.permutation(np.flatnonzero(labels == label))
+        place[of_class] = (np.arange(len(of_class)) + generator.random()) / len(of_class)
+    return np.sort(np.argsort(place, kind="stable")[: max(2, round(share * len(labels)))])
 
 
 def inner_parts(

@@ -79,6 +79,10 @@ class Results:
         """Whether the predictions of all runs are a choice among training images."""
         return read_parquet(self.path("collapse", protocol=protocol, dataset=dataset))
 
+    def ceiling(self, protocol: str, dataset: str) -> pd.DataFrame:
+        """Scores of all runs beside their noise ceilings."""
+        return read_parquet(self.path("ceiling", protocol=protocol, dataset=dataset))
+
     def predictions(self, protocol: str, dataset: str, run: str) -> xr.Dataset:
         """What a run predicted for every scored sample."""
         return read_netcdf(self.path("predictions", protocol=protocol, dataset=dataset, run=run))

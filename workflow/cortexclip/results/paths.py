@@ -25,6 +25,7 @@ PATHS = {
     "scores": "scores/{protocol}/{dataset}.parquet",
     "similarity": "scores/{protocol}/{dataset}.similarity.nc",
     "collapse": "scores/{protocol}/{dataset}.collapse.parquet",
+    "ceiling": "scores/{protocol}/{dataset}.ceiling.parquet",
     "identification": "identification/{judge}/{dataset}.parquet",
     "table": "tables/{table}.{suffix}",
     "reference": "figures/reference/{protocol}/{dataset}.{suffix}",
@@ -48,6 +49,7 @@ MADE_BY = {
     "scores": ("evaluate",),
     "similarity": ("evaluate",),
     "collapse": ("evaluate",),
+    "ceiling": ("evaluate",),
     "identification": ("identify",),
     "table": ("tables", "overview"),
     "reference": ("figures",),
@@ -70,6 +72,9 @@ READABLE_TABLES = (
     "grid",
     "left_out",
     "collapse",
+    "ceiling",
+    "power",
+    "learning_curve",
 )
 CSV_TABLES = ("leaders", "ranks", "remeasured", "configurations", "source_datasets")
 """Tables that the stage ``tables`` writes as CSV, Markdown and LaTeX, and those that it writes as CSV alone."""

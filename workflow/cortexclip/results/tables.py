@@ -39,6 +39,18 @@ TABLES = {
         *("dataset", "protocol", "compared_with", "method", "encoder"),
         *("mse", "mse_compared", "gain", "gain_compared", "remains"),
     ],
+    "ceiling": [
+        *(*_CELL, "metric", "value", "ceiling", "share", "share_low", "share_high", "n_stimuli", "n_repeats"),
+        "reason",
+    ],
+    "power": [
+        *(*_CELL, "metric", "reference", "effect", "sd", "n_images", "power", "needed", "needed_low", "needed_high"),
+        "simulated",
+    ],
+    "learning_curve": [
+        *("dataset", "curve", "protocol", "train_share", "n_train", "method", "encoder", "metric", *_MEASURED),
+        *("n_samples", "n_seeds"),
+    ],
     "grid": [*_CELL, "fold", "seed", "point", "criterion", "value", "chosen"],
     "remeasured": ["dataset", "protocol", "method", "metric", "seed", "fold", "n_samples", "mean", "variance"],
     "configurations": [

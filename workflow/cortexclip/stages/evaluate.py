@@ -10,8 +10,9 @@ import xarray as xr
 
 from cortexclip.audit.splits import folds_of
 from cortexclip.data import dataset as datasets
+from cortexclip.evaluation.ceiling import decoding_ceilings
 from cortexclip.evaluation.retrieval import similarity_matrix
-from cortexclip.evaluation.score import combine_scores, score_predictions
+from cortexclip.evaluation.score import NEAREST, combine_scores, score_predictions
 from cortexclip.evaluation.spurious import collapse, scored_clusters
 from cortexclip.runtime.arrays import read_netcdf, read_parquet, write_groups, write_parquet
 from cortexclip.runtime.log import logger
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", required=True, help="table of fold, role and sample (.parquet)")
     parser.add_argument("--judge", nargs="*", default=[], help="embeddings that stimuli are clustered by (.nc)")
     parser.add_argument("--collapse", required=True, help="output: whether predictions are a choice (.parquet)")
+    parser.add_argument("--ceiling", required=True, help="output: scores beside their noise ceilings (.parquet)")
     parser.add_argument("--scores", required=True, help="output: tidy scores of all runs (.parquet)")
     parser.add_argument("--similarity", required=True, help="output: predicted against true embeddings, by run (.nc)")
 
@@ -32,13 +34,14 @@ def run(arguments: argparse.Namespace) -> None:
     dataset = datasets.read(arguments.dataset)
     features = {file.attrs["encoder"]: file for file in map(read_netcdf, arguments.features)}
     split, judge = read_parquet(arguments.split), next(map(read_netcdf, arguments.judge), None)
-    tables, similarities, collapsed = [], {}, []
+    tables, similarities, collapsed, ceilings = [], {}, [], []
     for path in arguments.predictions:
         predictions = read_netcdf(path)
         protocol, method, encoder = (predictions.attrs[key] for key in ("protocol", "method", "encoder"))
         name = method + (f".{encoder}" if encoder else "")
         tables.append(scored(dataset, predictions, features.get(encoder)))
         collapsed.append(collapse_of(dataset, predictions, split, judge))
+        ceilings += ceilings_of(dataset, predictions, features.get(encoder))
         if "embedding" in predictions:
             similarities[name] = similarity_of(dataset, predictions, features[encoder])
         error = tables[-1].loc[(tables[-1].metric == "mse") & (tables[-1].method == method), "value"].mean()
@@ -46,6 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     write_parquet(arguments.scores, combine_scores(tables))
     write_groups(arguments.similarity, similarities)
     write_parquet(arguments.collapse, pd.DataFrame(collapsed))
+    write_parquet(arguments.ceiling, pd.DataFrame(ceilings))
 
 
 def collapse_of(dataset: xr.Dataset, predictions: xr.Dataset, split: pd.DataFrame, judge: xr.Dataset | None) -> dict:
@@ -68,6 +72,24 @@ def collapse_of(dataset: xr.Dataset, predictions: xr.Dataset, split: pd.DataFram
         "clusters": int(cluster.max()) + 1,
         "space": "pixels" if judge is None else judge.attrs["encoder"],
     }
+
+
+def ceilings_of(dataset: xr.Dataset, predictions: xr.Dataset, features: xr.Dataset | None) -> list[dict]:
+    """The rows of one run in the table ceiling, of both readouts and of its embedding."""
+    rows = predictions.sample.values
+    stimuli, shown = dataset.stimuli.values[rows], dataset.stimulus.values[rows]
+    truth = {"image": stimuli, "nearest": stimuli}
+    if features is not None:
+        at = {name: number for number, name in enumerate(features.stimulus.values)}
+        truth["embedding"] = features.embedding.values[[at[name] for name in shown]]
+    about = {"dataset": dataset.attrs["name"]}
+    about |= {key: predictions.attrs[key] or "none" for key in ("protocol", "method", "encoder")}
+    found = []
+    for name in (name for name in truth if name in predictions):
+        rest = {"method": about["method"] + NEAREST} if name == "nearest" else {}
+        ceilings = decoding_ceilings(predictions[name].values, truth[name], shown, name == "embedding")
+        found += [{**about, **rest, "metric": metric, **values} for metric, values in ceilings.items()]
+    return found
 
 
 def scored(dataset: xr.Dataset, predictions: xr.Dataset, features: xr.Dataset | None) -> pd.DataFrame:

@@ -32,7 +32,9 @@ def run(arguments: argparse.Namespace) -> None:
     groups = datasets.groupings(dataset)
     for features in map(read_netcdf, arguments.features):
         groups["cluster"] = clusters_of(dataset.stimulus.values, features, arguments.entry["clusters"])
-    split = make_split(arguments.entry, dataset.part.values, dataset.stimulus.values, seed, groups)
+    curve = arguments.entry.get("compared_with", arguments.protocol)
+    share_seed = derive_seed(arguments.base_seed, name, curve, "train_share")
+    split = make_split(arguments.entry, dataset.part.values, dataset.stimulus.values, seed, groups, share_seed)
     write_parquet(arguments.output, split)
     counts = split.groupby("role").size()
     logger.info(

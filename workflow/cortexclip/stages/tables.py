@@ -23,12 +23,17 @@ from cortexclip.runtime.log import Progress, logger
 from cortexclip.runtime.seeds import derive_seed
 from cortexclip.tables.ablation import ABLATED, NO_PARTS, ablated, ablation_tables
 from cortexclip.tables.audit import audit_rows, audit_tables
+from cortexclip.tables.ceiling import ceiling_rows, ceiling_tables
 from cortexclip.tables.claims import Evidence, claims, claims_csv, claims_tables
 from cortexclip.tables.collapse import collapse_rows, collapse_tables
 from cortexclip.tables.comparison import comparison, comparison_tables, retrieval, retrieval_tables
+from cortexclip.tables.learning_curve import NOTHING as NO_CURVE
+from cortexclip.tables.learning_curve import learning_curve_rows, learning_curve_tables
 from cortexclip.tables.left_out import NOTHING as NOTHING_LEFT_OUT
 from cortexclip.tables.left_out import left_out_rows, left_out_tables
 from cortexclip.tables.paper import NO_NUMBERS, paper_csv, paper_tables
+from cortexclip.tables.power import NOTHING as NO_PAIR
+from cortexclip.tables.power import power_rows, power_tables
 from cortexclip.tables.read import lay_out
 from cortexclip.tables.records import NO_GRID, cost_rows, cost_tables, grid_rows, grid_tables
 from cortexclip.tables.remeasured import configurations, remeasured, source_datasets
@@ -82,7 +87,7 @@ def whole_scores(results: Results) -> pd.DataFrame:
 
 
 def write_comparison(results: Results, scores: pd.DataFrame, output: Path, **options: int) -> None:
-    """The tables audit, comparison, left_out, collapse and retrieval."""
+    """The tables audit, comparison, left_out, learning_curve, collapse, ceiling and retrieval."""
     plan, audits = results.plan, results.audits
     summary = summarise(scores, **options)
     write_readable(output, "audit", "Audit", audit_tables(audits, plan), plan)
@@ -94,7 +99,15 @@ def write_comparison(results: Results, scores: pd.DataFrame, output: Path, **opt
     write_csv(output / "left_out.csv", left_out)
     tables = left_out_tables(left_out, plan)
     write_readable(output, "left_out", "What remains where more is left out", tables, plan, NOTHING_LEFT_OUT)
-    collapsed = collapse_rows([results.collapse(p, d) for d in plan.datasets for p in plan.protocols_of(d)])
+    cells = [(d, p) for d in plan.datasets for p in plan.protocols_of(d)]
+    curves = learning_curve_rows(compared, {(d, p): results.split(p, d) for d, p in cells}, plan)
+    write_csv(output / "learning_curve.csv", curves)
+    tables = learning_curve_tables(curves, plan)
+    write_readable(output, "learning_curve", "Scores by the number of training samples", tables, plan, NO_CURVE)
+    ceilings = ceiling_rows([results.ceiling(p, d) for d, p in cells], plan)
+    write_csv(output / "ceiling.csv", ceilings)
+    write_readable(output, "ceiling", "Noise ceilings", ceiling_tables(ceilings, plan), plan)
+    collapsed = collapse_rows([results.collapse(p, d) for d, p in cells])
     write_csv(output / "collapse.csv", collapsed)
     write_readable(
         output, "collapse", "More than a choice among training images", collapse_tables(collapsed, plan), plan
@@ -108,9 +121,10 @@ def write_comparison(results: Results, scores: pd.DataFrame, output: Path, **opt
 def write_statistics(
     results: Results, scores: pd.DataFrame, output: Path, *, reference: str | None, base_seed: int, **options: int
 ) -> None:
-    """The tables statistics, leaders, ranks and ablation."""
+    """The tables statistics, leaders, ranks, power and ablation."""
     plan, audits = results.plan, results.audits
-    pairs, leading, parts = [], [], []
+    pairs, leading, parts, powers = [], [], [], []
+    held_against = [name for name in (reference, *plan.runs) if name == reference or plan.runs[name].role == "ours"]
     progress = Progress("statistics", sum(len(plan.protocols_of(dataset)) for dataset in plan.datasets))
     for dataset in plan.datasets:
         for protocol in plan.protocols_of(dataset):
@@ -126,6 +140,7 @@ def write_statistics(
                 if metric not in COMPARED:
                     continue
                 pairs.append(compare(laid, metric, reference=reference, **shared).assign(**where))
+                powers.append(power_rows(laid, metric, dict.fromkeys(held_against), seed).assign(**where))
                 flips = options["n_permutations"]
                 first = leaders(laid, metric, oracles=plan.role("oracle"), base_seed=seed, n_permutations=flips)
                 leading.append(first.assign(**where))
@@ -141,6 +156,9 @@ def write_statistics(
     write_csv(output / "ranks.csv", ranked)
     tables = statistics_tables(pairs, leading, ranked, plan, audits, reference or "")
     write_readable(output, "statistics", "Which methods differ", tables, plan)
+    powers = _joined(powers, "power")
+    write_csv(output / "power.csv", powers)
+    write_readable(output, "power", "How many images it takes", power_tables(powers, plan), plan, NO_PAIR)
     write_csv(output / "ablation.csv", parts)
     tables = ablation_tables(parts, plan, audits)
     write_readable(output, "ablation", "What each part is worth", tables, plan, NO_PARTS)

@@ -25,6 +25,8 @@ def left_out_rows(comparison: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     errors = comparison[comparison.metric == "mse"]
     tables = [pd.DataFrame(columns=TABLES["left_out"])]
     for protocol, about in plan.protocols.items():
+        if about.train_share < 1:
+            continue  # that is a learning curve
         both = errors[errors.protocol == protocol].merge(
             errors[errors.protocol == about.compared_with], on=_KEYS, suffixes=("", "_compared"), sort=False
         )

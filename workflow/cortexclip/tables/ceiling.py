@@ -1,0 +1,62 @@
+"""Scores beside the noise ceilings that repeated trials give, as a table."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from cortexclip.configuration.plan import Plan
+from cortexclip.evaluation.metrics import METRICS
+from cortexclip.results.tables import TABLES
+from cortexclip.tables.comparison import ordered
+from cortexclip.tables.render import NOT_MEASURED, Table
+
+CEILED = {"mse": "MSE", "pixcorr": "PixCorr", "embedding_correlation": "Correlation of embedding features"}
+"""What metrics with a ceiling are called."""
+
+
+def ceiling_rows(found: list[pd.DataFrame], plan: Plan) -> pd.DataFrame:
+    """The table of results/tables/ceiling.csv, from those of all datasets and protocols."""
+    return ordered(pd.concat(found, ignore_index=True), plan)[TABLES["ceiling"]]
+
+
+def ceiling_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
+    """One table to read for each dataset and protocol; where there is no ceiling it says why in a row."""
+    tables = []
+    for (dataset, protocol), rows in table.groupby(["dataset", "protocol"], sort=False):
+        there = rows[rows.ceiling.notna()]
+        reasons = dict.fromkeys(rows.reason[rows.ceiling.isna()])
+        n = there.iloc[0] if len(there) else None
+        tables.append(
+            Table(
+                title=f"Noise ceilings: {plan.place(dataset, protocol)}",
+                label=f"ceiling-{dataset}-{protocol}",
+                columns=["Method", "Metric", "Score", "Ceiling", "Share"],
+                rows=[_row(row, plan) for row in there.itertuples(index=False)]
+                or [[f"No ceiling: {reason}.", *[NOT_MEASURED] * 4] for reason in reasons],
+                notes=[
+                    *(
+                        [
+                            f"On the {n.n_stimuli:.0f} images that are scored more than once, {n.n_repeats:.1f} trials "
+                            "each on average; every image weighs the same.",
+                            "Ceiling: the best score that predictions of single trials can have which agree over the "
+                            "repeats of an image as much as these do. It is of this method with its noise, and not "
+                            "what the best decoder would reach.",
+                            "Share: of MSE the gain over always answering the mean scored image, over the gain at the "
+                            "ceiling; else score over ceiling. With a 95 % interval by the jackknife over images. What "
+                            "is missing to 100 % is no noise of the response.",
+                        ]
+                        if n is not None
+                        else []
+                    ),
+                    plan.protocols[protocol].note,
+                ],
+            )
+        )
+    return tables
+
+
+def _row(row, plan: Plan) -> list[str]:
+    digits = METRICS["mse" if row.metric == "mse" else "pixcorr"].decimals
+    share = NOT_MEASURED if pd.isna(row.share) else f"{row.share:.0%} [{row.share_low:.0%}, {row.share_high:.0%}]"
+    values = f"{row.value:.{digits}f}", f"{row.ceiling:.{digits}f}"
+    return [plan.title(row.method, row.encoder), CEILED[row.metric], *values, share]

@@ -1,0 +1,80 @@
+"""Scores against the number of training samples, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from cortexclip.configuration.plan import Plan
+from cortexclip.evaluation.metrics import METRICS
+from cortexclip.results.tables import TABLES
+from cortexclip.tables.render import NOT_MEASURED, Table
+
+CURVED = ["mse", "pixcorr", "ssim", "pairwise_identification"]
+NOTHING = (
+    "No protocol of this configuration learns from a share of the training samples (key train_share of "
+    "protocols.yaml); config/power.yaml has such."
+)
+
+
+def learning_curve_rows(
+    comparison: pd.DataFrame, splits: Mapping[tuple[str, str], pd.DataFrame], plan: Plan
+) -> pd.DataFrame:
+    """The table of results/tables/learning_curve.csv, from that of comparison.csv.
+
+    A curve is a protocol with those that are ``compared_with`` it and learn from a ``train_share`` of its training
+    samples; it has a row for each method, metric and size, where the protocol itself has a share of 1. ``splits`` are
+    the split tables by dataset and protocol; ``n_train`` is the mean over folds of the samples that are learned from,
+    those that choose included.
+    """
+    shares = {name: kind.compared_with for name, kind in plan.protocols.items() if kind.train_share < 1}
+    curves = {name: name for name in shares.values()} | shares
+    table = comparison[comparison.protocol.isin(list(curves)) & comparison.metric.isin(CURVED)]
+    sizes = {cell: samples_learned_from(splits[cell]) for cell in set(zip(table.dataset, table.protocol, strict=True))}
+    cells = list(zip(table.dataset, table.protocol, strict=True))
+    table = table.assign(
+        curve=table.protocol.map(curves),
+        train_share=[plan.protocols[protocol].train_share for _, protocol in cells],
+        n_train=[sizes[cell] for cell in cells],
+    )
+    order = ["dataset", "curve", "method", "encoder", "metric"]
+    ranks = {name: {value: i for i, value in enumerate(dict.fromkeys(table[name]))} for name in order}
+    keyed = table.assign(**{f"_{name}": table[name].map(ranks[name]) for name in order})
+    keyed = keyed.sort_values([*(f"_{name}" for name in order), "train_share"], kind="stable", ignore_index=True)
+    return keyed[TABLES["learning_curve"]]
+
+
+def samples_learned_from(split: pd.DataFrame) -> float:
+    """Mean over folds of the number of samples that are learned from, those that choose included."""
+    learned = split[split.role != "score"].drop_duplicates(["fold", "sample"])
+    return float(learned.groupby("fold").size().mean())
+
+
+def learning_curve_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
+    """One table to read for each dataset and curve: the mean squared error by size."""
+    tables, digits = [], METRICS["mse"].decimals
+    for (dataset, curve), rows in table[table.metric == "mse"].groupby(["dataset", "curve"], sort=False):
+        sizes = sorted(set(rows.n_train))
+        cells = {(row.method, row.encoder, row.n_train): row for row in rows.itertuples(index=False)}
+        methods = dict.fromkeys(zip(rows.method, rows.encoder, strict=True))
+
+        def text(*cell, cells=cells) -> str:
+            row = cells.get(cell)
+            return NOT_MEASURED if row is None else f"{row.mean:.{digits}f} [{row.ci_low:.{digits}f}, {row.ci_high:.{digits}f}]"
+
+        tables.append(
+            Table(
+                title=f"MSE by training samples: {plan.datasets[dataset].title}, {plan.protocols[curve].heading}",
+                label=f"learning-curve-{dataset}-{curve}",
+                columns=["Method", *(f"{size:.0f} samples" for size in sizes)],
+                rows=[[plan.title(*method), *(text(*method, size) for size in sizes)] for method in methods],
+                notes=[
+                    "Training samples of a fold, those that choose included; the same samples are scored at every "
+                    "size, and those of a size are among those of the larger ones. Intervals are over images and "
+                    "seeds, not over other draws of training samples.",
+                    plan.protocols[curve].note,
+                ],
+            )
+        )
+    return tables
