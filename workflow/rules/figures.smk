@@ -72,6 +72,7 @@ rule evaluation_figures:
         audit=FILES.audit,
         statistics=FILES.table.format(table="statistics", suffix="csv"),
         ablation=FILES.table.format(table="ablation", suffix="csv"),
+        tables=expand(FILES.table, table=["power", "ceiling", "learning_curve"], suffix="csv"),
         splits=same("split", "dataset"),
         runs=same("predictions", "dataset"),
         scores=same("scores", "dataset"),
@@ -79,7 +80,7 @@ rule evaluation_figures:
         reported(
             expand(
                 "results/figures/{figure}.{protocol}.{{dataset}}.{suffix}",
-                figure=["differences", *(["ablation"] if any(PLAN.ablations.values()) else [])],
+                figure=["differences", "power", "ceiling", *(["ablation"] if any(PLAN.ablations.values()) else [])],
                 protocol=CONFIG.protocols,
                 suffix=SUFFIXES,
             )
@@ -87,7 +88,7 @@ rule evaluation_figures:
         reported(
             expand(
                 "results/figures/{figure}.{{dataset}}.{suffix}",
-                figure=["optimism", "permutation_null", "identification_curves", "seen_unseen"],
+                figure=["optimism", "permutation_null", "identification_curves", "seen_unseen", "learning_curve"],
                 suffix=SUFFIXES,
             )
         ),

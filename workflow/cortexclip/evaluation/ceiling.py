@@ -97,7 +97,10 @@ class _Repeats:
         return _Repeats(*(getattr(self, name)[kept] for name in self.__dataclass_fields__))
 
     def explainable(self) -> tuple[float, float]:
-        """Variance of the truth per feature, among stimuli like these, and the share of it that predictions as reliable as these can explain."""
+        """Variance of the truth per feature, among stimuli like these, and the share of it that can be explained.
+
+        That is, by predictions that are as reliable as these.
+        """
         means, squares = np.moveaxis(self.means, 1, 0), np.moveaxis(self.squares, 1, 0)
         signal, noise = (part.mean(axis=0) for part in _components(means, squares, self.counts))
         variance = self.truth.var(axis=0, ddof=1)
@@ -111,16 +114,16 @@ def decoding_ceilings(
 ) -> dict[str, dict]:
     """Scores of a method on repeated stimuli beside the best that its trial-to-trial noise allows, by metric.
 
-    Let p be the prediction from a single trial, with mean E[p | s] over repeats of stimulus s, and t the truth, which is
-    the same in all repeats. Then for every decoder:
+    Let p be the prediction from a single trial, with mean E[p | s] over repeats of stimulus s, and t the truth, which
+    is the same in all repeats. Then for every decoder:
 
     - ``mse``: in each pixel the squared correlation of p and t over stimuli is at most the share r of the variance of p
       that lies between stimuli, `noise_ceiling` of the predictions (Spearman 1904; as for voxels in Allen et al. 2022).
       So the error is at least the mean over pixels of V (1 - r), V the variance of t. ``share`` is
       (V - mse) / (V - ceiling): of the gain over always answering the mean scored image, what was reached.
-    - ``pixcorr``: with u the centred prediction at unit length, E[u . t / \\|t\\|] is at most \\|E[u | s]\\|, and its square
-      is the expected correlation of the predictions of two repeats. The ceiling is the root of the mean of the latter
-      over stimuli. ``share`` is the score over it.
+    - ``pixcorr``: with u the centred prediction at unit length, the mean of its product with any truth at unit length
+      is at most the length of E[u | s], whose square is the expected correlation of the predictions of two repeats. The
+      ceiling is the root of the mean of the latter over stimuli. ``share`` is the score over it.
     - ``embedding_correlation``, for embeddings: the correlation over trials of each predicted with the true feature,
       mean over features weighed by V, is at most the root of the mean of r, weighed likewise.
 

@@ -75,7 +75,9 @@ def paired_power(effect: float, n: int | np.ndarray, alpha: float = ALPHA) -> np
     n = np.asarray(n)
     dof, shift = np.maximum(n - 1, 1), abs(effect) * np.sqrt(n)
     reach = stats.t.ppf(1 - alpha / 2, dof)
-    return np.where(n < LEAST, 0.0, stats.nct.sf(reach, dof, shift) + stats.nct.cdf(-reach, dof, shift))[()]
+    found = stats.nct.sf(reach, dof, shift) + stats.nct.cdf(-reach, dof, shift)
+    found = np.where(np.isfinite(found), found, shift > reach)  # far in a tail it is not computed
+    return np.where(n < LEAST, 0.0, found)[()]
 
 
 def images_needed(effect: float, power: float = POWER, alpha: float = ALPHA) -> float:
@@ -99,7 +101,12 @@ def standardised_interval(effect: float, n: int, level: float = 0.95) -> tuple[f
     """
     t, tail = effect * np.sqrt(n), (1 - level) / 2
     span = abs(t) + 10 * np.sqrt(1 + t**2 / (2 * (n - 1)))
-    ends = [brentq(lambda shift, p=p: stats.nct.cdf(t, n - 1, shift) - p, -span, span) for p in (1 - tail, tail)]
+
+    def below(shift: float) -> float:
+        found = stats.nct.cdf(t, n - 1, shift)
+        return found if np.isfinite(found) else float(shift < t)  # far in a tail it is not computed
+
+    ends = [brentq(lambda shift, p=p: below(shift) - p, -span, span) for p in (1 - tail, tail)]
     return ends[0] / np.sqrt(n), ends[1] / np.sqrt(n)
 
 

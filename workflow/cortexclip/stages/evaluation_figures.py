@@ -10,6 +10,7 @@ import xarray as xr
 
 from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
+from cortexclip.figures import power
 from cortexclip.figures.study import (
     SHOWN,
     Identified,
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--statistics", required=True, help="the table of tested differences (statistics.csv)")
     parser.add_argument("--ablation", required=True, help="the table of what each part is worth (ablation.csv)")
     parser.add_argument("--reference", help="run that the others are compared with; if none is named, as the plan says")
-    parser.add_argument("--results", required=True, help="folder with splits/, runs/ and scores/")
+    parser.add_argument("--results", required=True, help="folder with splits/, runs/, scores/ and tables/")
     parser.add_argument("--resamples", type=int, default=2000, help="resamples of the bootstrap")
     parser.add_argument("--base-seed", type=int, default=0)
     parser.add_argument("--output", required=True, help="folder of the figures")
@@ -53,6 +54,9 @@ def run(arguments: argparse.Namespace) -> None:
     for protocol in plan.protocols:
         figure = differences(study, protocol, statistics, reference)
         save(figure, output / f"differences.{protocol}.{study.name}")
+        figure = power.power(study, protocol, results.table("power"), reference)
+        save(figure, output / f"power.{protocol}.{study.name}")
+        save(power.ceiling(study, protocol, results.table("ceiling")), output / f"ceiling.{protocol}.{study.name}")
         if any(plan.ablations.values()):
             save(ablation(study, protocol, parts), output / f"ablation.{protocol}.{study.name}")
     bootstrap = arguments.resamples, arguments.base_seed
@@ -61,6 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
         "permutation_null": permutation_null(study, reference),
         "identification_curves": identification_curves(study, identification(study, dataset, results)),
         "seen_unseen": seen_unseen(study, *bootstrap),
+        "learning_curve": power.learning_curve(study, results.table("learning_curve")),
     }
     for name, figure in figures.items():
         save(figure, output / f"{name}.{study.name}")

@@ -61,7 +61,11 @@ def learning_curve_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
 
         def text(*cell, cells=cells) -> str:
             row = cells.get(cell)
-            return NOT_MEASURED if row is None else f"{row.mean:.{digits}f} [{row.ci_low:.{digits}f}, {row.ci_high:.{digits}f}]"
+            return (
+                NOT_MEASURED
+                if row is None
+                else f"{row.mean:.{digits}f} [{row.ci_low:.{digits}f}, {row.ci_high:.{digits}f}]"
+            )
 
         tables.append(
             Table(

@@ -57,7 +57,15 @@ def power_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
             Table(
                 title=f"Images needed to tell methods from {name}: {plan.place(dataset, protocol)}",
                 label=f"power-{dataset}-{protocol}-{reference}",
-                columns=["Method", "Difference", "SD over images", "Images", "Power", "Images needed", "Simulated power"],
+                columns=[
+                    "Method",
+                    "Difference",
+                    "SD over images",
+                    "Images",
+                    "Power",
+                    "Images needed",
+                    "Simulated power",
+                ],
                 rows=[
                     [
                         plan.title(row.method, row.encoder),

@@ -1,0 +1,278 @@
+"""What limits a comparison: the noise of the responses, the number of images, and that of training samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from cortexclip.evaluation.metrics import METRICS
+from cortexclip.figures.chance import handles as line_handles
+from cortexclip.figures.chance import variants
+from cortexclip.figures.forest import INTERVAL, forest, handles, height_of, name_rows
+from cortexclip.figures.study import SHOWN, Study, way_of
+from cortexclip.figures.style import (
+    INK,
+    MUTED,
+    TITLES,
+    Look,
+    PaperFigure,
+    Subject,
+    draw_words,
+    few_ticks,
+    panel_grid,
+    plain,
+    readouts,
+    say,
+    styled,
+    subject,
+    text_height,
+    wrap,
+)
+from cortexclip.tables.audit import notes_for
+
+ROWS = ["method", "detail", "panel", "kind", *INTERVAL]
+CURVE = ["method", "detail", "protocol", "metric", "n_train", *INTERVAL]
+SCORE, CEILING, SHARE, NEEDED = "Score", "Ceiling", "Share with its 95 % interval", "Images needed"
+KINDS = {
+    SCORE: (INK, "o"),
+    CEILING: ("#d55e00", "D"),
+    SHARE: ("#0173b2", "s"),
+    NEEDED: ("#0173b2", "o"),
+}
+"""Colour and marker of what is drawn in rows."""
+FARTHEST = 1e5
+"""Images up to which intervals are drawn that have no end."""
+
+
+def ceiling(study: Study, protocol: str, table: pd.DataFrame) -> PaperFigure:
+    """Scores beside their noise ceilings, from the table ceiling."""
+    title, about = (
+        "Scores and noise ceilings",
+        subject(study.plan, study.name, protocol, notes_for(study.audit, protocol)),
+    )
+    if protocol not in study.protocols:
+        return draw_words(title, about, study.plan.without_split(study.name))
+    rows = _of(table, study, protocol, "mse")
+    there = rows[rows.ceiling.notna()]
+    if there.empty:
+        reasons = "; ".join(dict.fromkeys(rows.reason))
+        return draw_words(title, about, f"There is no noise ceiling: {reasons}.")
+    found, looks = _looks(there, study)
+    nan = np.full(len(found), np.nan)
+    drawn = [
+        ("MSE", SCORE, found.value, nan, nan),
+        ("MSE", CEILING, found.ceiling, nan, nan),
+        ("Share of the gain", SHARE, found.share, found.share_low, found.share_high),
+    ]
+    panels = {"MSE": "MSE, lower is better", "Share of the gain": "share of the gain that noise allows"}
+    sentences = [
+        f"On the {there.n_stimuli.iloc[0]:.0f} images that are scored more than once, {there.n_repeats.iloc[0]:.1f} "
+        "trials each on average, weighed equally. Ceiling: the least error of predictions that agree over the repeats "
+        "of an image as much as those of the method do; it is of this method with its noise. Share: gain over always "
+        "answering the mean scored image, over the gain at the ceiling; the interval is of the jackknife over images. "
+        "Below 0: worse than that answer. What is missing to 1 is no noise of the response.",
+    ]
+    return draw_rows(title, _long(drawn, looks), looks, panels, about, sentences, {"Share of the gain": 1.0})
+
+
+def power(study: Study, protocol: str, table: pd.DataFrame, reference: str | None) -> PaperFigure:
+    """Images needed to tell each method from one run, from the table power."""
+    about = subject(study.plan, study.name, protocol, notes_for(study.audit, protocol))
+    title = "Images needed to tell methods apart"
+    if protocol not in study.protocols:
+        return draw_words(title, about, study.plan.without_split(study.name))
+    if reference in study.looks:
+        title = f"Images needed to tell methods from {study.looks[reference].label}"
+    table = table[table.reference == reference]
+    own = {METRICS[metric].label: _of(table, study, protocol, metric) for metric in SHOWN}
+    _, looks = _looks(_of(table, study, protocol, SHOWN[0]), study)
+    if not any(rows.needed.notna().any() for rows in own.values()):
+        return draw_words(title, about, "There is no difference, or there are too few images to judge one by.")
+    drawn, there = [], 1
+    for label, rows in own.items():
+        rows = rows.set_index(["method", "encoder"]).reindex(list(looks))
+        needed = rows.needed.where(rows.needed < FARTHEST)
+        ends = (end.where(needed.notna()).clip(upper=FARTHEST) for end in (rows.needed_low, rows.needed_high))
+        drawn.append((label, NEEDED, needed, *ends))
+        there = max(there, int(rows.n_images.max()))
+    panels = {
+        label: "distinct images" if rows.needed.notna().any() else study.undefined(metric, protocol)
+        for metric, (label, rows) in zip(SHOWN, own.items(), strict=True)
+    }
+    sentences = [
+        "Distinct images on which a paired t-test at 0.05, of one comparison, has a power of 0.8, if mean and "
+        "standard deviation of the differences are as found here; the line spans the 95 % interval of their ratio, up "
+        f"to {FARTHEST:,.0f} where it has no end. No marker: more than that, or no difference. Dashed: the {there} images "
+        "that there are. Fewer than 6 are never enough.",
+    ]
+    return draw_rows(
+        title, _long(drawn, looks), looks, panels, about, sentences, dict.fromkeys(panels, there), log=True
+    )
+
+
+def learning_curve(study: Study, table: pd.DataFrame) -> PaperFigure:
+    """Scores against the number of training samples, from the table learning_curve."""
+    title, table = "Learning curves", table[(table.dataset == study.name) & table.metric.isin(SHOWN)]
+    if table.empty:
+        reason = (
+            "This needs protocols that learn from a share of the training samples (key train_share); the configuration "
+            "has none that apply. config/power.yaml has such."
+        )
+        return draw_words(title, study.about(list(study.protocols)[:1]), reason)
+    every, runs = readouts(study.plan), {}
+    for method in dict.fromkeys(zip(table.method, table.encoder, strict=True)):
+        if method in every and "_nearest" not in method[0]:
+            runs[method] = every[method]
+    looks = {look.label: look for look in runs.values()}
+    table = table[[method in runs for method in zip(table.method, table.encoder, strict=True)]]
+    shown = [runs[method] for method in zip(table.method, table.encoder, strict=True)]
+    data = table.assign(
+        **pd.DataFrame([look.columns() for look in shown], index=table.index),
+        run=[look.label for look in shown],
+        metric=table.metric.map({metric: METRICS[metric].label for metric in SHOWN}),
+        protocol=table.curve.map({name: kind.heading for name, kind in study.plan.protocols.items()}),
+    )
+    about = study.about(list(dict.fromkeys(table.curve)))
+    return draw_learning_curve(title, data, looks, {METRICS[m].label: way_of(m) for m in SHOWN}, about)
+
+
+def _of(table: pd.DataFrame, study: Study, protocol: str, metric: str) -> pd.DataFrame:
+    return table[(table.dataset == study.name) & (table.protocol == protocol) & (table.metric == metric)]
+
+
+def _looks(rows: pd.DataFrame, study: Study) -> tuple[pd.DataFrame, dict[tuple[str, str], Look]]:
+    """Rows in the order of the configuration, and the looks of their methods."""
+    there = set(zip(rows.method, rows.encoder, strict=True))
+    looks = {method: look for method, look in readouts(study.plan).items() if method in there}
+    return rows.set_index(["method", "encoder"]).reindex(list(looks)), looks
+
+
+def _long(drawn: Sequence[tuple], looks: Mapping[tuple[str, str], Look]) -> pd.DataFrame:
+    """One row for each marker, from (panel, kind, mean, low, high), the latter of all methods."""
+    names = pd.DataFrame([look.columns() for look in looks.values()])
+    tables = [
+        names.assign(
+            panel=panel, kind=kind, row=range(len(names)), **dict(zip(INTERVAL, map(np.asarray, own), strict=True))
+        )
+        for panel, kind, *own in drawn
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+@styled
+def draw_rows(
+    title: str,
+    data: pd.DataFrame,
+    looks: Mapping[tuple[str, str], Look],
+    panels: Mapping[str, str],
+    about: Subject,
+    sentences: Sequence[str],
+    lines: Mapping[str, float],
+    log: bool = False,
+) -> PaperFigure:
+    """Methods in rows, panels in columns.
+
+    Parameters
+    ----------
+    data : columns `ROWS`, which are written beside the figure, and row; NaN for a bound that there is not
+    looks : of the rows
+    panels : what the axis of a panel is called, or why nothing is drawn in it
+    lines : where a panel has a dashed line
+    log : whether scales are logarithmic, from 1
+    """
+    names = list(looks.values())
+    figure = PaperFigure(height_of(names, 2) + 16)
+    styles = {kind: style for kind, style in KINDS.items() if (data.kind == kind).any()}
+    if len(styles) > 1:
+        figure.key(handles(styles), styles)
+    for number, (axes, (panel, label)) in enumerate(
+        zip(panel_grid(figure.body, len(panels), len(panels)), panels.items(), strict=True)
+    ):
+        rows = data[data.panel == panel]
+        if np.isfinite(rows["mean"]).any():
+            own = {kind: styles[kind] for kind in dict.fromkeys(rows.kind)}
+            forest(axes, rows, len(names), own, apart=False)
+            axes.axvline(lines[panel], color=MUTED, linestyle="--", linewidth=0.8, zorder=1) if panel in lines else None
+            if log:
+                axes.set_xscale("log")
+                axes.set_xlim(1, max(FARTHEST, 10 * lines[panel]))
+                axes.xaxis.set_major_locator(LogLocator(numticks=8))
+                axes.xaxis.set_minor_locator(NullLocator())
+                axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+            else:
+                few_ticks(axes)
+            axes.set_xlabel(label)
+            axes.set_title(panel)
+        else:
+            say(axes, label)
+        name_rows(axes, names, written=number == 0)
+    return figure.finish(title, about, data[ROWS], *sentences)
+
+
+@styled
+def draw_learning_curve(
+    title: str, data: pd.DataFrame, looks: Mapping[str, Look], metrics: Mapping[str, str], about: Subject
+) -> PaperFigure:
+    """Curves in rows, metrics in columns, a line for each method.
+
+    Parameters
+    ----------
+    data : columns `CURVE`, which are written beside the figure, and run, the name of a method in ``looks``
+    metrics : the way that is better of each metric, by label
+    """
+    curves = list(dict.fromkeys(data.protocol))
+    titles = [wrap(curve, TITLES) for curve in curves]
+    figure = PaperFigure(len(curves) * (56 + 1.15 * text_height(titles)))
+    entries = line_handles(looks)
+    figure.key(entries.values(), entries)
+    grid = figure.body.subplots(len(curves), len(metrics), squeeze=False)
+    for line, curve, heading in zip(grid, curves, titles, strict=True):
+        for axes, (metric, better) in zip(line, metrics.items(), strict=True):
+            rows = data[(data.protocol == curve) & (data.metric == metric)]
+            if np.isfinite(rows["mean"]).any():
+                _curve(axes, rows, looks)
+                axes.set(xlabel="training samples", ylabel=f"{metric}, {better}")
+            else:
+                say(axes, f"{metric} is not defined here.")
+        line[0].set_title(heading)
+    text = (
+        "Mean over scored samples and seeds with its 95 % interval over images and seeds, which is not about other "
+        "draws of the training samples. The same samples are scored at every size, so intervals that overlap do not say that "
+        "sizes are equal. Training samples: mean over folds, those that choose included; smaller parts lie within "
+        "larger ones."
+    )
+    return figure.finish(title, about, data[CURVE], text)
+
+
+def _curve(axes: Axes, data: pd.DataFrame, looks: Mapping[str, Look]) -> None:
+    import seaborn as sns
+
+    styles = {run: style for run, style in variants(looks).items() if (data.run == run).any()}
+    values = pd.concat([data.assign(drawn=data[column]) for column in INTERVAL], ignore_index=True)
+    sns.lineplot(
+        values,
+        x="n_train",
+        y="drawn",
+        hue="run",
+        hue_order=list(styles),
+        palette={run: style["color"] for run, style in styles.items()},
+        style="run",
+        style_order=list(styles),
+        dashes={run: style["dashes"] for run, style in styles.items()},
+        markers={run: style["marker"] for run, style in styles.items()},
+        markersize=3.5,
+        markeredgewidth=0,
+        estimator=lambda drawn: drawn.iloc[0],
+        errorbar=lambda drawn: (drawn.min(), drawn.max()),
+        err_style="bars",
+        err_kws={"elinewidth": 0.6},
+        legend=False,
+        ax=axes,
+    )
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(plain))
+    axes.xaxis.set_major_formatter(FuncFormatter(plain))
