@@ -16,17 +16,19 @@ from cortexclip.evaluation.metrics import pairwise_identification
 from cortexclip.evaluation.score import combine_scores, score_predictions, weigh
 from cortexclip.evaluation.splits import make_split
 from cortexclip.evaluation.statistics import groups_not_different, nemenyi_critical_difference, summarise
-from cortexclip.figures import chance, forest, ranks, study, style
+from cortexclip.figures import chance, forest, power, ranks, study, style
 from cortexclip.figures.overview import critical_difference
 from cortexclip.results.folder import Results
 from cortexclip.results.runs import write_predictions
-from cortexclip.results.tables import read_table
+from cortexclip.results.tables import TABLES, read_table
 from cortexclip.runtime.arrays import write_parquet
 from cortexclip.runtime.files import write_json
 from cortexclip.stages import evaluation_figures as stage
+from cortexclip.stages.evaluate import ceilings_of
 from cortexclip.stages.tables import write_statistics
 from cortexclip.tables.ablation import ABLATION
 from cortexclip.tables.statistics import RANKS, STATISTICS
+from cortexclip.tables.write import write_csv
 
 VERDICTS = ["shown", "not over folds", "not shown"]
 
@@ -336,6 +338,13 @@ def results(tmp_path_factory):
     scores = weigh(combine_scores([results.scores(protocol, "toy") for protocol in PROTOCOLS]), plan)
     options = {"reference": "ridge", "base_seed": 0, "n_resamples": 50, "n_permutations": 50}
     write_statistics(results, scores, folder / "tables", **options)
+    cells = [(protocol, run) for protocol in PROTOCOLS for run in ("permuted", "ridge")]
+    rows = [row for p, run in cells for row in ceilings_of(dataset, results.predictions(p, "toy", run), None)]
+    write_csv(folder / "tables/ceiling.csv", pd.DataFrame(rows)[TABLES["ceiling"]])
+    sizes = [("holdout", n, 0.5 - 0.01 * n, 0.4 - 0.01 * n, 0.6 - 0.01 * n) for n in (4, 8, 18)]
+    curve = pd.DataFrame(sizes, columns=["curve", "n_train", "mean", "ci_low", "ci_high"])
+    curve = curve.assign(dataset="toy", method="ridge", encoder="none", metric="mse")
+    write_csv(folder / "tables/learning_curve.csv", curve.reindex(columns=TABLES["learning_curve"]))
     return folder
 
 
@@ -398,9 +407,24 @@ def test_stage_writes_every_figure(results, tmp_path):
     options += ["--results", str(results), "--resamples", "20"]
     call(stage, [*options, "--output", f"{tmp_path}/figures"])
     names = ["differences.holdout.toy", "ablation.holdout.toy", *(f"{name}.toy" for name in FIGURES)]
+    names += ["power.holdout.toy", "ceiling.holdout.toy", "learning_curve.toy"]
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         f"{n}.{suffix}" for n in names for suffix in ("png", "pdf", "txt", "csv")
     }
+
+
+def test_what_limits_a_comparison_is_drawn_or_said(results, toy):
+    table = Results(results, toy.plan).table
+    drawn = [power.power(toy, "unseen", table("power"), "ridge"), power.ceiling(toy, "unseen", table("ceiling"))]
+    drawn.append(power.learning_curve(toy, table("learning_curve")))
+    for figure in drawn:
+        check_page(figure)
+        assert "nothing_drawn" not in figure.data
+    said = power.ceiling(toy, "holdout", table("ceiling")).caption + words(
+        power.ceiling(toy, "holdout", table("ceiling"))
+    )
+    assert "none of the scored images were shown more than once" in said
+    assert "train_share" in words(power.learning_curve(toy, table("learning_curve").iloc[:0]))
 
 
 def test_every_figure_names_what_it_is_of_and_what_has_to_be_known(drawn):

@@ -208,3 +208,22 @@ def test_the_inner_part_follows_from_the_seed():
 def test_too_small_a_dataset_is_one_clear_error(name, part):
     with pytest.raises(InputError, match=PROTOCOLS[name]["title"]):
         make_split(PROTOCOLS[name], np.array(part), np.array([f"s{i}" for i in range(len(part))]), seed=0)
+
+
+def test_parts_of_a_learning_curve_are_nested_and_stratified_and_score_the_same():
+    labels = np.repeat([1, 2], [90, 30])
+    part, stimulus = np.full(120, "none"), np.arange(120).astype(str)
+    names = ["cv10_share10", "cv10_share20", "cv10_share40", "cv10_share70", "cv10"]
+    splits = [make_split(PROTOCOLS[n], part, stimulus, i, {"label": labels}, 7) for i, n in enumerate(names)]
+    for fold in range(10):
+        learned, scored = [], []
+        for split in splits:
+            rows = split[split.fold == fold]
+            learned.append(set(rows[rows.role != "score"]["sample"]))
+            scored.append(set(rows[rows.role == "score"]["sample"]))
+        assert [len(each) for each in learned] == [11, 22, 43, 76, 108]
+        assert all(less < more for less, more in zip(learned, learned[1:], strict=False))
+        assert all(each == scored[0] for each in scored) and not learned[-1] & scored[0]
+        share = np.isin(labels[sorted(learned[-1])], 2).mean()
+        for each in learned:
+            assert abs((labels[sorted(each)] == 2).sum() - share * len(each)) <= 1.5

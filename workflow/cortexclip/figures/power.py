@@ -106,8 +106,8 @@ def power(study: Study, protocol: str, table: pd.DataFrame, reference: str | Non
     sentences = [
         "Distinct images on which a paired t-test at 0.05, of one comparison, has a power of 0.8, if mean and "
         "standard deviation of the differences are as found here; the line spans the 95 % interval of their ratio, up "
-        f"to {FARTHEST:,.0f} where it has no end. No marker: more than that, or no difference. Dashed: the {there} images "
-        "that there are. Fewer than 6 are never enough.",
+        f"to {FARTHEST:,.0f} where it has no end. No marker: more than that, or no difference. Dashed: the "
+        f"{there} images that there are. Fewer than 6 are never enough.",
     ]
     return draw_rows(
         title, _long(drawn, looks), looks, panels, about, sentences, dict.fromkeys(panels, there), log=True
@@ -241,8 +241,8 @@ def draw_learning_curve(
         line[0].set_title(heading)
     text = (
         "Mean over scored samples and seeds with its 95 % interval over images and seeds, which is not about other "
-        "draws of the training samples. The same samples are scored at every size, so intervals that overlap do not say that "
-        "sizes are equal. Training samples: mean over folds, those that choose included; smaller parts lie within "
+        "draws of the training samples. The same samples are scored at every size, so intervals that overlap do not "
+        "say that sizes are equal. Training samples: mean over folds, those that choose included; smaller parts lie within "
         "larger ones."
     )
     return figure.finish(title, about, data[CURVE], text)
