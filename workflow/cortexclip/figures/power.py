@@ -242,8 +242,7 @@ def draw_learning_curve(
     text = (
         "Mean over scored samples and seeds with its 95 % interval over images and seeds, which is not about other "
         "draws of the training samples. The same samples are scored at every size, so intervals that overlap do not "
-        "say that sizes are equal. Training samples: mean over folds, smaller parts lie within "
-        "larger ones."
+        "say that sizes are equal. Training samples: mean over folds; smaller parts lie within larger ones."
     )
     return figure.finish(title, about, data[CURVE], text)
 
