@@ -420,6 +420,10 @@ def test_what_limits_a_comparison_is_drawn_or_said(results, toy):
     for figure in drawn:
         check_page(figure)
         assert "nothing_drawn" not in figure.data
+    line = drawn[-1].axes[0].lines[0]
+    np.testing.assert_allclose(
+        line.get_xydata(), [[4, 0.46], [8, 0.42], [18, 0.32]]
+    )  # means, and no end of an interval
     said = power.ceiling(toy, "holdout", table("ceiling")).caption + words(
         power.ceiling(toy, "holdout", table("ceiling"))
     )

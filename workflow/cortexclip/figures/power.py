@@ -251,11 +251,10 @@ def _curve(axes: Axes, data: pd.DataFrame, looks: Mapping[str, Look]) -> None:
     import seaborn as sns
 
     styles = {run: style for run, style in variants(looks).items() if (data.run == run).any()}
-    values = pd.concat([data.assign(drawn=data[column]) for column in INTERVAL], ignore_index=True)
     sns.lineplot(
-        values,
+        data,
         x="n_train",
-        y="drawn",
+        y="mean",
         hue="run",
         hue_order=list(styles),
         palette={run: style["color"] for run, style in styles.items()},
@@ -265,13 +264,14 @@ def _curve(axes: Axes, data: pd.DataFrame, looks: Mapping[str, Look]) -> None:
         markers={run: style["marker"] for run, style in styles.items()},
         markersize=3.5,
         markeredgewidth=0,
-        estimator=lambda drawn: drawn.iloc[0],
-        errorbar=lambda drawn: (drawn.min(), drawn.max()),
-        err_style="bars",
-        err_kws={"elinewidth": 0.6},
+        estimator=None,
         legend=False,
         ax=axes,
     )
+    for run, style in styles.items():
+        rows = data[data.run == run]
+        axes.vlines(rows.n_train, rows.ci_low, rows.ci_high, color=style["color"], linewidth=0.6)
+    axes.set(xlabel="", ylabel="")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(plain))
     axes.xaxis.set_major_formatter(FuncFormatter(plain))
