@@ -9,7 +9,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from cortexclip.errors import InputError
 from cortexclip.evaluation import NEAREST
@@ -264,9 +264,8 @@ def make_plan(configuration) -> Plan:
 
 def _protocol(entry: Mapping, protocols: Mapping[str, Mapping] | None = None) -> Protocol:
     """An entry of protocols.yaml; an optimistic one is set against the honest one of its kind among ``protocols``."""
-    names = ("title", "note", "honest", "repeats", "average", "folds", "cuts", "shuffle_seed", "compared_with")
-    names += ("train_share",)
-    kept = {key: entry[key] for key in names if key in entry}
+    kept = {field.name: entry[field.name] for field in fields(Protocol) if field.name in entry}
+    kept.pop("optimistic", None)
     kind, groups = entry.get("optimistic"), groups_needed(entry)
     same = [name for name, other in (protocols or {}).items() if kind and other.get("honest") == kind]
     needs = [] if entry["over"] == "all" else ["a train/test split"]

@@ -124,7 +124,7 @@ def write_statistics(
     """The tables statistics, leaders, ranks, power and ablation."""
     plan, audits = results.plan, results.audits
     pairs, leading, parts, powers = [], [], [], []
-    held_against = [name for name in (reference, *plan.runs) if name == reference or plan.runs[name].role == "ours"]
+    held_against = dict.fromkeys([*([reference] if reference else []), *plan.role("ours")])
     progress = Progress("statistics", sum(len(plan.protocols_of(dataset)) for dataset in plan.datasets))
     for dataset in plan.datasets:
         for protocol in plan.protocols_of(dataset):
@@ -140,7 +140,7 @@ def write_statistics(
                 if metric not in COMPARED:
                     continue
                 pairs.append(compare(laid, metric, reference=reference, **shared).assign(**where))
-                powers.append(power_rows(laid, metric, dict.fromkeys(held_against), seed).assign(**where))
+                powers.append(power_rows(laid, metric, held_against, seed).assign(**where))
                 flips = options["n_permutations"]
                 first = leaders(laid, metric, oracles=plan.role("oracle"), base_seed=seed, n_permutations=flips)
                 leading.append(first.assign(**where))
