@@ -173,13 +173,14 @@ def test_columns_keep_numbers_and_number_words():
 def test_long_histories_are_thinned_evenly_and_many_fits_cut():
     rows = [(0, s, "refit", e, "loss", e / 7) for s in range(40) for e in range(1, 201)]
     history = pd.DataFrame(rows, columns=["fold", "seed", "stage", "epoch", "quantity", "value"])
-    curves = content.curves_of(history)
+    curves = content.curves_of(history, {"fits": [{"fold": 0, "seed_index": 0, "epoch": 100}]})
     assert [curve["seed"] for curve in curves] == list(range(content.MOST_CURVES))
     epochs = curves[0]["epoch"]
-    assert len(epochs) == content.MOST_POINTS and epochs[0] == 1 and epochs[-1] == 200
-    assert np.diff(epochs).min() >= 2 and np.diff(epochs).max() <= 3
+    assert curves[0]["chosen"] == 100 and 100 in epochs and curves[1]["chosen"] is None
+    assert len(epochs) <= content.MOST_POINTS + 1 and epochs[0] == 1 and epochs[-1] == 200
+    assert np.diff(curves[1]["epoch"]).min() >= 2 and np.diff(epochs).max() <= 3
     assert curves[0]["value"] == pytest.approx([epoch / 7 for epoch in epochs], rel=1e-3)
-    assert content.curves_of(history[:0]) == []
+    assert content.curves_of(history[:0], {"fits": []}) == []
 
 
 def test_too_many_pairs_are_cut_to_the_reference(monkeypatch):

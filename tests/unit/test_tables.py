@@ -110,7 +110,7 @@ def test_below_a_table_stand_protocol_audit_notes_and_what_is_not_defined(summar
         "chance 0.167",
     ):
         assert words in text
-    assert "PixCorr of Mean is not defined for 6 of 6 predictions" in text
+    assert "PixCorr of mean\\_image is not defined for 6 of 6 predictions" in text
     assert "nan" not in text.lower().replace("nand", "")
 
 
@@ -201,7 +201,7 @@ def test_the_main_table_is_bold_only_where_an_honest_test_tells_the_leader_from_
         assert ("No figure is bold" in " ".join(main.notes)) == (not bold)
         for i, j in main.strong:
             assert main.rows[i][j].startswith(f"{rows['mean'].min():.4f} [")
-    assert [row[0] for row in main.rows][-1] == "Net (GlyphCLIP), nearest training image"
+    assert [row[0] for row in main.rows][-1] == "net_nearest.glyphclip"
 
 
 def test_the_short_table_says_what_was_not_run(summary, tmp_path):
@@ -210,7 +210,7 @@ def test_the_short_table_says_what_was_not_run(summary, tmp_path):
     pd.concat([table, extra]).to_csv(tmp_path / "c.csv", index=False)
     lines = short_table(tmp_path / "c.csv", "mse").splitlines()
     assert lines[0].split() == ["toy,", "mse", "published", "holdout"]
-    assert lines[3].startswith("net (glyphclip)")
+    assert lines[3].startswith("net.glyphclip")
     assert lines[3].endswith("not run")
 
 

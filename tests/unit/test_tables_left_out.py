@@ -50,7 +50,7 @@ def test_what_remains_is_the_gain_over_the_mean_image_in_both():
     assert by_method.loc["ridge", "remains"] == pytest.approx(0.04 / 0.05)
     assert np.isnan(by_method.loc["mean_image", "remains"])
     (read,) = left_out_tables(table, PLAN)
-    assert read.rows[1] == ["Ridge", "0.0300", "0.0500", "80%"]
+    assert read.rows[1] == ["ridge", "0.0300", "0.0500", "80%"]
     assert read.rows[0][-1] == "–"
 
 

@@ -350,8 +350,6 @@ def test_names():
     plan = Plan.of({"runs": runs, "encoders": {"x": "Space X"}})
     assert plan.title("ridge_snap", "none") == "Ridge, nearest training image"
     assert plan.title("net_nearest", "x") == "Net (Space X), nearest training image"
-    assert plan.title("net_nearest", "x", space=False) == "Net, nearest training image"
-    assert plan.title("net_nearest", "x", short=True) == "Net (x), nearest"
     assert run_name("net", "x") == "net.x" and run_name("net", "none") == "net"
 
 

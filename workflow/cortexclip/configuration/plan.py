@@ -21,11 +21,17 @@ EXTENSION, ENCODER = "extension", "encoder"
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset of the comparison."""
+    """A dataset of the comparison; ``name`` is that of the configuration, which tables, figures and page use too."""
 
     title: str = ""
     notes: list[str] = field(default_factory=list)
     simulated: bool = False
+    name: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The name with the title beside it."""
+        return called(self.name, self.title)
 
 
 @dataclass(frozen=True)
@@ -60,11 +66,13 @@ class Protocol:
     compared_with: str | None = None
     train_share: float = 1.0
     needs: str = "a train/test split"
+    name: str = ""
 
     @property
     def heading(self) -> str:
-        """The title, marked if the protocol is optimistic."""
-        return f"{self.title} (optimistic)" if self.optimistic else self.title
+        """The name, marked if the protocol is optimistic; ``note`` says more than the title."""
+        name = self.name or self.title
+        return f"{name} (optimistic)" if self.optimistic else name
 
 
 @dataclass(frozen=True)
@@ -192,28 +200,23 @@ class Plan:
         """Whether a method, or its second readout, is given something of the scored images."""
         return method.removesuffix(NEAREST) in self.role("oracle")
 
-    def title(self, method: str, encoder: str, *, space: bool = True, short: bool = False) -> str:
-        """What a method is called: "Ridge to embedding (Pixels), nearest training image".
-
-        Without ``space`` the embedding space is left out; ``short`` names it as the configuration does, for axes.
-        """
+    def title(self, method: str, encoder: str) -> str:
+        """What stands beside the name of a method: "Ridge to embedding (Pixels), nearest training image"."""
         own = method.removesuffix(NEAREST)
         text = next((run.title for run in self.runs.values() if run.method == own), own)
-        if space and encoder != "none":
-            text += f" ({encoder if short else self.encoders.get(encoder, encoder)})"
-        if method.endswith(NEAREST):
-            text += ", nearest" if short else ", nearest training image"
-        return text
+        if encoder != "none":
+            text += f" ({self.encoders.get(encoder, encoder)})"
+        return f"{text}, nearest training image" if method.endswith(NEAREST) else text
 
     def place(self, dataset: str, protocol: str) -> str:
-        """A dataset and protocol by their titles, for headings."""
-        return f"{self.datasets[dataset].title}, {self.protocols[protocol].heading}"
+        """A dataset and protocol by their names, the dataset with its title, for headings."""
+        return f"{self.datasets[dataset].heading}, {self.protocols[protocol].heading}"
 
     def without_split(self, dataset: str) -> str:
         """A sentence on the protocols that do not apply to a dataset, or "" if all do."""
         by_need: dict[str, list[str]] = {}
         for name in self.not_applicable.get(dataset, []):
-            by_need.setdefault(self.protocols[name].needs, []).append(self.protocols[name].title)
+            by_need.setdefault(self.protocols[name].needs, []).append(name)
         found = [
             f"{', '.join(titles)} {'needs' if len(titles) == 1 else 'need'} {need}, which the source does not give"
             for need, titles in by_need.items()
@@ -226,8 +229,13 @@ class Plan:
         return f"Networks were trained in {precision}." if precision else ""
 
 
+def called(name: str, title: str) -> str:
+    """A name with its title beside it, or one of them where the other says no more."""
+    return f"{name}: {title}" if name and title.lower() != name else name or title
+
+
 def run_name(method: str, encoder: str) -> str:
-    """How files and tables for scripts call a method with its embedding space: ``ridge_clip.gabor``."""
+    """The short name of a method with its embedding space, the same everywhere: ``ridge_clip.gabor``."""
     return method if encoder == "none" else f"{method}.{encoder}"
 
 
@@ -241,10 +249,10 @@ def make_plan(configuration) -> Plan:
         runs[name] = Run(run.method, run.encoder or "none", run.fits, **kept)
     return Plan(
         datasets={
-            name: Dataset(entry["title"], entry["notes"], "file" not in entry)
+            name: Dataset(entry["title"], entry["notes"], "file" not in entry, name)
             for name, entry in configuration.datasets.items()
         },
-        protocols={name: _protocol(entry, protocols) for name, entry in protocols.items()},
+        protocols={name: _protocol(name, entry, protocols) for name, entry in protocols.items()},
         runs=runs,
         encoders={name: entry["title"] for name, entry in configuration.encoders.items()},
         cells=configuration.cells,
@@ -262,16 +270,20 @@ def make_plan(configuration) -> Plan:
     )
 
 
-def _protocol(entry: Mapping, protocols: Mapping[str, Mapping] | None = None) -> Protocol:
+def _protocol(name: str, entry: Mapping, protocols: Mapping[str, Mapping] | None = None) -> Protocol:
     """An entry of protocols.yaml; an optimistic one is set against the honest one of its kind among ``protocols``."""
     kept = {field.name: entry[field.name] for field in fields(Protocol) if field.name in entry}
     kept.pop("optimistic", None)
     kind, groups = entry.get("optimistic"), groups_needed(entry)
-    same = [name for name, other in (protocols or {}).items() if kind and other.get("honest") == kind]
+    same = [other for other, about in (protocols or {}).items() if kind and about.get("honest") == kind]
     needs = [] if entry["over"] == "all" else ["a train/test split"]
     needs += [f"the {' and the '.join(groups)} of every sample"] if groups else []
     return Protocol(
-        **kept, optimistic=bool(kind), counterpart=same[0] if same else None, needs=" and ".join(needs) or "nothing"
+        **kept,
+        name=name,
+        optimistic=bool(kind),
+        counterpart=same[0] if same else None,
+        needs=" and ".join(needs) or "nothing",
     )
 
 
@@ -299,7 +311,7 @@ def _sources(configuration) -> Sources:
             )
     return Sources(
         datasets,
-        {name: _protocol(entry) for name, entry in sources.protocols.items()},
+        {name: _protocol(name, entry) for name, entry in sources.protocols.items()},
         {name: Run(name, title=entry["title"]) for name, entry in sources.methods.items()},
         sources.names,
         sources.cells,

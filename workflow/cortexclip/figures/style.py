@@ -153,7 +153,8 @@ class Look:
 
     def nearest(self) -> Look:
         """The look of the second readout, the nearest training image."""
-        return self.noted("nearest training image")
+        method, *encoder = self.title.split(".", 1)
+        return replace(self, title=".".join([method + NEAREST, *encoder]))
 
     def noted(self, note: str, title: str | None = None) -> Look:
         """The look with a note after its detail and, if given, another title."""
@@ -190,10 +191,7 @@ def looks(plan: Plan) -> dict[str, Look]:
     families = _FAMILIES | {
         method: _OTHER_FAMILIES[number % len(_OTHER_FAMILIES)] for number, method in enumerate(unknown)
     }
-    return {
-        name: Look(run.title, encoder_title(plan, run.encoder), *families[run.method])
-        for name, run in plan.runs.items()
-    }
+    return {name: Look(name, "", *families[run.method]) for name, run in plan.runs.items()}
 
 
 def readouts(plan: Plan) -> dict[tuple[str, str], Look]:
@@ -221,7 +219,7 @@ def subject(plan: Plan, dataset: str, protocol: str, caveats: Sequence[str]) -> 
     about, kind = plan.datasets[dataset], plan.protocols[protocol]
     notes = [f"Optimistic protocol: {kind.note}"] if kind.optimistic else []
     notes += [seeds_of(plan), *weightiest(caveats, about.notes)]
-    return Subject(about.title, kind.title, kind.optimistic, tuple(notes))
+    return Subject(about.heading, kind.name or kind.title, kind.optimistic, tuple(notes))
 
 
 def weightiest(caveats: Sequence[str], notes: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ rows. Everything is the content of result tables; nothing is computed here but h
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from cortexclip.evaluation.metrics import METRICS
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.figures.style import looks
 from cortexclip.tables import claims
-from cortexclip.tables.audit import notes_for
-from cortexclip.tables.comparison import column_label, judged_name
-from cortexclip.tables.statistics import BETTER, VERDICTS, WORSE, conclusion
+from cortexclip.tables.audit import findings_for, notes_for, sentence
+from cortexclip.tables.comparison import column_label, interval, judged_name, number
+from cortexclip.tables.statistics import BETTER, DIFFERENT, VERDICTS, WORSE, conclusion, p_text
 
 SYMBOLS = {
     **{"s": "square", "D": "diamond", "d": "diamond", "P": "cross", "X": "star", "*": "star", "h": "hexagon"},
@@ -57,8 +58,7 @@ def methods_of(plan: Plan, tables: Iterable[pd.DataFrame]) -> list[dict]:
                     "id": run_name(method, run.encoder),
                     "run": name,
                     "title": plan.title(method, run.encoder),
-                    "short": plan.title(method, run.encoder, short=True),
-                    "family": run.title,
+                    "family": run.method,
                     "encoder": run.encoder,
                     "control": run.control,
                     "oracle": plan.is_oracle(method),
@@ -119,7 +119,66 @@ def paper_of(published: Mapping, plan: Plan) -> dict:
 def conclusions() -> dict[str, list[str]]:
     """What the tests of a pair allow to say, in words and with a look, by verdict."""
     looks_of = {BETTER: "best", WORSE: "behind"}
-    return {verdict: [conclusion(verdict, ""), looks_of.get(verdict, "tied")] for verdict in VERDICTS}
+    return {verdict: [conclusion(verdict, ""), looks_of.get(verdict, "open")] for verdict in VERDICTS}
+
+
+def answers(plan: Plan, leaders: pd.DataFrame, pairs: pd.DataFrame, comparison: pd.DataFrame) -> list[dict]:
+    """Who leads by each metric of each dataset and protocol, whether the tests can tell, and by how much: in words.
+
+    Everything is read from the tables of the statistics: ``leader``, ``tied`` and ``decidable`` of the leaders, and
+    ``difference`` and ``verdict`` of the pairs of the leader with the method that comes next and with the reference.
+    """
+    found = []
+    for (dataset, protocol, metric), rows in leaders.groupby(["dataset", "protocol", "metric"], sort=False):
+        if not rows.leader.any():
+            continue
+        rows = rows.sort_values("mean", ascending=not METRICS[metric].higher_is_better, kind="stable")
+        first = rows[rows.leader].iloc[0]
+        here = pairs[(pairs.dataset == dataset) & (pairs.protocol == protocol) & (pairs.metric == metric)]
+        score = comparison[comparison.dataset.eq(dataset) & comparison.protocol.eq(protocol)]
+        score = next(score[score.metric.eq(metric) & score.id.eq(first.id)].itertuples(), None)
+        control = plan.runs[run_name(first.method.removesuffix(NEAREST), first.encoder)].control
+        who = f"{first.id}, a control," if control else first.id
+        who += f" leads with {METRICS[metric].label} {interval(metric, score)}."
+        others = dict.fromkeys([*rows.id[~rows.leader][:1], *([plan.reference] if plan.reference else [])])
+        lead = [_lead(first.id, other, here, metric, plan.reference) for other in others if other != first.id]
+        about = {"dataset": dataset, "protocol": protocol, "metric": metric}
+        found.append(
+            {**about, "text": f"{who} {_told(rows, here.n_stimuli.max())}", "lead": " ".join(filter(None, lead))}
+        )
+    return found
+
+
+def _told(rows: pd.DataFrame, n_stimuli: float) -> str:
+    """Whether the tests tell the leader of some candidates from the others."""
+    others, ties = len(rows) - 1, int(rows.tied.sum()) - 1
+    if not others:
+        return "No other method was scored."
+    if ties <= 0:
+        return f"It is best: the tests tell it from {'the other' if others == 1 else f'each of the {others} others'}."
+    if not rows[rows.leader].decidable.all():
+        few = "so few" if pd.isna(n_stimuli) else f"{n_stimuli:.0f}"
+        return f"This is not decided: {few} distinct images are too few for the tests to call any method best."
+    return f"This is not decided: the tests cannot tell it from {ties} of the {others} others."
+
+
+def _lead(leader: str, other: str, pairs: pd.DataFrame, metric: str, reference: str | None) -> str:
+    """By how much the leader is ahead of another method, and whether the test of this pair shows it."""
+    for sign, (method, against) in ((1, (leader, other)), (-1, (other, leader))):
+        for row in pairs[(pairs.id == method) & (pairs.reference == against)].itertuples():
+            if not math.isfinite(row.difference):
+                continue
+            low, high = sorted((sign * row.ci_low, sign * row.ci_high))
+            by = f"{number(metric, sign * row.difference)} [{number(metric, low)}, {number(metric, high)}]"
+            name = f"{other}, the reference" if other == reference else f"{other}, which comes next"
+            shown = "shows" if row.verdict in DIFFERENT else "does not show"
+            p_value = f" (p {_equal(p_text(row.p_holm))})" if math.isfinite(row.p_holm) else ""
+            return f"Ahead of {name}: by {by}; the test of this pair {shown} a difference{p_value}."
+    return ""
+
+
+def _equal(p_value: str) -> str:
+    return p_value if p_value.startswith("<") else f"= {p_value}"
 
 
 def verdicts() -> dict:
@@ -143,6 +202,25 @@ def stand_ins_of(plan: Plan, table: pd.DataFrame) -> dict[str, dict]:
 def caveats_of(plan: Plan, audits: Mapping[str, Mapping]) -> dict[str, dict[str, list[str]]]:
     """The audit's sentences that must stand beside results, by dataset and protocol."""
     return {name: {protocol: notes_for(audits[name], protocol) for protocol in plan.protocols} for name in audits}
+
+
+def badges_of(plan: Plan, audits: Mapping[str, Mapping]) -> dict[str, dict[str, list[list[str]]]]:
+    """What must be seen at once beside every score: [in short, in full], by dataset and protocol.
+
+    These are the serious findings, that scored samples choose, and that responses are simulated.
+    """
+    found: dict[str, dict[str, list[list[str]]]] = {}
+    for name, audit in audits.items():
+        for protocol, kind in plan.protocols.items():
+            grave = [finding for finding in findings_for(audit, protocol) if finding["severity"] == "serious"]
+            badges = [[re.split(r"[:;(]", each["message"])[0].strip(" ."), sentence(each)] for each in grave]
+            badges += [["optimistic: scored samples choose", kind.note]] if kind.optimistic else []
+            if plan.datasets[name].simulated:
+                badges.append(
+                    ["simulated responses", "They say nothing about brains and show that the pipeline works."]
+                )
+            found.setdefault(name, {})[protocol] = badges
+    return found
 
 
 def columns(table: pd.DataFrame, names: Sequence[str]) -> dict:
@@ -169,22 +247,26 @@ def fewer_pairs(statistics: pd.DataFrame, reference: str) -> tuple[pd.DataFrame,
     return statistics[statistics.reference == reference], True
 
 
-def curves_of(history: pd.DataFrame) -> list[dict]:
-    """Training curves of a run: one for each fold, seed, stage and quantity.
+def curves_of(history: pd.DataFrame, record: Mapping) -> list[dict]:
+    """Training curves of a run: one for each fold, seed, stage and quantity, and the epoch that its fit chose, if any.
 
     At most `MOST_CURVES` pairs of fold and seed, and of each curve at most `MOST_POINTS` points, evenly spaced, the
-    first and the last among them.
+    first and the last among them, and the chosen one.
     """
     found = []
     fits: set[tuple[int, int]] = set()
+    chosen = {(fit["fold"], fit.get("seed_index", 0)): fit.get("epoch") for fit in record["fits"]}
     for (fold, seed, stage, quantity), rows in history.groupby(["fold", "seed", "stage", "quantity"], sort=True):
         if len(fits | {(fold, seed)}) > MOST_CURVES:
             continue
         fits.add((fold, seed))
         rows = rows.sort_values("epoch", kind="stable")
-        at = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_POINTS)).round().astype(int))
+        at = np.linspace(0, len(rows) - 1, min(len(rows), MOST_POINTS)).round().astype(int)
+        epoch = chosen.get((fold, seed))
+        at = np.union1d(at, np.flatnonzero(rows.epoch == epoch))
         found.append(
             {
+                "chosen": epoch,
                 "fold": int(fold),
                 "seed": int(seed),
                 "stage": str(stage),

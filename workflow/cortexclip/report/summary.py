@@ -93,7 +93,7 @@ def short_table(path: Path, metric: str) -> str:
             cells = {
                 row["protocol"]: _cell(row) for row in inside if (row["method"], row["encoder"]) == (method, encoder)
             }
-            name = method if encoder == "none" else f"{method} ({encoder})"
+            name = run_name(method, encoder)
             lines.append([name, *(cells.get(protocol, "not run") for protocol in protocols)])
         blocks.append(_aligned(lines))
     return "\n\n".join(blocks)

@@ -91,11 +91,13 @@ def core(results: Results, published: Mapping, reference: str) -> dict:
     drawn = {"comparison": comparison, **named, **{name: tables[name] for name in ("claims", "paper", "audit")}}
     return {
         "datasets": content.datasets_of(plan, attributes),
-        "protocols": [{"name": name, **dataclasses.asdict(entry)} for name, entry in plan.protocols.items()],
+        "protocols": [{**dataclasses.asdict(entry), "name": name} for name, entry in plan.protocols.items()],
         "encoders": plan.encoders,
         "methods": content.methods_of(plan, [tables["comparison"], tables["retrieval"]]),
         "metrics": content.metrics_of(plan),
         "caveats": content.caveats_of(plan, results.audits),
+        "badges": content.badges_of(plan, results.audits),
+        "answers": content.answers(plan, tables["leaders"], tables["statistics"], tables["comparison"]),
         "precision": plan.reduced_precision(),
         "unavailable": plan.unavailable,
         "seeds": plan.seeds,
@@ -132,8 +134,9 @@ def records(results: Results) -> list[dict]:
         cell = {"protocol": protocol, "dataset": dataset, "run": run}
         paths = [results.path("predictions", **cell), results.path("scores", **cell)]
         files = {path.relative_to(results.folder).as_posix(): sha256(path) for path in paths}
-        record = content.record_of(results.record(**cell), files)
-        found.append({**cell, "record": record, "curves": content.curves_of(results.history(**cell))})
+        record = results.record(**cell)
+        curves = content.curves_of(results.history(**cell), record)
+        found.append({**cell, "record": content.record_of(record, files), "curves": curves})
     return found
 
 

@@ -131,10 +131,7 @@ def _body(
     cells: Sequence[Sequence], pairs: Sequence[tuple[str, str, str]], plan: Plan
 ) -> tuple[list[list[str]], frozenset[tuple[int, int]]]:
     """A row for each pair (method, encoder, reference) with its cells, and which of them are shown to differ."""
-    rows = [
-        [plan.title(*pair[:2]), _reference_title(pair[2], plan), *map(_cell, line)]
-        for pair, line in zip(pairs, cells, strict=True)
-    ]
+    rows = [[run_name(*pair[:2]), pair[2], *map(_cell, line)] for pair, line in zip(pairs, cells, strict=True)]
     shown = {
         (i, j) for i, line in enumerate(cells) for j, cell in enumerate(line, 2) if cell and cell.verdict in DIFFERENT
     }

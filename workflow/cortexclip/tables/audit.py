@@ -41,7 +41,7 @@ def audit_tables(audits: Mapping[str, Mapping], plan: Plan) -> list[Table]:
             continue
         findings = audits[name]["findings"]
         scopes = [DATASET, *(p for p in plan.protocols if any(f["scope"] == p for f in findings))]
-        titles = ["Data", *(plan.protocols[scope].title for scope in scopes[1:])]
+        titles = ["Data", *(plan.protocols[scope].heading for scope in scopes[1:])]
         severity = {(f["check"], f["scope"]): f["severity"] for f in findings}
         checks = list(dict.fromkeys(f["check"] for f in findings))
         rows = [
@@ -54,7 +54,7 @@ def audit_tables(audits: Mapping[str, Mapping], plan: Plan) -> list[Table]:
             notes.append(f"{'; '.join(where)}: {text}")
         tables.append(
             Table(
-                title=f"Audit: {about.title}",
+                title=f"Audit: {about.heading}",
                 label=f"audit-{name}",
                 columns=["Check", *titles],
                 rows=rows,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from cortexclip.configuration.plan import Plan
+from cortexclip.configuration.plan import Plan, run_name
 from cortexclip.results.tables import TABLES
 from cortexclip.tables.render import NOT_MEASURED, Table
 
@@ -24,13 +24,13 @@ def collapse_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
         stimuli = ["Scored stimuli", f"{first.dimensions_stimuli:.1f}", f"{first.span_stimuli:.0%}", "", ""]
         tables.append(
             Table(
-                title=f"Collapse: {plan.datasets[dataset].title}, {kind.heading}",
+                title=f"Collapse: {plan.datasets[dataset].heading}, {kind.heading}",
                 label=f"collapse-{dataset}-{protocol}",
                 columns=["Method", "Dimensions", "In the span of training", "2-way, all", "2-way, within clusters"],
                 rows=[stimuli]
                 + [
                     [
-                        plan.title(row.method, row.encoder),
+                        run_name(row.method, row.encoder),
                         f"{row.dimensions:.1f}",
                         NOT_MEASURED if pd.isna(row.span) else f"{row.span:.0%}",
                         *(_share(value) for value in (row.identification, row.identification_within)),

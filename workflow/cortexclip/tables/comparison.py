@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from cortexclip.configuration.plan import Plan
+from cortexclip.configuration.plan import Plan, run_name
 from cortexclip.evaluation.metrics import METRICS, chance_level
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.results.tables import TABLES
@@ -101,7 +101,7 @@ def retrieval_tables(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mappi
     for (dataset, protocol), rows in table.groupby(["dataset", "protocol"], sort=False, observed=True):
         cells = {(r.method, r.encoder, r.metric): r for r in rows.itertuples(index=False)}
         sizes = rows.drop_duplicates("gallery").set_index("gallery").gallery_size
-        columns, body = ["Method", "Encoder"], []
+        columns, body = ["Method", "Title"], []
         metrics = [(f"{name}_{gallery}", gallery) for gallery in ("test", "all") for name in RETRIEVED]
         for metric, _ in metrics:
             columns.append(METRICS[metric].label)
@@ -109,8 +109,8 @@ def retrieval_tables(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mappi
             found = [cells.get((method, encoder, metric)) for metric, _ in metrics]
             body.append(
                 [
-                    plan.title(method, encoder, space=False),
-                    plan.encoders.get(encoder, encoder),
+                    run_name(method, encoder),
+                    plan.title(method, encoder),
                     *(interval(m, row) for (m, _), row in zip(metrics, found, strict=True)),
                 ]
             )
@@ -119,7 +119,7 @@ def retrieval_tables(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mappi
         kind = plan.protocols[protocol]
         tables.append(
             Table(
-                title=f"Retrieval: {plan.datasets[dataset].title}, {kind.heading}",
+                title=f"Retrieval: {plan.place(dataset, protocol)}",
                 label=f"retrieval-{dataset}-{protocol}",
                 columns=columns,
                 rows=body,
@@ -162,20 +162,20 @@ def number(metric: str, value: float | None) -> str:
 def _comparison_table(cells, dataset, about, protocol, kind, plan, caveats) -> Table:
     rows = {(r.method, r.encoder, r.metric): r for r in cells.itertuples(index=False)}
     shown = [metric for metric in SHOWN if metric != "clip_identification" or plan.judge is not None]
-    columns = ["Method", "Encoder", *(column_label(m, plan) for m in shown), "Top-1"]
+    columns = ["Method", "Title", *(column_label(m, plan) for m in shown), "Top-1"]
     body, missing = [], []
     for method, encoder in dict.fromkeys(zip(cells.method, cells.encoder, strict=True)):
-        title = plan.title(method, encoder, space=False)
+        name = run_name(method, encoder)
         found = {m: rows.get((method, encoder, m)) for m in [*shown, "top1_test"]}
         body.append(
             [
-                title,
-                plan.encoders.get(encoder, NOT_MEASURED),
+                name,
+                plan.title(method, encoder),
                 *(interval(m, found[m]) for m in [*shown, "top1_test"]),
             ]
         )
         missing += [
-            f"{METRICS[m].label} of {title} is not defined for {row.n_missing} of "
+            f"{METRICS[m].label} of {name} is not defined for {row.n_missing} of "
             f"{row.n_samples * row.n_seeds} predictions; these are left out of its mean."
             for m, row in found.items()
             if row is not None and row.n_missing
@@ -205,7 +205,7 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, caveats) -> T
         )
     notes += [*caveats, *missing]
     return Table(
-        title=f"{about.title}, {kind.heading}",
+        title=f"{about.heading}, {kind.heading}",
         label=f"comparison-{dataset}-{protocol}",
         columns=columns,
         rows=body,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from cortexclip.configuration.plan import Plan
+from cortexclip.configuration.plan import Plan, run_name
 from cortexclip.results.tables import TABLES
 from cortexclip.tables.render import NOT_MEASURED, Table
 
@@ -49,12 +49,12 @@ def left_out_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
         more, less = plan.protocols[protocol], plan.protocols[other]
         tables.append(
             Table(
-                title=f"{more.heading} beside {less.heading}: {plan.datasets[dataset].title}",
+                title=f"{more.heading} beside {less.heading}: {plan.datasets[dataset].heading}",
                 label=f"left-out-{dataset}-{protocol}",
                 columns=["Method", f"MSE, {less.heading}", f"MSE, {more.heading}", "Remains of the gain"],
                 rows=[
                     [
-                        plan.title(row.method, row.encoder),
+                        run_name(row.method, row.encoder),
                         f"{row.mse_compared:.4f}",
                         f"{row.mse:.4f}",
                         NOT_MEASURED if pd.isna(row.remains) else f"{row.remains:.0%}",

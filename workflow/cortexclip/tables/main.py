@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from cortexclip.configuration.plan import Plan
+from cortexclip.configuration.plan import Plan, run_name
 from cortexclip.tables.comparison import interval
 from cortexclip.tables.render import LATEX_PACKAGES, NOT_MEASURED, Table
 
@@ -56,7 +56,7 @@ def _table(
         strong |= {
             (len(rows), j + 1) for j, column in enumerate(columns) if best.get((*column, METRIC)) == (method, encoder)
         }
-        rows.append([plan.title(method, encoder), *(interval(METRIC, row) for row in values)])
+        rows.append([run_name(method, encoder), *(interval(METRIC, row) for row in values)])
     words = (
         "Bold: told from every other method by the corrected test, under a protocol that is not optimistic."
         if strong
@@ -64,7 +64,7 @@ def _table(
     )
     title = "Mean squared error by method"
     if of_one_dataset:
-        title = f"{title}: {plan.datasets[columns[0][0]].title}"
+        title = f"{title}: {plan.datasets[columns[0][0]].heading}"
     return Table(
         title=title,
         label="main" if not of_one_dataset else f"main-{columns[0][0]}",

@@ -74,7 +74,7 @@ def paper_tables(rows: Sequence[Claim], evidence: Evidence) -> list[Table]:
         body.append([name, *cells])
     plan, split = evidence.plan, evidence.plan.honest("split") or "(none was run)"
     body += [
-        [plan.title(method, "none"), *(_honest(with_role("reference", name, evidence)) for name in datasets)]
+        [method, *(_honest(with_role("reference", name, evidence)) for name in datasets)]
         for method in plan.role("reference")[:1]
     ]
     body.append(["Best control", *(_control(control_of(by_cell[names[0], name], evidence)) for name in datasets)])

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from cortexclip.configuration.plan import Plan
+from cortexclip.configuration.plan import Plan, run_name
 from cortexclip.results.tables import TABLES
 from cortexclip.tables.render import NOT_MEASURED, Table
 
@@ -51,7 +51,7 @@ def cost_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
             cells = {row.protocol: row for row in rows.itertuples(index=False)}
             body.append(
                 [
-                    plan.title(method, encoder),
+                    run_name(method, encoder),
                     f"{rows.parameters.max():,}",
                     *(_seconds(cells.get(protocol)) for protocol in protocols),
                     NOT_MEASURED if rows.peak_mb.isna().all() else f"{rows.peak_mb.max():.0f}",
@@ -59,12 +59,12 @@ def cost_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
             )
         tables.append(
             Table(
-                title=f"Cost of training: {about.title}",
+                title=f"Cost of training: {about.heading}",
                 label=f"cost-{dataset}",
                 columns=[
                     "Method",
                     "Parameters",
-                    *(f"{plan.protocols[p].title} (s)" for p in protocols),
+                    *(f"{plan.protocols[p].heading} (s)" for p in protocols),
                     "Peak (MB)",
                 ],
                 rows=body,
@@ -120,7 +120,7 @@ def grid_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
         most = max(int(line[3]) for line in body)
         tables.append(
             Table(
-                title=f"Grid of {plan.title(method, encoder)}: {about.title}, {kind.heading}",
+                title=f"Grid of {run_name(method, encoder)}: {about.heading}, {kind.heading}",
                 label=f"grid-{dataset}-{protocol}-{method}-{encoder}",
                 columns=["Point", "Mean", "Range", "Chosen"],
                 rows=body,

@@ -422,10 +422,10 @@ def _leaders_table(leading: pd.DataFrame, plan: Plan, reference: str) -> Table:
             words = f"undecided: not told from {ties} of the {len(rows) - 1} others"
         body.append(
             [
-                plan.datasets[dataset].title,
+                dataset,
                 plan.protocols[protocol].heading,
                 METRICS[metric].label,
-                plan.title(first.method, first.encoder),
+                run_name(first.method, first.encoder),
                 number(metric, first["mean"]),
                 words,
             ]
@@ -473,8 +473,6 @@ def _reference_table(
     caveats: Sequence[str],
 ) -> Table:
     kind = plan.protocols[protocol]
-    run = plan.runs.get(reference)
-    name = plan.title(run.method, run.encoder) if run else reference
     has_folds = bool(np.isfinite(cells.p_corrected_t).any())
     body: list[list[str]] = []
     strong: set[tuple[int, int]] = set()
@@ -483,20 +481,20 @@ def _reference_table(
             strong.add((len(body), 5 + has_folds))
         body.append(
             [
-                plan.title(row.method, row.encoder),
+                run_name(row.method, row.encoder),
                 difference_text(metric, row),
                 NOT_MEASURED if not np.isfinite(row.effect_size) else f"{row.effect_size:+.2f}",
                 p_text(row.p),
                 p_text(row.p_holm),
                 *([p_text(row.p_corrected_t)] if has_folds else []),
-                conclusion(row.verdict, name, kind.optimistic, brief=True),
+                conclusion(row.verdict, reference, kind.optimistic, brief=True),
             ]
         )
     stimuli, samples = cells.n_stimuli.max(), cells.n_samples.max()
     better = "lower" if METRICS[metric].higher_is_better is False else "higher"
     notes = [
-        f"Positive: better than {name} ({better} {METRICS[metric].label}) [95 % bootstrap interval over stimuli and "
-        f"seeds], on {samples} samples of {stimuli} stimuli. "
+        f"Positive: better than {reference} ({better} {METRICS[metric].label}) [95 % bootstrap interval over stimuli "
+        f"and seeds], on {samples} samples of {stimuli} stimuli. "
         "d: Cohen's d over stimuli, each weighed once, corrected for few (Hedges).",
         f"p: paired permutation test, smallest possible {p_text(cells.smallest_p.min())}; Holm over "
         f"{int(cells.n_comparisons.max())} comparisons"
@@ -505,14 +503,14 @@ def _reference_table(
     if kind.optimistic:
         notes.append(kind.note)
     notes += [
-        f"{plan.title(row.method, row.encoder)}: {row.n_missing} of {row.n_missing + row.n_samples} samples left "
-        f"out, since {METRICS[metric].label} is not defined for it or for {name} there."
+        f"{run_name(row.method, row.encoder)}: {row.n_missing} of {row.n_missing + row.n_samples} samples left "
+        f"out, since {METRICS[metric].label} is not defined for it or for {reference} there."
         for row in cells.itertuples(index=False)
         if row.n_missing
     ]
     notes += caveats
     return Table(
-        title=f"{METRICS[metric].label} against {name}: {plan.datasets[dataset].title}, {kind.heading}",
+        title=f"{METRICS[metric].label} against {reference}: {plan.datasets[dataset].heading}, {kind.heading}",
         label=f"statistics-{dataset}-{protocol}-{metric}",
         columns=["Method", "Difference", "d", "p", "p (Holm)", *(["p (folds)"] if has_folds else []), "Conclusion"],
         rows=body,
@@ -527,7 +525,7 @@ def _ranks_table(rows: pd.DataFrame, leading: pd.DataFrame, protocol: str, plan:
     methods = list(dict.fromkeys(zip(rows.method, rows.encoder, strict=True)))
     body = [
         [
-            plan.title(*method),
+            run_name(*method),
             *(f"{cells[*method, m]:.2f}" if (*method, m) in cells else NOT_MEASURED for m in metrics),
         ]
         for method in methods

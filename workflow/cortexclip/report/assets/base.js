@@ -29,14 +29,12 @@ const datasets = new Map(core.datasets.map((dataset) => [dataset.name, dataset])
 const protocols = new Map(core.protocols.map((protocol) => [protocol.name, protocol]));
 const position = (names) => new Map([...names].map((name, at) => [name, at]));
 const orderOf = { method: position(methods.keys()), dataset: position(datasets.keys()), protocol: position(protocols.keys()) };
-const shortOf = (id) => methods.get(id)?.short ?? id;
-const titleOf = (id) => methods.get(id)?.title ?? id;
-const datasetTitle = (name) => datasets.get(name)?.title ?? name;
-const protocolTitle = (name) => {
-  const protocol = protocols.get(name);
-  if (!protocol) return name;
-  return protocol.title + (protocol.optimistic ? " (optimistic)" : "");
-};
+// A method, dataset or protocol has one name, that of the configuration; its title stands beside it where there is room.
+const called = (name, title) => (title && title.toLowerCase() !== name ? `${name}: ${title}` : name);
+const titleOf = (id) => called(id, methods.get(id)?.title);
+const datasetTitle = (name) => called(name, datasets.get(name)?.title);
+const protocolTitle = (name) => called(name, protocols.get(name)?.title) + (protocols.get(name)?.optimistic ? " (optimistic)" : "");
+const cellTitle = (dataset, protocol) => `${dataset}, ${protocol}`;
 const encoderTitle = (name) => core.encoders[name] ?? name;
 const metricOf = (name) => core.metrics[name] ?? { label: name, unit: "", higher: null, decimals: 3, chance: null };
 const better = (metric) => (metricOf(metric).higher ? "higher is better" : "lower is better");
@@ -47,6 +45,8 @@ const firstProtocol = (dataset) => {
   const names = protocolsFor(dataset);
   return names.find((name) => !protocols.get(name).optimistic) ?? names[0];
 };
+
+const badgesOf = (dataset, protocol) => core.badges[dataset]?.[protocol] ?? [];
 
 // Elements. Text always goes in as text.
 const element = (tag, attributes, ...children) => {
@@ -68,6 +68,18 @@ const svg = (tag, attributes, ...children) => {
 };
 const link = (address, text) => element("a", { href: address, rel: "noreferrer" }, text);
 const paragraph = (text, kind) => element("p", { class: kind }, text);
+// What must be seen beside scores: in words beside a heading, and as a mark beside every score.
+const badges = (dataset, protocol) => {
+  const found = badgesOf(dataset, protocol);
+  return found.length ? element("ul", { class: "badges" }, found.map(([short, full]) => element("li", { title: full }, short))) : null;
+};
+const putBadges = (target, { dataset, protocol }) => target.replaceChildren(...[badges(dataset, protocol)].filter(Boolean));
+const marked = (row, text) => {
+  const found = row.mean === null || text === NONE ? [] : badgesOf(row.dataset, row.protocol);
+  if (!found.length) return text;
+  const words = found.map(([short]) => short).join("; ");
+  return element("span", { class: "marked" }, element("span", {}, text), element("span", { class: "mark", title: words }, element("span", { "aria-hidden": "true" }, "!"), element("span", { class: "visually-hidden" }, ` (${words})`)));
+};
 const list = (sentences) => element("ul", { class: "notes" }, sentences.map((sentence) => element("li", {}, sentence)));
 const say = (text) => (document.getElementById("status").textContent = text);
 
@@ -118,12 +130,11 @@ const linkOf = (name) => {
 };
 const fromLink = (hash) => {
   const [name, query] = hash.replace(/^#/, "").split(/\?(.*)/s);
-  if (!(name in views)) return null;
-  const defaults = views[name].defaults();
   const given = Object.fromEntries(new URLSearchParams(query ?? ""));
-  const state = {};
-  for (const key of Object.keys(defaults)) state[key] = key in given ? given[key] : defaults[key];
-  return { name, state };
+  if (!Object.hasOwn(views, name)) return { name, given, state: null };
+  const state = views[name].defaults();
+  for (const key of Object.keys(state)) if (Object.hasOwn(given, key)) state[key] = given[key];
+  return { name, given, state };
 };
 const change = (name, changes) => {
   Object.assign(stateOf(name), changes);
@@ -158,7 +169,7 @@ const searcher = (view, key, label) => {
   return node;
 };
 const ALL = "all";
-const datasetOptions = () => core.datasets.map((dataset) => [dataset.name, dataset.title]);
+const datasetOptions = () => core.datasets.map(({ name }) => [name, datasetTitle(name)]);
 const withAll = (text, options) => (options.length > 1 ? [[ALL, text], ...options] : options);
 const protocolOptions = (dataset) => protocolsFor(dataset).map((name) => [name, protocolTitle(name)]);
 const moveTo = (view) => (dataset) => {

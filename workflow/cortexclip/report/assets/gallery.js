@@ -20,6 +20,27 @@ const pictureOf = (sheet) => {
   }
   return decoding.get(sheet);
 };
+// A few images of one run beside its scores, of trials evenly spaced over those of the gallery; the seen ones without an id.
+const THUMBNAILS = 6;
+const inSight = new IntersectionObserver((entries) => {
+  for (const entry of entries.filter((each) => each.isIntersecting)) {
+    inSight.unobserve(entry.target);
+    paint(entry.target.parentElement);
+  }
+}, { rootMargin: "200px" });
+const thumbnails = (dataset, protocol, id) => {
+  const gallery = galleryOf(dataset, protocol);
+  const entry = gallery?.methods.find((each) => each.id === id);
+  if (!gallery?.samples.length || (id && !entry)) return "";
+  const stimuli = galleryInfo().stimuli[dataset];
+  const count = Math.min(THUMBNAILS, gallery.samples.length);
+  const ats = Array.from({ length: count }, (_, at) => Math.floor((at * gallery.samples.length) / count));
+  const tiles = ats.map((at) => (id ? shownOf(gallery, entry, entry.seeds[0], at, { draw: "0" }, stimuli).slice(0, 2) : [stimuli, gallery.stimuli[at]]));
+  const canvas = stripOf(tiles, `${id ? `${id}: reconstructions` : "Seen images"} of trials ${ats.map((at) => gallery.samples[at]).join(", ")}`, "thumbnails");
+  canvas.style.setProperty("--count", count);
+  inSight.observe(canvas);
+  return element("span", {}, canvas);
+};
 // Images side by side, drawn on one canvas for speed; between two of them is a gap of a fourteenth of their width.
 const GAP = 1 / 14;
 const stripOf = (tiles, label, kind = "strip-canvas") => {
@@ -120,6 +141,7 @@ define(
     const previous = element("button", { type: "button", class: "flip", "data-flip": "previous", onclick: () => flip(-1) }, "‹ Previous");
     const next = element("button", { type: "button", class: "flip", "data-flip": "next", onclick: () => flip(1) }, "Next ›");
     const where = element("span", { class: "where", "aria-live": "polite" });
+    const caveats = element("div", {});
     const board = element("div", { class: "board", role: "group", "aria-label": "Stimuli and reconstructions" });
     const remarks = element("div", {});
     const dialog = element("dialog", { "aria-labelledby": "trial-title" });
@@ -128,6 +150,7 @@ define(
       paragraph("What was seen, and below it what every method made of the brain's response. Choose a stimulus to see all of its scores and what was retrieved for it.", "lead"),
       element("div", { class: "controls" }, controls, picker),
       element("div", { class: "flipper" }, previous, where, next, element("span", { class: "hint" }, "Arrow keys flip, too.")),
+      caveats,
       board,
       remarks,
       dialog,
@@ -165,13 +188,14 @@ define(
     const render = (state) => {
       const gallery = here();
       if (!gallery) return board.replaceChildren(paragraph("There are no images of this dataset and protocol.", "nothing"));
+      putBadges(caveats, state);
       const stimuli = galleryInfo().stimuli[state.dataset];
       const metric = galleryInfo().shown.find((each) => each.metric === state.score);
       drawPicker(gallery, state);
       const hidden = hiddenOf(state);
       const trials = visible(gallery, state);
       const narrow = matchMedia("(max-width: 640px)").matches;
-      const room = board.clientWidth - (narrow ? 0 : 230);
+      const room = board.clientWidth - (narrow ? 0 : 270);
       const size = narrow ? 63 : 70;
       const across = Math.max(3, Math.floor((room + size * GAP) / (size * (1 + GAP))));
       const pages = Math.max(1, Math.ceil(trials.length / across));
@@ -204,19 +228,18 @@ define(
         .filter((entry) => !hidden.has(entry.id))
         .map((entry) => {
           const seed = seedOf(entry, state);
-          const title = titleOf(entry.id);
           const values = seed.scores[state.score];
           const shown = ats.map((at) => shownOf(gallery, entry, seed, at, state, stimuli));
           const below = ats.map((at, place) => shown[place][2] || (values ? scoreText(metric, values[at]) : NONE));
           return element(
             "div",
             { class: "strip" },
-            element("div", { class: "label" }, element("span", { class: "name" }, element("i", { class: "swatch", style: { backgroundColor: methods.get(entry.id)?.colour } }), title), element("span", { class: "note" }, seedWords(entry, state))),
+            element("div", { class: "label" }, methodName(entry.id), element("span", { class: "note" }, seedWords(entry, state))),
             ats.length
               ? element(
                   "div",
                   { class: "cells" },
-                  stripOf(shown.map(([sheet, number]) => [sheet, number]), `${title}: what it made of trials ${ats.map((at) => gallery.samples[at]).join(", ")}; ${metric.label} below each`),
+                  stripOf(shown.map(([sheet, number]) => [sheet, number]), `${entry.id}: what it made of trials ${ats.map((at) => gallery.samples[at]).join(", ")}; ${metric.label} below each`),
                   below.map((score) => element("span", { class: "score" }, score)),
                 )
               : null,
@@ -239,7 +262,7 @@ define(
       remarks.replaceChildren(
         list([
           "Grey values from 0 (black) to 1 (white), shown in 64 levels; scores are of the images as predicted.",
-          ...(draws.length ? [`Images are drawn by ${draws.map((entry) => titleOf(entry.id)).join(", ")}; the scored one is ${{ first: "the first draw", mean: "the mean of the draws", neither: "none of the draws" }[draws[0].seeds[0].draws.scored]}. Draws are of the first seed.`] : []),
+          ...(draws.length ? [`Images are drawn by ${draws.map((entry) => entry.id).join(", ")}; the scored one is ${{ first: "the first draw", mean: "the mean of the draws", neither: "none of the draws" }[draws[0].seeds[0].draws.scored]}. Draws are of the first seed.`] : []),
           ...galleryInfo().left_out,
           ...(protocols.get(state.protocol).optimistic ? [protocols.get(state.protocol).note] : []),
           ...(core.caveats[state.dataset]?.[state.protocol] ?? []),
@@ -267,13 +290,20 @@ define(
         return element(
           "tr",
           {},
-          element("th", { scope: "row" }, titleOf(entry.id), element("span", { class: "note" }, ` ${seedWords(entry, state)}${what ? `, ${what}` : ""}`)),
-          element("td", {}, tileOf(sheet, number, `${titleOf(entry.id)}, ${trialName(gallery, at)}`)),
+          element("th", { scope: "row" }, methodName(entry.id), element("span", { class: "note" }, ` ${seedWords(entry, state)}${what ? `, ${what}` : ""}`)),
+          element("td", {}, tileOf(sheet, number, `${entry.id}, ${trialName(gallery, at)}`)),
           shown.map((metric) => element("td", { class: "number" }, seed.scores[metric.metric] ? scoreText(metric, seed.scores[metric.metric][at]) : NONE)),
           retrieving ? element("td", { class: "retrieved" }, (seed.retrieved?.[at] ?? []).map((place, rank) => element("span", { class: place === gallery.stimuli[at] ? "right" : null }, tileOf(stimuli, place, `Retrieved ${rank + 1}${place === gallery.stimuli[at] ? ", the seen image" : ""}`)))) : null,
         );
       });
       const focused = dialog.open && dialog.contains(document.activeElement) ? document.activeElement.dataset.step : null;
+      const table = element(
+        "table",
+        {},
+        element("caption", { class: "visually-hidden" }, "Every method on this trial"),
+        element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Method"), element("th", { scope: "col" }, "Image"), shown.map((metric) => element("th", { scope: "col", class: "number" }, metric.label)), retrieving ? element("th", { scope: "col" }, "Retrieved, nearest first") : null)),
+        element("tbody", {}, lines),
+      );
       dialog.replaceChildren(
         element(
           "div",
@@ -282,17 +312,8 @@ define(
           element("div", {}, element("h3", { id: "trial-title" }, `Trial ${gallery.samples[at]}`), paragraph([datasetTitle(state.dataset), protocolTitle(state.protocol), `fold ${gallery.folds[at] + 1}`, ...(gallery.labels[at] >= 0 ? [`class ${gallery.labels[at]}`] : [])].join("; "), "note")),
           element("div", { class: "buttons" }, step(-1), step(1), element("button", { type: "button", "data-step": "close", onclick: () => dialog.close() }, "Close")),
         ),
-        element(
-          "div",
-          { class: "scroll", role: "region", tabindex: "0", "aria-label": "Scores of this trial" },
-          element(
-            "table",
-            {},
-            element("caption", { class: "visually-hidden" }, "Every method on this trial"),
-            element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Method"), element("th", { scope: "col" }, "Image"), shown.map((metric) => element("th", { scope: "col", class: "number" }, metric.label)), retrieving ? element("th", { scope: "col" }, "Retrieved, nearest first") : null)),
-            element("tbody", {}, lines),
-          ),
-        ),
+        scrolling("Scores of this trial", table),
+        downloads(`Scores of trial ${gallery.samples[at]} of ${state.dataset} ${state.protocol}`, { CSV: () => csvOfTable(table) }),
         retrieving ? paragraph("Retrieved: the distinct stimuli of the dataset whose embedding is nearest to the predicted one; the seen image is framed. Methods without a predicted embedding retrieve nothing.", "note") : null,
       );
       if (!dialog.open) dialog.showModal();

@@ -26,8 +26,8 @@ const foldButton = ({ name, open, onfold }, hideable) => {
 };
 
 // columns: {key, title, value(row), cell(row), kind: "number" | "text" | "plot" | "block", head};
-// groups: {title, note, rows, about (a line below the head), folded: {name, open, onfold}}.
-const drawTable = (target, { caption, columns, groups, sort, onsort, nothing }) => {
+// groups: {title, note, badges, first (a row that stays on top), rows, about (a line below the head), folded: {name, open, onfold}}.
+const drawTable = (target, { caption, columns, groups, sort, onsort, nothing, csv }) => {
   const filled = groups.filter((group) => group.rows.length);
   if (!filled.length) {
     target.replaceChildren(paragraph(nothing ?? "Nothing matches these filters.", "nothing"));
@@ -39,7 +39,7 @@ const drawTable = (target, { caption, columns, groups, sort, onsort, nothing }) 
     const mine = sorted === column;
     const label = column.head ?? column.title;
     const state = mine ? (way === "down" ? "descending" : "ascending") : null;
-    if (!column.value) return element("th", { scope: "col", role: "columnheader", class: [column.kind, "plain"].filter(Boolean).join(" ") }, label);
+    if (!column.value || !onsort) return element("th", { scope: "col", role: "columnheader", class: [column.kind, "plain"].filter(Boolean).join(" ") }, label);
     const next = mine && way !== "down" ? "down" : "up";
     const press = () => {
       onsort(`${column.key}.${next}`);
@@ -52,7 +52,7 @@ const drawTable = (target, { caption, columns, groups, sort, onsort, nothing }) 
   });
   const bodies = filled.map((group) => {
     const rows = sorted ? [...group.rows].sort((a, b) => byValue(sorted.value(a), sorted.value(b), way === "down")) : group.rows;
-    const lines = rows.map((row) =>
+    const lines = [...(group.first ? [group.first] : []), ...rows].map((row) =>
       element(
         "tr",
         { role: "row", class: group.classOf?.(row) },
@@ -63,12 +63,40 @@ const drawTable = (target, { caption, columns, groups, sort, onsort, nothing }) 
     const note = group.note ? element("span", { class: "note" }, group.note) : null;
     const about = group.about ? [element("tr", { role: "row", class: "about" }, element("td", { colspan: columns.length, role: "cell", class: "text" }, group.about))] : [];
     const button = group.folded ? foldButton(group.folded, [...about, ...lines]) : null;
-    return element("tbody", { role: "rowgroup" }, element("tr", { role: "row", class: "group" }, element("th", { colspan: columns.length, scope: "rowgroup", role: "rowheader" }, button, element("span", {}, group.title), note)), about, lines);
+    return element("tbody", { role: "rowgroup" }, element("tr", { role: "row", class: "group" }, element("th", { colspan: columns.length, scope: "rowgroup", role: "rowheader" }, button, element("span", {}, group.title), note, group.badges)), about, lines);
   });
   // On a phone rows become blocks, which would take their meaning from a table without these roles.
   const table = element("table", { role: "table", class: "stacking" }, element("caption", {}, caption), element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, head)), bodies);
-  target.replaceChildren(element("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": caption }, table));
+  target.replaceChildren(scrolling(caption, table), downloads(caption, { CSV: () => csvOf(csv ?? filled.flatMap((group) => group.rows)) }));
 };
+const scrolling = (label, table) => element("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": label }, table);
+
+// Files made of what is shown: rows as CSV, pictures as SVG and PNG. `makers`: what makes the file, by its kind.
+const KINDS = { CSV: "text/csv", SVG: "image/svg+xml", PNG: "image/png" };
+const downloads = (title, makers) =>
+  element(
+    "p",
+    { class: "downloads" },
+    "Download ",
+    Object.entries(makers).map(([kind, make]) =>
+      element("button", {
+        type: "button",
+        "aria-label": `Download as ${kind}: ${title}`,
+        onclick: async () => {
+          const address = URL.createObjectURL(new Blob([await make()], { type: KINDS[kind] }));
+          const name = title.toLowerCase().replace(/[^\p{L}\p{N}.]+/gu, "_").replace(/^_|_$/g, "").slice(0, 80);
+          element("a", { href: address, download: `${name}.${kind.toLowerCase()}` }).click();
+          setTimeout(() => URL.revokeObjectURL(address), 10_000);
+        },
+      }, kind),
+    ),
+  );
+const csvLines = (lines) => lines.map((line) => line.map((value) => (/[",\n\r]/.test((value = String(value ?? "")))  ? `"${value.replaceAll('"', '""')}"` : value)).join(",")).join("\n") + "\n";
+const csvOf = (rows) => {
+  const names = Object.keys(rows[0]).filter((name) => ["string", "number", "boolean"].includes(typeof rows.find((row) => row[name] !== null)?.[name]));
+  return csvLines([names, ...rows.map((row) => names.map((name) => row[name]))]);
+};
+const csvOfTable = (table) => csvLines([...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent)));
 
 const PLOT = { width: 240, height: 22, margin: 8 };
 const scaleOf = (values, zero) => {
@@ -89,10 +117,10 @@ const axisHead = (label, scale) => {
   }
   return element("span", { class: "axis-head" }, element("span", {}, label), axis);
 };
-// A dot with its interval; `lines` are values drawn as faint lines.
-const whisker = (scale, { value, low, high, lines = [], strong }) => {
+// A dot with its interval in the colour of a verdict; `lines` are values drawn as faint lines.
+const whisker = (scale, { value, low, high, lines = [], kind }) => {
   const middle = PLOT.height / 2;
-  const picture = svg("svg", { width: PLOT.width, height: PLOT.height, "aria-hidden": "true", class: strong ? "whisker strong" : "whisker" });
+  const picture = svg("svg", { width: PLOT.width, height: PLOT.height, "aria-hidden": "true", class: `whisker ${kind}` });
   for (const line of lines) {
     if (line !== null && line !== undefined) picture.append(svg("line", { x1: scale(line), x2: scale(line), y1: 0, y2: PLOT.height, class: "reference" }));
   }

@@ -1,21 +1,14 @@
 // The views but the gallery, and what starts the page.
 const standing = once(() => {
-  const cells = new Map();
-  for (const row of tables.leaders()) {
-    const key = `${row.dataset}/${row.protocol}/${row.metric}`;
-    if (!cells.has(key)) cells.set(key, []);
-    cells.get(key).push(row);
-  }
   const found = new Map();
-  for (const [key, rows] of cells) {
+  for (const rows of d3.group(tables.leaders(), (row) => `${row.dataset}/${row.protocol}/${row.metric}`).values()) {
     const tied = rows.filter((row) => row.tied === true && row.leader !== true).length;
     for (const row of rows) {
-      let text = "told from the leader";
-      let kind = "behind";
-      if (row.leader) [text, kind] = tied ? [`leads, tied with ${tied}`, "tied"] : ["best", "best"];
-      else if (row.tied) [text, kind] = ["tied with the leader", "tied"];
-      if (!row.decidable && kind !== "behind") [text, kind] = [row.leader ? "leads; too few stimuli to tell" : "too few stimuli to tell", "open"];
-      found.set(`${key}/${row.id}`, [text, kind]);
+      let look = ["told from the leader", "behind"];
+      if (row.leader) look = tied ? [`leads, tied with ${tied}`, "tied"] : ["best", "best"];
+      else if (row.tied) look = ["tied with the leader", "tied"];
+      if (!row.decidable && look[1] !== "behind") look = [row.leader ? "leads; too few stimuli to tell" : "too few stimuli to tell", "open"];
+      found.set(`${row.dataset}/${row.protocol}/${row.metric}/${row.id}`, look);
     }
   }
   return found;
@@ -28,30 +21,27 @@ const LEGEND = [
   ["best", "best", "told from every other method"],
   ["tied", "tied", "not told from the leader, which does not mean equal"],
   ["behind", "told from the leader", "the tests say that it is worse"],
+  ["open", "too few stimuli to tell", "no difference could have been shown"],
 ];
 const RANK = { best: 0, tied: 1, open: 2, behind: 3, none: 4 };
-const standingChip = (row) => {
-  const [text, kind] = standingOf(row);
-  return chip(text, kind);
-};
+const standingChip = (row) => chip(...standingOf(row));
 
 const comparedMetrics = once(() => [...new Set(tables.comparison().map((row) => row.metric))]);
 const testedMetrics = once(() => [...new Set(tables.leaders().map((row) => row.metric))]);
 const metricOptions = (names) => names.map((name) => [name, metricOf(name).label + (metricOf(name).unit ? `, ${metricOf(name).unit}` : "")]);
 const methodName = (id) => {
   const method = methods.get(id);
-  return element("span", { class: "method", title: method?.note || null }, element("i", { class: "swatch", style: { backgroundColor: method?.colour ?? "transparent" } }), method?.title ?? id);
+  const title = method && called(id, method.title) !== id ? element("span", { class: "note" }, method.title) : null;
+  return element("span", { class: "method", title: method?.note || null }, element("i", { class: "swatch", style: { backgroundColor: method?.colour ?? "transparent" } }), element("span", {}, element("span", { class: "name" }, id.split(/(?<=\.)/).map((part, at) => [at ? element("wbr") : "", part])), " ", title));
 };
-const cellTitle = (dataset, protocol) => `${datasetTitle(dataset)}, ${protocolTitle(protocol)}`;
+// Head of the rows of a dataset and protocol.
+const cellHead = (dataset, protocol) => {
+  const about = [datasets.get(dataset)?.title, protocols.get(protocol)?.title].filter((title, at) => title && title.toLowerCase() !== [dataset, protocol][at]);
+  return { title: cellTitle(dataset, protocol), note: about.join("; "), badges: badges(dataset, protocol) };
+};
 const cellsOf = (rows) => {
-  const cells = new Map();
-  for (const row of rows) {
-    const key = `${row.dataset}/${row.protocol}`;
-    if (!cells.has(key)) cells.set(key, []);
-    cells.get(key).push(row);
-  }
-  const place = ([row]) => [orderOf.dataset.get(row.dataset), orderOf.protocol.get(row.protocol)];
-  return [...cells.values()].sort((a, b) => place(a)[0] - place(b)[0] || place(a)[1] - place(b)[1]);
+  const place = ([row]) => orderOf.dataset.get(row.dataset) * protocols.size + orderOf.protocol.get(row.protocol);
+  return [...d3.group(rows, (row) => `${row.dataset}/${row.protocol}`).values()].sort((a, b) => place(a) - place(b));
 };
 const matches = (state, row) => (state.dataset === ALL || row.dataset === state.dataset) && (state.protocol === ALL || row.protocol === state.protocol);
 const cellControls = (view) => [
@@ -73,7 +63,6 @@ const outcomeChip = (claim) => chip(claim.outcome, `${OUTCOMES.get(claim.outcome
 const kindsOf = (claim) => (claim.status ? claim.status.split("; ") : []);
 const markTitle = (kind) => core.verdicts.marks[kind] ?? kind;
 const marksNote = (claim) => (kindsOf(claim).length ? element("span", { class: "note" }, `the source: ${kindsOf(claim).map(markTitle).join(", ")}`) : null);
-const standInTitle = (name) => core.stand_ins[name]?.title ?? datasetTitle(name);
 const noBrainData = (name) => core.stand_ins[name]?.brain_data === false;
 const sourceLink = (name) => (core.sources[name] ? link(core.sources[name].link, core.sources[name].title) : name);
 
@@ -83,23 +72,25 @@ const drawPaper = (target) => {
   const rows = tables.paper();
   if (!rows.some((row) => row.remeasured !== null)) return target.append(paragraph("This configuration measures none of the published table's numbers.", "nothing"));
   const cellOf = new Map(rows.map((row) => [`${row.method}/${row.dataset}`, row]));
-  const claimOf = new Map(tables.claims().filter((claim) => claim.kind === "number" && claim.metric === "mse").map((claim) => [`${claim.source}/${claim.method}/${claim.dataset}`, claim]));
+  const keyOf = (row) => [row.source, row.method, row.dataset, row.published].join("/");
+  const claimOf = new Map(tables.claims().filter((claim) => claim.kind === "number" && claim.metric === "mse" && claim.part === null).map((claim) => [keyOf(claim), claim]));
   const meanOf = (dataset) => tables.comparison().find((row) => row.dataset === dataset && row.protocol === split && row.metric === "mse" && row.id === reference)?.mean ?? null;
+  const honest = (dataset, value) => marked({ dataset, protocol: split }, exact("mse", value));
   const published = (name) => (dataset) => {
     const row = cellOf.get(`${name}/${dataset}`);
     if (!row) return NONE;
-    const claim = claimOf.get(`${row.source}/${name}/${dataset}`);
+    const claim = claimOf.get(keyOf(row));
     const source = core.sources[row.source];
     const figures = [
       ["published", source ? link(source.link, fixed(row.published, 6)) : fixed(row.published, 6)],
       ["again", withRange("mse", row.remeasured, row.low, row.high)],
-      ["honest", exact("mse", row.honest)],
+      ["honest", honest(dataset, row.honest)],
     ];
     return element("div", { class: "block-cell" }, element("div", { class: "figures" }, figures.map(([word, value]) => [element("span", {}, word), element("span", {}, value)])), claim ? [outcomeChip(claim), claim.reason ? element("span", { class: "note" }, core.verdicts.reasons[claim.reason]) : null, noBrainData(claim.measured_on) ? element("span", { class: "note" }, `no brain data: ${claim.measured_on}`) : null, marksNote(claim)] : null);
   };
   const control = (dataset) => {
     const row = cellOf.get(`${names[0]}/${dataset}`);
-    return row?.control ? element("span", {}, exact("mse", row.control_value), " ", element("span", { class: "note" }, titleOf(row.control))) : NONE;
+    return row?.control ? element("span", {}, honest(dataset, row.control_value), " ", element("span", { class: "note" }, row.control)) : NONE;
   };
   const table = element("div", {});
   const others = element("div", {});
@@ -107,13 +98,14 @@ const drawPaper = (target) => {
   drawTable(table, {
     caption: "The published table, measured again (mean squared error, lower is better)",
     columns: [{ key: "method", title: "Method", cell: (row) => row.title }, ...places.map((dataset) => ({ key: dataset, title: dataset, kind: "block", cell: (row) => row.cell(dataset) }))],
+    csv: rows,
     groups: [
       {
         rows: [
           ...names.map((name) => ({ title: name, cell: published(name) })),
-          ...(reference ? [{ title: titleOf(reference), cell: (dataset) => exact("mse", meanOf(dataset)) }] : []),
+          ...(reference ? [{ title: reference, cell: (dataset) => honest(dataset, meanOf(dataset)) }] : []),
           { title: "Best control", cell: control },
-          ...(ours ? [{ title: `${ours} (ours)`, cell: (dataset) => exact("mse", cellOf.get(`${names[0]}/${dataset}`)?.ours) }] : []),
+          ...(ours ? [{ title: `${ours} (ours)`, cell: (dataset) => honest(dataset, cellOf.get(`${names[0]}/${dataset}`)?.ours) }] : []),
         ],
       },
     ],
@@ -121,6 +113,7 @@ const drawPaper = (target) => {
   table.append(
     list([
       `Published: with a link to its source. Again: by the procedure that made it, mean [range over seeds]. Honest: the same method where nothing is chosen on scored samples (${split ?? "not run"}), and so the rows below.`,
+      ...places.filter((dataset) => badgesOf(dataset, split).length).map((dataset) => `! ${cellTitle(dataset, split)}: ${badgesOf(dataset, split).map(([short]) => short).join("; ")}.`),
       ...(places.some(noStandBrain) ? [`${places.filter(noStandBrain).join(" and ")}: the published brain data are not public; measured again on rows that hold no brain data. Best control there: always answering the mean image.`] : []),
     ]),
   );
@@ -131,9 +124,10 @@ const drawPaper = (target) => {
     return found ? withRange("mse", found.remeasured, found.low, found.high) : NONE;
   };
   drawTable(others, {
+    csv: rows.filter((row) => stood.some(({ name }) => name === row.dataset)),
     caption: "The same procedures on other files, and without brain data (mean squared error [range over seeds])",
     columns: [
-      { key: "name", title: "Dataset", cell: (row) => row.title },
+      { key: "name", title: "Dataset", cell: (row) => called(row.name, row.title) },
       { key: "brain", title: "Brain data", cell: (row) => (row.brain_data ? "yes" : chip("no brain data", "behind")) },
       ...names.map((name) => ({ key: name, title: name, kind: "number", cell: again(name) })),
       { key: "constant", title: "Constant answer", kind: "number", cell: (row) => (row.brain_data ? NONE : exact("mse", row.constant)) },
@@ -145,56 +139,74 @@ const drawPaper = (target) => {
 const noStandBrain = (dataset) => Object.entries(core.stand_ins).some(([name, about]) => name !== dataset && about.stands_for === dataset && !about.brain_data);
 
 
+// Methods by their score, the leading first, beside images of what they made; the seen images on top.
+const scoreTable = (target, caption, groups, metric, more = {}) => {
+  const about = metricOf(metric);
+  const scale = scaleOf(groups.flatMap(({ rows }) => rows).flatMap((row) => [row.mean, row.ci_low, row.ci_high]));
+  const rowCell = (make) => (row) => (row.seen ? "" : make(row));
+  drawTable(target, {
+    caption,
+    columns: [
+      { key: "method", title: "Method", value: (row) => orderOf.method.get(row.id), cell: (row) => (row.seen ? "Seen images" : methodName(row.id)) },
+      { key: "value", title: `${about.label} [95 % interval]`, kind: "number", value: (row) => row.mean, cell: rowCell((row) => marked(row, withInterval(metric, row.mean, row.ci_low, row.ci_high))) },
+      { key: "images", title: "Images", kind: "images", cell: (row) => thumbnails(row.dataset, row.protocol, row.id) },
+      { key: "plot", title: "Mean and interval", kind: "plot", head: axisHead(`${about.label}${about.unit ? `, ${about.unit}` : ""} (${better(metric)})`, scale), cell: rowCell((row) => whisker(scale, { value: row.mean, low: row.ci_low, high: row.ci_high, kind: standingOf(row)[1] })) },
+      { key: "standing", title: "By the tests", value: (row) => RANK[standingOf(row)[1]], cell: rowCell(standingChip) },
+      { key: "seeds", title: "Seeds", kind: "number", value: (row) => row.n_seeds, cell: rowCell((row) => String(row.n_seeds)) },
+    ].filter((column) => !more.without?.includes(column.key)),
+    groups: groups.map((group) => {
+      const [{ dataset, protocol }] = group.rows;
+      const rows = [...group.rows].sort((a, b) => byValue(a.mean, b.mean, about.higher));
+      return { ...group, rows, first: thumbnails(dataset, protocol) ? { dataset, protocol, seen: true } : null };
+    }),
+    ...more,
+  });
+};
+
+const SHOWN_FIRST = 5;
 define(
   "overview",
   () => ({ metric: comparedMetrics()[0] }),
   (body) => {
-    const paper = element("div", { class: "paper" });
-    drawPaper(paper);
     const controls = [chooser("overview", "metric", "Metric", () => metricOptions(testedMetrics().length ? testedMetrics() : comparedMetrics()))];
-    const leading = element("div", {});
-    const charts = element("div", { class: "charts" });
-    const key = element("div", {});
-    const notes = element("div", {});
-    body.append(paper, element("h3", {}, "Leading methods"), element("div", { class: "controls" }, controls), leading, element("h3", {}, "All methods"), key, charts, notes);
+    const [cards, paper] = [element("div", { class: "answers" }), element("div", { class: "paper" })];
+    drawPaper(paper);
+    body.append(
+      element("div", { class: "controls" }, controls),
+      cards,
+      element("h3", {}, "The published table"),
+      paper,
+      list([
+        "Best is said only where tests of all pairs, corrected together, tell every other method from the leader; tied methods are not shown to be equal.",
+        ...core.protocols.filter((protocol) => protocol.optimistic).map((protocol) => `${protocol.name}: ${protocol.note}`),
+        ...core.datasets.flatMap((dataset) => dataset.notes.map((note) => `${dataset.name}: ${note}`)),
+        ...(core.precision ? [core.precision] : []),
+        ...Object.entries(core.unavailable).map(([name, why]) => `Not available here and left out: ${name}. ${why}`),
+      ]),
+    );
     const render = ({ metric }) => {
-      const rows = tables.comparison().filter((row) => row.metric === metric);
-      const leaders = tables.leaders().filter((row) => row.metric === metric && row.leader);
-      leaders.sort((a, b) => orderOf.dataset.get(a.dataset) - orderOf.dataset.get(b.dataset) || orderOf.protocol.get(a.protocol) - orderOf.protocol.get(b.protocol));
-      const full = (row) => rows.find((each) => each.id === row.id && each.dataset === row.dataset && each.protocol === row.protocol);
-      drawTable(leading, {
-        caption: `Which method leads by ${metricOf(metric).label} (${better(metric)}), and whether the tests can tell it from the others`,
-        columns: [
-          { key: "dataset", title: "Dataset", cell: (row) => datasetTitle(row.dataset) },
-          { key: "protocol", title: "Protocol", cell: (row) => protocolTitle(row.protocol) },
-          { key: "method", title: "Leading method", cell: (row) => methodName(row.id) },
-          { key: "value", title: `${metricOf(metric).label} [95 % interval]`, kind: "number", cell: (row) => (full(row) ? withInterval(metric, full(row).mean, full(row).ci_low, full(row).ci_high) : NONE) },
-          { key: "standing", title: "By the tests", cell: standingChip },
-        ],
-        groups: [{ rows: leaders }],
-        nothing: "No method could be ranked by this metric.",
-      });
-      charts.replaceChildren();
-      const places = [];
-      for (const dataset of core.datasets) {
-        const mine = rows.filter((row) => row.dataset === dataset.name);
-        if (!mine.length) continue;
-        const place = element("div", { class: "chart" });
-        charts.append(place);
-        places.push(() => drawMeans(place, mine, metric, dataset.title));
+      cards.replaceChildren();
+      for (const cell of cellsOf(tables.comparison().filter((row) => row.metric === metric))) {
+        const [{ dataset, protocol }] = cell;
+        const { title, note } = cellHead(dataset, protocol);
+        const answer = core.answers.find((each) => each.dataset === dataset && each.protocol === protocol && each.metric === metric);
+        const ranked = cell.filter((row) => row.mean !== null && !methods.get(row.id)?.oracle).sort((a, b) => byValue(a.mean, b.mean, metricOf(metric).higher));
+        const rows = ranked.filter((row, at) => at < SHOWN_FIRST || row.id === core.reference);
+        const table = element("div", {});
+        cards.append(
+          element(
+            "article",
+            {},
+            element("h3", {}, title, " ", element("span", { class: "note" }, note)),
+            badges(dataset, protocol),
+            paragraph(answer?.text ?? "No method could be ranked by this metric.", "answer"),
+            answer?.lead ? paragraph(answer.lead) : null,
+            table,
+            paragraph(link(`#comparison?${new URLSearchParams({ dataset, protocol, metric })}`, `All ${cell.length} methods`)),
+          ),
+        );
+        if (rows.length) scoreTable(table, `The leading methods by ${metricOf(metric).label} (${better(metric)})${rows.length > SHOWN_FIRST ? ` and the reference ${core.reference}` : ""}`, [{ rows }], metric, { without: ["plot", "seeds"] });
       }
-      for (const fill of places) fill(); // all places have to be there before any is measured
-      const present = [...protocols.keys()].filter((name) => rows.some((row) => row.protocol === name));
-      key.replaceChildren(protocolKey(present));
-      notes.replaceChildren(
-        list([
-          "Dots are means, lines 95 % intervals over stimuli and seeds. Best is said only where tests of all pairs, corrected together, tell every other method from the leader; tied methods are not shown to be equal.",
-          ...core.protocols.filter((protocol) => protocol.optimistic).map((protocol) => `${protocol.title}: ${protocol.note}`),
-          ...core.datasets.flatMap((dataset) => dataset.notes.map((note) => `${dataset.title}: ${note}`)),
-          ...(core.precision ? [core.precision] : []),
-          ...Object.entries(core.unavailable).map(([name, why]) => `Not available here and left out: ${name}. ${why}`),
-        ]),
-      );
     };
     return { controls, render };
   },
@@ -219,24 +231,15 @@ define(
       const about = metricOf(metric);
       const wanted = (text) => text.toLowerCase().includes(state.find.trim().toLowerCase());
       const rows = tables.comparison().filter((row) => row.metric === metric && matches(state, row) && (state.encoder === ALL || methods.get(row.id).encoder === state.encoder) && wanted(titleOf(row.id)));
-      const scale = scaleOf(rows.flatMap((row) => [row.mean, row.ci_low, row.ci_high]));
       const groups = cellsOf(rows).map((cell) => {
         const [first] = cell;
         const average = protocols.get(first.protocol)?.average === "stimulus" ? "stimuli" : "trials";
         const chance = first.chance ?? about.chance;
-        const said = [`${first.n_samples} scored ${average}`, chance !== null && chance !== undefined ? `chance ${significant(chance, 2)}` : "", first.gallery_size ? `gallery of ${significant(first.gallery_size, 3)} stimuli` : ""];
-        return { title: cellTitle(first.dataset, first.protocol), note: said.filter(Boolean).join(", "), rows: cell, classOf: (row) => `standing-${standingOf(row)[1]}` };
+        const { note, ...head } = cellHead(first.dataset, first.protocol);
+        const said = [note, `${first.n_samples} scored ${average}`, chance !== null && chance !== undefined ? `chance ${significant(chance, 2)}` : "", first.gallery_size ? `gallery of ${significant(first.gallery_size, 3)} stimuli` : ""];
+        return { ...head, note: said.filter(Boolean).join("; "), rows: cell };
       });
-      const sign = about.higher ? -1 : 1;
-      for (const group of groups) group.rows.sort((a, b) => byValue(a.mean, b.mean, sign < 0));
-      const columns = [
-        { key: "method", title: "Method", value: (row) => orderOf.method.get(row.id), cell: (row) => methodName(row.id) },
-        { key: "value", title: `${about.label} [95 % interval]`, kind: "number", value: (row) => row.mean, cell: (row) => withInterval(metric, row.mean, row.ci_low, row.ci_high) },
-        { key: "plot", title: "Mean and interval", kind: "plot", head: axisHead(`${about.label}${about.unit ? `, ${about.unit}` : ""} (${better(metric)})`, scale), cell: (row) => whisker(scale, { value: row.mean, low: row.ci_low, high: row.ci_high, strong: ["best", "tied"].includes(standingOf(row)[1]) }) },
-        { key: "standing", title: "By the tests", value: (row) => RANK[standingOf(row)[1]], cell: standingChip },
-        { key: "seeds", title: "Seeds", kind: "number", value: (row) => row.n_seeds, cell: (row) => String(row.n_seeds) },
-      ];
-      drawTable(table, { caption: `${about.label} of every method (${better(metric)})`, columns, groups, sort: state.sort, onsort: (sort) => change("comparison", { sort }) });
+      scoreTable(table, `${about.label} of every method (${better(metric)})`, groups, metric, { sort: state.sort, onsort: (sort) => change("comparison", { sort }) });
       const shown = [...new Set(rows.map((row) => row.dataset))];
       notes.replaceChildren(
         element("ul", { class: "key" }, LEGEND.filter(([kind]) => rows.some((row) => standingOf(row)[1] === kind)).map(([kind, text, words]) => element("li", {}, chip(text, kind), words))),
@@ -244,7 +247,7 @@ define(
           "Mean [95 % bootstrap interval over stimuli and seeds]. Tests: paired permutation of all pairs, corrected together by Holm at 0.05; oracles are told something about the scored image and are no candidates.",
           ...simulatedNote(shown),
           ...(shown.length === 1 && state.protocol !== ALL ? core.caveats[shown[0]]?.[state.protocol] ?? [] : []),
-          ...shown.flatMap((name) => datasets.get(name).notes.map((note) => (shown.length === 1 ? note : `${datasetTitle(name)}: ${note}`))),
+          ...shown.flatMap((name) => datasets.get(name).notes.map((note) => (shown.length === 1 ? note : `${name}: ${note}`))),
         ]),
       );
     };
@@ -266,10 +269,11 @@ define(
         return names.map((id) => [id, titleOf(id)]);
       }),
     ];
-    const [differences, differenceNotes, pairs, ranks] = [1, 2, 3, 4].map(() => element("div", {}));
-    body.append(element("div", { class: "controls" }, controls), differences, differenceNotes, element("h3", {}, "Every pair"), pairs, element("h3", {}, "Ranks over datasets"), ranks);
+    const [caveats, differences, differenceNotes, pairs, ranks] = [1, 2, 3, 4, 5].map(() => element("div", {}));
+    body.append(element("div", { class: "controls" }, controls), caveats, differences, differenceNotes, element("h3", {}, "Every pair"), pairs, element("h3", {}, "Ranks over datasets"), ranks);
     const render = (state) => {
       const { metric, reference } = state;
+      putBadges(caveats, state);
       const label = metricOf(metric).label;
       const here = statistics().rows.filter((row) => row.dataset === state.dataset && row.protocol === state.protocol && row.metric === metric);
       const turned = here
@@ -282,11 +286,11 @@ define(
       const folds = turned.some((row) => row.p_corrected_t !== null);
       const scale = scaleOf(turned.flatMap((row) => [row.difference, row.ci_low, row.ci_high]), 0);
       drawTable(differences, {
-        caption: `${label}: difference from ${titleOf(reference)}, ${cellTitle(state.dataset, state.protocol)}`,
+        caption: `${label}: difference from ${reference}, ${cellTitle(state.dataset, state.protocol)}`,
         columns: [
           { key: "method", title: "Method", value: (row) => orderOf.method.get(row.id), cell: (row) => methodName(row.id) },
-          { key: "difference", title: "Difference [95 % interval]", kind: "number", value: (row) => row.difference, cell: (row) => withInterval(metric, row.difference, row.ci_low, row.ci_high, true) },
-          { key: "plot", title: "Difference", kind: "plot", head: axisHead("← worse | better →", scale), cell: (row) => whisker(scale, { value: row.difference, low: row.ci_low, high: row.ci_high, lines: [0], strong: isShown(row.verdict) }) },
+          { key: "difference", title: "Difference [95 % interval]", kind: "number", value: (row) => row.difference, cell: (row) => marked(row, withInterval(metric, row.difference, row.ci_low, row.ci_high, true)) },
+          { key: "plot", title: "Difference", kind: "plot", head: axisHead("← worse | better →", scale), cell: (row) => whisker(scale, { value: row.difference, low: row.ci_low, high: row.ci_high, lines: [0], kind: core.conclusions[row.verdict][1] }) },
           { key: "effect", title: "d", kind: "number", value: (row) => row.effect_size, cell: (row) => fixed(row.effect_size, 2, true) },
           { key: "p", title: "p (Holm)", kind: "number", value: (row) => row.p_holm, cell: (row) => pText(row.p_holm) },
           ...(folds ? [{ key: "folds", title: "p (folds)", kind: "number", value: (row) => row.p_corrected_t, cell: (row) => pText(row.p_corrected_t) }] : []),
@@ -295,12 +299,12 @@ define(
         groups: [{ rows: turned }],
         sort: state.sort,
         onsort: (sort) => change("tests", { sort }),
-        nothing: here.length ? `${titleOf(reference)} has no score here that others could be compared with.` : "No pair of methods was tested here.",
+        nothing: here.length ? `${reference} has no score here that others could be compared with.` : "No pair of methods was tested here.",
       });
       const family = turned.find((row) => row.p_holm !== null);
       differenceNotes.replaceChildren(
         list([
-          `Positive: better than ${titleOf(reference)}${family ? `, on ${family.n_samples} samples of ${family.n_stimuli} stimuli` : ""}. d: Cohen's d over stimuli, corrected for few (Hedges).`,
+          `Positive: better than ${reference}${family ? `, on ${family.n_samples} samples of ${family.n_stimuli} stimuli` : ""}. d: Cohen's d over stimuli, corrected for few (Hedges).`,
           `p: paired permutation test that flips the sign of all differences of a stimulus together; Holm${family ? ` over ${family.n_comparisons} comparisons` : ""}.${folds ? " Folds: Nadeau and Bengio's t-test over folds, not corrected for comparisons." : ""}`,
           ...(reference === core.reference ? [] : ["Pairs without the reference that was chosen beforehand are corrected together with all pairs."]),
           ...(statistics().onlyReference ? ["There are too many pairs for this page; all are in results/tables/statistics.csv."] : []),
@@ -312,13 +316,23 @@ define(
       const means = new Map(tables.comparison().filter((row) => row.dataset === state.dataset && row.protocol === state.protocol && row.metric === metric).map((row) => [row.id, row.mean]));
       const sign = metricOf(metric).higher ? -1 : 1;
       ids.sort((a, b) => sign * ((means.get(a) ?? Infinity) - (means.get(b) ?? Infinity)));
-      if (ids.length) drawPairs(pairs, here, ids, `Is the method of the row told from that of the column? ${label}, ${cellTitle(state.dataset, state.protocol)}`, `+ better, − worse, · no difference shown, empty: not compared. Methods by their mean, the leading first; numbers of the columns are those of the rows. Pairs with ${titleOf(core.reference)}, chosen beforehand, are corrected among themselves, the others with all pairs.`);
+      if (ids.length) drawPairs(pairs, here, ids, `Is the method of the row told from that of the column? ${label}, ${cellTitle(state.dataset, state.protocol)}`, `+ better, − worse, · no difference shown, empty: not compared. Methods by their mean, the leading first; numbers of the columns are those of the rows. Pairs with ${core.reference}, chosen beforehand, are corrected among themselves, the others with all pairs.`);
       else nothing(pairs, "No pair of methods was tested here.");
       const ranked = tables.ranks().filter((row) => row.protocol === state.protocol && row.metric === metric);
       if (ranked.length) {
-        drawRanks(ranks, ranked, `Average ranks by ${label}, ${protocolTitle(state.protocol)}`);
         const { n_datasets: count, friedman_p: p, critical_difference: distance } = ranked[0];
-        ranks.append(list([`Over ${count} datasets; Friedman's p ${pText(p)}. Within the shaded critical difference (Nemenyi, 0.05: ${distance.toFixed(1)}) of the first, methods are not told from it. With few datasets it is large.`, ...simulatedNote(core.datasets.map((dataset) => dataset.name))]));
+        const first = d3.min(ranked, (row) => row.average_rank);
+        const places = scaleOf([1, ...ranked.map((row) => row.average_rank), first + distance]);
+        drawTable(ranks, {
+          caption: `Average ranks over datasets by ${label} (1 leads), ${protocolTitle(state.protocol)}`,
+          columns: [
+            { key: "method", title: "Method", cell: (row) => methodName(row.id) },
+            { key: "rank", title: "Average rank", kind: "number", cell: (row) => row.average_rank.toFixed(2) },
+            { key: "plot", title: "Rank", kind: "plot", head: axisHead("average rank", places), cell: (row) => whisker(places, { value: row.average_rank, lines: [first + distance], kind: row.average_rank < first + distance ? "tied" : "behind" }) },
+          ],
+          groups: [{ rows: ranked }],
+        });
+        ranks.append(list([`Over ${count} datasets; Friedman's p ${pText(p)}. Within the critical difference (Nemenyi, 0.05: ${distance.toFixed(1)}; dashed line) of the first, methods are not told from it. With few datasets it is large.`, ...simulatedNote(core.datasets.map((dataset) => dataset.name))]));
       } else nothing(ranks, "Ranks need at least three datasets and three methods with a mean on each; there are fewer here.");
     };
     return { controls, render };
@@ -343,13 +357,13 @@ define(
         caption: `${metricOf(state.metric).label}: what each part is worth`,
         columns: [
           { key: "method", title: "Method", value: (row) => orderOf.method.get(row.id), cell: (row) => methodName(row.id) },
-          { key: "reference", title: "Against", value: (row) => titleOf(row.reference), cell: (row) => titleOf(row.reference) },
-          { key: "difference", title: "Difference [95 % interval]", kind: "number", value: (row) => row.difference, cell: (row) => withInterval(state.metric, row.difference, row.ci_low, row.ci_high, true) },
-          { key: "plot", title: "Difference", kind: "plot", head: axisHead("← worse | better →", scale), cell: (row) => whisker(scale, { value: row.difference, low: row.ci_low, high: row.ci_high, lines: [0], strong: isShown(row.verdict) }) },
+          { key: "reference", title: "Against", value: (row) => titleOf(row.reference), cell: (row) => methodName(row.reference) },
+          { key: "difference", title: "Difference [95 % interval]", kind: "number", value: (row) => row.difference, cell: (row) => marked(row, withInterval(state.metric, row.difference, row.ci_low, row.ci_high, true)) },
+          { key: "plot", title: "Difference", kind: "plot", head: axisHead("← worse | better →", scale), cell: (row) => whisker(scale, { value: row.difference, low: row.ci_low, high: row.ci_high, lines: [0], kind: core.conclusions[row.verdict][1] }) },
           { key: "p", title: "p (Holm)", kind: "number", value: (row) => row.p_holm, cell: (row) => pText(row.p_holm) },
           { key: "conclusion", title: "Conclusion", value: conclusionOf, cell: conclusionChip },
         ],
-        groups: cellsOf(rows).map((cell) => ({ title: cellTitle(cell[0].dataset, cell[0].protocol), rows: cell })),
+        groups: cellsOf(rows).map((cell) => ({ ...cellHead(cell[0].dataset, cell[0].protocol), rows: cell })),
         sort: state.sort,
         onsort: (sort) => change("ablation", { sort }),
       });
@@ -358,7 +372,7 @@ define(
   },
 );
 
-const MOST_OPEN = 40;
+const MOST_OPEN = 10;
 const whatOf = (claim) =>
   [
     metricOf(claim.metric).label,
@@ -399,12 +413,13 @@ define(
     ];
     const counts = (rows) => [...OUTCOMES.keys()].map((words) => [rows.filter((claim) => claim.outcome === words).length, words]).filter(([count]) => count).map(([count, words]) => `${count} ${words}`).join(", ");
     const empty = element("div", {});
-    const spots = new Map([...datasetNames, ""].map((name) => [name, element("div", { class: "claims" })]));
+    const [inNumbers, inText] = ["claims", "claims"].map((kind) => element("div", { class: kind }));
     body.append(
       paragraph(`Of ${plural(claims.length, "published number")} and claims in words: ${counts(claims)}.`, "lead"),
       element("div", { class: "controls" }, controls),
       empty,
-      ...spots.values(),
+      inNumbers,
+      inText,
       list([
         "Reproduced: the published value lies where one more run of the source's procedure would lie with probability 0.95 (prediction interval over our seeds). Measured again: the mean over seeds [their range], by the source's procedure.",
         "In-sample: the procedure scores samples that it trained on. Without brain data: measured on rows that hold no brain data. Another version of the file: a second public file of the same trials gives the value, the first does not.",
@@ -414,9 +429,9 @@ define(
     const folds = new Map();
     const render = (state) => {
       const kept = claims.filter((claim) => ["dataset", "method", "outcome", "source"].every((key) => state[key] === ALL || claim[key] === state[key]));
-      const groupsOf = (rows, at) =>
+      const groupsOf = (rows) =>
         [...d3.group(rows, (claim) => claim.source)].map(([name, mine]) => {
-          const key = `${at}/${name}`;
+          const key = `${rows[0].kind === "number"}/${name}`;
           return {
             title: sourceLink(name),
             note: counts(mine),
@@ -426,27 +441,27 @@ define(
           };
         });
       const numbers = [
+        { key: "dataset", title: "Dataset", value: (claim) => place(claim.dataset), cell: (claim) => claim.dataset },
         { key: "method", title: "Method", value: (claim) => claim.method, cell: (claim) => claim.method },
         { key: "what", title: "What", value: whatOf, cell: whatOf },
         { key: "published", title: "Published", kind: "number", value: (claim) => claim.published, cell: publishedText },
         { key: "remeasured", title: "Measured again [range]", kind: "number", value: (claim) => claim.remeasured, cell: (claim) => element("span", {}, withRange(claim.metric, claim.remeasured, claim.smallest, claim.largest), claim.measured_on && claim.measured_on !== claim.dataset ? [element("br"), element("span", { class: "note" }, `on ${claim.measured_on}${noBrainData(claim.measured_on) ? ", no brain data" : ""}`)] : null) },
         { key: "honest", title: "Honest", kind: "number", value: (claim) => claim.honest, cell: (claim) => exact(claim.metric, claim.honest) },
-        { key: "control", title: "Best control", kind: "number", value: (claim) => claim.control_value, cell: (claim) => (claim.control_value === null ? NONE : element("span", {}, exact(claim.metric, claim.control_value), element("br"), element("span", { class: "note" }, shortOf(claim.control)))) },
+        { key: "control", title: "Best control", kind: "number", value: (claim) => claim.control_value, cell: (claim) => (claim.control_value === null ? NONE : element("span", {}, exact(claim.metric, claim.control_value), element("br"), element("span", { class: "note" }, claim.control))) },
         { key: "verdict", title: "Verdict", kind: "block", value: (claim) => [...OUTCOMES.keys()].indexOf(claim.outcome), cell: (claim) => verdictCell(claim) },
       ];
       const said = [
         { key: "claim", title: "Claim", kind: "text", cell: (claim) => claim.text },
-        { key: "dataset", title: "Dataset", cell: (claim) => (claim.dataset ? datasetTitle(claim.dataset) : "all four") },
+        { key: "dataset", title: "Dataset", cell: (claim) => claim.dataset ?? "all four" },
         { key: "published", title: "Published", kind: "number", cell: (claim) => (claim.published === null ? NONE : `${significant(claim.published, 6)}${UNITS[claim.kind] ?? ""}`) },
         { key: "remeasured", title: "Measured again [range]", kind: "number", cell: (claim) => (claim.remeasured === null ? NONE : `${significant(claim.remeasured, 3)} [${significant(claim.smallest, 3)}, ${significant(claim.largest, 3)}]${UNITS[claim.kind] ?? ""}`) },
         { key: "verdict", title: "Verdict", kind: "block", cell: (claim) => verdictCell(claim, claim.kind === "size_class" ? element("span", { class: "note" }, claim.verdict) : null) },
       ];
       empty.replaceChildren(...(kept.length ? [] : [paragraph("Nothing matches these filters.", "nothing")]));
-      for (const [name, spot] of spots) {
-        const words = name === "";
-        const mine = kept.filter((claim) => (words ? inWords(claim) : !inWords(claim) && claim.dataset === name));
+      const [words, figures] = [true, false].map((text) => kept.filter((claim) => inWords(claim) === text));
+      for (const [spot, mine, caption, columns] of [[inNumbers, figures, "Published numbers, by source", numbers], [inText, words, "Claims in words, by source", said]]) {
         spot.hidden = !mine.length;
-        if (mine.length) drawTable(spot, { caption: words ? "Claims in words" : datasetTitle(name), columns: words ? said : numbers, groups: groupsOf(mine, name), sort: words ? "" : state.sort, onsort: (sort) => change("claims", { sort }) });
+        if (mine.length) drawTable(spot, { caption, columns, groups: groupsOf(mine), sort: state.sort, onsort: (sort) => change("claims", { sort }) });
         else spot.replaceChildren();
       }
     };
@@ -484,7 +499,7 @@ define(
           { key: "severity", title: "Severity", cell: (row) => chip(row.severity, SEVERITY[row.severity] ?? "none") },
           { key: "message", title: "Finding and what it means", kind: "text", cell: (row) => [element("span", {}, row.message), " ", element("span", { class: "note" }, row.meaning)] },
         ],
-        groups: core.datasets.map((dataset) => ({ title: dataset.title, rows: kept.filter((row) => row.dataset === dataset.name).sort((a, b) => rank(a) - rank(b)) })),
+        groups: core.datasets.map((dataset) => ({ title: datasetTitle(dataset.name), rows: kept.filter((row) => row.dataset === dataset.name).sort((a, b) => rank(a) - rank(b)) })),
       });
     };
     return { controls, render };
@@ -492,7 +507,7 @@ define(
 );
 
 const recordOf = (dataset, protocol, run) => records().find((entry) => entry.dataset === dataset && entry.protocol === protocol && entry.run === run);
-const runTitle = (name) => core.methods.find((method) => method.run === name && !method.nearest)?.title ?? name;
+const runTitle = (name) => titleOf(core.methods.find((method) => method.run === name && !method.nearest)?.id ?? name);
 define(
   "training",
   () => ({ dataset: firstDataset, protocol: firstProtocol(firstDataset), run: "", stage: "", scale: "linear", metric: comparedMetrics()[0], sort: "" }),
@@ -511,14 +526,15 @@ define(
       ]),
       chooser("training", "metric", "Error for cost", () => metricOptions(comparedMetrics())),
     ];
-    const [curves, cost, costTable, grid] = [1, 2, 3, 4].map(() => element("div", {}));
-    body.append(element("div", { class: "controls" }, controls), element("h3", {}, "Training curves"), curves, element("h3", {}, "Cost"), cost, costTable, element("h3", {}, "Grids of settings"), grid);
+    const [caveats, curves, cost, costTable, grid] = [1, 2, 3, 4, 5].map(() => element("div", {}));
+    body.append(element("div", { class: "controls" }, controls), caveats, element("h3", {}, "Training curves"), curves, element("h3", {}, "Cost"), cost, costTable, element("h3", {}, "Grids of settings"), grid);
     const render = (state) => {
+      putBadges(caveats, state);
       const mine = curvesOf(state).filter((curve) => curve.stage === state.stage);
       const many = new Set(mine.map((curve) => `${curve.fold}/${curve.seed}`)).size;
       if (mine.length) {
         drawCurves(curves, mine, state.scale === "log", `${runTitle(state.run)}: ${words(state.stage)}, ${cellTitle(state.dataset, state.protocol)}`);
-        curves.append(paragraph(`${many === 1 ? "One fit" : `A line for each of ${many} pairs of fold and seed`}${many >= 30 ? ", of more than 30 the first" : ""}; of long histories evenly spaced epochs are drawn.`, "note"));
+        curves.append(paragraph(`${many === 1 ? "One fit" : `A line for each of ${many} pairs of fold and seed`}${many >= 30 ? ", of more than 30 the first" : ""}; of long histories evenly spaced epochs are drawn. Rings: the epoch that the fit chose.`, "note"));
       } else nothing(curves, "No method of this dataset and protocol is trained in epochs, so there are no curves.");
       const rows = tables.cost().filter((row) => row.dataset === state.dataset && row.protocol === state.protocol);
       const scores = new Map(tables.comparison().filter((row) => row.dataset === state.dataset && row.protocol === state.protocol && row.metric === state.metric).map((row) => [row.id, row]));
@@ -574,8 +590,10 @@ const fitCell = (key, value) => {
   if (key === "seconds") return duration(value);
   return key === "seed" ? String(value) : typeof value === "number" ? significant(value, 4) : words(value);
 };
-const shortTable = (caption, head, rows) =>
-  element("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": caption }, element("table", {}, element("caption", {}, caption), element("thead", {}, element("tr", {}, head.map((title) => element("th", { scope: "col" }, title)))), element("tbody", {}, rows.map((row) => element("tr", {}, row.map((cell, at) => element(at ? "td" : "th", { scope: at ? null : "row" }, cell)))))));
+const shortTable = (caption, head, rows) => {
+  const table = element("table", {}, element("caption", {}, caption), element("thead", {}, element("tr", {}, head.map((title) => element("th", { scope: "col" }, title)))), element("tbody", {}, rows.map((row) => element("tr", {}, row.map((cell, at) => element(at ? "td" : "th", { scope: at ? null : "row" }, cell))))));
+  return [scrolling(caption, table), downloads(caption, { CSV: () => csvOfTable(table) })];
+};
 define(
   "runs",
   () => ({ dataset: firstDataset, protocol: firstProtocol(firstDataset), run: (core.methods.find((method) => !method.control) ?? core.methods[0]).run }),
@@ -596,13 +614,14 @@ define(
       const metrics = [...new Set(scores.map((row) => row.metric))];
       const cell = (id, metric) => {
         const row = scores.find((each) => each.id === id && each.metric === metric);
-        return row ? withInterval(metric, row.mean, row.ci_low, row.ci_high) : NONE;
+        return row ? marked(row, withInterval(metric, row.mean, row.ci_low, row.ci_high)) : NONE;
       };
       const found = new Set(record.fits.flatMap((fit) => Object.keys(fit)));
       const fitKeys = [...new Set(["fold", "seed_index", ...found])].filter((key) => found.has(key) && key !== "parameters");
       place.replaceChildren(
         card(
           runTitle(state.run),
+          badges(state.dataset, state.protocol),
           readouts[0]?.note ? paragraph(readouts[0].note) : null,
           definitions([
             ["Embedding space", readouts[0]?.encoder === "none" ? "none" : encoderTitle(readouts[0]?.encoder)],
@@ -631,7 +650,7 @@ define(
           ]),
           paragraph("The same checksums are in results/manifest.json, with the configuration, the commit and all versions; cortexclip verify compares them with the files.", "note"),
         ),
-        card("Data", paragraph(dataset.title), definitions([["Modality", dataset.modality], ["Size", `${dataset.samples} samples, ${dataset.voxels} voxels, ${dataset.stimuli} distinct stimuli`], ["Images", dataset.images], ["Source", dataset.source], ["Licence", dataset.licence], ["Citation", dataset.citation]]), list([...dataset.notes, ...(core.caveats[state.dataset]?.[state.protocol] ?? [])])),
+        card("Data", paragraph(datasetTitle(state.dataset)), definitions([["Modality", dataset.modality], ["Size", `${dataset.samples} samples, ${dataset.voxels} voxels, ${dataset.stimuli} distinct stimuli`], ["Images", dataset.images], ["Source", dataset.source], ["Licence", dataset.licence], ["Citation", dataset.citation]]), list([...dataset.notes, ...(core.caveats[state.dataset]?.[state.protocol] ?? [])])),
       );
     };
     return { controls, render };
@@ -644,10 +663,8 @@ const show = (name, focus) => {
   current = name;
   for (const section of document.querySelectorAll(".view")) section.hidden = section.id !== `view-${name}`;
   for (const link of document.querySelectorAll("nav a")) {
-    if (link.dataset.view === name) {
-      link.setAttribute("aria-current", "page");
-      link.parentElement.parentElement.scrollLeft = link.offsetLeft - 40;
-    } else link.removeAttribute("aria-current");
+    if (link.dataset.view === name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
   }
   views[name].show();
   if (focus) {
@@ -655,10 +672,15 @@ const show = (name, focus) => {
     document.getElementById("main").focus({ preventScroll: true });
   }
 };
+const lost = document.getElementById("lost");
 const follow = (focus) => {
-  const asked = fromLink(location.hash);
-  if (asked && location.hash.includes("?")) states[asked.name] = asked.state;
-  show(asked?.name ?? Object.keys(views).find((name) => name === "overview"), focus);
+  const { name, given, state } = fromLink(location.hash);
+  if (state && location.hash.includes("?")) states[name] = { ...state };
+  show(state ? name : "overview", focus);
+  // What the address asks for and is not here is said.
+  const wrong = Object.keys(given).filter((key) => !state || !Object.hasOwn(state, key) || String(stateOf(name)[key]) !== given[key]);
+  lost.textContent = !state && name ? `This page has no view called "${name}". Below is the overview; the other views are linked above.` : wrong.length ? `Not in this page: ${wrong.map((key) => `${key} "${given[key]}"`).join(", ")}. Shown is what there is.` : "";
+  lost.hidden = !lost.textContent;
 };
 addEventListener("hashchange", () => follow(true));
 for (const link of document.querySelectorAll("nav a")) {
@@ -666,6 +688,7 @@ for (const link of document.querySelectorAll("nav a")) {
     if (event.metaKey || event.ctrlKey || event.shiftKey) return;
     event.preventDefault();
     history.pushState(null, "", linkOf(link.dataset.view));
+    lost.hidden = true;
     show(link.dataset.view, true);
   });
 }
