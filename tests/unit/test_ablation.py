@@ -104,7 +104,7 @@ def test_the_stage_says_what_each_part_is_worth(tmp_path):
         np.testing.assert_allclose(table[column], same[column])
     assert set(ABLATION) == {*STATISTICS, "kind"}
     text, tex = files["ablation.md"].decode(), files["ablation.tex"].decode()
-    assert r"Net, deeper\_&amp;&lt;b&gt; | Net | **+0.1" in text and r"Net, deeper\_\&$<$b$>$" in tex
+    assert r"net\_deep | net | **+0.1" in text and r"net\_deep & net" in tex
     assert text.count("## ") == 3 and "p below 0.05 is possible" not in text
     assert b"**" not in files["ablation.tex"] and "textbf" in tex
 

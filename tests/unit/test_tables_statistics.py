@@ -408,8 +408,8 @@ def test_the_stage_writes_all_tables_twice_the_same(tmp_path):
     assert b"true" in files["leaders.csv"]
     assert len(pd.read_csv(tmp_path / "tables/ranks.csv")) == 4 * 3
     text, tex = files["statistics.md"].decode(), files["statistics.tex"].decode()
-    assert r"Net\_&amp;\|&lt;b&gt;" in text and r"Net\_\&$|$$<$b$>$" in tex
-    assert "best: every other method is worse" in text and "**better than Ridge**" in text
+    assert "| net |" in text and "net & " in tex
+    assert "best: every other method is worse" in text and "**better than ridge**" in text
     assert "1 of them simulated" in text and text.count(r"Found\_it. So what.") == 3 * 4
 
 

@@ -204,11 +204,6 @@ def readouts(plan: Plan) -> dict[tuple[str, str], Look]:
     return found
 
 
-def encoder_title(plan: Plan, encoder: str) -> str:
-    """What figures call an embedding space; "" for none."""
-    return "" if encoder == "none" else plan.encoders.get(encoder, encoder)
-
-
 def protocol_looks(plan: Plan) -> dict[str, tuple[str, str]]:
     """Colour and marker of each protocol of a plan."""
     return {name: _PROTOCOLS[number % len(_PROTOCOLS)] for number, name in enumerate(plan.protocols)}

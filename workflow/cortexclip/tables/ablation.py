@@ -160,8 +160,3 @@ def _cell(row) -> str:
     if row is None or not np.isfinite(row.difference):
         return NOT_MEASURED
     return f"{difference_text(row.metric, row)} ({p_text(row.p_holm)})"
-
-
-def _reference_title(reference: str, plan: Plan) -> str:
-    run = plan.runs[reference]
-    return plan.title(run.method, run.encoder)
