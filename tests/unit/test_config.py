@@ -181,7 +181,7 @@ def test_protocols_over_the_sources_split_do_not_apply_to_a_dataset_without_one(
     made = make_plan(configuration)
     assert made.not_applicable == {"simulated": ["chosen_on_test", "chosen_on_fold"]}
     assert made.protocols_of("simulated") == ["cv10", "unseen"]
-    said = "epoch chosen on the test part, 10-fold, epoch chosen on the fold need a train/test split"
+    said = "chosen_on_test, chosen_on_fold need a train/test split"
     assert said in made.without_split("simulated")
     with pytest.raises(InputError, match="no protocol applies to dataset 'simulated', which has no train/test split"):
         load(settings, ROOT)
@@ -197,9 +197,7 @@ def test_protocols_over_sessions_apply_to_datasets_that_have_them():
     one = load(several | {"overrides": {"datasets": {"simulated": {"settings": settings}}}}, ROOT)
     assert one.protocols_of == {"simulated": ["holdout"]}
     assert one.cells == {"simulated": ["mean_image"]}
-    sentence = (
-        "across sessions, unseen stimuli, across sessions need the session of every sample, which the source does"
-    )
+    sentence = "across_sessions, unseen_across_sessions need the session of every sample, which the source does"
     assert sentence in make_plan(one).without_split("simulated")
     assert make_plan(found).protocols["unseen_across_sessions"].compared_with == "unseen"
     wrong = {"protocols": {"across_sessions": {"group_by": ["session"]}}}
