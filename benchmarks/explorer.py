@@ -30,7 +30,7 @@ from cortexclip.evaluation.score import combine_scores
 from cortexclip.results.runs import history_table, write_predictions
 from cortexclip.runtime.arrays import read_netcdf, write_groups, write_parquet
 from cortexclip.runtime.files import write_json, write_text
-from cortexclip.stages.evaluate import collapse_of, scored, similarity_of
+from cortexclip.stages.evaluate import ceilings_of, collapse_of, scored, similarity_of
 
 PUBLISHED = str(ROOT / "config/published.yaml")
 PROTOCOLS = {
@@ -90,14 +90,16 @@ def write_results(results: Path, plan: Plan, images: int, text: str = "Simulated
             sample = np.arange(10, len(stimuli))
             split = split_of(sample)
             write_parquet(results / f"splits/{protocol}/{name}.parquet", split)
-            scores, similarities, collapsed = [], {}, []
+            scores, similarities, collapsed, ceilings = [], {}, [], []
             for place, (run, about) in enumerate(plan.runs.items()):
                 table, similarity = write_run(results, dataset, protocol, run, about, sample, 0.1 + 0.02 * place, rng)
                 scores.append(table)
                 similarities |= {} if similarity is None else {run: similarity}
                 predictions = read_netcdf(results / f"runs/{protocol}/{name}/{run}/predictions.nc")
                 collapsed.append(collapse_of(dataset, predictions, split, None))
+                ceilings += ceilings_of(dataset, predictions, None)
             write_parquet(results / f"scores/{protocol}/{name}.collapse.parquet", pd.DataFrame(collapsed))
+            write_parquet(results / f"scores/{protocol}/{name}.ceiling.parquet", pd.DataFrame(ceilings))
             write_parquet(results / f"scores/{protocol}/{name}.parquet", combine_scores(scores))
             write_groups(results / f"scores/{protocol}/{name}.similarity.nc", similarities)
 

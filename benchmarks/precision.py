@@ -55,7 +55,7 @@ def scores(dataset: str, method: str, precision: str, folder: Path) -> tuple[dic
     evaluate = [
         *("evaluate", "--threads", 1, "--dataset", data, "--predictions", files["predictions.nc"], *features),
         *("--scores", folder / "scores.parquet", "--similarity", folder / "similarity.nc"),
-        *("--split", split, "--collapse", folder / "collapse.parquet"),
+        *("--split", split, "--collapse", folder / "collapse.parquet", "--ceiling", folder / "ceiling.parquet"),
     ]
     for command in (train, evaluate):
         with contextlib.redirect_stderr(io.StringIO()) as said:

@@ -444,7 +444,7 @@ def test_the_papers_table_has_each_cell_and_the_other_files():
     assert main.columns == ["Method", "dots", "lines"]
     assert main.rows[0][1].startswith("0.050000 · 0.0500 [0.0490, 0.0510] · 0.0600 (")
     assert main.rows[1][1].startswith("0.050000 · not measured · ")
-    assert [row[0] for row in main.rows[2:]] == ["Ridge", "Best control", "cortexclip (ours)"]
+    assert [row[0] for row in main.rows[2:]] == ["ridge", "Best control", "cortexclip (ours)"]
     assert [row[:2] for row in other.rows] == [["dots_sharp", "yes"], ["lines_constant", "none"]]
     assert other.rows[0][2] == "0.0700 [0.0690, 0.0710]" and other.rows[0][-1] == "–"
     assert other.rows[1][-1] == "0.0499"

@@ -430,6 +430,7 @@ def results(tmp_path_factory):
     roles = pd.DataFrame({"fold": 0, "role": ["train"] * 5 + ["score"] * 6, "sample": range(11)})
     write_parquet(folder / "split.parquet", roles)
     options += ["--split", f"{folder / 'split.parquet'}", "--collapse", f"{scores}.collapse.parquet"]
+    options += ["--ceiling", f"{scores}.ceiling.parquet"]
     call(evaluate, ["--dataset", f"{folder}/toy.nc", *options])
     return folder, Plan.of(plan)
 
@@ -463,8 +464,8 @@ def test_stage_reads_what_belongs_together(results):
     scores = toy.scores["net.space"]
     first = scores[(scores.metric == "mse") & (scores.method == "net") & (scores.seed == 0) & (scores["sample"] == 5)]
     assert f"{first.value.item():.4f}" in words(figures["reconstructions"])
-    assert "Space, nearest training image" in words(figures["reconstructions"])
-    assert "Ridge" not in words(figures["similarity"])
+    assert "net_nearest.space" in words(figures["reconstructions"])
+    assert "ridge" not in words(figures["similarity"])
 
 
 def test_a_figure_with_nothing_to_show_says_why(results):
@@ -510,7 +511,7 @@ ROWS = [("ridge", "none"), ("net", "space"), ("net_nearest", "space")]
 def test_overview_stage_has_a_row_for_each_readout_and_says_what_is_missing(results, tmp_path):
     _, plan = results
     _, looks = overview_figures.rows_of(overview_stage.read_table(comparison(tmp_path)), plan)
-    assert [look.label for look in looks] == ["Ridge", "Net (Space)", "Net (Space, nearest training image)"]
+    assert [look.label for look in looks] == ["ridge", "net.space", "net_nearest.space"]
     assert "gone" in overview_figures.notes_of(plan, {"toy": AUDIT})[-1]
 
 

@@ -458,7 +458,7 @@ def test_a_caveat_that_several_protocols_share_is_said_once(toy):
 def test_differences_say_how_many_trials_and_whether_any_test_could_find_one(drawn):
     text = words(drawn["differences.chosen_on_test"])
     assert "5 trials of 5 stimuli, 3 comparisons: too few stimuli for any corrected p below 0.05." in text
-    assert "Space, nearest training image" in text and "Shuffled" in text
+    assert "net_nearest.space" in text and "permuted" in text
     assert "6 stimuli, each weighed once" in words(drawn["differences.unseen"])
 
 
@@ -473,15 +473,15 @@ def test_pairs_take_the_same_trials_and_the_intervals_of_the_tables(toy):
     toy.plan.protocols["unseen"] = replace(toy.plan.protocols["unseen"], average="sample")
     data, looks, undefined = study.paired(toy, ("holdout", "unseen", samples, ""), 50)
     assert [look.label for look in looks] == [
-        "Shuffled",
-        "Ridge",
-        "Net (Space)",
-        "Net (Space, nearest training image)",
+        "permuted",
+        "ridge",
+        "net.space",
+        "net_nearest.space",
     ]
     scores = {name: combine_scores(list(toy.scores[name].values())) for name in ("holdout", "unseen")}
     table = summarise(scores["holdout"], n_resamples=50)
     row = table[(table.method == "ridge") & (table.metric == "mse")].iloc[0]
-    ridge = data[(data.method == "Ridge") & (data.key == "mse")].set_index("protocol")
+    ridge = data[(data.method == "ridge") & (data.key == "mse")].set_index("protocol")
     assert ridge.loc["holdout", forest.INTERVAL].tolist() == [row["mean"], row.ci_low, row.ci_high]
     unseen = scores["unseen"]
     chosen = unseen[(unseen.method == "ridge") & (unseen.metric == "mse") & unseen["sample"].isin(samples)]
@@ -495,7 +495,7 @@ def test_images_are_weighed_once_where_the_protocol_asks_for_it(results, toy, dr
     chosen = scores[(scores.metric == "mse")]
     counts = chosen.groupby("stimulus", observed=True).value.agg(["mean", "size"])
     assert set(counts["size"]) == {3, 4}
-    ridge = data[(data.method == "Ridge") & (data.key == "mse") & (data.protocol == "unseen stimuli")]
+    ridge = data[(data.method == "ridge") & (data.key == "mse") & (data.protocol == "unseen stimuli")]
     assert ridge["mean"].item() == pytest.approx(counts["mean"].mean())
     assert study.null_of(toy, "unseen", "mse")[1]["ridge"] == pytest.approx(counts["mean"].mean())
     table = pairs_tested(results).query("protocol == 'unseen' and metric == 'mse'")
@@ -547,7 +547,7 @@ def test_the_ablation_figure_holds_the_tested_differences(results, drawn):
     table = ablated(results)
     row = table[(table.protocol == "holdout") & (table.metric == "mse")].iloc[0]
     figure = drawn["ablation.holdout"]
-    assert "Net" in words(figure)
+    assert "net" in words(figure)
     drawn_at = np.concatenate([np.ravel(line.get_xdata()) for axes in figure.axes for line in axes.get_lines()])
     assert np.isclose(np.asarray(drawn_at, float), row.difference).any()
     toy = with_plan(results)
@@ -560,7 +560,7 @@ def test_a_reference_that_was_not_run_is_named(results):
     check_page(figure)
     assert "mean_image" in words(figure) and not figure.axes
     figure = study.differences(with_plan(results, runs=["ridge"]), "holdout", pairs_tested(results), "ridge")
-    assert "Nothing but Ridge was run" in words(figure) and not figure.axes
+    assert "Nothing but ridge was run" in words(figure) and not figure.axes
 
 
 def test_images_that_never_repeat_are_said_to_be_new_everywhere(toy, monkeypatch):
@@ -593,7 +593,7 @@ def test_ranks_are_drawn_or_it_says_why_not(results, tmp_path):
     drawn = critical_difference(table, "holdout", plan, audits)
     check_page(drawn)
     assert "no difference shown between any methods" in words(drawn) and "p = 0.500" in words(drawn)
-    assert "Net (Space) 2.10" in words(drawn) and "3 methods, 3 datasets" in words(drawn)
+    assert "net.space 2.10" in words(drawn) and "3 methods, 3 datasets" in words(drawn)
     assert "enough methods on 3 datasets: PixCorr, SSIM, 2-way (pixels)." in words(drawn)
     told = critical_difference(table.assign(friedman_p=1e-4), "holdout", plan, audits)
     assert "some methods differ (p <0.001)" in words(told)

@@ -80,8 +80,8 @@ def test_cost_has_a_row_for_each_job_and_peaks_where_there_are_any(results):
     assert net.parameters == 1003 and found.loc["b", "cv10", "ridge"].folds == 1
     assert found.peak_mb.isna().sum() == 4
     text = files["cost.md"]
-    assert "| Net (Space) | 1,003 | 40.0 (4) | 80.0 (4) | 512 |" in text
-    assert "| Ridge | 20 | 1.5 (1) | 3.0 (1) | – |" in text
+    assert "| net.space | 1,003 | 40.0 (4) | 80.0 (4) | 512 |" in text
+    assert "| ridge | 20 | 1.5 (1) | 3.0 (1) | – |" in text
     assert r"A\_&amp;\|" in text and r"A\_\&$|$" in files["cost.tex"]
     assert "| Method | Parameters | 10-fold (s) | Peak (MB) |" in text.partition("## Cost of training: B")[2]
     assert "unlike every other table" in text and "cpu\\_x" in text
@@ -93,7 +93,7 @@ def test_grid_has_every_point_and_how_often_it_was_chosen(results):
     assert list(found.columns) == GRID and len(found) == 4 * 2
     assert found.groupby(["fold", "seed"]).chosen.sum().eq(1).all()
     text = files["grid.md"]
-    assert "## Grid of Net (Space): A" in text and "(optimistic)" in text and "Chosen on the scored." in text
+    assert "## Grid of net.space: A" in text and "(optimistic)" in text and "Chosen on the scored." in text
     assert "| lr=0.001; hidden=[512, 256] | 0.505 | 0.5 to 0.51 | **2** |" in text
     assert "over 4 fits" in text
 

@@ -400,7 +400,7 @@ def test_the_stage_writes_all_tables_twice_the_same(tmp_path):
     write_all(tmp_path, plan, {"ridge": 0.5, "net": 0.3, "knn": 0.501})
     files = run_stage(tmp_path, plan)
     tables = [f"{name}.{suffix}" for name in ("ablation", "statistics") for suffix in ("csv", "md", "tex")]
-    assert sorted(files) == sorted([*tables, "leaders.csv", "ranks.csv"])
+    assert sorted(files) == sorted([*tables, "leaders.csv", "power.csv", "power.md", "power.tex", "ranks.csv"])
     assert run_stage(tmp_path, plan) == files
     table = pd.read_csv(tmp_path / "tables/statistics.csv")
     assert list(table.columns) == STATISTICS and len(table) == 3 * 4 * 3
