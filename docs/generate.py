@@ -184,7 +184,7 @@ def reader_settings(model: type[Checked]) -> str:
 
 def grouped(entry: Mapping) -> str:
     """What the folds of a protocol keep together."""
-    by = entry["group_by"]
+    by = entry.get("group_by", "sample")
     return by if isinstance(by, str) else " and ".join(by)
 
 

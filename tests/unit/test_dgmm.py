@@ -19,7 +19,7 @@ from cortexclip.methods.catalogue import points_of
 from cortexclip.methods.dgmm import DGMM as DGMMMethod
 from cortexclip.methods.dgmm.network import DGMM, negative_bound, widest
 from cortexclip.methods.dgmm.voxel_view import Inference, VoxelView
-from cortexclip.methods.interface import FitData, Saved
+from cortexclip.methods.interface import FitData, Prediction, Saved
 from cortexclip.numerics.standardise import fit_range_scaler
 from cortexclip.training import stack
 from cortexclip.training.noise import Noise, step_keys
@@ -288,6 +288,15 @@ def test_each_sample_is_decoded_by_itself():
         alone = decoder.predict(scored[i : i + 1])
         np.testing.assert_allclose(alone.images[0], together.images[i], atol=1e-5)
         np.testing.assert_allclose(alone.draws[:, 0], together.draws[:, i], atol=1e-5)
+
+
+def test_scored_voxels_are_scaled_to_their_own_range_where_the_source_did():
+    samples, scored = make_samples(12), make_samples(5, seed=1).brain
+    decoder = method().fit(FitData(samples, samples, samples), 0, silent)
+    chosen = {**decoder.chosen, "scored_scaling": "range"}
+    own = replace(decoder, chosen=chosen, read=lambda network, brain: Prediction(brain[0].numpy()))
+    expected = (scored - scored.min(axis=0)) / np.ptp(scored, axis=0)
+    np.testing.assert_allclose(own.predict(scored).images, expected, atol=1e-6)
 
 
 def test_a_restored_decoder_predicts_the_same():

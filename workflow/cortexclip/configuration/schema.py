@@ -41,6 +41,7 @@ PublishedProtocol = Literal[
     "source_first8",
     "source_cv5",
     "source_cv5_all",
+    "source_cv5_test",
     "source_cv10",
     "in_sample",
     "holdout",
@@ -130,7 +131,7 @@ class Protocol(Checked):
     """The canonical split, or folds over all samples, or folds over the canonical training part, or that part both
     trained on and scored."""
     folds: int = Field(default=0, ge=2)
-    """Number of folds; fewer where there are fewer groups."""
+    """Number of folds, fewer where there are fewer groups; of the canonical split, parts that are set aside in turn."""
     group_by: Grouping | Annotated[tuple[Grouping, ...], Field(min_length=2)] = "sample"
     """What stays together in a fold: each sample by itself, a stimulus, a cluster of stimuli, or a grouping that the
     dataset has. Of a list all are left out together: what is trained on shares none of these groups with what is

@@ -65,7 +65,7 @@ def make_split(
             train, select = training[:cut], training[cut:]
         elif protocol["select"] == "shuffled":
             cuts = shuffled_folds(len(training), round(1 / protocol["inner_fraction"]), protocol["shuffle_seed"])
-            train, select = (training[rows] for rows in next(cuts))  # as scikit-learn's train_test_split has it
+            train, select = (training[rows] for rows in list(cuts)[fold])  # 0: that of scikit-learn's train_test_split
         else:
             generator = np.random.default_rng([seed, fold])
             by = None if protocol["inner_by"] == "sample" else group(protocol["inner_by"], training)
@@ -103,7 +103,7 @@ Grouping = Callable[[str, np.ndarray], np.ndarray]
 def _outer(protocol: Mapping, part: np.ndarray, group: Grouping) -> list[tuple[np.ndarray, np.ndarray]]:
     everything = np.arange(len(part))
     if protocol["over"] == "canonical":
-        return [(everything[part == "train"], everything[part == "test"])]
+        return [(everything[part == "train"], everything[part == "test"])] * protocol.get("folds", 1)
     pool = everything if protocol["over"] == "all" else everything[part == "train"]
     if protocol["over"] == "in_sample":
         return [(pool, pool)]

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from cortexclip.errors import InputError
 from cortexclip.methods.interface import FitData, Prediction, Progress, Samples, Saved, Task, scaling
 from cortexclip.methods.recipe import Fitted, NetworkMethod, Recipe
-from cortexclip.numerics.standardise import VoxelScaler, fit_scalar_scaler, fit_scaler
+from cortexclip.numerics.standardise import VoxelScaler, fit_range_scaler, fit_scalar_scaler, fit_scaler
 from cortexclip.training import stack
 from cortexclip.training.settings import ALONE, Options
+
+OWN_SCALING = {"own": fit_scalar_scaler, "range": fit_range_scaler}
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class NetworkDecoder:
 
     def predict(self, brain: np.ndarray) -> Prediction:
         """Decode brain samples; all arrays have the precision that the network computes in."""
-        own = self.chosen.get("scored_scaling") == "own"  # as a source did: by the values of what is decoded
-        given = voxels(brain, fit_scalar_scaler(brain) if own else self.scaler)
+        own = OWN_SCALING.get(str(self.chosen.get("scored_scaling")))  # as a source did: by the values decoded
+        given = voxels(brain, own(brain) if own else self.scaler)
         with torch.inference_mode():
             predicted = self.read(self.network, given)
         kind = str(given.dtype).removeprefix("torch.")

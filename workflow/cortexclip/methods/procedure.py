@@ -20,7 +20,8 @@ class Procedure(Checked):
     ----------
     scaling : of the voxels: "voxel" by voxel, "scalar" by one mean and deviation of all values, "none". Computed on the
         samples that train and the ones that choose together.
-    scored_scaling : how the scored part is scaled: as the training part ("training"), or by its "own" values.
+    scored_scaling : how the scored part is scaled: as the training part ("training"), by its "own" mean and deviation,
+        or voxel by voxel to its own "range".
     optimiser : "adamw", or "adam" with the weight decay as an L2 penalty.
     schedule : "constant", or "plateau": the rate times ``plateau_factor`` after more than ``plateau_patience`` epochs
         without a lower selection loss.
@@ -31,7 +32,7 @@ class Procedure(Checked):
     """
 
     scaling: Literal["voxel", "scalar", "none"]
-    scored_scaling: Literal["training", "own"]
+    scored_scaling: Literal["training", "own", "range"]
     optimiser: Literal["adamw", "adam"]
     schedule: Literal["constant", "plateau"]
     plateau_factor: Annotated[float, Field(gt=0, le=1)]
