@@ -24,7 +24,6 @@ from cortexclip.configuration.plan import make_plan
 from cortexclip.runtime.provenance import code_digest
 from cortexclip.results.paths import CSV_TABLES, READABLE_TABLES, TRAINED, below, expand as paths_of
 from cortexclip.report.summary import closing, opening
-from cortexclip.runtime.estimate import Job
 from cortexclip.runtime.log import SHOWN
 from cortexclip.runtime.project import PACKAGE
 
@@ -129,16 +128,8 @@ def prepare_executor():
 
 def planned(job):
     """What the logger cortexclip has to know of a job that will run."""
-    names = job.wildcards_dict
-    words = "/".join(names[name] for name in ("protocol", "dataset", "run", "file") if name in names)
-    return Job(
-        job.jobid,
-        f"{job.rule.name} {names.get('run', '')}",
-        JOBS.seconds(job.rule.name, names, job.benchmark),
-        frozenset(other.jobid for other in workflow.dag.job_dependencies(job)),
-        f"{job.rule.name} {words}".strip(),
-        str(next(iter(job.log), "")),
-    )
+    needs = [other.jobid for other in workflow.dag.job_dependencies(job)]
+    return JOBS.planned(job.jobid, job.rule.name, job.wildcards_dict, job.benchmark, needs, next(iter(job.log), ""))
 
 
 def tell(what):

@@ -21,6 +21,7 @@ from cortexclip.configuration.config import (
     source_name,
 )
 from cortexclip.results.paths import MADE_BY
+from cortexclip.runtime.estimate import Job
 from cortexclip.runtime.files import differ, sha256
 from cortexclip.runtime.provenance import modules_used
 
@@ -130,6 +131,15 @@ class Jobs:
         if not gpus or not resources["gpu"]:
             return 0
         return 1 if name == "gpu" else resources["gpu_mem_mb"] or max(gpus.values())
+
+    def planned(
+        self, number: int, rule: str, wildcards: Mapping[str, str], recorded: str | None, needs: Iterable[int], log: str
+    ) -> Job:
+        """What the logger has to know of a job that will run; ``recorded`` is the file of what its last run took."""
+        words = "/".join(wildcards[name] for name in ("protocol", "dataset", "run", "file") if name in wildcards)
+        expected = self.seconds(rule, wildcards, recorded)
+        kind = f"{rule} {wildcards.get('run', '')}"
+        return Job(number, kind, expected, frozenset(needs), f"{rule} {words}".strip(), str(log))
 
     def seconds(self, rule: str, wildcards: Mapping[str, str], recorded: str | None) -> float:
         """What a job is expected to take: as in the file of its last run (``recorded``), or as stated."""

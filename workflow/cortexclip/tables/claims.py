@@ -32,7 +32,7 @@ OUTCOMES = (REPRODUCED, IN_SAMPLE, NO_BRAIN_DATA, OTHER_FILE, NOT_REPRODUCED, UN
 REASONS = {
     "method": "its network or model is none of the methods here",
     "procedure": "no protocol here repeats its procedure",
-    "run": "not measured in this configuration; config/paper.yaml measures it",
+    "run": "not measured in this configuration; config/paper.yaml or config/literature.yaml measures it",
     "spread": "a spread over folds, and what was measured has none",
     "data": "the data are not available here",
     "encoder": "the claim is about CLIP, and no run here used CLIP's weights",
