@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from narrow import narrow, width
 from scipy import stats
 from test_methods import METHODS, make_samples, silent, take
 from torch import nn
@@ -61,16 +62,17 @@ def block(n_in: int, n_out: int, activation: type[nn.Module], dropout: float = 0
 class PlainCCCV1(nn.Module):
     """The script's network: three blocks, a projection, the enhancer with weight 0.1 and one normalisation after it."""
 
-    def __init__(self, n_voxels: int, n_pixels: int):
+    def __init__(self, n_voxels: int, n_pixels: int, sizes: tuple[int, int, int] = (1024, 512, 256)):
         super().__init__()
+        wide, size, middle = sizes
         self.encoder = nn.Sequential(
-            *block(n_voxels, 1024, nn.SiLU, 0.06),
-            *block(1024, 1024, nn.SiLU, 0.04),
-            *block(1024, 512, nn.SiLU, 0.03),
-            *(nn.Linear(512, 512), nn.LayerNorm(512), nn.Tanh()),
+            *block(n_voxels, wide, nn.SiLU, 0.06),
+            *block(wide, wide, nn.SiLU, 0.04),
+            *block(wide, size, nn.SiLU, 0.03),
+            *(nn.Linear(size, size), nn.LayerNorm(size), nn.Tanh()),
         )
-        self.enhancer = nn.Sequential(nn.Linear(512, 256), nn.SiLU(), nn.Linear(256, 512), nn.Tanh())
-        self.decoder = nn.Sequential(*block(512, 512, nn.SiLU, 0.02), nn.Linear(512, n_pixels), nn.Sigmoid())
+        self.enhancer = nn.Sequential(nn.Linear(size, middle), nn.SiLU(), nn.Linear(middle, size), nn.Tanh())
+        self.decoder = nn.Sequential(*block(size, size, nn.SiLU, 0.02), nn.Linear(size, n_pixels), nn.Sigmoid())
 
     def forward(self, x, *_):
         e = self.encoder(x)
@@ -241,7 +243,7 @@ def in_double_precision(monkeypatch):
 
 
 def published_training(data: FitData, point: CortexFlow, seed: int) -> dict:
-    """The source's script for one configuration, in plain PyTorch and double precision."""
+    """The source's script for one configuration and a narrow network, in plain PyTorch and double precision."""
     settings, procedure = point.settings, point.procedure
     brain = np.concatenate([data.train.brain, data.select.brain])
     parts = [(part.brain - brain.mean()) / brain.std() for part in (data.train, data.select)]
@@ -249,7 +251,8 @@ def published_training(data: FitData, point: CortexFlow, seed: int) -> dict:
     x, x_select, x_scored = map(torch.as_tensor, parts)
     y, y_select, y_scored = (torch.as_tensor(part.pixels) for part in (data.train, data.select, data.scored))
     torch.manual_seed(seed)
-    model = PlainCCCV1(x.shape[1], y.shape[1]).double().eval()  # evaluation mode: no dropout
+    sizes = (width(1024), width(512), width(256))
+    model = PlainCCCV1(x.shape[1], y.shape[1], sizes).double().eval()  # evaluation mode: no dropout
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimiser, factor=procedure.plateau_factor, patience=procedure.plateau_patience, min_lr=1e-8
@@ -282,6 +285,7 @@ def published_training(data: FitData, point: CortexFlow, seed: int) -> dict:
 
 
 @pytest.mark.parametrize("weights", ["last", "best"])
+@narrow()
 def test_training_by_the_sources_procedure_is_the_published_one(monkeypatch, weights):
     """13 samples in batches of 4, so that the last batch has one; 5 that select, in batches of 4 and 1."""
     samples = make_samples(26)
@@ -313,6 +317,7 @@ def test_training_by_the_sources_procedure_is_the_published_one(monkeypatch, wei
     np.testing.assert_allclose(predicted, published[chosen]["images"], atol=1e-4)
 
 
+@narrow()
 def test_the_selection_part_chooses_where_the_source_says_so():
     """Of two configurations the scored part and the selection part prefer different ones."""
     samples = make_samples(24)
@@ -378,6 +383,7 @@ def test_a_restored_run_predicts_as_before(name, scored_scaling):
         other.restore(Saved(arrays, decoder.facts(), (28, 28), "here"))
 
 
+@narrow()
 def test_last_weights_report_the_last_epoch_and_the_least_selection_loss():
     samples = make_samples(20)
     data = FitData(take(samples, slice(0, 14)), take(samples, slice(14, 20)), take(samples, slice(0, 14)))

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from narrow import narrow
 from precision import SINGLE, in_double, methods_in_double
 from scipy import stats
 from test_methods import honest_data, make_samples, silent
@@ -91,6 +92,16 @@ def double(samples):
     return {name: value.double() if value.is_floating_point() else value for name, value in samples.items()}
 
 
+def narrow_cccv1() -> CCCV1:
+    with narrow():
+        return CCCV1(7, 16, 0.2, 0.1, 0.1)
+
+
+def narrow_extended(n_features: int, n_domains: int) -> ExtendedCCCV1:
+    with narrow():
+        return ExtendedCCCV1(7, (4, 4), n_features, n_domains, EXTENDED_SETTINGS)
+
+
 class Small(nn.Module):
     """Every layer there is, in one network."""
 
@@ -111,7 +122,7 @@ class Small(nn.Module):
 
 ARCHITECTURES = {
     "all layers": (Small, pixel_mse),
-    "cccv1": (lambda: CCCV1(7, 16, 0.2, 0.1, 0.1), pixel_mse),
+    "cccv1": (narrow_cccv1, pixel_mse),
     "clip_encoder": (
         lambda: BrainEncoder(7, 4, (16, 8), 0.3, 0.07, True),
         clip_encoder.contrastive_loss("positives"),
@@ -121,11 +132,11 @@ ARCHITECTURES = {
         clip_encoder.contrastive_loss("negatives"),
     ),
     "cccv1, all extensions": (
-        lambda: ExtendedCCCV1(7, (4, 4), 4, 3, EXTENDED_SETTINGS),
+        lambda: narrow_extended(4, 3),
         partial(cccv1_extended.training_loss, settings=EXTENDED_SETTINGS),
     ),
     "cccv1, pretraining": (
-        lambda: ExtendedCCCV1(7, (4, 4), 0, 0, EXTENDED_SETTINGS),
+        lambda: narrow_extended(0, 0),
         partial(masked_voxel_loss, fraction=0.5),
     ),
     "dgmm": (lambda: DGMM((4, 4), 3, 4, 8), negative_bound(100, 1)),
@@ -498,21 +509,20 @@ def test_the_refit_uses_all_samples_for_the_chosen_number_of_epochs():
     np.testing.assert_allclose(decoder.scaler.mean, data.train.brain.mean(axis=0))
 
 
+@narrow()
 @methods_in_double()
 def test_the_selection_part_chooses_the_grid_point():
     data = honest_data()
     points = [cccv1.CCCV1.configured(CCCV1_SETTINGS | {"epochs": 4, "lr": lr}, "x") for lr in (1e-9, 1e-3)]
+    tasks = [Task(0, index, index, lambda: data) for index in range(2)]
+    alone = [points[1].fit(data, task.seed, silent).predict(data.final.brain).images for task in tasks]
     for limit in (None, 8):
-        tasks = [Task(0, index, index, lambda: data) for index in range(2)]
         decoders = [d for _, d in cccv1.CCCV1.fit_tasks(points, tasks, silent, stack.Options(limit=limit))]
-        for decoder, task in zip(decoders, tasks, strict=True):
+        for decoder, images in zip(decoders, alone, strict=True):
             facts = decoder.facts()
             assert facts["grid_point"] == 1
             assert facts["grid"][1] < facts["grid"][0]
-            alone = points[1].fit(data, task.seed, silent)
-            np.testing.assert_allclose(
-                decoder.predict(data.final.brain).images, alone.predict(data.final.brain).images, atol=1e-9
-            )
+            np.testing.assert_allclose(decoder.predict(data.final.brain).images, images, atol=1e-9)
 
 
 BY_A_SOURCE = {
