@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from dataclasses import replace
@@ -47,6 +48,7 @@ QUICK = {
     **{"folds": 2, "copies": 30, "coordinates": 20, "doubt": [1], "shared": [0.1]},
     **{"permutations": 2, "components": None, "penalty_count": 7},
 }
+QUICK_MIND_VIS = {"size": 16, "depth": 1, "context_tokens": 2}
 
 
 def silent(text: str) -> None:
@@ -106,7 +108,23 @@ def quick_method(name: str) -> Method:
     entry = METHODS[name]
     values = settings_for(entry, "", 50)
     values |= {key: value for key, value in QUICK.items() if key in values and value is not None}
-    return load_method(entry["module"]).configured(values, name)
+    mind_vis = name.startswith("mind_vis") and "prior" in values
+    method = load_method(entry["module"]).configured(values | (QUICK_MIND_VIS if mind_vis else {}), name)
+    if mind_vis:
+        method._prior = small_prior
+    return method
+
+
+@functools.cache
+def small_prior():
+    """In place of the prior's diffusion model of 1.6 million parameters; test_mind_vis.py has that one."""
+    import torch
+
+    from cortexclip.numerics.diffusion import CONTEXT_WIDTH, make_unet
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return make_unet((8, 16)).eval().requires_grad_(False), torch.zeros(4, CONTEXT_WIDTH)
 
 
 def predict(method, decoder, samples: Samples):
