@@ -15,7 +15,7 @@ from report import Report, Row, arguments, finish, in_turns, versions
 from skimage.metrics import structural_similarity
 
 from cortexclip.evaluation import metrics
-from cortexclip.evaluation.statistics import bootstrap_interval, paired_permutation_test
+from cortexclip.evaluation.statistics import mean_interval, paired_permutation_test
 
 
 def ssim_loop(predicted: np.ndarray, stimuli: np.ndarray) -> np.ndarray:
@@ -126,7 +126,7 @@ def main() -> None:
     cluster, _, seed = (axis.ravel() for axis in np.indices(shape))
 
     def interval() -> list[float]:
-        found = bootstrap_interval(values.ravel(), cluster, seed, n_resamples=resamples)
+        found = mean_interval(values.ravel(), cluster, seed)
         return [found.low, found.high]
 
     width = np.diff(interval())[0]

@@ -24,7 +24,7 @@ from statistics_scale import simulated_plan, write_simulated_scores
 
 from cortexclip.evaluation.metrics import pairwise_identification, ssim
 from cortexclip.evaluation.splits import make_split
-from cortexclip.evaluation.statistics import bootstrap_interval
+from cortexclip.evaluation.statistics import mean_interval
 from cortexclip.numerics.ridge import ShuffledRidge, fit_ridge, penalty_grid
 from cortexclip.results.folder import Results
 from cortexclip.tables.read import lay_out
@@ -81,7 +81,7 @@ def interval(n_seeds: int) -> Callable[[], object]:
     """The interval of one cell: 100 stimuli, one trial each, 2000 resamples."""
     values = np.random.default_rng(0).normal(size=(100, n_seeds))
     stimulus, seed = (axis.ravel() for axis in np.indices(values.shape))
-    return lambda: bootstrap_interval(values.ravel(), stimulus, seed)
+    return lambda: mean_interval(values.ravel(), stimulus, seed)
 
 
 def comparisons(folder: str, methods: int, folds: int, datasets: int) -> Callable[[], object]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import json
 import math
 import re
 import sys
@@ -29,6 +30,8 @@ from cortexclip.configuration.schema import MODELS, read_yaml  # noqa: E402
 from cortexclip.data import crell, epochs, mindbigdata, no_brain, simulated  # noqa: E402
 from cortexclip.data.arrays import DEFAULT_PART, SETS, roles  # noqa: E402
 from cortexclip.evaluation.metrics import METRICS  # noqa: E402
+from cortexclip.evaluation.power import ALPHA  # noqa: E402
+from cortexclip.evaluation.statistics import least_stimuli  # noqa: E402
 from cortexclip.methods.catalogue import SIZES, load_method  # noqa: E402
 from cortexclip.methods.procedure import Procedure  # noqa: E402
 from cortexclip.runtime.settings import Checked  # noqa: E402
@@ -309,7 +312,26 @@ def metric_table() -> str:
     return table(["metric", "called", "range", "unit", "better", "chance"], rows)
 
 
+def coverage() -> str:
+    """What benchmarks/coverage.py found."""
+    found = json.loads((ROOT / "benchmarks/results/coverage.json").read_text(encoding="utf-8"))["tables"][0]
+    return "\n\n".join([table(found["columns"], found["rows"]), *found["notes"]])
+
+
+def least_stimuli_table() -> str:
+    """The least number of images for a verdict, by the size of the declared family."""
+    default = settings("config")["comparisons"]
+    rows = []
+    for comparisons in sorted({1, 10, 50, default, 500}):
+        flips = next(n for n in range(2, 99) if 2.0 ** (1 - n) * comparisons < ALPHA)
+        mark = " (default)" if comparisons == default else ""
+        rows.append([f"{comparisons}{mark}", str(flips), str(least_stimuli(comparisons))])
+    return table(["declared comparisons", "images for the smallest p", "images for a verdict"], rows)
+
+
 MAKERS = {
+    "coverage": coverage,
+    "least-stimuli": least_stimuli_table,
     "config": main_keys,
     "datasets": lambda: catalogue_keys("datasets"),
     "arrays": array_names,

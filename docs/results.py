@@ -29,11 +29,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from cortexclip.configuration.config import merge  # noqa: E402
+from cortexclip.configuration.plan import run_name  # noqa: E402
 from cortexclip.configuration.schema import read_yaml  # noqa: E402
 from cortexclip.errors import InputError  # noqa: E402
 from cortexclip.results import manifest  # noqa: E402
+from cortexclip.results.tables import TABLES, read_table  # noqa: E402
 from cortexclip.runtime.files import read_json, write_json  # noqa: E402
 from cortexclip.tables.claims import OTHER_FILE, STATUS, outcome_text  # noqa: E402
+from cortexclip.tables.statistics import claim  # noqa: E402
 
 KEPT = ROOT / "docs/results"
 CONFIGURATIONS = {"default": None, "paper": "paper.yaml", "honest": "honest.yaml"}
@@ -260,10 +263,12 @@ def claims(run: str) -> str:
 
 
 def honest(run: str) -> str:
-    """Means of four metrics, methods below each dataset and protocol; bold where tests tell all others from it."""
+    """Means of four metrics, methods below each dataset and protocol; bold where it is better than its rivals."""
     leaders = table(run, "leaders")
     place = ("dataset", "protocol", "metric")
-    tied = {tuple(row[key] for key in place) for row in leaders if (row["tied"], row["leader"]) == ("true", "false")}
+    rivals = [row for row in leaders if row["rival"] == "true"]
+    tied = {tuple(row[key] for key in place) for row in rivals if row["tied"] == "true"}
+    tested = {tuple(row[key] for key in place) for row in rivals} - tied
     leading = {tuple(row[key] for key in (*place, "method", "encoder")) for row in leaders if row["leader"] == "true"}
     means = {
         tuple(row[key] for key in (*place, "method", "encoder")): float(row["mean"])
@@ -276,9 +281,21 @@ def honest(run: str) -> str:
         for metric in METRICS:
             key = (dataset, protocol, metric, method, encoder)
             text = f"{means[key]:.4f}" if metric == "mse" else f"{means[key]:.3f}"
-            cells.append(f"**{text}**" if key in leading and key[:3] not in tied else text)
+            cells.append(f"**{text}**" if key in leading and key[:3] in tested else text)
         body.append([dataset, f"`{protocol}`", method, *cells])
     return markdown(["dataset", "protocol", "method", *METRICS.values()], body)
+
+
+def verdicts(run: str) -> str:
+    """What may be said of the method with the least error on each dataset and protocol, in the words of the tables."""
+    leaders = read_table(KEPT / run / "tables/leaders.csv", TABLES["leaders"])
+    lines = []
+    for (dataset, protocol), rows in leaders[leaders.metric == "mse"].groupby(["dataset", "protocol"], sort=False):
+        said = claim(rows)
+        for first in rows[rows.leader].itertuples(index=False):
+            name = run_name(first.method, first.encoder)
+            lines.append(f"- {dataset}, `{protocol}`: `{name}` has the least mean squared error; {said}.")
+    return "\n".join(lines) + "\n"
 
 
 MAKERS: dict[str, tuple[Callable[[str], str], str]] = {
@@ -289,6 +306,7 @@ MAKERS: dict[str, tuple[Callable[[str], str], str]] = {
     "about-default": (about, "default"),
     "about-paper": (about, "paper"),
     "honest": (honest, "honest"),
+    "verdicts": (verdicts, "honest"),
 }
 
 

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from test_tables_statistics import a_plan, run_stage, seeded, write_all
+from test_tables_statistics import FAMILY, a_plan, run_stage, seeded, write_all
 
 from cortexclip.configuration.config import Run, load
 from cortexclip.configuration.plan import ablations
 from cortexclip.configuration.schema import read_yaml
 from cortexclip.errors import InputError
-from cortexclip.evaluation.statistics import holm, paired_permutation_test
+from cortexclip.evaluation.statistics import paired_permutation_test
 from cortexclip.tables.ablation import ABLATION, ablated
 from cortexclip.tables.statistics import STATISTICS, enough_permutations
 
@@ -70,7 +70,7 @@ def test_figures_are_those_of_the_tests_corrected_within_the_table():
     scores = seeded({"net": 0.5, "net_deep": 0.47, "net_wide": 0.512, "other": 0.3}, n_stimuli=30)
     pairs = [{"kind": "extension", "run": f"net_{part}", "reference": "net"} for part in ("deep", "wide")]
     pairs.append({"kind": "extension", "run": "net_absent", "reference": "net"})
-    found = ablated(scores, "mse", pairs, n_permutations=2000, n_resamples=100)
+    found = ablated(scores, "mse", pairs, comparisons=2, n_permutations=2000)
     assert list(found.method) == ["net_deep", "net_wide"] and set(found.reference) == {"net"}
     assert set(found.n_comparisons) == {2}
     means = np.stack([values.mean(axis=0) for values in scores.values])
@@ -80,7 +80,7 @@ def test_figures_are_those_of_the_tests_corrected_within_the_table():
     flips = enough_permutations(2000, 2)
     test = paired_permutation_test(differences, scores.stimuli, n_resamples=flips, rng=5)
     np.testing.assert_allclose(found.p, test.p_value, atol=6 * np.sqrt(0.25 / flips))
-    np.testing.assert_allclose(found.p_holm, holm(found.p.to_numpy()))
+    np.testing.assert_allclose(found.p_family, np.minimum(2 * found.p, 1))
     assert list(found.conclusion) == ["better than net", "no difference from net shown"]
     assert (found.ci_low < found.difference).all() and (found.difference < found.ci_high).all()
 
@@ -97,7 +97,7 @@ def test_the_stage_says_what_each_part_is_worth(tmp_path):
     files = run_stage(tmp_path, with_pairs(plan, ("extension", "net_deep", "net")))
     table = pd.read_csv(tmp_path / "tables/ablation.csv")
     assert list(table.columns) == ABLATION
-    assert len(table) == 2 * 4 and set(table.n_comparisons) == {1}
+    assert len(table) == 2 * 4 and set(table.n_comparisons) == {FAMILY}
     same = pd.read_csv(tmp_path / "tables/statistics.csv").query("method == 'net_deep' and reference == 'net'")
     assert len(same) == 2 * 4
     for column in ("difference", "effect_size", "n_samples", "n_stimuli"):
@@ -105,7 +105,7 @@ def test_the_stage_says_what_each_part_is_worth(tmp_path):
     assert set(ABLATION) == {*STATISTICS, "kind"}
     text, tex = files["ablation.md"].decode(), files["ablation.tex"].decode()
     assert r"net\_deep | net | **+0.1" in text and r"net\_deep & net" in tex
-    assert text.count("## ") == 3 and "p below 0.05 is possible" not in text
+    assert text.count("## ") == 3 and "A verdict needs" not in text
     assert b"**" not in files["ablation.tex"] and "textbf" in tex
 
 
@@ -115,7 +115,7 @@ def test_too_few_stimuli_and_a_plain_method_that_was_not_run_are_said(tmp_path):
     plan.runs["other"] = replace(plan.runs["net"], title="Other", ablates="absent")
     write_all(tmp_path, plan, {"ridge": 0.9, "net": 0.1}, n_stimuli=4)
     text = run_stage(tmp_path, with_pairs(plan, ("extension", "net", "ridge")))["ablation.md"].decode()
-    assert "no corrected p below 0.05 is possible" in text
+    assert "A verdict needs 11 stimuli." in text
     assert "Other is a variant of absent, which was not run here." in text
     assert "**" not in text
 

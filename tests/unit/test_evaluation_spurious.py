@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cortexclip.audit.stimuli import Fold, check_nearness, nearest
+from cortexclip.configuration.schema import read_yaml
 from cortexclip.evaluation.metrics import pairwise_identification
 from cortexclip.evaluation.spurious import (
     collapse,
@@ -14,6 +16,8 @@ from cortexclip.evaluation.spurious import (
     scored_clusters,
     span_share,
 )
+from cortexclip.methods.catalogue import load_method
+from cortexclip.methods.interface import FitData, Samples
 
 RNG = np.random.default_rng(0)
 
@@ -103,3 +107,88 @@ def test_few_images_are_two_clusters_and_many_at_most_ten():
     repeated = scored_clusters(np.repeat(points[:12], 3, axis=0), np.repeat(np.arange(12), 3))
     assert len(np.unique(repeated)) == 3
     assert (repeated.reshape(12, 3) == repeated[::3, None]).all()
+
+
+def planted(rng, clustered, n=120, cluster_count=4):
+    """Images of 8 x 8 in few clusters, or each its own, and responses that are linear in them; 90 train, 30 are scored."""
+    centres = rng.uniform(size=(cluster_count, 8, 8))
+    kind = np.arange(n) % cluster_count
+    images = centres[kind] if clustered else np.full((n, 8, 8), 0.5)
+    images = np.clip(images + rng.normal(0, 0.05 if clustered else 0.2, images.shape), 0, 1)
+    brain = images.reshape(n, -1) @ rng.normal(size=(64, 100)) + 0.1 * rng.normal(size=(n, 100))
+    samples = Samples(brain, images, np.arange(n), np.full(n, -1), np.full(n, -1))
+    return samples.take(np.arange(90)), samples.take(np.arange(90, n)), kind
+
+
+def decoded(name, train, scored):
+    """What a method answers, and `collapse` of it with the clusters that the images of `scored` have."""
+    entry = read_yaml("config/methods.yaml")[name]
+    settings = {**entry["settings"], **({"clusters": 4} if "clusters" in entry["settings"] else {})}
+    method = load_method(entry["module"]).configured(settings, name)
+    decoder = method.fit(FitData(train, train, train), 3, print)
+    images = decoder.predict(scored.brain).images
+    cluster = image_clusters(scored.pixels, 4)
+    found = collapse(images[None], scored.images, scored.stimulus, cluster, [(np.arange(len(scored)), train.images)])
+    return images, found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_control_that_only_classifies_is_found_on_clustered_images_and_a_decoder_is_not(seed):
+    train, scored, _ = planted(np.random.default_rng(seed), clustered=True)
+    for name in ("cluster_mean", "cluster_random"):
+        images, found = decoded(name, train, scored)
+        assert found["identification"] > 0.85
+        assert abs(found["identification_within"] - 0.5) < 0.1
+        assert found["span"] == pytest.approx(1)
+    images, found = decoded("cluster_mean", train, scored)
+    assert len(np.unique(images.reshape(len(images), -1), axis=0)) <= 4 and found["dimensions"] <= 4 - 1
+    _, found = decoded("ridge", train, scored)
+    assert found["identification_within"] > 0.9
+
+
+def test_on_clean_images_a_decoder_has_not_collapsed():
+    train, scored, _ = planted(np.random.default_rng(5), clustered=False)
+    _, found = decoded("ridge", train, scored)
+    assert found["identification_within"] > 0.9 and found["dimensions"] > 0.7 * found["dimensions_stimuli"]
+    _, classified = decoded("cluster_mean", train, scored)
+    assert classified["dimensions"] <= 3 < found["dimensions"]
+
+
+def test_few_repeated_images_are_decoded_themselves_and_random_answers_follow_from_the_seed():
+    rng = np.random.default_rng(6)
+    images = rng.uniform(size=(5, 8, 8))
+    shown = np.arange(60) % 5
+    brain = images[shown].reshape(60, -1) @ rng.normal(size=(64, 40)) + 0.1 * rng.normal(size=(60, 40))
+    samples = Samples(brain, images[shown], shown, np.full(60, -1), np.full(60, -1))
+    for name in ("cluster_mean", "cluster_random"):
+        entry = read_yaml("config/methods.yaml")[name]
+        method = load_method(entry["module"]).configured(entry["settings"], name)
+        np.testing.assert_allclose(
+            method.fit(FitData(samples, samples, samples), 0, print).predict(brain).images, images[shown]
+        )
+    train, scored, _ = planted(rng, clustered=True)
+    answers = [decoded("cluster_random", train, scored)[0] for _ in range(2)]
+    np.testing.assert_array_equal(*answers)
+    known = {image.tobytes() for image in train.images}
+    assert all(image.tobytes() in known for image in answers[0])
+
+
+def test_nearness_is_that_of_a_plain_loop_and_finds_clusters():
+    rng = np.random.default_rng(7)
+    medians = {}
+    for clustered in (True, False):
+        train, scored, _ = planted(rng, clustered)
+        images = np.concatenate([train.images, scored.images, train.images[:1]])
+        stimulus = np.array([*range(120), 0])
+        folds = [Fold(np.arange(90), np.arange(90, 121))]
+        table = nearest(folds, stimulus, images)
+        assert list(table.stimulus) == [0, *range(90, 120)] and list(table.seen) == [True, *[False] * 30]
+        correlation = np.corrcoef(images.reshape(121, -1))
+        expected = [1, *(correlation[at, :90].max() for at in range(90, 120))]
+        np.testing.assert_allclose(table.similarity, expected)
+        vectors = rng.normal(size=(121, 6))
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        found = nearest(folds, stimulus, images, vectors).similarity
+        np.testing.assert_allclose(found[1:], (unit[90:120] @ unit[:90].T).max(axis=1))
+        medians[clustered] = check_nearness({"pixels": table}).numbers["pixels_q50"]
+    assert medians[True] > 0.9 and medians[False] < 0.6

@@ -519,7 +519,8 @@ def test_overview_stage_writes_its_figure(results, tmp_path):
     folder = results[0]
     options = ["--plan", f"{folder}/plan.json", "--audits", f"{folder}/audits", "--table", str(comparison(tmp_path))]
     leaders = [
-        ("toy", "published", "mse", method, encoder, number == 0, True) for number, (method, encoder) in enumerate(ROWS)
+        ("toy", "published", "mse", method, encoder, number == 0, number > 0, True)
+        for number, (method, encoder) in enumerate(ROWS)
     ]
     pd.DataFrame(leaders, columns=LEADERS_READ).to_csv(tmp_path / "leaders.csv", index=False)
     pd.DataFrame(columns=RANKS).to_csv(tmp_path / "ranks.csv", index=False)
@@ -531,7 +532,7 @@ def test_overview_stage_writes_its_figure(results, tmp_path):
         "main.pdf",
         "document.tex",
     }
-    assert "No figure is bold" in (tmp_path / "tables/main.md").read_text()
+    assert "No value is bold" in (tmp_path / "tables/main.md").read_text()
     assert "{../figures/mse_by_method.pdf}" in (tmp_path / "tables/document.tex").read_text()
     assert b"/Count 1" in (tmp_path / "tables/main.pdf").read_bytes()
     written = {path.suffix: path for path in (tmp_path / "figures").glob("mse_by_method.*")}

@@ -292,6 +292,7 @@ def results(tmp_path_factory):
         "cells": {"toy": ["permuted", "ridge", "net.space"]},
         "ablations": {"toy": [{"kind": "extension", "run": "net.space", "reference": "ridge"}]},
         "unavailable": {},
+        "comparisons": 3,
         "seeds": 1,
     }
     noise = {"permuted": 9.0, "ridge": 0.1, "net.space": 0.4}
@@ -336,7 +337,7 @@ def results(tmp_path_factory):
     plan = Plan.read(folder / "plan.json")
     results = Results(folder, plan)
     scores = weigh(combine_scores([results.scores(protocol, "toy") for protocol in PROTOCOLS]), plan)
-    options = {"reference": "ridge", "base_seed": 0, "n_resamples": 50, "n_permutations": 50}
+    options = {"reference": "ridge", "base_seed": 0, "n_permutations": 50}
     write_statistics(results, scores, folder / "tables", **options)
     cells = [(protocol, run) for protocol in PROTOCOLS for run in ("permuted", "ridge")]
     rows = [row for p, run in cells for row in ceilings_of(dataset, results.predictions(p, "toy", run), None)]
@@ -457,7 +458,10 @@ def test_a_caveat_that_several_protocols_share_is_said_once(toy):
 
 def test_differences_say_how_many_trials_and_whether_any_test_could_find_one(drawn):
     text = words(drawn["differences.chosen_on_test"])
-    assert "5 trials of 5 stimuli, 3 comparisons: too few stimuli for any corrected p below 0.05." in text
+    assert (
+        "5 trials of 5 stimuli, corrected for 3 declared comparisons: too few stimuli for a verdict, which needs 11."
+        in text
+    )
     assert "net_nearest.space" in text and "permuted" in text
     assert "6 stimuli, each weighed once" in words(drawn["differences.unseen"])
 

@@ -190,15 +190,20 @@ def test_latex_with_hostile_names_compiles(tmp_path):
     assert "Overfull" not in done.stdout
 
 
-def test_the_main_table_is_bold_only_where_an_honest_test_tells_the_leader_from_all_others(summary):
+def test_the_main_table_is_bold_only_where_an_honest_test_tells_the_leader_from_its_rivals(summary):
     table = comparison(summary, PLAN).query("metric == 'mse'")
     rows = table[["dataset", "protocol", "metric", "method", "encoder", "mean"]]
     leads = rows["mean"] == rows["mean"].min()
-    for optimistic, tied, bold in ((False, leads, 1), (False, True, 0), (True, leads, 0)):
+    for optimistic, rival, tied, bold in (
+        (False, ~leads, leads, 1),
+        (False, ~leads, True, 0),
+        (False, False, leads, 0),  # no reference was run
+        (True, ~leads, leads, 0),
+    ):
         plan = replace(PLAN, protocols={"published": replace(PLAN.protocols["published"], optimistic=optimistic)})
-        (main,) = main_tables(table, rows.assign(leader=leads, tied=tied), plan, ["A note."])
+        (main,) = main_tables(table, rows.assign(leader=leads, rival=rival, tied=tied), plan, ["A note."])
         assert len(main.strong) == bold and main.notes[-1] == "A note."
-        assert ("No figure is bold" in " ".join(main.notes)) == (not bold)
+        assert ("No value is bold" in " ".join(main.notes)) == (not bold)
         for i, j in main.strong:
             assert main.rows[i][j].startswith(f"{rows['mean'].min():.4f} [")
     assert [row[0] for row in main.rows][-1] == "net_nearest.glyphclip"

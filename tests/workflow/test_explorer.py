@@ -161,8 +161,8 @@ def test_ties_are_shown_as_the_tests_found_them(opened, finished):
     leaders = pd.read_csv(finished.path / "results/tables/leaders.csv")
     here = leaders[(leaders.protocol == "holdout") & (leaders.metric == "mse")]
     said = texts(driver, "#view-comparison tbody td:nth-child(5) .chip")
-    assert sum(text.startswith(("leads", "best")) for text in said) == here.leader.sum() == 1
-    assert sum("told from the leader" == text for text in said) == (~here.tied.astype(bool)).sum()
+    assert sum(text.startswith("leads") for text in said) == here.leader.sum() == 1
+    assert sum(text == "reference, told from the leader" for text in said) == (here.rival & ~here.tied).sum()
 
 
 def test_the_gallery_shows_the_images_and_flips(opened, finished):

@@ -4,8 +4,10 @@ rule audit:
         dataset=FILES.dataset,
         splits=same("split", "dataset"),
         corpus=FILES.corpus if PICTURES else [],
+        features=FILES.features.format(dataset="{dataset}", encoder=JUDGE) if JUDGE else [],
     output:
-        FILES.audit,
+        audit=FILES.audit,
+        nearness=FILES.nearness,
     log:
         "results/logs/audit/{dataset}.log",
     benchmark:
@@ -30,4 +32,4 @@ rule audit:
     shell:
         "python -m cortexclip audit --log {log:q} --threads {threads} --dataset {input.dataset:q}"
         " --split {params.splits:q} --protocols {params.protocols:q} {params.corpus} --seed {params.base_seed}"
-        " --output {output:q}"
+        " --features {input.features:q} --nearness {output.nearness:q} --output {output.audit:q}"

@@ -72,7 +72,8 @@ rule evaluation_figures:
         audit=FILES.audit,
         statistics=FILES.table.format(table="statistics", suffix="csv"),
         ablation=FILES.table.format(table="ablation", suffix="csv"),
-        tables=expand(FILES.table, table=["power", "ceiling", "learning_curve"], suffix="csv"),
+        tables=expand(FILES.table, table=["power", "ceiling", "learning_curve", "collapse"], suffix="csv"),
+        nearness=FILES.nearness,
         splits=same("split", "dataset"),
         runs=same("predictions", "dataset"),
         scores=same("scores", "dataset"),
@@ -80,7 +81,13 @@ rule evaluation_figures:
         reported(
             expand(
                 "results/figures/{figure}.{protocol}.{{dataset}}.{suffix}",
-                figure=["differences", "power", "ceiling", *(["ablation"] if any(PLAN.ablations.values()) else [])],
+                figure=[
+                    "differences",
+                    "power",
+                    "ceiling",
+                    "spurious",
+                    *(["ablation"] if any(PLAN.ablations.values()) else []),
+                ],
                 protocol=CONFIG.protocols,
                 suffix=SUFFIXES,
             )

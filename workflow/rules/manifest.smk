@@ -5,7 +5,9 @@ rule manifest:
         plan=FILES.plan,
         corpus=FILES.corpus if PICTURES else [],
         features=[files("features", encoder=encoder) for encoder in ENCODERS],
-        compared=[files(name) for name in (*TRAINED, "audit", "scores", "similarity", "collapse", "ceiling")],
+        compared=[
+            files(name) for name in (*TRAINED, "audit", "nearness", "scores", "similarity", "collapse", "ceiling")
+        ],
         sources=[files_of_sources(name) for name in TRAINED],
     output:
         "results/manifest.json",

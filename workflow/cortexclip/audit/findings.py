@@ -84,11 +84,16 @@ def audit_corpus(dataset: xr.Dataset, corpus: xr.Dataset | None = None) -> Findi
 
 
 def audit_protocol(
-    dataset: xr.Dataset, protocol: Mapping, split: pd.DataFrame, confounded: bool = False
+    dataset: xr.Dataset,
+    protocol: Mapping,
+    split: pd.DataFrame,
+    confounded: bool = False,
+    near: Mapping[str, pd.DataFrame] | None = None,
 ) -> list[Finding]:
     """All findings on a split (columns fold, role, sample) of a dataset by a protocol, given by its entry.
 
-    ``confounded`` says whether the audit of the dataset found that its sessions predict the images.
+    ``confounded`` says whether the audit of the dataset found that its sessions predict the images; ``near`` is what
+    `nearness` gives for the split, by default that in pixels.
     """
     stimulus, images = dataset.stimulus.values, dataset.stimuli.values
     folds = splits.folds_of(split)
@@ -99,11 +104,23 @@ def audit_protocol(
         splits.check_selection(split, stimulus),
         stimuli.check_seen(folds, stimulus, what, promised),
         stimuli.check_near(folds, stimulus, images, what),
+        stimuli.check_nearness(near or nearness(dataset, split), what),
         splits.check_grouping(protocol, stimulus, split),
         stimuli.check_sample_size(folds, stimulus, what),
         splits.check_folds(split, stimulus),
         *([of_sessions] if of_sessions else []),
     ]
+
+
+def nearness(dataset: xr.Dataset, split: pd.DataFrame, features: xr.Dataset | None = None) -> dict[str, pd.DataFrame]:
+    """The nearest training image of each scored one, by space: pixels, and that of an encoder if given its features."""
+    folds, names = splits.folds_of(split), dataset.stimulus.values
+    found = {"pixels": stimuli.nearest(folds, names, dataset.stimuli.values)}
+    if features is not None:
+        place = {name: number for number, name in enumerate(features.stimulus.values)}
+        embedding = features.embedding.values[[place[name] for name in names]]
+        found[features.attrs["encoder"]] = stimuli.nearest(folds, names, dataset.stimuli.values, embedding)
+    return found
 
 
 def are_confounded(findings: Sequence[Finding]) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import pandas as pd
 
 from cortexclip.audit.finding import Finding, counted, some, span
 
@@ -17,6 +18,8 @@ BLANK = 0.01
 FEW = 20
 """Distinct scored images below which a single image decides a noticeable share (5 % or more) of a mean."""
 
+NEARNESS = (0.05, 0.5, 0.95)
+"""Quantiles of the similarity to the nearest training image that are said."""
 BLOCK = 1024
 """Images that are correlated at once with all those trained on."""
 
@@ -124,23 +127,12 @@ def check_near(folds: Sequence[Fold], stimulus: np.ndarray, images: np.ndarray, 
 
     ``what`` is how the scored samples are called. Blank images are near to none.
     """
-    first, identity = _distinct(stimulus)
-    patterns = _patterns(images[first])
-    count, total, closest = 0, 0, -1.0
-    for fold in folds:
-        trained = np.unique(identity[fold.trained])
-        scored, times = np.unique(identity[fold.scored], return_counts=True)
-        total += len(fold.scored)
-        unseen = ~np.isin(scored, trained)
-        for start in range(0, int(unseen.sum()), BLOCK):  # all at once would not fit for many images
-            block = slice(start, start + BLOCK)
-            values = patterns[scored[unseen][block]] @ patterns[trained].T
-            near = np.where(np.isfinite(values), values, -1.0).max(axis=1)
-            count += int(times[unseen][block][near > NEAR].sum())
-            closest = max(closest, float(near.max()))
+    table = nearest(folds, stimulus, images)
+    unseen, total = table[~table.seen & (table.similarity > -1)], int(table.trials.sum())
+    count = int(unseen.trials[unseen.similarity > NEAR].sum())
     numbers: dict[str, int | float] = {"samples": count, "of_samples": total}
-    if closest > -1:
-        numbers["greatest_correlation"] = closest
+    if len(unseen):
+        numbers["greatest_correlation"] = float(unseen.similarity.max())
     return Finding(
         "near_images",
         "serious" if 10 * count > total else "notable" if count else "info",
@@ -153,13 +145,66 @@ def check_near(folds: Sequence[Fold], stimulus: np.ndarray, images: np.ndarray, 
     )
 
 
+def nearest(
+    folds: Sequence[Fold], stimulus: np.ndarray, images: np.ndarray, embedding: np.ndarray | None = None
+) -> pd.DataFrame:
+    """How similar each scored image is to the nearest one that its fold trained on.
+
+    Similarity is the Pearson correlation over pixels, or, given an ``embedding`` (n_samples, n_features), the cosine of
+    embeddings; 1 for an image that was trained on itself, -1 where it has none (a constant image).
+
+    Returns
+    -------
+    DataFrame with a row for each distinct scored image of each fold
+        ``fold`` (its number), ``stimulus``, ``trials`` that show it there, whether it was ``seen``, ``similarity``.
+    """
+    first, identity = _distinct(stimulus)
+    patterns = _patterns(images[first]) if embedding is None else _unit(embedding[first])
+    found = []
+    for number, fold in enumerate(folds):
+        trained = np.unique(identity[fold.trained])
+        scored, trials = np.unique(identity[fold.scored], return_counts=True)
+        seen = np.isin(scored, trained)
+        similarity = np.full(len(scored), -1.0)
+        for start in range(0, len(scored), BLOCK):  # all at once would not fit for many images
+            values = patterns[scored[start : start + BLOCK]] @ patterns[trained].T
+            similarity[start : start + BLOCK] = np.where(np.isfinite(values), values, -1.0).max(axis=1)
+        similarity[seen] = 1.0
+        table = {"fold": number, "stimulus": stimulus[first[scored]], "trials": trials, "seen": seen}
+        found.append(pd.DataFrame({**table, "similarity": similarity}))
+    return pd.concat(found, ignore_index=True)
+
+
+def check_nearness(tables: Mapping[str, pd.DataFrame], what: str = "scored") -> Finding:
+    """How near scored images are to training images, from the tables of `nearest` by space ("pixels" or an encoder)."""
+    numbers: dict[str, int | float] = {"images": len(next(iter(tables.values())))}
+    said = []
+    for space, table in tables.items():
+        low, median, high = np.quantile(table.similarity, NEARNESS)
+        for share, value in zip(NEARNESS, (low, median, high), strict=True):
+            numbers[f"{space}_q{100 * share:02.0f}"] = float(value)
+        said.append(f"{median:.2f} ({low:.2f} to {high:.2f}) in {space}")
+    return Finding(
+        "nearness",
+        "info",
+        f"Similarity of a {what} image to the nearest one trained on, median (5 to 95 %): {', '.join(said)}.",
+        "The nearer, the less it takes to look like reconstruction: compare with controls that only classify.",
+        numbers,
+    )
+
+
 def _patterns(images: np.ndarray) -> np.ndarray:
     """Images (n_images, y, x) as rows of mean 0 and length 1, so that products are correlations; NaN if constant."""
     pixels = np.asarray(images, dtype=np.float64).reshape(len(images), -1)
-    pixels = pixels - pixels.mean(axis=1, keepdims=True)
-    norm = np.sqrt((pixels**2).sum(axis=1))
+    return _unit(pixels - pixels.mean(axis=1, keepdims=True))
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    """Rows (n, n_values) of length 1; NaN for those without any."""
+    rows = np.asarray(rows, dtype=np.float64)
+    norm = np.sqrt((rows**2).sum(axis=1))
     norm[norm <= 1e-9] = np.nan
-    return pixels / norm[:, None]
+    return rows / norm[:, None]
 
 
 def _distinct(stimulus: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -146,6 +146,7 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
             f"config.yaml: none of the datasets is available. {_reasons(unavailable)} 'simulated' needs no file."
         )
     runs = _runs(settings, chosen, known["encoders"], fits)
+    _check_comparisons(settings, known["methods"], runs)
     return Configuration(
         settings=settings,
         **{kind: chosen[kind] for kind in CATALOGUES},
@@ -234,6 +235,19 @@ def _runs(settings: Mapping, chosen: Mapping[str, dict], encoders: Mapping, fits
             "config.yaml: no method can run: all of them need an encoder that is not selected or not there."
         )
     return runs
+
+
+def _check_comparisons(settings: Mapping, methods: Mapping[str, dict], runs: Mapping[str, Run]) -> None:
+    """InputError for an unknown rival, or a family of comparisons that is smaller than what would be tested."""
+    references = {*_named(settings["rivals"], methods, "config.yaml: rivals")}
+    references |= {name for name, entry in methods.items() if entry.get("role") == "reference"}
+    readouts = len(runs) + sum(run.encoder is not None for run in runs.values())  # at most two of an embedding
+    if readouts * len(references) > settings["comparisons"]:
+        raise InputError(
+            f"config.yaml: comparisons: found {settings['comparisons']}, expected at least {readouts} readouts of "
+            f"methods times {len(references)} references ({', '.join(sorted(references))}). Raise it, or name fewer "
+            "rivals."
+        )
 
 
 def _runs_on(dataset: str, chosen: Mapping[str, dict], runs: Mapping[str, Run]) -> list[str]:

@@ -136,6 +136,8 @@ class Plan:
     unavailable : name of a dataset or encoder that is not there -> reason.
     sources : what is trained by the procedures of sources.
     judge : the encoder in whose space reconstructions are identified, or None.
+    rivals : the controls that every method is compared with, beside the reference.
+    comparisons : the size of the family that p values are corrected for.
     """
 
     datasets: dict[str, Dataset]
@@ -150,6 +152,8 @@ class Plan:
     seeds: int = 1
     precision: str = "float32"
     judge: str | None = None
+    rivals: list[str] = field(default_factory=list)
+    comparisons: int = 1
 
     @classmethod
     def of(cls, content: Mapping) -> Plan:
@@ -267,6 +271,12 @@ def make_plan(configuration) -> Plan:
         seeds=settings["seeds"],
         precision=settings["precision"],
         judge=None if settings["judge"] == "none" else settings["judge"],
+        rivals=[
+            name
+            for rival in settings["rivals"]
+            for name in [name for name, run in runs.items() if run.method == rival] or [rival]
+        ],
+        comparisons=settings["comparisons"],
     )
 
 

@@ -78,6 +78,13 @@ class Config(Checked):
     stand_ins: Names
     """Datasets that the claims and the paper's table read besides: other files of the same data, and stand-ins for data
     that are not public. Names from config/datasets.yaml with the key stands_for."""
+    rivals: Names
+    """Controls that every method is compared with, beside the method with the role reference: names from
+    config/methods.yaml, declared beforehand. No verdict is given on other pairs of methods."""
+    comparisons: Count
+    """The size of the family that p values are corrected for, whatever the number of methods that a run compares; at
+    least as many as its methods and second readouts times the references. It decides how many distinct scored images a
+    verdict needs (docs/evaluation.md)."""
     judge: str
     """The encoder in whose space all reconstructions are identified (clip_identification), a name from
     config/encoders.yaml; none for no encoder."""

@@ -7,6 +7,7 @@ difficulty, and treating them as independent would make intervals too narrow and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from scipy.special import gammaln
 
 from cortexclip.errors import InputError
 from cortexclip.evaluation.metrics import METRICS
+from cortexclip.evaluation.power import ALPHA, POWER, images_needed
 from cortexclip.runtime.seeds import derive_seed
 
 CELL = ["dataset", "protocol", "method", "encoder", "metric"]
@@ -39,109 +41,143 @@ class Interval:
     n_missing: int
 
 
-def bootstrap_interval(
-    values: np.ndarray,
-    clusters: np.ndarray,
-    seeds: np.ndarray | None = None,
-    *,
-    statistic: str = "mean",
-    n_resamples: int = 2000,
-    level: float = 0.95,
-    rng: np.random.Generator | int = 0,
+def mean_interval(
+    values: np.ndarray, clusters: np.ndarray, seeds: np.ndarray | None = None, *, level: float = 0.95
 ) -> Interval:
-    """Percentile interval of a mean (or median) over values grouped by stimulus and crossed with seeds.
+    """Interval of a mean over values grouped by stimulus and crossed with seeds (`skewed_bounds`).
 
-    Each resample draws stimuli with replacement and, independently, seeds with replacement; a value counts as often
-    as its stimulus was drawn times as often as its seed was drawn. Values that are not finite are left out.
-
-    Known of its coverage: with many stimuli it is near its level. With few it is too narrow, as every percentile
-    bootstrap: it takes the variance without the factor n / (n - 1) and the normal's tails for Student's. For normal
-    data and one seed an interval of 95 % holds the mean in about 90 % of cases with 10 stimuli, 93 % with 20, 94 %
-    with 50. Few seeds have the same effect where seeds differ much. Drawing crossed stimuli and seeds is conservative
-    where what is particular to a value (neither to its stimulus nor to its seed) is large: its variance is counted
-    up to three times (Owen 2007). With one seed the interval says nothing about other seeds.
+    The variance of the mean is that of the stimuli's shares in it over their number, and as much for the seeds; what is
+    particular to a value (neither to its stimulus nor to its seed) is in both, so that it is counted twice. With one
+    seed the interval says nothing about other seeds. Values that are not finite are left out.
 
     Parameters
     ----------
     values, clusters, seeds : arrays of shape (n_values,)
         Scores, the stimulus of each, and the training seed of each (all one if None).
-    statistic : "mean" or "median"
-    n_resamples : int
-        From 1. With 2000 the bounds of a 95 % interval vary by about 3 % of its half width from seed to seed.
     level : float
         Between 0 and 1.
-    rng : numpy Generator or seed
 
     Returns
     -------
     Interval
         Its bounds are NaN with fewer than two stimuli, which say nothing about other stimuli.
+    """
+    values, cluster, seed, shape, n_missing = _grouped(values, clusters, seeds, level)
+    if not len(values):
+        return Interval(np.nan, np.nan, np.nan, 0, 0, n_missing)
+    estimate = float(values.mean())
+    low = high = np.nan
+    if shape[0] > 1:
+        deviations = [np.bincount(group, values - estimate) for group in (cluster, seed)]
+        parts = [variance_of_mean(each * (size / len(values))) for each, size in zip(deviations, shape, strict=True)]
+        low, high = skewed_bounds(estimate, *parts[0], shape[0] - 1, parts[1][0], shape[1] - 1, level)
+    return Interval(estimate, float(low), float(high), *shape, n_missing)
+
+
+def variance_of_mean(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Variance of a mean of shares (..., n), of mean 0, and their skewness; 0 for one of them, or without variance."""
+    n = shares.shape[-1]
+    square = np.square(shares).mean(axis=-1)
+    spread = square > 0
+    skewness = np.where(spread, (shares**3).mean(axis=-1) / np.where(spread, square, 1) ** 1.5, 0.0)
+    return square / max(n - 1, 1), skewness
+
+
+def skewed_bounds(
+    mean: np.ndarray,
+    variance: np.ndarray,
+    skewness: np.ndarray,
+    dof: np.ndarray,
+    other_variance: np.ndarray = 0.0,
+    other_dof: np.ndarray = 0,
+    level: float = 0.95,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Student's t interval of a mean whose bound on the side of the long tail is moved outwards for the skewness.
+
+    Hall's monotone transformation of t removes the skewness of a mean to the order 1/n; it is inverted at the quantiles
+    of t. The bound that it would move inwards stays that of t. With 10 to 20 stimuli this covers the mean of real score
+    distributions as often as the bootstrap-t, which is wider and random, and more often than t and percentile intervals
+    (benchmarks/coverage.py; docs/evaluation.md has the table).
+
+    Parameters
+    ----------
+    mean, variance, skewness, dof : arrays of one shape, or numbers
+        Estimate, the variance of the mean over stimuli, the skewness of the stimuli's values, and their number less 1.
+    other_variance, other_dof : what seeds add to the variance; degrees of freedom follow Satterthwaite (1946).
+
+    References
+    ----------
+    Hall (1992), On the removal of skewness by transformation, Journal of the Royal Statistical Society B 54.
+    """
+    whole = variance + other_variance
+    with np.errstate(invalid="ignore", divide="ignore"):
+        parts = variance**2 / dof + np.where(other_variance > 0, other_variance**2 / np.maximum(other_dof, 1), 0.0)
+        share = np.where(whole > 0, variance / whole, 0.0)
+        degrees = np.where(whole > 0, whole**2 / parts, dof)
+    reach = stats.t.ppf((1 + level) / 2, degrees)
+    skew = skewness * share**1.5 / np.sqrt(np.asarray(dof) + 1)  # of the mean
+    slope = np.where(np.abs(skew) > 1e-6, skew, 1e-6)
+
+    def inverse(y: np.ndarray) -> np.ndarray:
+        return 3 / slope * (np.cbrt(1 + slope * (y - slope / 6)) - 1)
+
+    error = np.sqrt(whole)
+    return mean - np.maximum(reach, inverse(reach)) * error, mean + np.maximum(reach, -inverse(-reach)) * error
+
+
+def median_interval(
+    values: np.ndarray,
+    clusters: np.ndarray,
+    seeds: np.ndarray | None = None,
+    *,
+    n_resamples: int = 2000,
+    level: float = 0.95,
+    rng: np.random.Generator | int = 0,
+) -> Interval:
+    """Percentile bootstrap of a median, as `mean_interval` otherwise.
+
+    Each resample draws stimuli with replacement and, independently, seeds with replacement; a value counts as often
+    as its stimulus was drawn times as often as its seed was drawn.
+
+    Parameters
+    ----------
+    n_resamples : int
+        From 1. With 2000 the bounds of a 95 % interval vary by about 3 % of its half width from seed to seed.
+    rng : numpy Generator or seed
 
     References
     ----------
     Owen (2007), The pigeonhole bootstrap, Annals of Applied Statistics 1; Efron & Tibshirani (1993), chapter 13.
     """
-    values, clusters = np.asarray(values, dtype=float), np.asarray(clusters)
-    seeds = np.zeros(len(values), dtype=int) if seeds is None else np.asarray(seeds)
-    _check_resampling(values, clusters, seeds, statistic, n_resamples, level)
-    finite = np.isfinite(values)
-    values = values[finite]
-    n_missing = int((~finite).sum())
+    values, cluster, seed, shape, n_missing = _grouped(values, clusters, seeds, level)
+    if n_resamples < 1:
+        raise InputError(f"bootstrap: found n_resamples {n_resamples}; expected at least 1.")
     if not len(values):
         return Interval(np.nan, np.nan, np.nan, 0, 0, n_missing)
-    cluster_names, cluster = np.unique(clusters[finite], return_inverse=True)
-    seed_names, seed = np.unique(seeds[finite], return_inverse=True)
-    shape = len(cluster_names), len(seed_names)
-    estimate = float(values.mean() if statistic == "mean" else np.median(values))
     low = high = np.nan
     if shape[0] > 1:
-        resampled = _resampled_means if statistic == "mean" else _resampled_medians
-        estimates = resampled(values, cluster, seed, shape, n_resamples, np.random.default_rng(rng))
+        estimates = _resampled_medians(values, cluster, seed, shape, n_resamples, np.random.default_rng(rng))
         tail = (1 - level) / 2
         # A resample may have drawn only stimuli and seeds that have no value together.
         low, high = np.quantile(estimates[~np.isnan(estimates)], [tail, 1 - tail])
-    return Interval(estimate, float(low), float(high), *shape, n_missing)
+    return Interval(float(np.median(values)), float(low), float(high), *shape, n_missing)
 
 
-def _check_resampling(
-    values: np.ndarray, clusters: np.ndarray, seeds: np.ndarray, statistic: str, n_resamples: int, level: float
-) -> None:
-    if not values.shape == clusters.shape == seeds.shape or values.ndim != 1:
+def _grouped(
+    values: np.ndarray, clusters: np.ndarray, seeds: np.ndarray | None, level: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, int], int]:
+    """Finite values, the number of the stimulus and of the seed of each, how many of these, and the values left out."""
+    values, clusters = np.asarray(values, dtype=float), np.asarray(clusters)
+    seeds = np.zeros(len(values), dtype=int) if seeds is None else np.asarray(seeds)
+    if not values.shape == clusters.shape == seeds.shape or values.ndim != 1 or not 0 < level < 1:
         raise InputError(
-            f"bootstrap: found values {values.shape}, clusters {clusters.shape} and seeds {seeds.shape}; expected "
-            "three arrays of shape (n_values,)."
+            f"interval: found values {values.shape}, clusters {clusters.shape}, seeds {seeds.shape} and level {level}; "
+            "expected three arrays of shape (n_values,) and a number between 0 and 1."
         )
-    if statistic not in ("mean", "median") or n_resamples < 1 or not 0 < level < 1:
-        raise InputError(
-            f"bootstrap: found statistic {statistic!r}, n_resamples {n_resamples} and level {level}; expected mean or "
-            "median, at least 1, and a number between 0 and 1."
-        )
-
-
-def _resampled_means(
-    values: np.ndarray,
-    cluster: np.ndarray,
-    seed: np.ndarray,
-    shape: tuple[int, int],
-    n_resamples: int,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Means of resamples, through the sums and counts of each stimulus and seed: no resample touches a value."""
-    n_clusters, n_seeds = shape
-    cell = cluster * n_seeds + seed
-    size = n_clusters * n_seeds
-    sums, counts = np.bincount(cell, values, size), np.bincount(cell, minlength=size)
-    sums_and_counts = np.hstack([sums.reshape(shape), counts.reshape(shape)])
-    means = np.empty(n_resamples)
-    for chunk in _chunks(n_resamples, n_clusters):
-        drawn = chunk.stop - chunk.start
-        cluster_weights = _weights(rng, drawn, n_clusters).astype(float)
-        seed_weights = _weights(rng, drawn, n_seeds)
-        by_seed = (cluster_weights @ sums_and_counts).reshape(drawn, 2, n_seeds)
-        total, weight = np.einsum("bqs,bs->qb", by_seed, seed_weights)
-        with np.errstate(invalid="ignore"):
-            means[chunk] = total / weight
-    return means
+    finite = np.isfinite(values)
+    cluster_names, cluster = np.unique(clusters[finite], return_inverse=True)
+    seed_names, seed = np.unique(seeds[finite], return_inverse=True)
+    return values[finite], cluster, seed, (len(cluster_names), len(seed_names)), int((~finite).sum())
 
 
 def _resampled_medians(
@@ -188,14 +224,15 @@ def summarise(
     """Mean and interval of every cell (dataset, protocol, method, encoder, metric) of a score table.
 
     Metrics that `METRICS` declares as the median of another (the median rank) get a row of their own, whose ``mean``
-    is that median. The generator of a cell is seeded by its names, so that a cell's interval depends on nothing else.
+    is that median. Its generator is seeded by its names, so that a cell's interval depends on nothing else. Intervals
+    end where the metric's range does.
 
     Parameters
     ----------
     scores : DataFrame with the columns of score tables
         Plain strings or categories for names.
     base_seed : int
-    n_resamples, level : as in `bootstrap_interval`
+    n_resamples, level : as in `median_interval`
 
     Returns
     -------
@@ -215,22 +252,16 @@ def summarise(
         fold, sample = columns["fold"][at].astype(np.int64), columns["sample"][at].astype(np.int64)
         trials = len(np.unique(fold * (sample.max() + 1) + sample))
         seeds = columns["seed"][at]
-        statistics = [(labels["metric"], "mean")]
-        if labels["metric"] in medians:
-            statistics.append((medians[labels["metric"]], "median"))
-        for metric, statistic in statistics:
-            labels = {**labels, "metric": metric}
-            found = bootstrap_interval(
-                columns["value"][at],
-                codes["stimulus"][at],
-                seeds,
-                statistic=statistic,
-                n_resamples=n_resamples,
-                level=level,
-                rng=derive_seed(base_seed, *labels.values()),
-            )
-            counts = trials, len(np.unique(seeds)), found.n_missing
-            rows.append((*labels.values(), found.estimate, found.low, found.high, *counts))
+        grouped = columns["value"][at], codes["stimulus"][at], seeds
+        found = {labels["metric"]: mean_interval(*grouped, level=level)}
+        if median := medians.get(labels["metric"]):
+            rng = derive_seed(base_seed, *{**labels, "metric": median}.values())
+            found[median] = median_interval(*grouped, n_resamples=n_resamples, level=level, rng=rng)
+        for metric, interval in found.items():
+            limits = (METRICS[metric].low, METRICS[metric].high) if metric in METRICS else (-np.inf, np.inf)
+            bounds = np.clip([interval.low, interval.high], *limits)  # no mean lies beyond
+            counts = trials, len(np.unique(seeds)), interval.n_missing
+            rows.append((*{**labels, "metric": metric}.values(), interval.estimate, *bounds, *counts))
     summary = pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
     place = {name: number for number, name in enumerate(METRICS)}
     by_metric = summary["metric"].map(lambda name: place.get(name, len(place)))
@@ -351,25 +382,46 @@ def _cluster_sums(differences: np.ndarray, clusters: np.ndarray) -> tuple[np.nda
     return sums, np.add.reduceat(finite.astype(int), starts, axis=-1)
 
 
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """Holm's adjusted p values of a family of tests (step-down Bonferroni), in 0..1.
+VERY_LARGE = 1.2
+"""The effect (Cohen's d_z; Sawilowsky 2009 calls it very large) that has to be found with a probability of `POWER`."""
 
-    Parameters
-    ----------
-    p_values : array of shape (n_tests,)
-        NaN is a comparison that could not be made: it stays NaN and does not count.
+
+def corrected(p_values: np.ndarray, n_comparisons: int) -> np.ndarray:
+    """P values times the size of the declared family (Bonferroni), at most 1; NaN stays.
+
+    The size does not depend on what was compared: a p value says the same, whatever else a configuration runs. A
+    correction by steps, such as Holm's, would let other methods' results move it.
+    """
+    return np.minimum(np.asarray(p_values, dtype=float) * n_comparisons, 1)
+
+
+@lru_cache
+def least_stimuli(n_comparisons: int, alpha: float = ALPHA) -> int:
+    """The least number of distinct stimuli on which a verdict is given, for a family of so many comparisons.
+
+    So many that (1) the smallest p of a sign-flip test, ``2**(1 - n)``, stays below ``alpha`` after the correction, and
+    (2) a very large effect is found with probability `POWER` at the corrected level. With less power, most differences
+    that are found are exaggerated, and many are none (Button et al. 2013; Gelman & Carlin 2014). The power is that of
+    Student's t-test of normal differences, which a sign-flip test comes close to.
 
     References
     ----------
-    Holm (1979), A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6.
+    Button et al. (2013), Power failure, Nature Reviews Neuroscience 14; Gelman & Carlin (2014), Beyond power
+    calculations, Perspectives on Psychological Science 9; Sawilowsky (2009), New effect size rules of thumb, Journal
+    of Modern Applied Statistical Methods 8.
     """
-    p_values = np.asarray(p_values, dtype=float)
-    adjusted = np.full(p_values.shape, np.nan)
-    made = np.flatnonzero(~np.isnan(p_values))
-    order = made[np.argsort(p_values[made], kind="stable")]
-    scaled = p_values[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1)
-    return adjusted
+    level = alpha / n_comparisons
+    by_flips = int(np.floor(1 - np.log2(level))) + 1
+    return max(by_flips, int(images_needed(VERY_LARGE, POWER, level)))
+
+
+def decidable(n_stimuli: float, smallest_p: float, n_comparisons: int, alpha: float = ALPHA) -> bool:
+    """Whether a verdict is given at all: the one rule that tables, figures and pages follow.
+
+    There are at least `least_stimuli`, and the smallest p that the test could give here stays below ``alpha`` after the
+    correction.
+    """
+    return bool(n_stimuli >= least_stimuli(n_comparisons, alpha) and smallest_p * n_comparisons < alpha)
 
 
 @dataclass(frozen=True)
@@ -463,80 +515,6 @@ def cohens_dz(differences: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     factor = np.exp(gammaln(degrees / 2) - gammaln((degrees - 1) / 2)) / np.sqrt(degrees / 2)
     defined = (n >= 3) & (deviation > 1e-12 * np.abs(means).max(axis=-1))
     return np.where(defined, factor * mean / np.where(defined, deviation, 1), np.nan)[()]
-
-
-@dataclass(frozen=True)
-class Leaders:
-    """Which methods cannot be told from the one with the leading mean.
-
-    Attributes
-    ----------
-    leader : int or None
-        Method with the leading mean (the first of equals); None if no method has a value.
-    tied : bool array of shape (n_methods,)
-        The leader and every method that is within reach of the corrected test.
-    best : int or None
-        The leader, if no other method is tied with it.
-    p_values : array of shape (n_methods,)
-        Holm-corrected p values against the leader; NaN for itself and for methods without common trials.
-    """
-
-    leader: int | None
-    tied: np.ndarray
-    best: int | None
-    p_values: np.ndarray
-
-
-def indistinguishable_from_best(
-    values: np.ndarray,
-    clusters: np.ndarray,
-    higher_is_better: bool,
-    *,
-    alpha: float = 0.05,
-    n_resamples: int = 10_000,
-    rng: np.random.Generator | int = 0,
-) -> Leaders:
-    """Methods whose difference from the leading one is not significant; a method is best only if there is none.
-
-    All pairs of methods are compared by `paired_permutation_test` and corrected together by Holm. Correcting only
-    the comparisons with the leader would ignore that the data chose it. With K methods and C stimuli no difference can
-    be found if ``2**(1 - C) * K * (K - 1) / 2`` exceeds ``alpha``.
-
-    A method with no value on a trial (NaN) is compared on the trials that both have. One with no trial in common with
-    the leader can neither be told from it nor be shown to equal it: it stays tied, so that the leader is not best.
-
-    Parameters
-    ----------
-    values : array of shape (n_methods, n_trials)
-        Scores, means over seeds.
-    clusters : array of shape (n_trials,)
-        Stimulus of each trial.
-    higher_is_better : bool
-    alpha : float
-        Probability of calling a method best, or another one worse, where none differ.
-    """
-    values = np.asarray(values, dtype=float)
-    values = np.where(np.isfinite(values), values, np.nan)
-    methods = len(values)
-    scored = ~np.isnan(values).all(axis=1)
-    p_values, tied = np.full(methods, np.nan), scored.copy()
-    if not scored.any():
-        return Leaders(None, tied, None, p_values)
-    means = np.array([np.nanmean(row) if any_value else np.nan for row, any_value in zip(values, scored, strict=True)])
-    leader = int(np.nanargmax(means) if higher_is_better else np.nanargmin(means))
-    first, second = np.triu_indices(methods, 1)
-    if len(first):
-        test = paired_permutation_test(values[first] - values[second], clusters, n_resamples=n_resamples, rng=rng)
-        adjusted = holm(test.p_value)
-        mine = (first == leader) | (second == leader)
-        other = np.where(first == leader, second, first)[mine]
-        p_values[other] = adjusted[mine]
-        # On the common trials the other method may lead: such a difference does not make it worse.
-        sign = np.where(first == leader, 1, -1)[mine] * (1 if higher_is_better else -1)
-        worse = (adjusted[mine] < alpha) & (sign * test.mean_difference[mine] > 0)
-        tied[other[worse]] = False
-    best = leader if tied.sum() == 1 else None
-    return Leaders(leader, tied, best, p_values)
 
 
 def average_ranks(scores: np.ndarray, higher_is_better: bool) -> np.ndarray:

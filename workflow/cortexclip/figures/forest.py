@@ -33,17 +33,17 @@ HIDDEN = 0.03
 ABREAST = 4
 TITLE = 70  # characters of the titles of all panels, which stand beside names
 INTERVAL = ["mean", "ci_low", "ci_high"]
-TESTED = ["method", "detail", "metric", "difference", "ci_low", "ci_high", "p_holm", "verdict", "of"]
+TESTED = ["method", "detail", "metric", "difference", "ci_low", "ci_high", "p_family", "verdict", "of"]
 PAIRED = ["method", "detail", "metric", "protocol", *INTERVAL, "of"]
 OVERVIEW = ["method", "detail", "dataset", "protocol", *INTERVAL, "mean_image"]
 VERDICTS = {
-    "shown": ("Shown: Holm's corrected p below 0.05", "#0173b2", "o"),
+    "shown": ("Shown: corrected p below 0.05", "#0173b2", "o"),
     "not over folds": ("Corrected p below 0.05, but not shown by the test over folds", "#de8f05", "D"),
     "not shown": ("No difference shown", "#8c8c8c", "o"),
 }
 """What the corrected test allows to say of a difference: its sentence, colour and marker."""
 HOW_TO_READ = (
-    "Its colour says what the permutation test, corrected for all comparisons of the column, tells apart; an interval "
+    "Its colour says what the permutation test, corrected for the declared comparisons, tells apart; an interval "
     "is not corrected. That no difference is shown does not mean that there is none."
 )
 BY_METHOD = (
@@ -154,8 +154,8 @@ def draw_differences(
                 forest(axes, rows, len(looks), styles, apart=False)
                 axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
                 right = axes.secondary_yaxis("right")
-                right.set_yticks(rows.row, rows.p_holm)
-                right.set_ylabel("p (Holm)", size=SMALL)
+                right.set_yticks(rows.row, rows.p_family)
+                right.set_ylabel("p (corrected)", size=SMALL)
                 right.tick_params(length=0)
                 right.spines["right"].set_visible(False)
             elif group == next(iter(groups)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -37,11 +37,15 @@ from cortexclip.tables.audit import notes_for
 ROWS = ["method", "detail", "panel", "kind", *INTERVAL]
 CURVE = ["method", "detail", "protocol", "metric", "n_train", *INTERVAL]
 SCORE, CEILING, SHARE, NEEDED = "Score", "Ceiling", "Share with its 95 % interval", "Images needed"
+PREDICTED, OVER_ALL, WITHIN = "Predictions", "2-way among all scored images", "2-way within clusters"
 KINDS = {
     SCORE: (INK, "o"),
     CEILING: ("#d55e00", "D"),
     SHARE: ("#0173b2", "s"),
     NEEDED: ("#0173b2", "o"),
+    PREDICTED: (INK, "o"),
+    OVER_ALL: ("#0173b2", "s"),
+    WITHIN: ("#d55e00", "D"),
 }
 """Colour and marker of what is drawn in rows."""
 FARTHEST = 1e5
@@ -173,6 +177,7 @@ def draw_rows(
     sentences: Sequence[str],
     lines: Mapping[str, float],
     log: bool = False,
+    last: tuple[str, Callable[[Axes], None]] | None = None,
 ) -> PaperFigure:
     """Methods in rows, panels in columns.
 
@@ -183,15 +188,16 @@ def draw_rows(
     panels : what the axis of a panel is called, or why nothing is drawn in it
     lines : where a panel has a dashed line
     log : whether scales are logarithmic, from 1
+    last : title of a further panel, which has no rows, and what draws it
     """
     names = list(looks.values())
     figure = PaperFigure(height_of(names, 2) + 16)
     styles = {kind: style for kind, style in KINDS.items() if (data.kind == kind).any()}
     if len(styles) > 1:
         figure.key(handles(styles), styles)
-    for number, (axes, (panel, label)) in enumerate(
-        zip(panel_grid(figure.body, len(panels), len(panels)), panels.items(), strict=True)
-    ):
+    columns = len(panels) + (last is not None)
+    grid = panel_grid(figure.body, columns, columns)
+    for number, (axes, (panel, label)) in enumerate(zip(grid, panels.items(), strict=False)):
         rows = data[data.panel == panel]
         if np.isfinite(rows["mean"]).any():
             own = {kind: styles[kind] for kind in dict.fromkeys(rows.kind)}
@@ -210,6 +216,9 @@ def draw_rows(
         else:
             say(axes, label)
         name_rows(axes, names, written=number == 0)
+    if last:
+        grid[-1].set_title(last[0])
+        last[1](grid[-1])
     return figure.finish(title, about, data[ROWS], *sentences)
 
 

@@ -27,7 +27,7 @@ from cortexclip.figures.style import (
     subject,
 )
 from cortexclip.tables.audit import findings_for, notes_for, sentence
-from cortexclip.tables.statistics import DIFFERENT, NOT_OVER_FOLDS, decidable, p_text
+from cortexclip.tables.statistics import DIFFERENT, NOT_OVER_FOLDS, UNDECIDABLE, p_text
 
 SHOWN = ["mse", "pairwise_identification"]
 SEEDS_AT_ONCE = 32
@@ -198,10 +198,10 @@ def _tested(
         for group, method, encoder, look in rows:
             row = found.get((group, method, encoder))
             if row is not None:
-                values = row.difference, row.ci_low, row.ci_high, p_text(row.p_holm), _verdict(row), direction
+                values = row.difference, row.ci_low, row.ci_high, p_text(row.p_family), _verdict(row), direction
                 data.append((*look.columns().values(), label, *values, group, len(groups[group])))
             groups[group].append(look)
-        tested = of_metric[np.isfinite(of_metric.p_holm)]
+        tested = of_metric[np.isfinite(of_metric.p_family)]
         if len(tested):
             remarks.append(_power(label, tested, study.by_stimulus(protocol)))
     frame = pd.DataFrame(data, columns=[*TESTED, "group", "row"])
@@ -219,9 +219,9 @@ def _power(label: str, tested: pd.DataFrame, by_stimulus: bool) -> str:
     amount = f"{stimuli} stimuli, each weighed once"
     if not by_stimulus:
         amount = f"{int(tested.n_samples.max())} trials of {stimuli} stimuli"
-    text = f"{label}: {amount}, {comparisons} comparisons"
-    if not any(decidable(*row) for row in tested[["smallest_p", "n_comparisons"]].to_numpy()):
-        return f"{text}: too few stimuli for any corrected p below 0.05."
+    text = f"{label}: {amount}, corrected for {comparisons} declared comparisons"
+    if (tested.verdict == UNDECIDABLE).all():
+        return f"{text}: too few stimuli for a verdict, which needs {int(tested.least_stimuli.max())}."
     missing = int(tested.n_missing.max())
     return f"{text}." + (f" Up to {missing} of them have no value and are left out." if missing else "")
 

@@ -21,7 +21,7 @@ from cortexclip.figures.style import looks
 from cortexclip.tables import claims
 from cortexclip.tables.audit import findings_for, notes_for, sentence
 from cortexclip.tables.comparison import column_label, interval, judged_name, number
-from cortexclip.tables.statistics import BETTER, DIFFERENT, VERDICTS, WORSE, conclusion, p_text
+from cortexclip.tables.statistics import BETTER, DIFFERENT, VERDICTS, WORSE, claim, conclusion, p_text
 
 SYMBOLS = {
     **{"s": "square", "D": "diamond", "d": "diamond", "P": "cross", "X": "star", "*": "star", "h": "hexagon"},
@@ -125,7 +125,7 @@ def conclusions() -> dict[str, list[str]]:
 def answers(plan: Plan, leaders: pd.DataFrame, pairs: pd.DataFrame, comparison: pd.DataFrame) -> list[dict]:
     """Who leads by each metric of each dataset and protocol, whether the tests can tell, and by how much: in words.
 
-    Everything is read from the tables of the statistics: ``leader``, ``tied`` and ``decidable`` of the leaders, and
+    Everything is read from the tables of the statistics: `claim` of the leaders, and
     ``difference`` and ``verdict`` of the pairs of the leader with the method that comes next and with the reference.
     """
     found = []
@@ -143,23 +143,14 @@ def answers(plan: Plan, leaders: pd.DataFrame, pairs: pd.DataFrame, comparison: 
         others = dict.fromkeys([*rows.id[~rows.leader][:1], *([plan.reference] if plan.reference else [])])
         lead = [_lead(first.id, other, here, metric, plan.reference) for other in others if other != first.id]
         about = {"dataset": dataset, "protocol": protocol, "metric": metric}
-        found.append(
-            {**about, "text": f"{who} {_told(rows, here.n_stimuli.max())}", "lead": " ".join(filter(None, lead))}
-        )
+        found.append({**about, "text": f"{who} {_told(rows)}", "lead": " ".join(filter(None, lead))})
     return found
 
 
-def _told(rows: pd.DataFrame, n_stimuli: float) -> str:
-    """Whether the tests tell the leader of some candidates from the others."""
-    others, ties = len(rows) - 1, int(rows.tied.sum()) - 1
-    if not others:
-        return "No other method was scored."
-    if ties <= 0:
-        return f"It is best: the tests tell it from {'the other' if others == 1 else f'each of the {others} others'}."
-    if not rows[rows.leader].decidable.all():
-        few = "so few" if pd.isna(n_stimuli) else f"{n_stimuli:.0f}"
-        return f"This is not decided: {few} distinct images are too few for the tests to call any method best."
-    return f"This is not decided: the tests cannot tell it from {ties} of the {others} others."
+def _told(rows: pd.DataFrame) -> str:
+    """What the tests allow to say of the leader of some candidates."""
+    said = claim(rows)
+    return f"It is {said}." if said.startswith("better") else f"{said[:1].upper()}{said[1:]}."
 
 
 def _lead(leader: str, other: str, pairs: pd.DataFrame, metric: str, reference: str | None) -> str:
@@ -171,9 +162,9 @@ def _lead(leader: str, other: str, pairs: pd.DataFrame, metric: str, reference: 
             low, high = sorted((sign * row.ci_low, sign * row.ci_high))
             by = f"{number(metric, sign * row.difference)} [{number(metric, low)}, {number(metric, high)}]"
             name = f"{other}, the reference" if other == reference else f"{other}, which comes next"
-            shown = "shows" if row.verdict in DIFFERENT else "does not show"
-            p_value = f" (p {_equal(p_text(row.p_holm))})" if math.isfinite(row.p_holm) else ""
-            return f"Ahead of {name}: by {by}; the test of this pair {shown} a difference{p_value}."
+            shown = "the test shows a difference" if row.verdict in DIFFERENT else conclusion(row.verdict, "")
+            p_value = f" (p {_equal(p_text(row.p_family))})" if math.isfinite(row.p_family) else ""
+            return f"Ahead of {name}: by {by}; {shown}{p_value}."
     return ""
 
 

@@ -108,30 +108,28 @@ def outcome(results: Path, dataset: str, width: int) -> str:
     parts += [_wrapped(finding["message"], width) for finding in audit if finding["check"] == "signal"]
     leaders = [r for r in _rows(tables / "leaders.csv") if (r["dataset"], r["metric"]) == (dataset, "mse")]
     scores = {_key(row): _cell(row) for row in _rows(tables / "comparison.csv") if row["metric"] == "mse"}
-    pairs = [row for row in _rows(tables / "statistics.csv") if row["metric"] == "mse"]
     for protocol in dict.fromkeys(row["protocol"] for row in leaders):
         here = [row for row in leaders if row["protocol"] == protocol]
-        parts += [_wrapped(_leads(row, here, scores, pairs), width) for row in here if row["leader"] == "true"]
+        parts += [_wrapped(_leads(row, here, scores), width) for row in here if row["leader"] == "true"]
     return "\n" + "\n\n".join([*parts, short_table(tables / "comparison.csv", "mse")])
 
 
-def _leads(leader: dict, rows: list[dict], scores: dict, pairs: list[dict]) -> str:
-    """Who leads, of whom the tests tell it, and whether it is better than an answer that ignores the brain."""
+def _leads(leader: dict, rows: list[dict], scores: dict) -> str:
+    """Who leads, of which references the tests tell it, and what an answer that ignores the brain has."""
     name = run_name(leader["method"], leader["encoder"])
-    tied = [run_name(row["method"], row["encoder"]) for row in rows if row["tied"] == "true" and row is not leader]
+    rivals = [row for row in rows if row["rival"] == "true"]
+    tied = [run_name(row["method"], row["encoder"]) for row in rivals if row["tied"] == "true"]
     text = f"{leader['protocol']}: {name} has the smallest mean squared error, {scores[_key(leader)]}."
     if leader["decidable"] != "true":
-        text += " No test can tell it from the others: there are too few distinct images."
+        text += f" No verdict: {leader['n_stimuli']} distinct images, {leader['least_stimuli']} are needed."
     elif tied:
         text += f" The tests cannot tell it from {', '.join(tied)}."
-    elif len(rows) > 1:
-        text += " The tests tell it from all others."
-    for row in pairs:  # the pair stands in the table one way or the other
-        other = {**leader, "method": MEAN_IMAGE, "encoder": "none"}
-        if _key(row) == _key(leader) and row["reference"] == MEAN_IMAGE:
-            text += f" Beside always answering the mean image, {scores[_key(other)]}: {row['conclusion']}."
-        elif _key(row) == _key(other) and row["reference"] == name:
-            text += f" Always answering the mean image has {scores[_key(row)]}: {row['conclusion']}."
+    elif rivals:
+        names = [run_name(row["method"], row["encoder"]) for row in rivals]
+        text += f" It is better than {' and '.join(names)}, the references declared beforehand."
+    mean_image = {**leader, "method": MEAN_IMAGE, "encoder": "none"}
+    if _key(mean_image) in scores and name != MEAN_IMAGE:
+        text += f" Always answering the mean image has {scores[_key(mean_image)]}."
     return text
 
 

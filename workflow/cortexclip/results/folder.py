@@ -15,7 +15,7 @@ from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
 from cortexclip.evaluation.score import COLUMNS, NEAREST
 from cortexclip.results.paths import PATHS
-from cortexclip.results.tables import TABLES, read_table
+from cortexclip.results.tables import NEARNESS, TABLES, read_table
 from cortexclip.runtime.arrays import read_netcdf, read_parquet
 from cortexclip.runtime.files import read_json
 
@@ -78,6 +78,10 @@ class Results:
     def collapse(self, protocol: str, dataset: str) -> pd.DataFrame:
         """Whether the predictions of all runs are a choice among training images."""
         return read_parquet(self.path("collapse", protocol=protocol, dataset=dataset))
+
+    def nearness(self, dataset: str) -> pd.DataFrame:
+        """How near the scored images of each protocol are to those that were trained on."""
+        return read_table(self.path("nearness", dataset=dataset), NEARNESS)
 
     def ceiling(self, protocol: str, dataset: str) -> pd.DataFrame:
         """Scores of all runs beside their noise ceilings."""

@@ -12,8 +12,8 @@ from cortexclip.runtime.files import atomic_path
 
 PAIR = [
     *("metric", "method", "encoder", "reference", "difference", "ci_low", "ci_high"),
-    *("effect_size", "p", "p_holm", "p_corrected_t", "n_samples", "n_stimuli", "n_missing", "smallest_p"),
-    *("n_comparisons", "verdict", "conclusion"),
+    *("effect_size", "p", "p_family", "p_corrected_t", "n_samples", "n_stimuli", "n_missing", "smallest_p"),
+    *("n_comparisons", "least_stimuli", "verdict", "conclusion"),
 ]
 """A tested pair of methods."""
 _CELL = ["dataset", "protocol", "method", "encoder"]
@@ -23,7 +23,10 @@ TABLES = {
     "retrieval": [*_CELL, "gallery", "gallery_size", "metric", *_MEASURED, "chance", "n_samples", "n_seeds"],
     "audit": ["dataset", "scope", "check", "severity", "message", "meaning"],
     "statistics": ["dataset", "protocol", *PAIR],
-    "leaders": ["dataset", "protocol", "metric", "method", "encoder", "mean", "leader", "tied", "decidable"],
+    "leaders": [
+        *("dataset", "protocol", "metric", "method", "encoder", "mean", "leader", "rival", "tied", "decidable"),
+        *("n_stimuli", "least_stimuli"),
+    ],
     "ranks": [
         *("protocol", "metric", "method", "encoder", "average_rank", "n_datasets", "friedman_p"),
         "critical_difference",
@@ -70,6 +73,8 @@ TABLES = {
     ],
 }
 """Columns of every table, in their order."""
+NEARNESS = ["protocol", "space", "fold", "stimulus", "trials", "seen", "similarity"]
+"""Columns of what the audit writes on the nearest training image of each scored one."""
 
 
 def read_table(path: str | os.PathLike, columns: Sequence[str]) -> pd.DataFrame:

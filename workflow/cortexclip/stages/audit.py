@@ -7,9 +7,12 @@ import json
 import logging
 from dataclasses import asdict
 
-from cortexclip.audit.findings import are_confounded, audit_corpus, audit_dataset, audit_protocol, summary
+import pandas as pd
+
+from cortexclip.audit.findings import are_confounded, audit_corpus, audit_dataset, audit_protocol, nearness, summary
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError, nearest
+from cortexclip.results.tables import NEARNESS, write_csv
 from cortexclip.runtime.arrays import read_netcdf, read_parquet
 from cortexclip.runtime.files import write_json
 from cortexclip.runtime.log import logger
@@ -29,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--corpus", metavar="FILE.nc", help="a corpus to compare in place of the project's own")
     parser.add_argument("--no-corpus", action="store_true", help="compare none, where nothing learned from it")
     parser.add_argument("--seed", required=True, type=int, help="base seed of the permutations")
+    parser.add_argument("--features", nargs="*", default=[], help="embeddings of the stimuli by the judge (.nc)")
+    parser.add_argument("--nearness", help="output: similarity of scored images to the nearest trained on (.csv)")
     parser.add_argument("--output", required=True, help="the findings (.json)")
 
 
@@ -38,6 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     of_dataset = audit_dataset(dataset, arguments.seed)
     findings, confounded = [("dataset", finding) for finding in of_dataset], are_confounded(of_dataset)
     corpus = read_netcdf(arguments.corpus) if arguments.corpus else None
+    features, tables = next(map(read_netcdf, arguments.features), None), []
     if not arguments.no_corpus:
         findings.append(("dataset", audit_corpus(dataset, corpus)))
     for protocol, path in map(_named_file, arguments.split):
@@ -52,12 +58,16 @@ def run(arguments: argparse.Namespace) -> None:
                 f"{path}: names sample {int(split['sample'].max())}, but {arguments.dataset} has only "
                 f"{dataset.sizes['sample']} samples. Delete the split and run the workflow again."
             )
-        found = audit_protocol(dataset, arguments.protocols[protocol], split, confounded)
+        near = nearness(dataset, split, features)
+        tables += [table.assign(protocol=protocol, space=space) for space, table in near.items()]
+        found = audit_protocol(dataset, arguments.protocols[protocol], split, confounded, near)
         findings += [(protocol, finding) for finding in found]
     write_json(
         arguments.output,
         {"dataset": name, "findings": [{"scope": scope, **asdict(finding)} for scope, finding in findings]},
     )
+    if arguments.nearness:
+        write_csv(arguments.nearness, pd.concat([pd.DataFrame(columns=NEARNESS), *tables])[NEARNESS])
     for line in summary(name, findings):
         logger.log(logging.WARNING if "): serious: " in line else logging.INFO, "%s", line)
 

@@ -10,7 +10,7 @@ import xarray as xr
 
 from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
-from cortexclip.figures import power
+from cortexclip.figures import power, spurious
 from cortexclip.figures.study import (
     SHOWN,
     Identified,
@@ -57,6 +57,8 @@ def run(arguments: argparse.Namespace) -> None:
         figure = power.power(study, protocol, results.table("power"), reference)
         save(figure, output / f"power.{protocol}.{study.name}")
         save(power.ceiling(study, protocol, results.table("ceiling")), output / f"ceiling.{protocol}.{study.name}")
+        figure = spurious.spurious(study, protocol, results.table("collapse"), results.nearness(study.name))
+        save(figure, output / f"spurious.{protocol}.{study.name}")
         if any(plan.ablations.values()):
             save(ablation(study, protocol, parts), output / f"ablation.{protocol}.{study.name}")
     bootstrap = arguments.resamples, arguments.base_seed

@@ -123,7 +123,7 @@ def statistics(results: Results, reference: str) -> dict:
     """The tested pairs of methods."""
     pairs, fewer = content.fewer_pairs(identified(results.table("statistics")), reference)
     names = ["dataset", "protocol", "metric", "id", "reference", "difference", "ci_low", "ci_high", "effect_size", "p"]
-    names += ["p_holm", "p_corrected_t", "n_samples", "n_stimuli", "n_comparisons", "verdict"]
+    names += ["p_family", "p_corrected_t", "n_samples", "n_stimuli", "n_comparisons", "verdict"]
     return {"pairs": content.columns(pairs, names), "only_reference": fewer}
 
 

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", required=True, help="the results folder")
     parser.add_argument("--published", required=True, help="published.yaml")
     parser.add_argument("--reference", help="run that the others are compared with (that with the role)")
-    parser.add_argument("--resamples", type=int, default=2000, help="resamples of the bootstrap")
+    parser.add_argument("--resamples", type=int, default=2000, help="resamples of the bootstrap of medians")
     parser.add_argument("--permutations", type=int, default=10_000, help="sign flips where not all are enumerated")
     parser.add_argument("--base-seed", type=int, default=0)
     parser.add_argument("--output", required=True, help="folder of the tables")
@@ -63,9 +63,9 @@ def run(arguments: argparse.Namespace) -> None:
         results,
         scores,
         output,
-        reference=arguments.reference or results.plan.reference,
+        reference=arguments.reference,
         n_permutations=arguments.permutations,
-        **drawn,
+        base_seed=arguments.base_seed,
     )
     write_claims(results, published, output)
     write_records(results, output)
@@ -123,8 +123,10 @@ def write_statistics(
 ) -> None:
     """The tables statistics, leaders, ranks, power and ablation."""
     plan, audits = results.plan, results.audits
+    references = list(dict.fromkeys(filter(None, [reference or plan.reference, *plan.rivals])))
+    declared = {"references": references, "comparisons": plan.comparisons}
+    held_against = list(dict.fromkeys([*references[:1], *(n for n, run in plan.runs.items() if run.role == "ours")]))
     pairs, leading, parts, powers = [], [], [], []
-    held_against = dict.fromkeys([*([reference] if reference else []), *plan.role("ours")])
     progress = Progress("statistics", sum(len(plan.protocols_of(dataset)) for dataset in plan.datasets))
     for dataset in plan.datasets:
         for protocol in plan.protocols_of(dataset):
@@ -136,13 +138,14 @@ def write_statistics(
                 if not (cell.metric == metric).any():
                     continue  # no method predicts an embedding
                 laid = lay_out(cell, metric)
-                parts.append(ablated(laid, metric, plan.ablations[dataset], **shared).assign(**where))
+                part = ablated(laid, metric, plan.ablations[dataset], comparisons=plan.comparisons, **shared)
+                parts.append(part.assign(**where))
                 if metric not in COMPARED:
                     continue
-                pairs.append(compare(laid, metric, reference=reference, **shared).assign(**where))
+                tested = compare(laid, metric, **declared, **shared)
+                first = leaders(laid, metric, tested, oracles=plan.role("oracle"), **declared)
+                pairs.append(tested.assign(**where))
                 powers.append(power_rows(laid, metric, held_against, seed).assign(**where))
-                flips = options["n_permutations"]
-                first = leaders(laid, metric, oracles=plan.role("oracle"), base_seed=seed, n_permutations=flips)
                 leading.append(first.assign(**where))
             progress.step(f"{dataset}, {protocol}")
     pairs, parts = _joined(pairs, "statistics"), _joined(parts, "ablation")
@@ -154,7 +157,7 @@ def write_statistics(
     write_csv(output / "statistics.csv", pairs)
     write_csv(output / "leaders.csv", leading.replace({True: "true", False: "false"}))
     write_csv(output / "ranks.csv", ranked)
-    tables = statistics_tables(pairs, leading, ranked, plan, audits, reference or "")
+    tables = statistics_tables(pairs, leading, ranked, plan, audits, references)
     write_readable(output, "statistics", "Which methods differ", tables, plan)
     powers = _joined(powers, "power")
     write_csv(output / "power.csv", powers)

@@ -18,7 +18,7 @@ from cortexclip.results.tables import PAIR, TABLES
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.read import SeededScores
 from cortexclip.tables.render import NOT_MEASURED, Table
-from cortexclip.tables.statistics import COMPARED, DIFFERENT, decidable, difference_text, p_text, tested_pairs
+from cortexclip.tables.statistics import COMPARED, DIFFERENT, UNDECIDABLE, difference_text, p_text, tested_pairs
 
 ABLATION = TABLES["ablation"]
 ABLATED = [*COMPARED, "mrr_test"]
@@ -34,7 +34,7 @@ def ablated(
     pairs: Sequence[Mapping[str, str]],
     **options: Any,
 ) -> pd.DataFrame:
-    """Variants against what they vary, on one metric of one dataset and protocol; all corrected together by Holm.
+    """Variants against what they vary, on one metric of one dataset and protocol; all were declared beforehand.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def ablated(
         return pd.DataFrame(columns=columns)
     variant = np.array([place[pair["run"]] for pair in known])
     plain = np.array([place[pair["reference"]] for pair in known])
-    table = tested_pairs(scores, metric, variant, plain, [np.ones(len(known), bool)], **options)
+    table = tested_pairs(scores, metric, variant, plain, np.ones(len(known), bool), **options)
     return table.assign(kind=[pair["kind"] for pair in known])[columns]
 
 
@@ -105,13 +105,12 @@ def _details(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mapping]) -> 
         pairs = list(dict.fromkeys(key[:3] for key in cells))
         body, strong = _body([[cells.get((*pair, metric)) for metric in metrics] for pair in pairs], pairs, plan)
         kind = plan.protocols[protocol]
-        tested = rows[np.isfinite(rows.p_holm)]
-        stimuli, comparisons = int(rows.n_stimuli.max()), int(rows.n_comparisons.max())
-        powerless = len(tested) and not any(map(decidable, tested.smallest_p, tested.n_comparisons))
+        few = (rows.verdict == UNDECIDABLE).any()
         notes = [
             *_how_to_read(),
-            f"{int(rows.n_samples.max())} samples of {stimuli} stimuli, up to {comparisons} comparisons a column."
-            + (" With so few stimuli no corrected p below 0.05 is possible." if powerless else ""),
+            f"{int(rows.n_samples.max())} samples of {int(rows.n_stimuli.max())} stimuli; corrected for the declared "
+            f"{int(rows.n_comparisons.max())} comparisons."
+            + (f" A verdict needs {int(rows.least_stimuli.max())} stimuli." if few else ""),
         ]
         if (rows.kind == ENCODER).any():
             notes.append("Embedding spaces are held against one that no network learned, where the method has one.")
@@ -141,8 +140,8 @@ def _body(
 def _how_to_read() -> list[str]:
     return [
         "Mean difference from the plain method on the same folds and samples, means over as many seeds; positive is "
-        "better, whichever way the metric runs [95 % bootstrap interval over stimuli and seeds], in parentheses the p "
-        "of the paired permutation test, corrected by Holm for all comparisons of a dataset, protocol and metric.",
+        "better, whichever way the metric runs [95 % interval over stimuli and seeds], in parentheses the p of the "
+        "paired permutation test, corrected for the declared number of comparisons.",
         "Bold: told apart, by the test over folds too where there are folds enough. That no difference is shown does "
         "not mean that there is none. All columns of the tests are in ablation.csv.",
     ]
@@ -159,4 +158,4 @@ def _order(pair: tuple[str, str, str], plan: Plan) -> int:
 def _cell(row) -> str:
     if row is None or not np.isfinite(row.difference):
         return NOT_MEASURED
-    return f"{difference_text(row.metric, row)} ({p_text(row.p_holm)})"
+    return f"{difference_text(row.metric, row)} ({p_text(row.p_family)})"

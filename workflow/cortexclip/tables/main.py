@@ -11,7 +11,7 @@ from cortexclip.tables.comparison import interval
 from cortexclip.tables.render import LATEX_PACKAGES, NOT_MEASURED, Table
 
 METRIC = "mse"
-LEADERS_READ = ["dataset", "protocol", "metric", "method", "encoder", "leader", "tied"]
+LEADERS_READ = ["dataset", "protocol", "metric", "method", "encoder", "leader", "rival", "tied"]
 """The columns of leaders.csv that are used here."""
 MOST_COLUMNS = 6
 """Columns of numbers up to which all datasets share one table; else each has its own."""
@@ -58,9 +58,11 @@ def _table(
         }
         rows.append([run_name(method, encoder), *(interval(METRIC, row) for row in values)])
     words = (
-        "Bold: told from every other method by the corrected test, under a protocol that is not optimistic."
+        "Bold: leads and is better than the declared references by the corrected test, under a protocol that is not "
+        "optimistic."
         if strong
-        else "No figure is bold: under no protocol that is not optimistic can the test tell one method from all others."
+        else "No value is bold: under no protocol that is not optimistic is the leading method shown to be better than "
+        "the declared references."
     )
     title = "Mean squared error by method"
     if of_one_dataset:
@@ -70,17 +72,17 @@ def _table(
         label="main" if not of_one_dataset else f"main-{columns[0][0]}",
         columns=["Method", *(_heading(plan, column, of_one_dataset) for column in columns)],
         rows=rows,
-        notes=["Mean [95 % bootstrap interval over stimuli and seeds]; lower is better.", words, *notes],
+        notes=["Mean [95 % interval over stimuli and seeds]; lower is better.", words, *notes],
         strong=frozenset(strong),
     )
 
 
 def leading(leaders: pd.DataFrame) -> dict[tuple[str, str, str], tuple[str, str]]:
-    """The method and encoder that lead a dataset, protocol and metric, where the test ties no other with them."""
+    """The method and encoder that lead a dataset, protocol and metric, where they are better than all their rivals."""
     found = {}
     for key, rows in leaders.groupby(["dataset", "protocol", "metric"], sort=False):
         first = rows[rows.leader]
-        if len(first) == 1 and not (rows.tied & ~rows.leader).any() and len(rows) > 1:
+        if len(first) == 1 and rows.rival.any() and not (rows.tied & rows.rival).any():
             found[key] = (first.iloc[0].method, first.iloc[0].encoder)
     return found
 

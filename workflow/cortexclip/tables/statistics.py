@@ -1,4 +1,4 @@
-"""Which methods differ: every pair on the same trials, the methods within reach of the best, ranks over datasets.
+"""Which methods differ: every pair on the same trials, the leader against declared references, ranks over datasets.
 
 What the tests of a pair allow to say is data, one of `VERDICTS`; `conclusion` makes a sentence of it last.
 """
@@ -11,18 +11,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cortexclip.audit.finding import counted
 from cortexclip.configuration.plan import Plan, run_name
 from cortexclip.evaluation.metrics import METRICS
+from cortexclip.evaluation.power import ALPHA, POWER
 from cortexclip.evaluation.score import NEAREST
 from cortexclip.evaluation.statistics import (
+    VERY_LARGE,
     average_ranks,
     cohens_dz,
+    corrected,
     corrected_resampled_t_test,
+    decidable,
     friedman_test,
-    holm,
-    indistinguishable_from_best,
+    least_stimuli,
     nemenyi_critical_difference,
     paired_permutation_test,
+    skewed_bounds,
+    variance_of_mean,
 )
 from cortexclip.results.tables import PAIR, TABLES
 from cortexclip.runtime.seeds import derive_seed
@@ -33,12 +39,12 @@ from cortexclip.tables.render import NOT_MEASURED, Table
 
 COMPARED = ["mse", "pixcorr", "ssim", "pairwise_identification"]
 STATISTICS, LEADERS, RANKS = TABLES["statistics"], TABLES["leaders"], TABLES["ranks"]
-ALPHA = 0.05
 MIN_FOLDS = 3
 MIN_DATASETS = 3
 BETTER, WORSE, NOT_OVER_FOLDS = "better", "worse", "not over folds"
 NOT_SHOWN, UNDECIDABLE, NOT_COMPARABLE = "not shown", "too few stimuli", "not comparable"
-VERDICTS = (BETTER, WORSE, NOT_OVER_FOLDS, NOT_SHOWN, UNDECIDABLE, NOT_COMPARABLE)
+UNDECLARED = "not declared"
+VERDICTS = (BETTER, WORSE, NOT_OVER_FOLDS, NOT_SHOWN, UNDECIDABLE, UNDECLARED, NOT_COMPARABLE)
 DIFFERENT = (BETTER, WORSE)
 """The verdicts that a difference was shown."""
 
@@ -47,39 +53,39 @@ def compare(
     scores: SeededScores,
     metric: str,
     *,
-    reference: str | None = "ridge",
+    references: Sequence[str] = ("ridge",),
     **options: Any,
 ) -> pd.DataFrame:
     """All pairs of methods on one metric of one dataset and protocol.
 
     Every figure of a pair is of the trials on which both have a value (``n_samples``; ``n_missing`` are the others),
-    means over seeds. The pairs with ``reference`` were chosen beforehand and are a family of tests of their own for
-    Holm's correction; each other pair is corrected for all pairs. ``n_comparisons`` is the size of the family.
+    means over seeds. Verdicts are given on the pairs with one of ``references``, which were declared beforehand.
 
     Parameters
     ----------
-    reference : str
-        Name of a run; pairs with it have it as their reference, others the method that comes first.
+    references : names of runs; pairs with one of them have the first such as their reference, others the method that
+        comes first.
     options : passed on to `tested_pairs`
 
     Returns
     -------
     DataFrame with the columns `STATISTICS` but dataset and protocol
-        Pairs with the reference first. ``difference`` is positive where the method is better than the reference.
-        ``p`` is of the permutation test, ``p_corrected_t`` of Nadeau and Bengio's test over folds (NaN below
-        `MIN_FOLDS` folds), ``smallest_p`` what the permutation test could reach at all.
+        Pairs with a reference first, in their order. ``difference`` is positive where the method is better than the
+        reference. ``p`` is of the permutation test, ``p_family`` for the declared family, ``p_corrected_t`` of
+        Nadeau and Bengio's test over folds (NaN below `MIN_FOLDS` folds), ``smallest_p`` what the permutation test
+        could reach at all.
     """
     names = [run_name(*method) for method in scores.methods]
     first, second = np.triu_indices(len(names), 1)
-    # The method of a pair comes later than its reference, except where the reference is the one that was asked for.
-    asked = names.index(reference) if reference in names else -1
-    method, other = np.where(second == asked, first, second), np.where(second == asked, second, first)
-    order = np.lexsort((method, other, other != asked))
-    method, other = method[order], other[order]
-    if not len(method):
+    if not len(first):
         return pd.DataFrame(columns=PAIR)
-    chosen = other == asked
-    return tested_pairs(scores, metric, method, other, [chosen, np.ones_like(chosen)], **options)
+    place = np.array([references.index(name) if name in references else len(references) for name in names])
+    # The method of a pair comes later than its reference, except where a reference is one of those declared.
+    swap = place[second] < place[first]
+    method, other = np.where(swap, first, second), np.where(swap, second, first)
+    order = np.lexsort((method, other, place[other]))
+    method, other = method[order], other[order]
+    return tested_pairs(scores, metric, method, other, place[other] < len(references), **options)
 
 
 def tested_pairs(
@@ -87,11 +93,11 @@ def tested_pairs(
     metric: str,
     method: np.ndarray,
     other: np.ndarray,
-    families: Sequence[np.ndarray],
+    declared: np.ndarray,
     *,
+    comparisons: int,
     optimistic: bool = False,
     base_seed: int = 0,
-    n_resamples: int = 2000,
     n_permutations: int = 10_000,
 ) -> pd.DataFrame:
     """Differences, intervals and tests of given pairs of methods on one metric: a table as of `compare`, a row a pair.
@@ -99,10 +105,10 @@ def tested_pairs(
     Parameters
     ----------
     method, other : int arrays of shape (n_pairs,): positions in ``scores.methods``; ``other`` is the reference.
-    families : bool arrays of shape (n_pairs,): Holm corrects a pair together with all of the first family that holds
-        it; each pair is in one at least.
+    declared : bool array of shape (n_pairs,): which pairs were declared beforehand; the others get no verdict.
+    comparisons : the size of the declared family, whatever the number of pairs (`corrected`).
     optimistic : whether the protocol chose anything on the scored samples; the conclusion then says so.
-    base_seed, n_resamples, n_permutations : of the bootstrap, and of the sign flips where not all are enumerated.
+    base_seed, n_permutations : of the sign flips where not all are enumerated.
     """
     names = [run_name(*each) for each in scores.methods]
     sign = 1 if METRICS[metric].higher_is_better else -1
@@ -111,18 +117,16 @@ def tested_pairs(
     test = paired_permutation_test(
         differences,
         scores.stimuli,
-        n_resamples=enough_permutations(n_permutations, len(method)),
+        n_resamples=enough_permutations(n_permutations, comparisons),
         rng=derive_seed(base_seed, "permutation", metric),
     )
-    seed = derive_seed(base_seed, "bootstrap", metric)
-    low, high = bootstrap_differences(scores.values, scores.stimuli, method, other, n_resamples=n_resamples, rng=seed)
+    low, high = difference_intervals(scores.values, scores.stimuli, method, other)
     if sign < 0:
         low, high = 0.0 - high, 0.0 - low  # so that no bound is written as -0
-    p_holm, n_comparisons = _corrected(test.p_value, families)
+    p_family = corrected(test.p_value, comparisons)
     p_folds = fold_test(differences, scores.folds, len(np.unique(scores.samples)))
-    verdicts = [
-        verdict(*row) for row in zip(test.mean_difference, p_holm, p_folds, test.smallest_p, n_comparisons, strict=True)
-    ]
+    found = zip(declared, test.mean_difference, p_family, p_folds, test.n_clusters, test.smallest_p, strict=True)
+    verdicts = [verdict(*row, comparisons) for row in found]
     return pd.DataFrame(
         {
             "metric": metric,
@@ -134,13 +138,14 @@ def tested_pairs(
             "ci_high": high,
             "effect_size": cohens_dz(differences, scores.stimuli),
             "p": test.p_value,
-            "p_holm": p_holm,
+            "p_family": p_family,
             "p_corrected_t": p_folds,
             "n_samples": test.n_pairs,
             "n_stimuli": test.n_clusters,
             "n_missing": differences.shape[1] - test.n_pairs,
             "smallest_p": test.smallest_p,
-            "n_comparisons": n_comparisons,
+            "n_comparisons": comparisons,
+            "least_stimuli": least_stimuli(comparisons),
             "verdict": verdicts,
             "conclusion": [conclusion(v, names[o], optimistic) for v, o in zip(verdicts, other, strict=True)],
         },
@@ -148,75 +153,62 @@ def tested_pairs(
     )
 
 
-def _corrected(p_values: np.ndarray, families: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """P values corrected by Holm within the first family of each pair, and how many comparisons that family has."""
-    adjusted, counts = np.full(len(p_values), np.nan), np.zeros(len(p_values), int)
-    for family in reversed(families):
-        adjusted = np.where(family, holm(np.where(family, p_values, np.nan)), adjusted)
-        counts = np.where(family, (family & np.isfinite(p_values)).sum(), counts)
-    return adjusted, counts
-
-
 def verdict(
-    difference: float, p_holm: float, p_corrected_t: float, smallest_p: float, n_comparisons: int, alpha: float = ALPHA
+    declared: bool,
+    difference: float,
+    p_family: float,
+    p_corrected_t: float,
+    n_stimuli: float,
+    smallest_p: float,
+    comparisons: int,
 ) -> str:
     """What the tests of a pair allow to say, one of `VERDICTS`.
 
-    - better or worse: Holm's corrected p is below ``alpha`` and, where there are folds enough for it, the test over
-      folds says so too (it knows that training parts overlap; the permutation test does not);
+    - not comparable: no trial in common;
+    - not declared: the pair was not declared beforehand, so that its p is a description;
+    - too few stimuli: fewer than a verdict needs (`decidable`), however large the difference;
+    - better or worse: the corrected p is below `ALPHA` and, where there are folds enough for it, the test over folds
+      says so too (it knows that training parts overlap; the permutation test does not);
     - not over folds: only the first is;
-    - too few stimuli: no difference could be shown, however large (`decidable`);
-    - not shown: otherwise, which is not "equal";
-    - not comparable: no trial in common.
+    - not shown: otherwise, which is not "equal".
     """
-    if not np.isfinite(p_holm):
+    if not np.isfinite(p_family):
         return NOT_COMPARABLE
-    if p_holm < alpha:
-        if p_corrected_t >= alpha:  # NaN, where there are no folds, is not
-            return NOT_OVER_FOLDS
-        return BETTER if difference > 0 else WORSE
-    return NOT_SHOWN if decidable(smallest_p, n_comparisons, alpha) else UNDECIDABLE
-
-
-def decidable(smallest_p: float, n_comparisons: int, alpha: float = ALPHA) -> bool:
-    """Whether a difference could be shown: the smallest p that so few stimuli can give, corrected for comparisons."""
-    return bool(smallest_p * n_comparisons < alpha)
+    if not declared:
+        return UNDECLARED
+    if not decidable(n_stimuli, smallest_p, comparisons):
+        return UNDECIDABLE
+    if p_family >= ALPHA:
+        return NOT_SHOWN
+    if p_corrected_t >= ALPHA:  # NaN, where there are no folds, is not
+        return NOT_OVER_FOLDS
+    return BETTER if difference > 0 else WORSE
 
 
 def conclusion(verdict: str, reference: str, optimistic: bool = False, brief: bool = False) -> str:
     """A verdict as a sentence; brief where the heading names the reference, which "" leaves out altogether."""
     than, and_with = (f" than {reference}", f" with {reference}") if reference else ("", "")
-    away = f" from {reference}" if reference and not brief else ""
+    away, on = (f" from {reference}", f" against {reference}") if reference and not brief else ("", "")
     caution = " (optimistic protocol)" if optimistic else ""
     return {
         BETTER: f"better{than}{caution}",
         WORSE: f"worse{than}{caution}",
         NOT_OVER_FOLDS: f"no difference{away} shown, not over folds",
         NOT_SHOWN: f"no difference{away} shown",
-        UNDECIDABLE: f"no difference{away} can be shown: too few stimuli",
+        UNDECIDABLE: f"no verdict{on}: too few stimuli",
+        UNDECLARED: f"no verdict{on}: not declared beforehand",
         NOT_COMPARABLE: f"not comparable{and_with}: no score in common",
     }[verdict]
 
 
-def bootstrap_differences(
-    values: Sequence[np.ndarray],
-    clusters: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-    *,
-    n_resamples: int = 2000,
-    level: float = 0.95,
-    rng: np.random.Generator | int = 0,
+def difference_intervals(
+    values: Sequence[np.ndarray], clusters: np.ndarray, first: np.ndarray, second: np.ndarray, *, level: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile intervals of paired differences of means, resampled over stimuli and each method's own seeds.
+    """Intervals of paired differences of means over stimuli and each method's own seeds.
 
-    Each resample draws stimuli, the same for all methods, and seeds, for each method by itself: seed 3 of one method
-    has nothing in common with seed 3 of another. A pair counts on the trials on which both have a value. Where only
-    some seeds of a method have a value, the others are given its mean, so that they move no estimate.
-
-    Intervals are those of `cortexclip.evaluation.statistics.bootstrap_interval` (see there for what is known of their
-    coverage), for many pairs at the price of many methods: every method's resampled means are computed once, and a
-    pair's are their difference.
+    They are those of `cortexclip.evaluation.statistics.mean_interval`: stimuli are the same for both methods, but seed
+    3 of one has nothing in common with seed 3 of the other. A pair counts on the trials on which both have a value.
+    Where only some seeds of a method have a value, the others are given its mean, so that they move no estimate.
 
     Parameters
     ----------
@@ -231,33 +223,30 @@ def bootstrap_differences(
     low, high : arrays of shape (n_pairs,)
         NaN with fewer than two stimuli.
     """
-    rng = np.random.default_rng(rng)
-    _, cluster = np.unique(clusters, return_inverse=True)
-    order = np.argsort(cluster, kind="stable")
-    starts = np.flatnonzero(np.diff(cluster[order], prepend=-1))
-    averages = [mean_over_seeds(array) for array in values]
-    filled = [np.where(np.isnan(a), mean, a)[:, order] for a, mean in zip(values, averages, strict=True)]
-    known = ~np.isnan(averages)[:, order]
-    drawn = rng.multinomial(len(starts), np.full(len(starts), 1 / len(starts)), size=n_resamples).astype(float)
-    seeds = [rng.multinomial(len(a), np.full(len(a), 1 / len(a)), size=n_resamples) / len(a) for a in values]
+    means = np.stack([mean_over_seeds(array) for array in values])
+    filled = [np.where(np.isnan(array), mean, array) for array, mean in zip(values, means, strict=True)]
+    degrees = np.array([max(len(array) - 1, 1) for array in values])
     low, high = np.full(len(first), np.nan), np.full(len(first), np.nan)
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    # Pairs with the same trials in common share the resampled means of their methods.
+    # Pairs with the same trials in common share the variances of their methods over seeds.
+    known = ~np.isnan(means)
     common, group = np.unique(known[first] & known[second], axis=0, return_inverse=True)
     for number_, mask in enumerate(common):
-        pairs = np.flatnonzero(group.ravel() == number_)
-        counts = np.add.reduceat(mask.astype(float), starts)
-        if (counts > 0).sum() < 2:
+        pairs, (names, cluster) = (
+            np.flatnonzero(group.ravel() == number_),
+            np.unique(clusters[mask], return_inverse=True),
+        )
+        if len(names) < 2:
             continue
-        weight = drawn @ counts
-        means = {}
-        for m in np.unique([first[pairs], second[pairs]]):
-            sums = np.add.reduceat(np.where(mask, filled[m], 0.0), starts, axis=1)
-            with np.errstate(invalid="ignore"):
-                means[m] = np.einsum("bs,bs->b", drawn @ sums.T, seeds[m]) / weight
-        usable = weight > 0  # a resample may have drawn no stimulus that both were scored on
-        estimates = np.stack([means[first[p]][usable] - means[second[p]][usable] for p in pairs])
-        low[pairs], high[pairs] = np.quantile(estimates, tails, axis=1)
+        differences = (means[first[pairs]] - means[second[pairs]])[:, mask]
+        estimate = differences.mean(axis=1)
+        member = (cluster[:, None] == np.arange(len(names))).astype(float)
+        shares = (differences - estimate[:, None]) @ member * (len(names) / mask.sum())
+        of_seeds = np.array([a[:, mask].mean(axis=1).var(ddof=1) / len(a) if len(a) > 1 else 0.0 for a in filled])
+        both = np.stack([of_seeds[first[pairs]], of_seeds[second[pairs]]])
+        total, parts = both.sum(axis=0), (both**2 / degrees[[first[pairs], second[pairs]]]).sum(axis=0)
+        dof = np.where(total > 0, total**2 / np.where(total > 0, parts, 1), 1)
+        bounds = skewed_bounds(estimate, *variance_of_mean(shares), len(names) - 1, total, dof, level)
+        low[pairs], high[pairs] = bounds
     return low, high
 
 
@@ -289,61 +278,55 @@ def fold_test(differences: np.ndarray, folds: np.ndarray, n_samples: int) -> np.
 
 
 def enough_permutations(n_permutations: int, n_comparisons: int) -> int:
-    """Sign flips to draw so that the smallest p, corrected for all comparisons, is at most a quarter of `ALPHA`.
-
-    With 10,000 flips and the pairs of 33 methods no corrected p could fall below 0.05, however clear the difference.
-    """
+    """Sign flips to draw so that the smallest p, corrected for all comparisons, is at most a quarter of `ALPHA`."""
     return max(n_permutations, int(np.ceil(4 * n_comparisons / ALPHA)))
 
 
 def leaders(
     scores: SeededScores,
     metric: str,
+    pairs: pd.DataFrame,
     *,
+    references: Sequence[str] = ("ridge",),
+    comparisons: int,
     oracles: Collection[str] = (),
-    base_seed: int = 0,
-    n_permutations: int = 10_000,
 ) -> pd.DataFrame:
-    """The method with the leading mean and those that the corrected tests cannot tell from it.
+    """The method with the leading mean, and which of the declared references it is told from.
 
-    A method is best only if it leads and no other is tied with it. All pairs are corrected together, since the data
-    chose the leader (`cortexclip.evaluation.statistics.indistinguishable_from_best`); where there are folds enough,
-    a method stays tied unless the test over folds tells it from the leader too. ``oracles`` are left out.
+    The leader is held against its rivals, the references but itself, by the verdicts of ``pairs`` (`compare`). All
+    methods' comparisons with the references are one family, so that it does not matter that the data chose the leader.
+    How it compares with other methods was not declared, and nothing is said on it. ``oracles`` are left out.
 
     Returns
     -------
     DataFrame with the columns `LEADERS` but dataset and protocol, in the order of the methods
-        ``decidable``: whether the test could have told any two of them apart.
+        ``rival``: whether the leader is held against it; ``tied``: it is the leader, or a rival that the leader is not
+        shown to be better than; ``decidable``: whether there are stimuli enough for any verdict.
     """
     candidates = [at for at, (method, _) in enumerate(scores.methods) if method.removesuffix(NEAREST) not in oracles]
-    means = scores.means()[candidates]
-    pairs = len(means) * (len(means) - 1) // 2
-    flips = enough_permutations(n_permutations, pairs)
-    higher = bool(METRICS[metric].higher_is_better)
-    if not len(means):
+    if not candidates:
         return pd.DataFrame(columns=[column for column in LEADERS if column not in ("dataset", "protocol")])
-    found = indistinguishable_from_best(
-        means,
-        scores.stimuli,
-        higher,
-        alpha=ALPHA,
-        n_resamples=flips,
-        rng=derive_seed(base_seed, "leaders", metric),
-    )
-    tied = found.tied
-    if found.leader is not None:
-        p_folds = fold_test(means - means[found.leader], scores.folds, len(np.unique(scores.samples)))
-        tied = tied | (~np.isnan(means).all(axis=1) & (p_folds >= ALPHA))
-    smallest = max(2.0 ** (1 - len(np.unique(scores.stimuli))), 1 / (flips + 1))
+    names = np.array([run_name(*scores.methods[at]) for at in candidates])
+    means = np.array([np.nan if np.isnan(row).all() else np.nanmean(row) for row in scores.means()[candidates]])
+    ordered = np.nan_to_num(means if METRICS[metric].higher_is_better else -means, nan=-np.inf)
+    leader = (np.arange(len(names)) == ordered.argmax()) & np.isfinite(means)
+    first = names[ordered.argmax()]
+    found = {(run_name(r.method, r.encoder), r.reference): r.verdict for r in pairs.itertuples(index=False)}
+    ahead = [found.get((first, name)) == BETTER or found.get((name, first)) == WORSE for name in names]
+    rival = np.isin(names, references) & ~leader & leader.any()
+    stimuli = len(np.unique(scores.stimuli))
     return pd.DataFrame(
         {
             "metric": metric,
             "method": [scores.methods[at][0] for at in candidates],
             "encoder": [scores.methods[at][1] for at in candidates],
-            "mean": [row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in means],
-            "leader": np.arange(len(means)) == (-1 if found.leader is None else found.leader),
-            "tied": tied,
-            "decidable": decidable(smallest, pairs),
+            "mean": means,
+            "leader": leader,
+            "rival": rival,
+            "tied": leader | (rival & ~np.array(ahead)),
+            "decidable": decidable(stimuli, 2.0 ** (1 - stimuli), comparisons),
+            "n_stimuli": stimuli,
+            "least_stimuli": least_stimuli(comparisons),
         }
     )
 
@@ -386,60 +369,56 @@ def statistics_tables(
     ranked: pd.DataFrame,
     plan: Plan,
     audits: Mapping[str, Mapping],
-    reference: str,
+    references: Sequence[str],
 ) -> list[Table]:
-    """Tables to read: who leads, each method against the reference, and the ranks over datasets.
+    """Tables to read: who leads, each method against each declared reference, and the ranks over datasets.
 
     Parameters
     ----------
     pairs, leading, ranked : the tables of `compare`, `leaders` (with dataset and protocol) and `ranks`
     audits : dataset -> its audit, whose findings stand below its tables
+    references : names of the runs that others were compared with, as was declared
     """
-    tables = [_leaders_table(leading, plan, reference)]
-    against = pairs[pairs.reference == reference]
+    tables = [_leaders_table(leading, plan, references)]
+    against = pairs[pairs.reference.isin(references)]
     for (dataset, protocol), rows in against.groupby(["dataset", "protocol"], sort=False):
         caveats = [*notes_for(audits[dataset], protocol), *plan.datasets[dataset].notes]
-        for metric, cells in rows.groupby("metric", sort=False):
+        for (metric, reference), cells in rows.groupby(["metric", "reference"], sort=False):
             tables.append(_reference_table(cells, dataset, protocol, metric, plan, reference, caveats))
     for protocol, rows in ranked.groupby("protocol", sort=False):
         tables.append(_ranks_table(rows, leading, protocol, plan))
     return tables
 
 
-def _leaders_table(leading: pd.DataFrame, plan: Plan, reference: str) -> Table:
+def claim(rows: pd.DataFrame) -> str:
+    """What may be said of the leader, from the rows of `leaders` of one dataset, protocol and metric."""
+    first, rivals = rows.iloc[0], rows[rows.rival]
+    if not first.decidable:
+        stimuli = counted(first.n_stimuli, "distinct scored image")
+        return f"no verdict: {stimuli}, {first.least_stimuli} are needed"
+    if rivals.empty:
+        return "no claim: no other declared reference was run"
+    tied = rivals[rivals.tied] if rivals.tied.any() else rivals
+    named = " and ".join(run_name(row.method, row.encoder) for row in tied.itertuples(index=False))
+    return f"not told from {named}" if rivals.tied.any() else f"better than {named}"
+
+
+def _leaders_table(leading: pd.DataFrame, plan: Plan, references: Sequence[str]) -> Table:
     body = []
     for (dataset, protocol, metric), rows in leading.groupby(["dataset", "protocol", "metric"], sort=False):
-        first = rows[rows.leader]
-        if first.empty:
-            continue
-        first = first.iloc[0]
-        ties = int(rows.tied.sum()) - 1
-        if not ties and len(rows) > 1:
-            words = "best: every other method is worse"
-        elif not first.decidable:
-            words = "undecided: too few stimuli for any verdict"
-        else:
-            words = f"undecided: not told from {ties} of the {len(rows) - 1} others"
-        body.append(
-            [
-                dataset,
-                plan.protocols[protocol].heading,
-                METRICS[metric].label,
-                run_name(first.method, first.encoder),
-                number(metric, first["mean"]),
-                words,
-            ]
-        )
+        for first in rows[rows.leader].itertuples(index=False):
+            place = [dataset, plan.protocols[protocol].heading, METRICS[metric].label]
+            name = run_name(first.method, first.encoder)
+            body.append([*place, name, number(metric, first.mean), claim(rows)])
+    here = {run_name(m, e) for m, e in zip(leading.method, leading.encoder, strict=True)}
     notes = [
-        "Leading: the method with the leading mean. It is called best only if a paired permutation test tells every "
-        "other method from it (all pairs of methods corrected together by Holm, level 0.05) and, where there are folds "
-        "enough, the test over folds does too; undecided does not mean equal. Ties are listed in leaders.csv. Oracles "
-        "are no candidates.",
-        *(
-            [f"The tables below compare each method with {reference}; all pairs are in statistics.csv."]
-            if reference
-            else []
-        ),
+        f"Leading: the method with the leading mean. It is held against {' and '.join(references) or 'no reference'}, "
+        "declared beforehand (role reference in methods.yaml, rivals in config.yaml). It is better if the paired "
+        f"permutation test says so at the level {ALPHA:g}, corrected for {plan.comparisons} comparisons whatever the "
+        "number of methods, and, where there are folds enough, the test over folds does too. Nothing is said on "
+        "other pairs. Oracles are no candidates.",
+        f"No verdict is given below {least_stimuli(plan.comparisons)} distinct scored images: with fewer the test "
+        f"would find even a very large effect (d = {VERY_LARGE:g}) with a probability below {POWER:g}.",
         "Tests flip the sign of all differences of a stimulus together, since its trials are not independent. They and "
         "the intervals are about other stimuli like these; only the test over folds is about other training samples. "
         "With one seed nothing is said about other seeds.",
@@ -448,14 +427,10 @@ def _leaders_table(leading: pd.DataFrame, plan: Plan, reference: str) -> Table:
     ]
     if leading.dataset.nunique() < MIN_DATASETS:
         notes.append(f"Ranks over datasets need {MIN_DATASETS} datasets; this configuration has fewer.")
-    if reference not in {run_name(m, e) for m, e in zip(leading.method, leading.encoder, strict=True)}:
-        which = f"The reference {reference}" if reference else "A method with the role of the reference"
-        notes.append(
-            f"{which} was not run in this configuration, so no method is compared with it here; all pairs are in "
-            "statistics.csv."
-        )
+    if absent := [name for name in references if name not in here]:
+        notes.append(f"Not run in this configuration, so that no method is compared with it: {', '.join(absent)}.")
     return Table(
-        title="Which method leads, and whether it can be told from the others",
+        title="Which method leads, and whether it is better than the declared references",
         label="statistics-leaders",
         columns=["Dataset", "Protocol", "Metric", "Leading", "Mean", "By the test"],
         rows=body,
@@ -485,7 +460,7 @@ def _reference_table(
                 difference_text(metric, row),
                 NOT_MEASURED if not np.isfinite(row.effect_size) else f"{row.effect_size:+.2f}",
                 p_text(row.p),
-                p_text(row.p_holm),
+                p_text(row.p_family),
                 *([p_text(row.p_corrected_t)] if has_folds else []),
                 conclusion(row.verdict, reference, kind.optimistic, brief=True),
             ]
@@ -493,11 +468,12 @@ def _reference_table(
     stimuli, samples = cells.n_stimuli.max(), cells.n_samples.max()
     better = "lower" if METRICS[metric].higher_is_better is False else "higher"
     notes = [
-        f"Positive: better than {reference} ({better} {METRICS[metric].label}) [95 % bootstrap interval over stimuli "
+        f"Positive: better than {reference} ({better} {METRICS[metric].label}) [95 % interval over stimuli "
         f"and seeds], on {samples} samples of {stimuli} stimuli. "
         "d: Cohen's d over stimuli, each weighed once, corrected for few (Hedges).",
-        f"p: paired permutation test, smallest possible {p_text(cells.smallest_p.min())}; Holm over "
-        f"{int(cells.n_comparisons.max())} comparisons"
+        f"p: paired permutation test, smallest possible {p_text(cells.smallest_p.min())}; corrected for the declared "
+        f"{int(cells.n_comparisons.max())} comparisons, for which a verdict needs {int(cells.least_stimuli.max())} "
+        "stimuli"
         + ("; folds: Nadeau and Bengio's t-test over folds, not corrected for comparisons." if has_folds else "."),
     ]
     if kind.optimistic:
@@ -511,8 +487,8 @@ def _reference_table(
     notes += caveats
     return Table(
         title=f"{METRICS[metric].label} against {reference}: {plan.datasets[dataset].heading}, {kind.heading}",
-        label=f"statistics-{dataset}-{protocol}-{metric}",
-        columns=["Method", "Difference", "d", "p", "p (Holm)", *(["p (folds)"] if has_folds else []), "Conclusion"],
+        label=f"statistics-{dataset}-{protocol}-{metric}-{reference}",
+        columns=["Method", "Difference", "d", "p", "p (corrected)", *["p (folds)"] * has_folds, "Conclusion"],
         rows=body,
         notes=notes,
         strong=frozenset(strong),

@@ -2,12 +2,13 @@
 const standing = once(() => {
   const found = new Map();
   for (const rows of d3.group(tables.leaders(), (row) => `${row.dataset}/${row.protocol}/${row.metric}`).values()) {
-    const tied = rows.filter((row) => row.tied === true && row.leader !== true).length;
+    const rivals = rows.filter((row) => row.rival === true);
+    const tied = rivals.filter((row) => row.tied === true).length;
     for (const row of rows) {
-      let look = ["told from the leader", "behind"];
-      if (row.leader) look = tied ? [`leads, tied with ${tied}`, "tied"] : ["best", "best"];
-      else if (row.tied) look = ["tied with the leader", "tied"];
-      if (!row.decidable && look[1] !== "behind") look = [row.leader ? "leads; too few stimuli to tell" : "too few stimuli to tell", "open"];
+      let look = ["not compared with the leader", "none"];
+      if (row.rival) look = row.tied ? ["reference, not told from the leader", "tied"] : ["reference, told from the leader", "behind"];
+      if (row.leader) look = !rivals.length ? ["leads", "open"] : tied ? [`leads, not told from ${tied} of ${rivals.length} references`, "tied"] : ["leads, better than the references", "best"];
+      if (!row.decidable && (row.leader || row.rival)) look = [row.leader ? "leads; too few images for a verdict" : "too few images for a verdict", "open"];
       found.set(`${row.dataset}/${row.protocol}/${row.metric}/${row.id}`, look);
     }
   }
@@ -18,10 +19,10 @@ const standingOf = (row) => {
   return standing().get(`${row.dataset}/${row.protocol}/${row.metric}/${row.id}`) ?? ["not tested", "none"];
 };
 const LEGEND = [
-  ["best", "best", "told from every other method"],
-  ["tied", "tied", "not told from the leader, which does not mean equal"],
-  ["behind", "told from the leader", "the tests say that it is worse"],
-  ["open", "too few stimuli to tell", "no difference could have been shown"],
+  ["best", "better than the references", "leads, and told from every declared reference"],
+  ["tied", "not told", "the leader and a reference are not told apart, which does not mean equal"],
+  ["behind", "told from the leader", "a reference that the tests say is worse"],
+  ["open", "too few images for a verdict", "whatever the difference"],
 ];
 const RANK = { best: 0, tied: 1, open: 2, behind: 3, none: 4 };
 const standingChip = (row) => chip(...standingOf(row));
@@ -177,7 +178,7 @@ define(
       element("h3", {}, "The published table"),
       paper,
       list([
-        "Best is said only where tests of all pairs, corrected together, tell every other method from the leader; tied methods are not shown to be equal.",
+        "The leader is held against the references that were declared beforehand, corrected for a fixed number of comparisons; methods that are not told apart are not shown to be equal.",
         ...core.protocols.filter((protocol) => protocol.optimistic).map((protocol) => `${protocol.name}: ${protocol.note}`),
         ...core.datasets.flatMap((dataset) => dataset.notes.map((note) => `${dataset.name}: ${note}`)),
         ...(core.precision ? [core.precision] : []),
@@ -244,7 +245,7 @@ define(
       notes.replaceChildren(
         element("ul", { class: "key" }, LEGEND.filter(([kind]) => rows.some((row) => standingOf(row)[1] === kind)).map(([kind, text, words]) => element("li", {}, chip(text, kind), words))),
         list([
-          "Mean [95 % bootstrap interval over stimuli and seeds]. Tests: paired permutation of all pairs, corrected together by Holm at 0.05; oracles are told something about the scored image and are no candidates.",
+          "Mean [95 % bootstrap interval over stimuli and seeds]. Tests: paired permutation against the declared references at 0.05, corrected for the declared number of comparisons; oracles are told something about the scored image and are no candidates.",
           ...simulatedNote(shown),
           ...(shown.length === 1 && state.protocol !== ALL ? core.caveats[shown[0]]?.[state.protocol] ?? [] : []),
           ...shown.flatMap((name) => datasets.get(name).notes.map((note) => (shown.length === 1 ? note : `${name}: ${note}`))),
@@ -292,7 +293,7 @@ define(
           { key: "difference", title: "Difference [95 % interval]", kind: "number", value: (row) => row.difference, cell: (row) => marked(row, withInterval(metric, row.difference, row.ci_low, row.ci_high, true)) },
           { key: "plot", title: "Difference", kind: "plot", head: axisHead("← worse | better →", scale), cell: (row) => whisker(scale, { value: row.difference, low: row.ci_low, high: row.ci_high, lines: [0], kind: core.conclusions[row.verdict][1] }) },
           { key: "effect", title: "d", kind: "number", value: (row) => row.effect_size, cell: (row) => fixed(row.effect_size, 2, true) },
-          { key: "p", title: "p (Holm)", kind: "number", value: (row) => row.p_holm, cell: (row) => pText(row.p_holm) },
+          { key: "p", title: "p (corrected)", kind: "number", value: (row) => row.p_family, cell: (row) => pText(row.p_family) },
           ...(folds ? [{ key: "folds", title: "p (folds)", kind: "number", value: (row) => row.p_corrected_t, cell: (row) => pText(row.p_corrected_t) }] : []),
           { key: "conclusion", title: "Conclusion", value: conclusionOf, cell: conclusionChip },
         ],
@@ -301,12 +302,12 @@ define(
         onsort: (sort) => change("tests", { sort }),
         nothing: here.length ? `${reference} has no score here that others could be compared with.` : "No pair of methods was tested here.",
       });
-      const family = turned.find((row) => row.p_holm !== null);
+      const family = turned.find((row) => row.p_family !== null);
       differenceNotes.replaceChildren(
         list([
           `Positive: better than ${reference}${family ? `, on ${family.n_samples} samples of ${family.n_stimuli} stimuli` : ""}. d: Cohen's d over stimuli, corrected for few (Hedges).`,
-          `p: paired permutation test that flips the sign of all differences of a stimulus together; Holm${family ? ` over ${family.n_comparisons} comparisons` : ""}.${folds ? " Folds: Nadeau and Bengio's t-test over folds, not corrected for comparisons." : ""}`,
-          ...(reference === core.reference ? [] : ["Pairs without the reference that was chosen beforehand are corrected together with all pairs."]),
+          `p: paired permutation test that flips the sign of all differences of a stimulus together; corrected for the declared${family ? ` ${family.n_comparisons}` : ""} comparisons.${folds ? " Folds: Nadeau and Bengio's t-test over folds, not corrected for comparisons." : ""}`,
+          ...(reference === core.reference ? [] : ["On pairs without a reference that was declared beforehand no verdict is given."]),
           ...(statistics().onlyReference ? ["There are too many pairs for this page; all are in results/tables/statistics.csv."] : []),
           ...(protocols.get(state.protocol).optimistic ? [protocols.get(state.protocol).note] : []),
           ...(core.caveats[state.dataset]?.[state.protocol] ?? []),
@@ -316,7 +317,7 @@ define(
       const means = new Map(tables.comparison().filter((row) => row.dataset === state.dataset && row.protocol === state.protocol && row.metric === metric).map((row) => [row.id, row.mean]));
       const sign = metricOf(metric).higher ? -1 : 1;
       ids.sort((a, b) => sign * ((means.get(a) ?? Infinity) - (means.get(b) ?? Infinity)));
-      if (ids.length) drawPairs(pairs, here, ids, `Is the method of the row told from that of the column? ${label}, ${cellTitle(state.dataset, state.protocol)}`, `+ better, − worse, · no difference shown, empty: not compared. Methods by their mean, the leading first; numbers of the columns are those of the rows. Pairs with ${core.reference}, chosen beforehand, are corrected among themselves, the others with all pairs.`);
+      if (ids.length) drawPairs(pairs, here, ids, `Is the method of the row told from that of the column? ${label}, ${cellTitle(state.dataset, state.protocol)}`, `+ better, − worse, · no difference shown, empty: not compared. Methods by their mean, the leading first; numbers of the columns are those of the rows. Verdicts are given on pairs with a reference that was declared beforehand; the others are open.`);
       else nothing(pairs, "No pair of methods was tested here.");
       const ranked = tables.ranks().filter((row) => row.protocol === state.protocol && row.metric === metric);
       if (ranked.length) {
@@ -360,7 +361,7 @@ define(
           { key: "reference", title: "Against", value: (row) => titleOf(row.reference), cell: (row) => methodName(row.reference) },
           { key: "difference", title: "Difference [95 % interval]", kind: "number", value: (row) => row.difference, cell: (row) => marked(row, withInterval(state.metric, row.difference, row.ci_low, row.ci_high, true)) },
           { key: "plot", title: "Difference", kind: "plot", head: axisHead("← worse | better →", scale), cell: (row) => whisker(scale, { value: row.difference, low: row.ci_low, high: row.ci_high, lines: [0], kind: core.conclusions[row.verdict][1] }) },
-          { key: "p", title: "p (Holm)", kind: "number", value: (row) => row.p_holm, cell: (row) => pText(row.p_holm) },
+          { key: "p", title: "p (corrected)", kind: "number", value: (row) => row.p_family, cell: (row) => pText(row.p_family) },
           { key: "conclusion", title: "Conclusion", value: conclusionOf, cell: conclusionChip },
         ],
         groups: cellsOf(rows).map((cell) => ({ ...cellHead(cell[0].dataset, cell[0].protocol), rows: cell })),

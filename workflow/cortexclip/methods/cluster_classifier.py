@@ -1,0 +1,86 @@
+"""Control: decodes the cluster of the image, and answers with an image that is typical of it. It only classifies.
+
+What another method scores beyond it is what that method does beyond telling clusters of training images apart
+(Shirakawa et al. 2025, arXiv 2405.10078).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from cortexclip.methods.interface import (
+    FitData,
+    LinearDecoder,
+    Method,
+    PenaltyGrid,
+    Prediction,
+    Progress,
+    Saved,
+    scaling,
+)
+from cortexclip.numerics.ridge import Linear, Ridge, fit_ridge
+from cortexclip.runtime.seeds import derive_seed
+from cortexclip.runtime.settings import Count
+
+
+class ClusterClassifier(Method):
+    """Cluster by ridge on one column per cluster (the largest wins), image from the cluster's training images.
+
+    Clusters are Ward's on the pixels of the distinct training images, so that scored images take no part. Where there
+    are no more images than clusters, each image is a cluster of its own and the image is decoded.
+    """
+
+    class Settings(PenaltyGrid):
+        """``clusters``: the most clusters; ``answer``: the mean of the decoded cluster's distinct training images
+        (mean), or one of them at random for each scored sample (random). The penalties are those of the decoder of the
+        cluster.
+        """
+
+        clusters: Count
+        answer: Literal["mean", "random"]
+
+    @property
+    def stochastic(self) -> bool:
+        return self.settings.answer == "random"
+
+    def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
+        from cortexclip.evaluation.spurious import image_clusters  # SciPy's clusters, not needed to read settings
+
+        samples, settings = data.final, self.settings
+        rows = samples.distinct()
+        cluster = image_clusters(samples.pixels[rows], settings.clusters)
+        of_image = dict(zip(samples.stimulus[rows], cluster, strict=True))
+        shown = np.array([of_image[name] for name in samples.stimulus])
+        ridge = fit_ridge(
+            samples.brain, np.eye(cluster.max() + 1)[shown], settings.penalties, standardise=settings.standardise
+        )
+        arrays = {"coefficients": ridge.coefficients, "intercept": ridge.intercept}
+        kept = {"images": samples.images[rows].astype(np.float64), "cluster": cluster, "cluster_share": ridge.mean}
+        kept |= {"sampling_seed": np.array([seed], np.int64), **scaling(ridge.scaler)}
+        chosen = {"clusters": int(cluster.max()) + 1, "penalty": ridge.penalty}
+        return self._decoder(ridge, arrays, chosen, kept)
+
+    def restore(self, saved: Saved) -> LinearDecoder:
+        arrays = saved.named("coefficients", "intercept")
+        kept = saved.named("images", "cluster", "voxel_mean", "voxel_scale", "cluster_share", "sampling_seed")
+        ridge = Linear(saved.scaler, arrays["coefficients"], kept["cluster_share"])
+        return self._decoder(ridge, arrays, saved.chosen, kept)
+
+    def _decoder(self, ridge: Ridge | Linear, arrays: dict, chosen: dict, kept: dict) -> LinearDecoder:
+        images, cluster = kept["images"], kept["cluster"]
+        members = [images[cluster == number] for number in range(cluster.max() + 1)]
+        means = np.stack([group.mean(axis=0) for group in members])
+
+        def predict(brain: np.ndarray) -> Prediction:
+            decoded = np.argmax(ridge.predict(brain), axis=1)
+            if not self.stochastic:
+                return Prediction(means[decoded])
+            rng = np.random.default_rng(derive_seed(int(kept["sampling_seed"][0]), "answers"))
+            draws = rng.random(len(decoded))
+            return Prediction(
+                np.stack([members[at][int(len(members[at]) * draw)] for at, draw in zip(decoded, draws, strict=True)])
+            )
+
+        return LinearDecoder(predict, arrays, chosen, kept)
