@@ -16,11 +16,11 @@ from cortexclip.evaluation.metrics import pairwise_identification
 from cortexclip.evaluation.score import combine_scores, score_predictions, weigh
 from cortexclip.evaluation.splits import make_split
 from cortexclip.evaluation.statistics import groups_not_different, nemenyi_critical_difference, summarise
-from cortexclip.figures import chance, forest, power, ranks, study, style
+from cortexclip.figures import chance, forest, power, ranks, spurious, study, style
 from cortexclip.figures.overview import critical_difference
 from cortexclip.results.folder import Results
 from cortexclip.results.runs import write_predictions
-from cortexclip.results.tables import TABLES, read_table
+from cortexclip.results.tables import NEARNESS, TABLES, read_table
 from cortexclip.runtime.arrays import write_parquet
 from cortexclip.runtime.files import write_json
 from cortexclip.stages import evaluation_figures as stage
@@ -441,6 +441,30 @@ def test_every_figure_names_what_it_is_of_and_what_has_to_be_known(drawn):
     for name in ("permutation_null", "optimism", "identification_curves", "differences.chosen_on_test"):
         assert "(optimistic)" in words(drawn[name]) and "Chosen on the scored." in words(drawn[name])
     assert "optimistic" not in words(drawn["differences.holdout"])
+
+
+def test_the_figure_of_collapse_holds_the_tables_values_and_the_nearest_images(results, toy):
+    rows = [
+        ("toy", "holdout", m, "none", 2.0 + n, 3.5, 0.9, 1.0, 0.8, 0.55, 5, 2, "pixels")
+        for n, m in enumerate(("ridge", "net"))
+    ]
+    table = pd.DataFrame(rows, columns=TABLES["collapse"])
+    near = [("holdout", space, 0, f"s{n}", 1, False, 0.2 * n) for space in ("pixels", "glyphclip") for n in range(5)]
+    near = pd.DataFrame(near, columns=NEARNESS)
+    figure = spurious.spurious(toy, "holdout", table, near)
+    data = figure.data
+    shown = data[data.panel == "Dimensions"]
+    assert list(shown["mean"]) == [2.0] and list(shown.method) == [
+        "ridge"
+    ]  # net without its space is no run of the plan
+    assert list(data["mean"][data.kind == "glyphclip"]) == [0.2 * n for n in range(5)]
+    assert "2 clusters" in figure.caption and "nan" not in words(figure).lower()
+    line = next(axes for axes in figure.body.axes if axes.get_title() == "2-way").lines
+    assert any(set(each.get_xdata()) == {0.5} for each in line)
+    absent = spurious.spurious(
+        with_plan(results), "unseen", table.assign(protocol="unseen"), near.assign(protocol="unseen")
+    )
+    assert "share of scored images" in words(absent)
 
 
 def test_a_caveat_that_several_protocols_share_is_said_once(toy):

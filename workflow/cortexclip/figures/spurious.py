@@ -38,7 +38,7 @@ def spurious(study: Study, protocol: str, table: pd.DataFrame, nearness: pd.Data
     ]
     near = nearness[nearness.protocol == protocol]
     values = pd.DataFrame(
-        {"method": "", "detail": "", "panel": NEAREST_IMAGE, "kind": near.space, "mean": near.similarity}
+        {"method": "", "detail": "", "panel": NEAREST_IMAGE, "kind": near.space, "row": 0, "mean": near.similarity}
     )
     data = pd.concat([*drawn, values], ignore_index=True).assign(**dict.fromkeys(INTERVAL[1:], nan))
     lines = {"Dimensions": first.dimensions_stimuli, "In the span": first.span_stimuli, "2-way": 0.5}
