@@ -66,12 +66,13 @@ def mean_interval(
     if not len(values):
         return Interval(np.nan, np.nan, np.nan, 0, 0, n_missing)
     estimate = float(values.mean())
-    low = high = np.nan
+    bounds = (np.nan, np.nan)
     if shape[0] > 1:
         deviations = [np.bincount(group, values - estimate) for group in (cluster, seed)]
         parts = [variance_of_mean(each * (size / len(values))) for each, size in zip(deviations, shape, strict=True)]
         low, high = skewed_bounds(estimate, *parts[0], shape[0] - 1, parts[1][0], shape[1] - 1, level)
-    return Interval(estimate, float(low), float(high), *shape, n_missing)
+        bounds = (float(low), float(high))
+    return Interval(estimate, *bounds, *shape, n_missing)
 
 
 def variance_of_mean(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,12 +85,12 @@ def variance_of_mean(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def skewed_bounds(
-    mean: np.ndarray,
+    mean: np.ndarray | float,
     variance: np.ndarray,
     skewness: np.ndarray,
-    dof: np.ndarray,
-    other_variance: np.ndarray = 0.0,
-    other_dof: np.ndarray = 0,
+    dof: np.ndarray | int,
+    other_variance: np.ndarray | float = 0.0,
+    other_dof: np.ndarray | int = 0,
     level: float = 0.95,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Student's t interval of a mean whose bound on the side of the long tail is moved outwards for the skewness.

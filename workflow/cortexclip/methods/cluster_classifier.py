@@ -42,7 +42,7 @@ class ClusterClassifier(Method):
         answer: Literal["mean", "random"]
 
     @property
-    def stochastic(self) -> bool:
+    def stochastic(self) -> bool:  # type: ignore[override]  # a constant of other methods
         return self.settings.answer == "random"
 
     def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:

@@ -6,6 +6,7 @@ import argparse
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -124,7 +125,7 @@ def write_statistics(
     """The tables statistics, leaders, ranks, power and ablation."""
     plan, audits = results.plan, results.audits
     references = list(dict.fromkeys(filter(None, [reference or plan.reference, *plan.rivals])))
-    declared = {"references": references, "comparisons": plan.comparisons}
+    declared: dict[str, Any] = {"references": references, "comparisons": plan.comparisons}
     held_against = list(dict.fromkeys([*references[:1], *(n for n, run in plan.runs.items() if run.role == "ours")]))
     pairs, leading, parts, powers = [], [], [], []
     progress = Progress("statistics", sum(len(plan.protocols_of(dataset)) for dataset in plan.datasets))
@@ -133,7 +134,7 @@ def write_statistics(
             cell = scores[((scores.dataset == dataset) & (scores.protocol == protocol)).to_numpy()]
             where = {"dataset": dataset, "protocol": protocol}
             seed = derive_seed(base_seed, dataset, protocol)
-            shared = {"optimistic": plan.protocols[protocol].optimistic, "base_seed": seed, **options}
+            shared: dict[str, Any] = {"optimistic": plan.protocols[protocol].optimistic, "base_seed": seed, **options}
             for metric in ABLATED:
                 if not (cell.metric == metric).any():
                     continue  # no method predicts an embedding

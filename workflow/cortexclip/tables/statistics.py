@@ -125,8 +125,9 @@ def tested_pairs(
         low, high = 0.0 - high, 0.0 - low  # so that no bound is written as -0
     p_family = corrected(test.p_value, comparisons)
     p_folds = fold_test(differences, scores.folds, len(np.unique(scores.samples)))
-    found = zip(declared, test.mean_difference, p_family, p_folds, test.n_clusters, test.smallest_p, strict=True)
-    verdicts = [verdict(*row, comparisons) for row in found]
+    sizes = np.full(len(p_family), comparisons)
+    found = zip(declared, test.mean_difference, p_family, p_folds, test.n_clusters, test.smallest_p, sizes, strict=True)
+    verdicts = [verdict(*row) for row in found]
     return pd.DataFrame(
         {
             "metric": metric,
