@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from figure_checks import ABOUT, LONG, call, check_page, words
 
+from cortexclip.audit.findings import nearness
 from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.metrics import pairwise_identification
@@ -24,7 +25,7 @@ from cortexclip.results.tables import NEARNESS, TABLES, read_table
 from cortexclip.runtime.arrays import write_parquet
 from cortexclip.runtime.files import write_json
 from cortexclip.stages import evaluation_figures as stage
-from cortexclip.stages.evaluate import ceilings_of
+from cortexclip.stages.evaluate import ceilings_of, collapse_of
 from cortexclip.stages.tables import write_statistics
 from cortexclip.tables.ablation import ABLATION
 from cortexclip.tables.statistics import RANKS, STATISTICS
@@ -342,6 +343,12 @@ def results(tmp_path_factory):
     cells = [(protocol, run) for protocol in PROTOCOLS for run in ("permuted", "ridge")]
     rows = [row for p, run in cells for row in ceilings_of(dataset, results.predictions(p, "toy", run), None)]
     write_csv(folder / "tables/ceiling.csv", pd.DataFrame(rows)[TABLES["ceiling"]])
+    splits = {protocol: results.split(protocol, "toy") for protocol in PROTOCOLS}
+    runs = [(p, results.predictions(p, "toy", run)) for p in PROTOCOLS for run in plan.runs]
+    collapsed = pd.DataFrame([collapse_of(dataset, predictions, splits[p], None) for p, predictions in runs])
+    write_csv(folder / "tables/collapse.csv", collapsed[TABLES["collapse"]])
+    near = [nearness(dataset, split)["pixels"].assign(protocol=p, space="pixels") for p, split in splits.items()]
+    write_csv(folder / "audit/toy.nearness.csv", pd.concat(near)[NEARNESS])
     sizes = [("holdout", n, 0.5 - 0.01 * n, 0.4 - 0.01 * n, 0.6 - 0.01 * n) for n in (4, 8, 18)]
     curve = pd.DataFrame(sizes, columns=["curve", "n_train", "mean", "ci_low", "ci_high"])
     curve = curve.assign(dataset="toy", method="ridge", encoder="none", metric="mse")
@@ -408,7 +415,7 @@ def test_stage_writes_every_figure(results, tmp_path):
     options += ["--results", str(results), "--resamples", "20"]
     call(stage, [*options, "--output", f"{tmp_path}/figures"])
     names = ["differences.holdout.toy", "ablation.holdout.toy", *(f"{name}.toy" for name in FIGURES)]
-    names += ["power.holdout.toy", "ceiling.holdout.toy", "learning_curve.toy"]
+    names += ["power.holdout.toy", "ceiling.holdout.toy", "spurious.holdout.toy", "learning_curve.toy"]
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         f"{n}.{suffix}" for n in names for suffix in ("png", "pdf", "txt", "csv")
     }
@@ -459,7 +466,7 @@ def test_the_figure_of_collapse_holds_the_tables_values_and_the_nearest_images(r
     ]  # net without its space is no run of the plan
     assert list(data["mean"][data.kind == "glyphclip"]) == [0.2 * n for n in range(5)]
     assert "2 clusters" in figure.caption and "nan" not in words(figure).lower()
-    line = next(axes for axes in figure.body.axes if axes.get_title() == "2-way").lines
+    line = next(axes for axes in figure.body.axes if axes.get_title("left") == "2-way").lines
     assert any(set(each.get_xdata()) == {0.5} for each in line)
     absent = spurious.spurious(
         with_plan(results), "unseen", table.assign(protocol="unseen"), near.assign(protocol="unseen")
