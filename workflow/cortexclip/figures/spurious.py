@@ -12,7 +12,7 @@ from cortexclip.figures.study import Study
 from cortexclip.figures.style import INK, PaperFigure, draw_words, few_ticks, readouts, subject
 from cortexclip.tables.audit import notes_for
 
-NEAREST_IMAGE = "Nearest training image"
+NEARNESS = "Nearness"
 
 
 def spurious(study: Study, protocol: str, table: pd.DataFrame, nearness: pd.DataFrame) -> PaperFigure:
@@ -38,7 +38,7 @@ def spurious(study: Study, protocol: str, table: pd.DataFrame, nearness: pd.Data
     ]
     near = nearness[nearness.protocol == protocol]
     values = pd.DataFrame(
-        {"method": "", "detail": "", "panel": NEAREST_IMAGE, "kind": near.space, "row": 0, "mean": near.similarity}
+        {"method": "", "detail": "", "panel": NEARNESS, "kind": near.space, "row": 0, "mean": near.similarity}
     )
     data = pd.concat([*drawn, values], ignore_index=True).assign(**dict.fromkeys(INTERVAL[1:], nan))
     lines = {"Dimensions": first.dimensions_stimuli, "In the span": first.span_stimuli, "2-way": 0.5}
@@ -47,11 +47,11 @@ def spurious(study: Study, protocol: str, table: pd.DataFrame, nearness: pd.Data
         "Dimensions: participation ratio of the predictions about the mean training image. In the span: share of their "
         "variance that mixtures of training images can have. Dashed in both: the scored stimuli. 2-way identification "
         f"over pixels among all scored images and within {first.clusters} clusters of them (space: {first.space}); "
-        "dashed: chance. A method that only classifies is at chance within clusters. "
-        f"{NEAREST_IMAGE}: share of scored images whose similarity to the nearest image that was trained on is at most "
+        "dashed: chance. A method that tells no more than these clusters apart is at chance within them. "
+        f"{NEARNESS}: share of scored images whose similarity to the nearest image that was trained on is at most "
         f"so high (correlation of pixels, cosine of embeddings; {spaces}); 1 for images that were trained on.",
     ]
-    last = NEAREST_IMAGE, lambda axes: _cumulative(axes, near)
+    last = NEARNESS, lambda axes: _cumulative(axes, near)
     return draw_rows(title, data[[*ROWS, "row"]], looks, panels, about, sentences, lines, last=last)
 
 
