@@ -289,7 +289,7 @@ class Decoder(RegressorMixin, BaseEstimator):
         given = check_images(y, "y")
         _valid(check_consistent_length, X, given)
         images, self.image_range_ = _images(given, self.image_shape, self.image_range, "y")
-        self._layout = np.shape(y)[1:]
+        self._layout = np.asarray(y).shape[1:]
         return X, images
 
     def _parts(self, samples: Samples) -> tuple[Samples, Samples, Samples]:
