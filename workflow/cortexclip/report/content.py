@@ -126,8 +126,12 @@ def answers(plan: Plan, leaders: pd.DataFrame, pairs: pd.DataFrame, comparison: 
     """Who leads by each metric of each dataset and protocol, whether the tests can tell, and by how much: in words.
 
     Everything is read from the tables of the statistics: `claim` of the leaders, and
-    ``difference`` and ``verdict`` of the pairs of the leader with the method that comes next and with the reference.
+    ``difference`` and ``verdict`` of the pairs of the leader with the method that comes next, with the reference and
+    with the answer that ignores the brain. The terminal says the same at the end of a run.
     """
+    leaders, pairs, comparison = map(with_identity, (leaders, pairs, comparison))
+    known = {plan.reference: "the reference"} if plan.reference else {}
+    known |= {name: "which ignores the brain" for name in plan.role("mean")}
     found = []
     for (dataset, protocol, metric), rows in leaders.groupby(["dataset", "protocol", "metric"], sort=False):
         if not rows.leader.any():
@@ -140,8 +144,8 @@ def answers(plan: Plan, leaders: pd.DataFrame, pairs: pd.DataFrame, comparison: 
         control = plan.runs[run_name(first.method.removesuffix(NEAREST), first.encoder)].control
         who = f"{first.id}, a control," if control else first.id
         who += f" leads with {METRICS[metric].label} {interval(metric, score)}."
-        others = dict.fromkeys([*rows.id[~rows.leader][:1], *([plan.reference] if plan.reference else [])])
-        lead = [_lead(first.id, other, here, metric, plan.reference) for other in others if other != first.id]
+        others = {name: "which comes next" for name in rows.id[~rows.leader][:1]} | known
+        lead = [_lead(first.id, other, here, metric, note) for other, note in others.items() if other != first.id]
         about = {"dataset": dataset, "protocol": protocol, "metric": metric}
         found.append({**about, "text": f"{who} {_told(rows)}", "lead": " ".join(filter(None, lead))})
     return found
@@ -153,7 +157,7 @@ def _told(rows: pd.DataFrame) -> str:
     return f"It is {said}." if said.startswith("better") else f"{said[:1].upper()}{said[1:]}."
 
 
-def _lead(leader: str, other: str, pairs: pd.DataFrame, metric: str, reference: str | None) -> str:
+def _lead(leader: str, other: str, pairs: pd.DataFrame, metric: str, note: str) -> str:
     """By how much the leader is ahead of another method, and whether the test of this pair shows it."""
     for sign, (method, against) in ((1, (leader, other)), (-1, (other, leader))):
         for row in pairs[(pairs.id == method) & (pairs.reference == against)].itertuples():
@@ -161,10 +165,9 @@ def _lead(leader: str, other: str, pairs: pd.DataFrame, metric: str, reference: 
                 continue
             low, high = sorted((sign * row.ci_low, sign * row.ci_high))
             by = f"{number(metric, sign * row.difference)} [{number(metric, low)}, {number(metric, high)}]"
-            name = f"{other}, the reference" if other == reference else f"{other}, which comes next"
             shown = "the test shows a difference" if row.verdict in DIFFERENT else conclusion(row.verdict, "")
             p_value = f" (p {_equal(p_text(row.p_family))})" if math.isfinite(row.p_family) else ""
-            return f"Ahead of {name}: by {by}; {shown}{p_value}."
+            return f"Ahead of {other}, {note}: by {by}; {shown}{p_value}."
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cortexclip.configuration.config import Configuration
@@ -13,7 +14,6 @@ from cortexclip.runtime.files import read_json
 
 TABLE = Path("results/tables/comparison.csv")
 NONE = "–"
-MEAN_IMAGE = "mean_image"
 
 
 def opening(configuration: Configuration) -> str:
@@ -99,42 +99,22 @@ def short_table(path: Path, metric: str) -> str:
     return "\n\n".join(blocks)
 
 
-def outcome(results: Path, dataset: str, width: int) -> str:
-    """What came out of a run on a dataset: its serious findings, who leads by the tests, and the table in short."""
-    tables, audit = results / "tables", read_json(results / PATHS["audit"].format(dataset=dataset))["findings"]
+def outcome(results: Path, dataset: str, answers: Sequence[Mapping[str, str]], width: int) -> str:
+    """What came out of a run on a dataset: its serious findings, who leads by the tests, and the table in short.
+
+    ``answers`` are the sentences that the explorer opens with (`cortexclip.report.content.answers`).
+    """
+    audit = read_json(results / PATHS["audit"].format(dataset=dataset))["findings"]
     parts = []
     for text in dict.fromkeys(f"{f['message']} {f['meaning']}" for f in audit if f["severity"] == "serious"):
         parts.append(_wrapped(f"Serious: {text}", width))
     parts += [_wrapped(finding["message"], width) for finding in audit if finding["check"] == "signal"]
-    leaders = [r for r in _rows(tables / "leaders.csv") if (r["dataset"], r["metric"]) == (dataset, "mse")]
-    scores = {_key(row): _cell(row) for row in _rows(tables / "comparison.csv") if row["metric"] == "mse"}
-    for protocol in dict.fromkeys(row["protocol"] for row in leaders):
-        here = [row for row in leaders if row["protocol"] == protocol]
-        parts += [_wrapped(_leads(row, here, scores), width) for row in here if row["leader"] == "true"]
-    return "\n" + "\n\n".join([*parts, short_table(tables / "comparison.csv", "mse")])
-
-
-def _leads(leader: dict, rows: list[dict], scores: dict) -> str:
-    """Who leads, of which references the tests tell it, and what an answer that ignores the brain has."""
-    name = run_name(leader["method"], leader["encoder"])
-    rivals = [row for row in rows if row["rival"] == "true"]
-    tied = [run_name(row["method"], row["encoder"]) for row in rivals if row["tied"] == "true"]
-    text = f"{leader['protocol']}: {name} has the smallest mean squared error, {scores[_key(leader)]}."
-    if leader["decidable"] != "true":
-        text += f" No verdict: {leader['n_stimuli']} distinct images, {leader['least_stimuli']} are needed."
-    elif tied:
-        text += f" The tests cannot tell it from {', '.join(tied)}."
-    elif rivals:
-        names = [run_name(row["method"], row["encoder"]) for row in rivals]
-        text += f" It is better than {' and '.join(names)}, the references declared beforehand."
-    mean_image = {**leader, "method": MEAN_IMAGE, "encoder": "none"}
-    if _key(mean_image) in scores and name != MEAN_IMAGE:
-        text += f" Always answering the mean image has {scores[_key(mean_image)]}."
-    return text
-
-
-def _key(row: dict) -> tuple[str, ...]:
-    return tuple(row[name] for name in ("dataset", "protocol", "method", "encoder"))
+    parts += [
+        _wrapped(f"{answer['protocol']}: {answer['text']} {answer['lead']}".rstrip(), width)
+        for answer in answers
+        if (answer["dataset"], answer["metric"]) == (dataset, "mse")
+    ]
+    return "\n" + "\n\n".join([*parts, short_table(results / "tables/comparison.csv", "mse")])
 
 
 def _wrapped(text: str, width: int) -> str:

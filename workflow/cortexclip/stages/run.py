@@ -21,12 +21,16 @@ from cortexclip.audit.inspection import READER, Inspection, inspect, name_of
 from cortexclip.configuration.config import read_catalogue
 from cortexclip.configuration.launch import PAGE, settings_of_one, workflow_command, workflow_environment
 from cortexclip.configuration.loading import load_reader
+from cortexclip.configuration.plan import Plan
 from cortexclip.configuration.schema import read_yaml
 from cortexclip.data.dataset import summary
 from cortexclip.data.entries import parse_dataset_entry
 from cortexclip.errors import InputError
+from cortexclip.report import content
 from cortexclip.report.inspection import TEXTS, entry_of
 from cortexclip.report.summary import outcome
+from cortexclip.results.folder import Results
+from cortexclip.results.paths import PATHS
 from cortexclip.runtime.files import write_text
 from cortexclip.runtime.project import root
 
@@ -81,7 +85,9 @@ def run(arguments: argparse.Namespace) -> int:
     status = _workflow(command, workflow_environment(arguments.verbose))
     if status:
         return status
-    print(outcome(folder / "results", name, WIDTH))
+    results = Results(folder / "results", Plan.read(folder / "results" / PATHS["plan"]))
+    answers = content.answers(results.plan, *map(results.table, ("leaders", "statistics", "comparison")))
+    print(outcome(results.folder, name, answers, WIDTH))
     print(f"\nPage      {folder / PAGE}\nTables    {folder / 'results/tables'}\nSettings  {folder / SETTINGS}")
     if arguments.quick:
         print("The same command without --quick compares all methods of config.yaml, and keeps what is there.")
