@@ -163,6 +163,8 @@ def _lead(leader: str, other: str, pairs: pd.DataFrame, metric: str, note: str) 
         for row in pairs[(pairs.id == method) & (pairs.reference == against)].itertuples():
             if not math.isfinite(row.difference):
                 continue
+            if row.difference == 0:
+                return f"Level with {other}, {note}."
             low, high = sorted((sign * row.ci_low, sign * row.ci_high))
             by = f"{number(metric, sign * row.difference)} [{number(metric, low)}, {number(metric, high)}]"
             shown = "the test shows a difference" if row.verdict in DIFFERENT else conclusion(row.verdict, "")
