@@ -245,7 +245,7 @@ define(
       notes.replaceChildren(
         element("ul", { class: "key" }, LEGEND.filter(([kind]) => rows.some((row) => standingOf(row)[1] === kind)).map(([kind, text, words]) => element("li", {}, chip(text, kind), words))),
         list([
-          "Mean [95 % bootstrap interval over stimuli and seeds]. Tests: paired permutation against the declared references at 0.05, corrected for the declared number of comparisons; oracles are told something about the scored image and are no candidates.",
+          "Mean [95 % interval over stimuli and seeds]. Tests: paired permutation against the declared references at 0.05, corrected for the declared number of comparisons; oracles are told something about the scored image and are no candidates.",
           ...simulatedNote(shown),
           ...(shown.length === 1 && state.protocol !== ALL ? core.caveats[shown[0]]?.[state.protocol] ?? [] : []),
           ...shown.flatMap((name) => datasets.get(name).notes.map((note) => (shown.length === 1 ? note : `${name}: ${note}`))),
@@ -317,7 +317,7 @@ define(
       const means = new Map(tables.comparison().filter((row) => row.dataset === state.dataset && row.protocol === state.protocol && row.metric === metric).map((row) => [row.id, row.mean]));
       const sign = metricOf(metric).higher ? -1 : 1;
       ids.sort((a, b) => sign * ((means.get(a) ?? Infinity) - (means.get(b) ?? Infinity)));
-      if (ids.length) drawPairs(pairs, here, ids, `Is the method of the row told from that of the column? ${label}, ${cellTitle(state.dataset, state.protocol)}`, `+ better, − worse, · no difference shown, empty: not compared. Methods by their mean, the leading first; numbers of the columns are those of the rows. Verdicts are given on pairs with a reference that was declared beforehand; the others are open.`);
+      if (ids.length) drawPairs(pairs, here, ids, `Is the method of the row told from that of the column? ${label}, ${cellTitle(state.dataset, state.protocol)}`, `+ better, − worse, · no difference shown or too few images to show one, empty: not compared. Methods by their mean, the leading first; numbers of the columns are those of the rows. Verdicts are given on pairs with a reference that was declared beforehand; the others are open.`);
       else nothing(pairs, "No pair of methods was tested here.");
       const ranked = tables.ranks().filter((row) => row.protocol === state.protocol && row.metric === metric);
       if (ranked.length) {
