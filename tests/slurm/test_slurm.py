@@ -156,7 +156,7 @@ def test_a_job_over_its_memory_succeeds_with_more(run):
 
 
 def test_the_scheduler_sees_few_submissions(run):
-    steps = int(re.search(r"^total +(\d+)", run.terminal, flags=re.MULTILINE).group(1))
+    steps = int(re.search(r"^ *\d+/(\d+) ", run.terminal, flags=re.MULTILINE).group(1))
     arrays = {job["JobID"].split("_")[0] for job in run.jobs if "_" in job["JobID"]}
     assert len(arrays) >= 4  # one for each request of resources
     retried = run.terminal.count("Trying to restart job")
