@@ -24,6 +24,7 @@ import pytest
 import yaml
 from conftest import ROOT, copy_project
 
+from cortexclip.configuration.plan import Plan
 from cortexclip.configuration.schema import read_yaml
 from cortexclip.evaluation.metrics import mse
 from cortexclip.results.folder import Results
@@ -138,9 +139,12 @@ def test_a_random_cell_is_measured_again(run, cells, project):
         f"results/runs/{cell.folder}/predictions.nc", *options, CORTEXCLIP_DATA=str(Path(FOLDER).resolve())
     )
     assert done.returncode == 0, done.stdout[-3000:]
-    results = Results(project.path / "results", read_json(project.path / "results/plan.json"))
-    table = remeasured(results, [(cell.protocol, cell.dataset, cell.run)])
-    value = table[table.metric == "mse"]["mean"].mean() if cell.table == "remeasured" else scored(cell, results)
+    results = Results(project.path / "results", Plan.read(project.path / "results/plan.json"))
+    if cell.table == "remeasured":
+        table = remeasured(results, [(cell.protocol, cell.dataset, cell.run)])
+        value = table[table.metric == "mse"]["mean"].mean()
+    else:
+        value = scored(cell, results)
     module = read_yaml(ROOT / "config/methods.yaml")[cell.run.partition(".")[0]]["module"]
     assert value == pytest.approx(cell.value, abs=bound(cell, run, module)), json.dumps(vars(cell))
 
