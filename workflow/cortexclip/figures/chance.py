@@ -54,6 +54,34 @@ def variants(looks: Mapping[str, Look]) -> dict[str, dict]:
     return found
 
 
+def draw_lines(
+    axes: Axes, data: pd.DataFrame, looks: Mapping[str, Look], x: str, y: str, **options: object
+) -> dict[str, dict]:
+    """A line with markers for each run in ``data`` (columns run, ``x`` and ``y``); returns the styles of these runs."""
+    import seaborn as sns
+
+    styles = {run: style for run, style in variants(looks).items() if (data.run == run).any()}
+    sns.lineplot(
+        data,
+        x=x,
+        y=y,
+        hue="run",
+        hue_order=list(styles),
+        palette={run: style["color"] for run, style in styles.items()},
+        style="run",
+        style_order=list(styles),
+        dashes={run: style["dashes"] for run, style in styles.items()},
+        markers={run: style["marker"] for run, style in styles.items()},
+        markersize=3.5,
+        markeredgewidth=0,
+        estimator=None,
+        legend=False,
+        ax=axes,
+        **options,
+    )
+    return styles
+
+
 def handles(looks: Mapping[str, Look], lines: bool = True) -> dict[str, Artist]:
     """Legend entries of runs by their labels."""
     entries: dict[str, Artist] = {}
@@ -161,28 +189,8 @@ def draw_identification_curves(
 
 def _curves(axes: Axes, data: pd.DataFrame, looks: Mapping[str, Look]) -> None:
     """Fill the panel of one protocol."""
-    import seaborn as sns
-
-    styles = {run: style for run, style in variants(looks).items() if (data.run == run).any()}
     most = int(data.images.max())
-    sns.lineplot(
-        data,
-        x="images",
-        y="identified",
-        hue="run",
-        hue_order=list(styles),
-        palette={run: style["color"] for run, style in styles.items()},
-        style="run",
-        style_order=list(styles),
-        dashes={run: style["dashes"] for run, style in styles.items()},
-        markers={run: style["marker"] for run, style in styles.items()},
-        markersize=3.5,
-        markeredgewidth=0,
-        markevery=0.15,
-        estimator=None,
-        legend=False,
-        ax=axes,
-    )
+    draw_lines(axes, data, looks, "images", "identified", markevery=0.15)
     first = data[data.run == data.run.iloc[0]]
     axes.fill_between(first.images, first.shuffles_low, first.shuffles_high, color=SHUFFLED["facecolor"], linewidth=0)
     axes.plot(first.images, first.chance, **CHANCE, zorder=4)

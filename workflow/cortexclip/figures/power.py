@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from cortexclip.evaluation.metrics import METRICS
+from cortexclip.figures.chance import draw_lines
 from cortexclip.figures.chance import handles as line_handles
-from cortexclip.figures.chance import variants
 from cortexclip.figures.forest import INTERVAL, forest, handles, height_of, name_rows
 from cortexclip.figures.study import SHOWN, Study, way_of
 from cortexclip.figures.style import (
@@ -257,26 +257,7 @@ def draw_learning_curve(
 
 
 def _curve(axes: Axes, data: pd.DataFrame, looks: Mapping[str, Look]) -> None:
-    import seaborn as sns
-
-    styles = {run: style for run, style in variants(looks).items() if (data.run == run).any()}
-    sns.lineplot(
-        data,
-        x="n_train",
-        y="mean",
-        hue="run",
-        hue_order=list(styles),
-        palette={run: style["color"] for run, style in styles.items()},
-        style="run",
-        style_order=list(styles),
-        dashes={run: style["dashes"] for run, style in styles.items()},
-        markers={run: style["marker"] for run, style in styles.items()},
-        markersize=3.5,
-        markeredgewidth=0,
-        estimator=None,
-        legend=False,
-        ax=axes,
-    )
+    styles = draw_lines(axes, data, looks, "n_train", "mean")
     for run, style in styles.items():
         rows = data[data.run == run]
         axes.vlines(rows.n_train, rows.ci_low, rows.ci_high, color=style["color"], linewidth=0.6)
