@@ -5,15 +5,14 @@ import pytest
 from scipy.optimize import nnls
 from sklearn.linear_model import LogisticRegression
 
+from cortexclip.data.images import line_weights
 from cortexclip.methods.interface import FitData, Samples
 from cortexclip.methods.local_decoders import (
     LocalDecoders,
     combination,
     contrasts,
     drawn_patches,
-    interpolation,
     patches,
-    pooling,
 )
 from cortexclip.numerics.smlr import fit_logistic
 
@@ -36,11 +35,11 @@ def test_the_regressions_are_those_of_scikit_learn():
 
 
 def test_lines_are_averaged_and_interpolated_exactly():
-    np.testing.assert_allclose(pooling(2, 4) @ [1, 3, 5, 7], [2, 6])
-    np.testing.assert_allclose(pooling(10, 28).sum(axis=1), 1)
-    np.testing.assert_allclose(pooling(2, 3) @ [3, 6, 9], [4, 8])
-    np.testing.assert_allclose(interpolation(2, 4) @ [0, 1], [0, 0.25, 0.75, 1])
-    np.testing.assert_allclose(interpolation(10, 28).sum(axis=1), 1)
+    np.testing.assert_allclose(line_weights(4, 2) @ [1, 3, 5, 7], [2, 6])
+    np.testing.assert_allclose(line_weights(28, 10).sum(axis=1), 1)
+    np.testing.assert_allclose(line_weights(3, 2) @ [3, 6, 9], [4, 8])
+    np.testing.assert_allclose(line_weights(2, 4) @ [0, 1], [0, 0.25, 0.75, 1])
+    np.testing.assert_allclose(line_weights(10, 28).sum(axis=1), 1)
 
 
 def test_patches_and_their_contrast():
@@ -72,5 +71,5 @@ def test_planted_patches_are_reconstructed(settings):
     values = {"standardise": True, "penalties": (0.03, 0.01), "voxels": 40, "folds": 4, **settings}
     decoder = LocalDecoders.configured(values, "local_decoders").fit(FitData(train, train, train), 0, lambda text: None)
     assert decoder.facts()["resolution"] == 4
-    smooth = np.einsum("yr,nrc,xc->nyx", interpolation(4, 8), coarse[100:], interpolation(4, 8))
+    smooth = np.einsum("yr,nrc,xc->nyx", line_weights(4, 8), coarse[100:], line_weights(4, 8))
     assert ((decoder.predict(brain[100:]).images - smooth) ** 2).mean() < 0.1 * smooth.var()

@@ -22,7 +22,7 @@ def resized(images: np.ndarray, size: int) -> np.ndarray:
     Bilinear interpolation is between pixel centres; outside the outermost ones it keeps their values. Neither leaves
     the range of the image.
     """
-    down, across = (_weights(length, size) for length in images.shape[1:])
+    down, across = (line_weights(length, size) for length in images.shape[1:])
     return np.einsum("iy,nyx,jx->nij", down, images, across, optimize=True)
 
 
@@ -53,8 +53,8 @@ def rule(before: int, after: int) -> str:
     return f"resized from {before}x{before} to {after}x{after} by {how}"
 
 
-def _weights(before: int, after: int) -> np.ndarray:
-    """How much each old pixel counts for each new one, shape (after, before), rows that sum to 1."""
+def line_weights(before: int, after: int) -> np.ndarray:
+    """How much each old pixel of a line counts for each new one by the rule of :func:`resized`: (after, before)."""
     if after <= before:
         edges = np.arange(after + 1) * before / after
         pixel = np.arange(before)

@@ -12,6 +12,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from cortexclip.data.images import line_weights, resized
 from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Samples, Saved, scaling
 from cortexclip.numerics.smlr import Logistic, fit_logistic
 from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
@@ -20,20 +21,6 @@ from cortexclip.runtime.settings import Checked, Count, Positive, Several
 SCALES = ((1, 1), (1, 2), (2, 1), (2, 2))
 """Heights and widths of the patches, in elements of the coarse image."""
 N_LEVELS = [height * width + 1 for height, width in SCALES]
-
-
-def pooling(n: int, size: int) -> np.ndarray:
-    """Averages ``size`` pixels of a line to ``n``, by overlap: shape (n, size)."""
-    edges = np.linspace(0, size, n + 1)
-    pixel = np.arange(size)
-    overlap = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
-    return np.maximum(overlap, 0) * n / size
-
-
-def interpolation(n: int, size: int) -> np.ndarray:
-    """Interpolates ``n`` elements of a line linearly to ``size`` pixels: shape (size, n)."""
-    place = np.clip((np.arange(size) + 0.5) * n / size - 0.5, 0, n - 1)
-    return np.maximum(1 - np.abs(place[:, None] - np.arange(n)), 0)
 
 
 def patches(n: int) -> list[np.ndarray]:
@@ -53,15 +40,14 @@ def contrasts(images: np.ndarray, n: int) -> list[np.ndarray]:
 
     The images (n_samples, height, width) are averaged to n x n elements; those above one half are bright.
     """
-    rows, columns = (pooling(n, size) for size in images.shape[1:])
-    bright = np.einsum("ry,nyx,cx->nrc", rows, images, columns).reshape(len(images), -1) > 0.5
+    bright = resized(images, n).reshape(len(images), -1) > 0.5
     return [(bright @ masks.T).astype(int) for masks in patches(n)]
 
 
 def drawn_patches(n: int, shape: tuple[int, int]) -> np.ndarray:
     """Every patch as an image, interpolated: (n_patches, height * width)."""
     masks = np.concatenate(patches(n)).reshape(-1, n, n)
-    rows, columns = (interpolation(n, size) for size in shape)
+    rows, columns = (line_weights(n, size) for size in shape)
     return np.einsum("yr,prc,xc->pyx", rows, masks, columns).reshape(len(masks), -1)
 
 
