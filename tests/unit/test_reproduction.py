@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import xarray as xr
 from PIL import Image
 from scipy import stats
+from sklearn.model_selection import KFold
 
+from cortexclip.configuration.plan import Plan, Protocol, Sources
 from cortexclip.evaluation.reproduction import Repeated, constant_error, improvements
+from cortexclip.tables.remeasured import remeasured
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 10])
@@ -90,3 +95,23 @@ def test_improvements_are_percent_below_the_better_rival_seed_by_seed():
     assert found == pytest.approx([50.0, 50.0, -50.0])
     with pytest.raises(ValueError, match="zip"):
         improvements([0.5, 1.0], [[1.0]])
+
+
+def test_scores_of_one_network_are_averaged_in_the_cuts_of_its_source():
+    """The cuts of scikit-learn's shuffled KFold over the scored samples; without cuts there is the one fold."""
+    rng = np.random.default_rng(0)
+    seen, made = rng.uniform(size=(23, 12, 12)), rng.uniform(size=(2, 23, 12, 12))
+    protocols = {"cut": Protocol(cuts=4, shuffle_seed=42), "whole": Protocol()}
+    predictions = xr.Dataset({"image": (("seed", "sample", "y", "x"), made), "fold": ("sample", np.zeros(23, int))})
+    results = SimpleNamespace(
+        predictions=lambda *cell: predictions.assign_coords(sample=np.arange(23)),
+        dataset=lambda name: xr.Dataset({"stimuli": (("sample", "y", "x"), seen)}),
+        plan=Plan({}, {}, {}, sources=Sources(protocols=protocols)),
+    )
+    error = ((made - seen) ** 2).mean(axis=(2, 3))
+    table = remeasured(results, [("cut", "toy", "net"), ("whole", "toy", "net")]).query("metric == 'mse'")
+    cut = table[table.protocol == "cut"].set_index(["seed", "fold"])["mean"]
+    for fold, (_, inside) in enumerate(KFold(4, shuffle=True, random_state=42).split(seen)):
+        assert cut[1, fold] == pytest.approx(error[1, inside].mean())
+    assert len(cut) == 2 * 4
+    assert table[table.protocol == "whole"]["mean"].tolist() == pytest.approx(error.mean(axis=1))
