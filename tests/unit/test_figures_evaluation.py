@@ -382,7 +382,7 @@ def draw(results, toy, name, reference="ridge"):
         return study.identification_curves(toy, found)
     if name == "permutation_null":
         return study.permutation_null(toy, reference)
-    return getattr(study, name)(toy, 50)
+    return getattr(study, name)(toy)
 
 
 def pairs_tested(results):
@@ -412,7 +412,7 @@ def test_stage_writes_every_figure(results, tmp_path):
     (tmp_path / "plan.json").write_text(json.dumps(plan))
     options = ["--plan", f"{tmp_path}/plan.json", "--dataset", f"{results}/toy.nc", "--audit", f"{results}/toy.json"]
     options += ["--statistics", f"{results}/tables/statistics.csv", "--ablation", f"{results}/tables/ablation.csv"]
-    options += ["--results", str(results), "--resamples", "20"]
+    options += ["--results", str(results)]
     call(stage, [*options, "--output", f"{tmp_path}/figures"])
     names = ["differences.holdout.toy", "ablation.holdout.toy", *(f"{name}.toy" for name in FIGURES)]
     names += ["power.holdout.toy", "ceiling.holdout.toy", "spurious.holdout.toy", "learning_curve.toy"]
@@ -506,7 +506,7 @@ def test_scored_images_that_were_trained_on_are_found(toy):
 def test_pairs_take_the_same_trials_and_the_intervals_of_the_tables(toy):
     samples = toy.scored("holdout")
     toy.plan.protocols["unseen"] = replace(toy.plan.protocols["unseen"], average="sample")
-    data, looks, undefined = study.paired(toy, ("holdout", "unseen", samples, ""), 50)
+    data, looks, undefined = study.paired(toy, ("holdout", "unseen", samples, ""))
     assert [look.label for look in looks] == [
         "permuted",
         "ridge",
@@ -525,7 +525,7 @@ def test_pairs_take_the_same_trials_and_the_intervals_of_the_tables(toy):
 
 
 def test_images_are_weighed_once_where_the_protocol_asks_for_it(results, toy, drawn):
-    data, *_ = study.paired(toy, ("holdout", "unseen", toy.scored("unseen"), ""), 50)
+    data, *_ = study.paired(toy, ("holdout", "unseen", toy.scored("unseen"), ""))
     scores = toy.scores["unseen"]["ridge"]
     chosen = scores[(scores.metric == "mse")]
     counts = chosen.groupby("stimulus", observed=True).value.agg(["mean", "size"])

@@ -111,11 +111,8 @@ rule evaluation_figures:
         runtime=60,
         gpu=0,
     params:
-        resamples=CONFIG.settings["bootstrap_resamples"],
-        base_seed=CONFIG.settings["base_seed"],
         code=digest("evaluation_figures"),
     shell:
         "python -m cortexclip evaluation_figures --log {log:q} --threads {threads} --plan {input.plan:q}"
         " --dataset {input.dataset:q} --audit {input.audit:q} --statistics {input.statistics:q} --ablation {input.ablation:q}"
-        " --results results"
-        " --resamples {params.resamples} --base-seed {params.base_seed} --output results/figures"
+        " --results results --output results/figures"

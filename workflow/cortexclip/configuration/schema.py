@@ -95,7 +95,7 @@ class Config(Checked):
     base_seed: int = Field(ge=0)
     """The number that all seeds are derived from."""
     bootstrap_resamples: int = Field(ge=100)
-    """Resamples of the hierarchical bootstrap behind the 95 % intervals."""
+    """Resamples of the hierarchical bootstrap behind the 95 % intervals of median ranks."""
     precision: Literal["float32", "tf32", "bfloat16"]
     """How networks compute while they are trained: in single precision (float32); with products on a GPU in TF32 (tf32,
     float32 on a CPU); or with forward and backward pass in bfloat16, weights and moments in float32 (bfloat16). Tables

@@ -47,7 +47,7 @@ HOW_TO_READ = (
     "is not corrected. That no difference is shown does not mean that there is none."
 )
 BY_METHOD = (
-    "Mean over scored samples and seeds with its 95 % bootstrap interval over stimuli and seeds; lower is better. "
+    "Mean over scored samples and seeds with its 95 % interval over stimuli and seeds; lower is better. "
     "Dashed: the mean image, a control. Scales differ between panels, need not start at 0, and are linear near 0 and "
     "logarithmic beyond where intervals would else be hidden."
 )

@@ -141,8 +141,7 @@ def differences(study: Study, protocol: str, statistics: pd.DataFrame, reference
     if not rows:
         return draw_words(title, about, f"Nothing but {label} was run, so nothing is compared.")
     text = (
-        f"Mean difference from {label} on the same trials, with its 95 % bootstrap interval over stimuli and seeds. "
-        f"{HOW_TO_READ}"
+        f"Mean difference from {label} on the same trials, with its 95 % interval over stimuli and seeds. {HOW_TO_READ}"
     )
     return _tested(study, protocol, title, table.assign(group=""), rows, (label, "method"), about, text)
 
@@ -167,7 +166,7 @@ def ablation(study: Study, protocol: str, table: pd.DataFrame) -> PaperFigure:
     table = table.assign(group=table.reference.map({name: study.looks[name].label for name in references}))
     text = (
         "Mean difference of each variant from the plain method named above it, on the same trials, with its 95 % "
-        f"bootstrap interval over stimuli and seeds; both have as many seeds. {HOW_TO_READ}"
+        f"interval over stimuli and seeds; both have as many seeds. {HOW_TO_READ}"
     )
     return _tested(study, protocol, title, table, rows, ("plain", "variant"), about, text)
 
@@ -230,7 +229,7 @@ Pair = tuple[str, str, np.ndarray, str]
 """Two protocols, the samples on which they are compared, and which these are, in words."""
 
 
-def optimism(study: Study, resamples: int = 2000, base_seed: int = 0) -> PaperFigure:
+def optimism(study: Study) -> PaperFigure:
     """Each protocol in which the scored samples choose beside its honest counterpart."""
     title, pairs = "What choosing on the scored samples is worth", []
     for first in study.protocols:
@@ -249,10 +248,10 @@ def optimism(study: Study, resamples: int = 2000, base_seed: int = 0) -> PaperFi
         "A method that chooses nothing on the scored samples, such as ridge, gains nothing from choosing there; the "
         "protocols of a pair may differ in their training samples too."
     )
-    return _paired(study, title, pairs, remark, resamples, base_seed)
+    return _paired(study, title, pairs, remark)
 
 
-def seen_unseen(study: Study, resamples: int = 2000, base_seed: int = 0) -> PaperFigure:
+def seen_unseen(study: Study) -> PaperFigure:
     """Each protocol under which images may repeat, or its honest counterpart, beside the one under which none does."""
     title = "Images that were trained on and images that were not"
     kinds = study.plan.protocols
@@ -287,19 +286,19 @@ def seen_unseen(study: Study, resamples: int = 2000, base_seed: int = 0) -> Pape
         "Where a fold scores other images under the two protocols, identification is among other images too, and the "
         "number of training samples differs."
     )
-    return _paired(study, title, pairs, remark, resamples, base_seed)
+    return _paired(study, title, pairs, remark)
 
 
 def _weights(study: Study, *protocols: str) -> str:
     return "; each image is weighed once" if study.by_stimulus(*protocols) else ""
 
 
-def _paired(study: Study, title: str, pairs: Sequence[Pair], remark: str, resamples: int, seed: int) -> PaperFigure:
+def _paired(study: Study, title: str, pairs: Sequence[Pair], remark: str) -> PaperFigure:
     """The figure of pairs of protocols; a metric that has no value in any is said below and not drawn."""
     frames, shown = [], []
     undefined: dict[tuple[int, str], str] = {}
     for number, pair in enumerate(pairs):
-        data, own, missing = paired(study, pair, resamples, seed)
+        data, own, missing = paired(study, pair)
         frames.append(data.assign(pair=number))
         shown.append((pair[3], own))
         undefined |= {(number, METRICS[metric].label): reason for metric, reason in missing.items()}
@@ -309,16 +308,14 @@ def _paired(study: Study, title: str, pairs: Sequence[Pair], remark: str, resamp
     both = list(dict.fromkeys(name for first, second, *_ in pairs for name in (first, second)))
     styles = {study.protocols[name]: protocol_looks(study.plan)[name] for name in both}
     text = (
-        "Mean, over seeds too, with its 95 % bootstrap interval over stimuli and seeds. Both means of a row are of the "
+        "Mean, over seeds too, with its 95 % interval over stimuli and seeds. Both means of a row are of the "
         "same trials, so intervals that overlap do not say that they are equal. Scales differ between panels."
     )
     about = study.about(both)
     return draw_pairs(title, data, shown, styles, metrics, undefined, about, [text, remark, *nowhere])
 
 
-def paired(
-    study: Study, pair: Pair, resamples: int = 2000, base_seed: int = 0
-) -> tuple[pd.DataFrame, list[Look], dict[str, str]]:
+def paired(study: Study, pair: Pair) -> tuple[pd.DataFrame, list[Look], dict[str, str]]:
     """Means of all methods on some samples under two protocols, of trials or, if one of them asks for it, of images.
 
     They are those of the comparison table where these are all the samples of a protocol, weighed as there.
@@ -335,7 +332,7 @@ def paired(
         scores = combine_scores(tables)
         if study.by_stimulus(first, second):  # an image may be scored in several folds
             scores = mean_over_trials(scores.assign(fold=0))
-        summary = summarise(scores, base_seed=base_seed, n_resamples=resamples)
+        summary = summarise(scores)
         for row in summary.itertuples(index=False):
             means[protocol, row.metric, row.method, row.encoder] = row.mean, row.ci_low, row.ci_high
     rows = {

@@ -40,8 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ablation", required=True, help="the table of what each part is worth (ablation.csv)")
     parser.add_argument("--reference", help="run that the others are compared with; if none is named, as the plan says")
     parser.add_argument("--results", required=True, help="folder with splits/, runs/, scores/ and tables/")
-    parser.add_argument("--resamples", type=int, default=2000, help="resamples of the bootstrap")
-    parser.add_argument("--base-seed", type=int, default=0)
     parser.add_argument("--output", required=True, help="folder of the figures")
 
 
@@ -61,12 +59,11 @@ def run(arguments: argparse.Namespace) -> None:
         save(figure, output / f"spurious.{protocol}.{study.name}")
         if any(plan.ablations.values()):
             save(ablation(study, protocol, parts), output / f"ablation.{protocol}.{study.name}")
-    bootstrap = arguments.resamples, arguments.base_seed
     figures = {
-        "optimism": optimism(study, *bootstrap),
+        "optimism": optimism(study),
         "permutation_null": permutation_null(study, reference),
         "identification_curves": identification_curves(study, identification(study, dataset, results)),
-        "seen_unseen": seen_unseen(study, *bootstrap),
+        "seen_unseen": seen_unseen(study),
         "learning_curve": power.learning_curve(study, results.table("learning_curve")),
     }
     for name, figure in figures.items():

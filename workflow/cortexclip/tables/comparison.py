@@ -188,7 +188,7 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, caveats) -> T
     gallery = cells.loc[cells.metric == "gallery_test", "mean"]
     notes = [
         f"Mean over {int(first.n_samples)} scored {units} and, for methods with seeds, {_plural(seeds, 'seed')}"
-        f"{shuffles} [95 % bootstrap interval over stimuli and seeds]. MSE: lower is better; the others: higher.",
+        f"{shuffles} [95 % interval over stimuli and seeds]. MSE: lower is better; the others: higher.",
         kind.note,
     ]
     if len(gallery):
