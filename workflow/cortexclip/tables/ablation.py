@@ -1,7 +1,7 @@
 """What one part of a method is worth: each variant against its plain method, each embedding space against a plain one.
 
-Which runs are compared is the plan's (`cortexclip.configuration.plan`); the tests are those of all pairs of methods
-(`cortexclip.tables.statistics`).
+Which runs are compared is the plan's (`cortexclip.configuration.plan`); the tests are those of
+`cortexclip.tables.statistics`.
 """
 
 from __future__ import annotations
