@@ -30,7 +30,7 @@ import scipy.sparse
 import xarray as xr
 from sklearn.datasets import load_digits
 
-from cortexclip.data.images import resized
+from cortexclip.numerics.resize import resized
 
 SPIKE = 1 << 30  # bytes that no case may take beyond what the process has
 SECONDS = 20

@@ -16,8 +16,9 @@ import scipy.sparse
 from cortexclip.configuration.schema import read_yaml
 from cortexclip.data import arrays as reader
 from cortexclip.data import containers, dataset
-from cortexclip.data.images import resized, rule
+from cortexclip.data.images import rule
 from cortexclip.errors import InputError
+from cortexclip.numerics.resize import resized
 from cortexclip.runtime.files import sha256
 from cortexclip.stages import ingest
 

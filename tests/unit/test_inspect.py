@@ -18,8 +18,8 @@ from cortexclip.audit.orientation import check_orientation, orientation
 from cortexclip.configuration.schema import check
 from cortexclip.data import dataset as datasets
 from cortexclip.data.dataset import stimulus_identity
-from cortexclip.data.images import resized
 from cortexclip.figures.sheet import as_text
+from cortexclip.numerics.resize import resized
 
 SIDE, N_VOXELS = 12, 30
 

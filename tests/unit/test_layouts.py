@@ -22,9 +22,9 @@ from sklearn.datasets import load_digits
 from cortexclip.audit.inspection import propose, survey
 from cortexclip.data import arrays as reader
 from cortexclip.data.guess import Facts
-from cortexclip.data.images import resized
 from cortexclip.data.reading import not_used_of
 from cortexclip.errors import InputError
+from cortexclip.numerics.resize import resized
 
 SIDE, VOXELS, N, N_TRAIN = 12, 30, 40, 28
 RANDOM = np.random.default_rng(0)

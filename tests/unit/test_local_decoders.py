@@ -5,7 +5,6 @@ import pytest
 from scipy.optimize import nnls
 from sklearn.linear_model import LogisticRegression
 
-from cortexclip.data.images import line_weights
 from cortexclip.methods.interface import FitData, Samples
 from cortexclip.methods.local_decoders import (
     LocalDecoders,
@@ -14,6 +13,7 @@ from cortexclip.methods.local_decoders import (
     drawn_patches,
     patches,
 )
+from cortexclip.numerics.resize import line_weights
 from cortexclip.numerics.smlr import fit_logistic
 
 

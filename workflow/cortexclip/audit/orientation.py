@@ -8,8 +8,9 @@ from functools import cache, partial
 import numpy as np
 
 from cortexclip.audit.finding import Finding
-from cortexclip.data.images import bounding_box, resized
+from cortexclip.data.images import bounding_box
 from cortexclip.features.glyphs import render_glyphs
+from cortexclip.numerics.resize import resized
 
 FACES = ("DejaVuSans", "DejaVuSerif", "DejaVuSans-Oblique", "cmss10")
 SIZE = 16

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from cortexclip.data.images import resized
 from cortexclip.figures.images import GREY, show_mosaic, tile_width
 from cortexclip.figures.style import LINE_MM, MUTED, SMALL, WIDTH_MM, PaperFigure, save_png, styled, wrap
+from cortexclip.numerics.resize import resized
 
 save_sheet = save_png
 COLUMNS = 12

@@ -12,8 +12,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from cortexclip.data.images import line_weights, resized
 from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Samples, Saved, scaling
+from cortexclip.numerics.resize import line_weights, resized
 from cortexclip.numerics.smlr import Logistic, fit_logistic
 from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
 from cortexclip.runtime.settings import Checked, Count, Positive, Several
