@@ -35,7 +35,7 @@ def test_one_module_and_one_entry_go_through_every_stage(project):
     assert mse["similar_trials"] < mse["mean_image"]
     for name in ("statistics", "cost", "ablation"):
         assert "similar_trials" in set(pd.read_csv(tables / f"{name}.csv").method)
-    assert "similar_trials" in (tables / "ablation.md").read_text()
+    assert r"| similar\_trials | ridge |" in (tables / "ablation.md").read_text()
     record = json.loads((project.path / "results/runs/holdout/simulated/similar_trials/run.json").read_text())
     assert record["fits"][0]["sharpness"] in entry["similar_trials"]["settings"]["sharpness"]
     for figure in ("reconstructions.holdout.simulated", "reference/holdout/simulated", "ablation.holdout.simulated"):

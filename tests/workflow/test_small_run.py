@@ -92,22 +92,25 @@ def test_touching_files_or_a_fresh_checkout_reruns_nothing(finished):
 
 
 @pytest.mark.parametrize(
-    ("module", "rules", "runs"),
+    ("modules", "rules", "runs"),
     [
-        ("methods/cccv1/network.py", {"train"}, {"cccv1"}),
-        ("methods/ridge_clip.py", {"train"}, {"ridge_clip.glyphclip"}),
-        ("figures/training.py", {"figures"}, set()),
-        ("evaluation/quality.py", {"tables"}, set()),
+        (["methods/cccv1/network.py"], {"train"}, {"cccv1"}),
+        (["methods/ridge_clip.py"], {"train"}, {"ridge_clip.glyphclip"}),
+        (["audit/brain.py", "methods/ridge_clip.py"], {"audit", "train"}, {"ridge_clip.glyphclip"}),
+        (["figures/training.py"], {"figures"}, set()),
+        (["evaluation/quality.py"], {"tables"}, set()),
     ],
 )
-def test_editing_a_module_reruns_the_stages_that_use_it(finished, module, rules, runs):
-    path = finished.path / "workflow/cortexclip" / module
-    text = path.read_text()
+def test_editing_modules_reruns_the_stages_that_use_them(finished, modules, rules, runs):
+    paths = [finished.path / "workflow/cortexclip" / module for module in modules]
+    texts = {path: path.read_text() for path in paths}
     try:
-        path.write_text(text + "\n# a remark\n")
+        for path, text in texts.items():
+            path.write_text(text + "\n# a remark\n")
         done = finished.snakemake("--dry-run", "--quiet", "host", *SMALL)
     finally:
-        path.write_text(text)
+        for path, text in texts.items():
+            path.write_text(text)
     jobs = done.stdout.split("rule ")[1:]
     changed = [job for job in jobs if "Params have changed" in job]
     assert {job.split(":")[0] for job in changed} == rules

@@ -15,6 +15,7 @@ rule audit:
     conda:
         "../../envs/audit.yaml"
     threads: 1
+    priority: 2  # before any training that could start, so that what is wrong with the data is said early
     resources:
         mem_mb=memory(2000),
         runtime=30,

@@ -91,11 +91,6 @@ def raw_file(wildcards):
     return ancient(path) if "sha256" in entry else path
 
 
-def audit_of(wildcards):
-    """The audit, which is made before a dataset's comparison is trained; what it says retrains nothing."""
-    return [] if JOBS.repeats_source(wildcards.protocol) else ancient(FILES.audit.format(dataset=wildcards.dataset))
-
-
 def reported(paths):
     """The same output files; tables and figures among them are marked for Snakemake's own report."""
     labels = {path: report_labels(path, CONFIG.protocols) for path in paths}

@@ -5,7 +5,6 @@ rule train:
         split=FILES.split,
         features=lambda wildcards: features_of(wildcards.dataset, [wildcards.run]),
         pool=lambda wildcards: expand(FILES.dataset, dataset=JOBS.pool(wildcards.dataset, wildcards.run)),
-        audit=audit_of,
     output:
         predictions=FILES.predictions,
         history=FILES.history,
