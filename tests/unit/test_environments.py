@@ -126,3 +126,31 @@ def test_the_pins_of_the_environment_fit_each_other(rule):
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule in ("tables", "figures", "overview", "report")])
 def test_rules_that_only_read_scores_install_no_torch(rule):
     assert "pytorch" not in environment(rule)[1]
+
+
+def test_containers_hold_what_an_installation_needs():
+    """The two recipes take in the same, all of it is there, and it holds every file that the package data name."""
+    taken = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    docker, apptainer = (ROOT / "Dockerfile").read_text(), (ROOT / "apptainer.def").read_text()
+    assert set(re.findall(r"^    (\S+) /opt/cortexclip/\1$", apptainer, flags=re.MULTILINE)) == taken
+    assert all((ROOT / name).exists() for name in taken)
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    needed = [pattern for patterns in tools["data-files"].values() for pattern in patterns]
+    assert [pattern for pattern in needed if not any(pattern.startswith(f"{name}/") for name in taken)] == []
+    installs = 'pip install --no-cache-dir --constraint /opt/cortexclip/constraints.txt "/opt/cortexclip[slurm]"'
+    assert installs in docker and installs in apptainer
+    base = re.search(r"^FROM (\S+)$", docker, flags=re.MULTILINE)[1]
+    assert f"From: {base}" in apptainer
+    assert base.startswith(f"python:{re.search('Python ([0-9.]+)', (ROOT / 'constraints.txt').read_text())[1]}-")
+
+
+def test_the_entry_of_the_workflow_catalogue_has_the_form_that_it_asks_for():
+    """The keys that github.com/snakemake/snakemake-workflow-catalog reads, and the files that it looks for."""
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    deployment = usage.pop("software-stack-deployment")
+    assert deployment == {"conda": True, "apptainer": False, "apptainer+conda": False, "report": True}
+    assert set(usage.pop("mandatory-flags")) == {"desc", "flags"}
+    assert usage == {"report": True}
+    assert (ROOT / "workflow/Snakefile").is_file() and (ROOT / "config/README.md").is_file()
+    readme = (ROOT / "README.md").read_text().lower()
+    assert "snakemake" in readme and "workflow" in readme

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL_RUN = "config/small.yaml"
@@ -59,6 +61,15 @@ def copy_project(target: Path) -> Project:
     for folder in ("glyphclip", "priors"):
         shutil.copytree(ROOT / "resources" / folder, target / "resources" / folder)
     return Project(target)
+
+
+def digits(seed: int = 0) -> dict:
+    """Digits of 28 x 28 pixels and responses that depend on them, 48 trials to train and 12 to test."""
+    random = np.random.default_rng(seed)
+    images = np.pad(load_digits().images[:60].repeat(3, axis=1).repeat(3, axis=2), ((0, 0), (2, 2), (2, 2))) / 16
+    brain = images.reshape(60, -1) @ random.standard_normal((784, 40)) / 10 + random.standard_normal((60, 40))
+    stimuli = (255 * images).astype(np.uint8)
+    return {"fmriTrn": brain[:48], "stimTrn": stimuli[:48], "fmriTest": brain[48:], "stimTest": stimuli[48:]}
 
 
 @pytest.fixture

@@ -10,26 +10,16 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 import scipy.io
 import yaml
-from sklearn.datasets import load_digits
-
-
-def data(seed: int = 0) -> dict:
-    """Digits of 28 x 28 pixels and responses that depend on them, 48 trials to train and 12 to test."""
-    random = np.random.default_rng(seed)
-    images = np.pad(load_digits().images[:60].repeat(3, axis=1).repeat(3, axis=2), ((0, 0), (2, 2), (2, 2))) / 16
-    brain = images.reshape(60, -1) @ random.standard_normal((784, 40)) / 10 + random.standard_normal((60, 40))
-    stimuli = (255 * images).astype(np.uint8)
-    return {"fmriTrn": brain[:48], "stimTrn": stimuli[:48], "fmriTest": brain[48:], "stimTest": stimuli[48:]}
+from conftest import digits
 
 
 @pytest.fixture(scope="module")
 def there(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mine")
-    scipy.io.savemat(folder / "subject.mat", data())
+    scipy.io.savemat(folder / "subject.mat", digits())
     return folder
 
 
@@ -78,7 +68,7 @@ def test_a_second_call_keeps_what_is_there_and_a_replaced_file_is_noticed(there)
     assert (folder / "results/tables/comparison.csv").read_bytes() == before
     assert "train holdout" not in again.stdout
 
-    scipy.io.savemat(there / "subject.mat", data(1))
+    scipy.io.savemat(there / "subject.mat", digits(1))
     settings = yaml.safe_load((folder / "run.yaml").read_text())
     settings["overrides"]["datasets"]["subject"]["licence"] = "Mine"
     (folder / "run.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
