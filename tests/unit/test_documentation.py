@@ -315,14 +315,6 @@ def test_the_citation_file_is_as_its_format_wants():
     assert len(citation["keywords"]) == len(set(citation["keywords"])) > 0
 
 
-def test_the_catalogue_entry_names_files_that_are_there():
-    entry = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))
-    usage = entry["usage"]
-    assert usage["mandatory-flags"]["desc"] and set(usage["software-stack-deployment"]) <= {"conda", "apptainer"}
-    for path in ("Snakefile", "README.md", "LICENSE", "config/README.md", "config/config.yaml"):
-        assert (ROOT / path).is_file()
-
-
 @pytest.mark.parametrize("path", sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")), ids=lambda path: path.name)
 def test_issue_forms_are_as_their_format_wants(path):
     form = yaml.safe_load(path.read_text(encoding="utf-8"))
