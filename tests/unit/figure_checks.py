@@ -24,14 +24,18 @@ def look(number, title="Method"):
 
 
 def words(figure):
-    """All that is written in a figure, in one line."""
+    """All that is written in a figure and in its caption, in one line."""
     written = [text for text in figure.findobj(Text) if text.get_visible()]
     written += [cell.get_text() for cell in figure.findobj(Cell)]
-    return " ".join(" ".join(text.get_text() for text in written).split())
+    return " ".join([*" ".join(text.get_text() for text in written).split(), figure.caption])
 
 
 def check_page(figure):
-    """Everything written lies on the page, at a size that can be read, not as a formula, and not over other text."""
+    """Everything written lies on the page, at a size that can be read, not as a formula, and not over other text.
+
+    The page is one or two columns of a journal wide, as it is printed.
+    """
+    assert any(np.isclose(figure.get_figwidth() * 25.4, width) for width in (style.COLUMN_MM, style.WIDTH_MM))
     check_beside(figure)
     drawn, draw_text = [], Text.draw
     with (
@@ -50,6 +54,7 @@ def check_page(figure):
         assert page.y0 <= box.y0 and box.y1 <= page.y1, (text.get_text(), box)
         assert text.get_fontsize() >= 7, text.get_text()
         assert not text.get_parse_math()
+        assert "nan" not in text.get_text().lower().split()
         boxes.append((text.get_text(), box.x0, box.y0, box.x1, box.y1))
     written = np.array([box[1:] for box in boxes])
     over = overlapping(written, written) & ~np.eye(len(written), dtype=bool)
@@ -69,8 +74,11 @@ def check_panels(figure):
 
 def check_beside(figure):
     """What is written beside a figure: its caption, and its numbers, none of them empty."""
-    drawn = " ".join(" ".join(text.get_text() for text in figure.words).split())
-    assert figure.title and drawn == " ".join(filter(None, [figure.title, figure.about, figure.caption]))
+    heading, short = (text.get_text() for text in figure.words)
+    assert figure.title and " ".join(heading.split()) == " ".join(filter(None, [figure.title, figure.about]))
+    assert short.count("\n") < style.SHOWN_LINES and (short or not figure.caption)
+    for sentence in " ".join(short.split()).removesuffix(" ...").split(". "):
+        assert sentence.rstrip(".") in figure.caption
     assert len(figure.data) and not figure.data.isna().all(axis=None)
 
 

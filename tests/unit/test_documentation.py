@@ -17,6 +17,7 @@ import yaml
 from cortexclip import __version__
 from cortexclip.__main__ import STAGES, main
 from cortexclip.configuration.config import check_method_settings, load
+from cortexclip.configuration.plan import make_plan
 from cortexclip.configuration.schema import check, read_yaml
 from cortexclip.data import dataset
 from cortexclip.errors import InputError
@@ -24,7 +25,7 @@ from cortexclip.evaluation import metrics
 from cortexclip.evaluation.score import score_predictions
 from cortexclip.methods.catalogue import load_method
 from cortexclip.methods.interface import FitData, Samples
-from cortexclip.results.jobs import Jobs
+from cortexclip.results import drawn
 from cortexclip.results.tables import TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,10 +150,11 @@ def test_every_stage_stands_in_the_architecture(stage):
 def test_every_table_and_figure_of_a_run_stands_in_the_results():
     text = (ROOT / "results/README.md").read_text(encoding="utf-8")
     rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow/rules").glob("*.smk"))
-    names = set(re.findall(r"results/(?:tables|figures)/(\w+)", rules))
-    for listed in re.findall(r"figure=\[(.*?)\]", rules):
-        names |= set(re.findall(r'"(\w+)"', listed))
-    names |= set(Jobs(load(read_yaml(ROOT / "config/config.yaml"), ROOT), str(ROOT), None).figures())
+    plan = make_plan(load(read_yaml(ROOT / "config/config.yaml"), ROOT))
+    names = set(re.findall(r"results/tables/(\w+)", rules))
+    for figures in (drawn.of_predictions, drawn.of_tests, drawn.of_protocols):
+        names |= set(figures(plan, next(iter(plan.datasets))))
+    names |= {name.split(".")[0] for name in drawn.of_datasets(plan)}
     assert {"reconstructions", "mse_by_method"} <= names
     for name in names | TABLES.keys():
         assert re.search(rf"`{name}[.`/]", text), f"say in results/README.md what {name} is"

@@ -30,10 +30,11 @@ IMPORT_NAMES = {
     "PIL": "pillow",
     "open_clip": "open_clip_torch",
 }
+RULE = r'^( *)rule[: \n]+(?:name:\s+f")?(\w+).*\n(?:\1    .*\n|\n(?=\1    ))+'
 RULES = {
-    match.group(1): (path.name, match.group(0))
+    match.group(2): (path.name, match.group(0))
     for path in sorted((ROOT / "workflow/rules").glob("*.smk"))
-    for match in re.finditer(r"^rule (\w+):\n(?:.+\n|\n(?=    ))+", path.read_text(), flags=re.MULTILINE)
+    for match in re.finditer(RULE, path.read_text(), flags=re.MULTILINE)
 }
 # Modules that a stage loads by a name from the catalogues.
 LOADED_BY_NAME = {

@@ -7,21 +7,17 @@ from pathlib import Path
 
 import pytest
 import yaml
+from test_environments import RULES
 
 ROOT = Path(__file__).resolve().parents[2]
 SLURM = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
 GROUPS = dict(entry.split("=") for entry in SLURM["groups"])
-RULES = {
-    name
-    for path in (ROOT / "workflow/rules").glob("*.smk")
-    for name in re.findall(r"^rule (\w+):", path.read_text(), flags=re.MULTILINE)
-}
 # Sent one by one: they run for all datasets at once, at the user's wish, or where the network is.
 ALONE = {"corpus", "prior", "glyphclip", "fetch_data", "fetch_weights"}
 
 
 def test_every_rule_is_an_array_or_in_a_group_or_meant_to_be_alone():
-    assert RULES == set(GROUPS) | ALONE | {SLURM["slurm-array-jobs"]}
+    assert set(RULES) == set(GROUPS) | ALONE | {SLURM["slurm-array-jobs"]}
 
 
 def test_every_group_has_a_size():
@@ -30,11 +26,7 @@ def test_every_group_has_a_size():
 
 @pytest.mark.parametrize("rule", GROUPS)
 def test_a_small_job_fits_in_a_group_at_every_attempt(rule):
-    text = next(
-        match.group(0)
-        for path in (ROOT / "workflow/rules").glob("*.smk")
-        for match in re.finditer(rf"^rule {rule}:\n(?:.+\n|\n(?=    ))+", path.read_text(), flags=re.MULTILINE)
-    )
+    text = RULES[rule][1]
     [limit] = [int(entry.split("=")[1]) for entry in SLURM["resources"] if entry.startswith("mem_mb=")]
     memory = int(re.search(r"mem_mb=memory\((\d+)\)", text).group(1))
     assert memory * (1 + SLURM["retries"]) <= limit

@@ -80,7 +80,7 @@ def test_every_text_in_a_command_is_quoted():
     plain |= {f"params.{name}" for name in ("figures", "features", "pool", "encoder", "optimistic", "source", "corpus")}
     commands = 0
     for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
-        for command in re.findall(r"^    shell:\n((?:        .*\n)+)", path.read_text(), flags=re.MULTILINE):
+        for command in re.findall(r"^ +shell:\n((?: +\".*\n)+)", path.read_text(), flags=re.MULTILINE):
             commands += 1
             for word in re.findall(r"\{([^{}]+)\}", command):
                 assert word.endswith(":q") or word in plain, f"{path.name}: {{{word}}}"

@@ -22,6 +22,7 @@ from cortexclip.results.jobs import Jobs, any_of, compact, pictures_in, report_l
 from cortexclip.configuration.launch import prepare_environment
 from cortexclip.configuration.plan import make_plan
 from cortexclip.runtime.provenance import code_digest
+from cortexclip.results import drawn
 from cortexclip.results.paths import CSV_TABLES, READABLE_TABLES, TRAINED, below, expand as paths_of
 from cortexclip.report.summary import closing, opening
 from cortexclip.runtime.log import SHOWN
@@ -47,8 +48,6 @@ if workflow.is_main_process:
 ENCODERS = JOBS.encoders(JUDGE)
 PUBLISHED = os.path.relpath(ROOT / "config/published.yaml")
 PICTURES = config.get("prior_images")
-SUFFIXES = ["png", "pdf", "txt", "csv"]  # to look at, for a paper, its caption, its numbers
-FIGURES = JOBS.figures()
 DATA_FILES, WEIGHT_FILES = JOBS.to_fetch("data"), JOBS.to_fetch("weights")
 
 

@@ -1,34 +1,40 @@
 # Stage: predictions, histories and scores -> figures.
-rule figures:
-    input:
-        plan=FILES.plan,
-        dataset=FILES.dataset,
-        audit=FILES.audit,
-        runs=same("predictions", "protocol", "dataset"),
-        histories=same("history", "protocol", "dataset"),
-        scores=FILES.scores,
-        similarity=FILES.similarity,
-    output:
-        reported(expand(FILES.figure, figure=FIGURES, suffix=SUFFIXES, allow_missing=True)),
-        reported(expand(FILES.reference, suffix=SUFFIXES, allow_missing=True)),
-    log:
-        "results/logs/figures/{protocol}/{dataset}.log",
-    benchmark:
-        "results/benchmarks/figures/{protocol}/{dataset}.tsv"
-    conda:
-        "../../envs/figures.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(2000),
-        runtime=30,
-        gpu=0,
-    params:
-        figures=",".join([*FIGURES, "reference"]),
-        code=digest("figures"),
-    shell:
-        "python -m cortexclip figures --log {log:q} --threads {threads} --plan {input.plan:q}"
-        " --dataset {input.dataset:q} --audit {input.audit:q} --protocol {wildcards.protocol:q} --figures {params.figures}"
-        " --results results --output results/figures"
+# All jobs of a rule write the same figures, so datasets of which others can be drawn have a rule of their own.
+for number, (paths, datasets) in enumerate(drawn.alike(drawn.of_predictions_files, PLAN)):
+
+    rule:
+        name:
+            f"figures{number or ''}"
+        input:
+            plan=FILES.plan,
+            dataset=FILES.dataset,
+            audit=FILES.audit,
+            runs=same("predictions", "protocol", "dataset"),
+            weights=same("weights", "protocol", "dataset"),
+            histories=same("history", "protocol", "dataset"),
+            scores=FILES.scores,
+            similarity=FILES.similarity,
+        output:
+            reported(paths),
+        log:
+            "results/logs/figures/{protocol}/{dataset}.log",
+        benchmark:
+            "results/benchmarks/figures/{protocol}/{dataset}.tsv"
+        wildcard_constraints:
+            dataset=any_of(datasets),
+        conda:
+            "../../envs/figures.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(2000),
+            runtime=30,
+            gpu=0,
+        params:
+            code=digest("figures"),
+        shell:
+            "python -m cortexclip figures --log {log:q} --threads {threads} --plan {input.plan:q}"
+            " --dataset {input.dataset:q} --audit {input.audit:q} --protocol {wildcards.protocol:q}"
+            " --results results --output results/figures"
 
 
 rule overview:
@@ -41,12 +47,7 @@ rule overview:
     output:
         reported(expand("results/tables/main.{suffix}", suffix=["md", "tex", "pdf"])),
         "results/tables/document.tex",
-        reported(expand("results/figures/mse_by_method.{suffix}", suffix=SUFFIXES)),
-        reported(
-            expand(
-                "results/figures/critical_difference.{protocol}.{suffix}", protocol=CONFIG.protocols, suffix=SUFFIXES
-            )
-        ),
+        reported([f"results/{path}" for path in drawn.of_datasets_files(PLAN)]),
     log:
         "results/logs/overview.log",
     benchmark:
@@ -65,54 +66,40 @@ rule overview:
         " --leaders {input.leaders:q} --ranks {input.ranks:q} --output results/figures --tables results/tables"
 
 
-rule evaluation_figures:
-    input:
-        plan=FILES.plan,
-        dataset=FILES.dataset,
-        audit=FILES.audit,
-        statistics=FILES.table.format(table="statistics", suffix="csv"),
-        ablation=FILES.table.format(table="ablation", suffix="csv"),
-        tables=expand(FILES.table, table=["power", "ceiling", "learning_curve", "collapse"], suffix="csv"),
-        nearness=FILES.nearness,
-        splits=same("split", "dataset"),
-        runs=same("predictions", "dataset"),
-        scores=same("scores", "dataset"),
-    output:
-        reported(
-            expand(
-                "results/figures/{figure}.{protocol}.{{dataset}}.{suffix}",
-                figure=[
-                    "differences",
-                    "power",
-                    "ceiling",
-                    "spurious",
-                    *(["ablation"] if any(PLAN.ablations.values()) else []),
-                ],
-                protocol=CONFIG.protocols,
-                suffix=SUFFIXES,
-            )
-        ),
-        reported(
-            expand(
-                "results/figures/{figure}.{{dataset}}.{suffix}",
-                figure=["optimism", "permutation_null", "identification_curves", "seen_unseen", "learning_curve"],
-                suffix=SUFFIXES,
-            )
-        ),
-    log:
-        "results/logs/evaluation_figures/{dataset}.log",
-    benchmark:
-        "results/benchmarks/evaluation_figures/{dataset}.tsv"
-    conda:
-        "../../envs/evaluation_figures.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(3000),
-        runtime=60,
-        gpu=0,
-    params:
-        code=digest("evaluation_figures"),
-    shell:
-        "python -m cortexclip evaluation_figures --log {log:q} --threads {threads} --plan {input.plan:q}"
-        " --dataset {input.dataset:q} --audit {input.audit:q} --statistics {input.statistics:q} --ablation {input.ablation:q}"
-        " --results results --output results/figures"
+for number, (paths, datasets) in enumerate(drawn.alike(drawn.of_tests_files, PLAN)):
+
+    rule:
+        name:
+            f"evaluation_figures{number or ''}"
+        input:
+            plan=FILES.plan,
+            dataset=FILES.dataset,
+            audit=FILES.audit,
+            statistics=FILES.table.format(table="statistics", suffix="csv"),
+            ablation=FILES.table.format(table="ablation", suffix="csv"),
+            tables=expand(FILES.table, table=["power", "ceiling", "learning_curve", "collapse"], suffix="csv"),
+            nearness=FILES.nearness,
+            splits=same("split", "dataset"),
+            runs=same("predictions", "dataset"),
+            scores=same("scores", "dataset"),
+        output:
+            reported(paths),
+        log:
+            "results/logs/evaluation_figures/{dataset}.log",
+        benchmark:
+            "results/benchmarks/evaluation_figures/{dataset}.tsv"
+        wildcard_constraints:
+            dataset=any_of(datasets),
+        conda:
+            "../../envs/evaluation_figures.yaml"
+        threads: 1
+        resources:
+            mem_mb=memory(3000),
+            runtime=60,
+            gpu=0,
+        params:
+            code=digest("evaluation_figures"),
+        shell:
+            "python -m cortexclip evaluation_figures --log {log:q} --threads {threads} --plan {input.plan:q}"
+            " --dataset {input.dataset:q} --audit {input.audit:q} --statistics {input.statistics:q} --ablation {input.ablation:q}"
+            " --results results --output results/figures"

@@ -15,6 +15,8 @@ from cortexclip.errors import InputError
 from cortexclip.evaluation import NEAREST
 from cortexclip.runtime.files import read_json
 
+WITH_FIELDS = "cortexclip.methods.cortexclip"
+"""The module of methods whose weights hold receptive fields."""
 EXTENSION, ENCODER = "extension", "encoder"
 """Kinds of pairs of runs that differ in one part: a variant and its plain method, one embedding space and another."""
 
@@ -77,7 +79,11 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Run:
-    """A method with its embedding space; ``fits`` is how often it is fitted in a fold, ``role`` is of methods.yaml."""
+    """A method with its embedding space.
+
+    ``fits`` is how often it is fitted in a fold, ``role`` is of methods.yaml; ``trained`` says whether it has training
+    curves, and ``fields`` whether its weights hold the receptive fields of an encoding model and are kept.
+    """
 
     method: str
     encoder: str = "none"
@@ -88,6 +94,8 @@ class Run:
     control: bool = False
     role: str | None = None
     note: str = ""
+    trained: bool = False
+    fields: bool = False
 
 
 @dataclass(frozen=True)
@@ -250,7 +258,8 @@ def make_plan(configuration) -> Plan:
     for name, run in configuration.runs.items():
         entry = configuration.methods[run.method]
         kept = {key: entry[key] for key in ("title", "published", "ablates", "control", "role", "note") if key in entry}
-        runs[name] = Run(run.method, run.encoder or "none", run.fits, **kept)
+        fields_kept = entry["module"] == WITH_FIELDS and settings["save_weights"] != "none"
+        runs[name] = Run(run.method, run.encoder or "none", run.fits, **kept, trained=run.trained, fields=fields_kept)
     return Plan(
         datasets={
             name: Dataset(entry["title"], entry["notes"], "file" not in entry, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -33,6 +34,8 @@ from cortexclip.figures.style import (
 DASHES = ((1, 0), (5, 1.5), (1, 1.2), (5, 1.2, 1, 1.2))
 SHUFFLED: dict[str, Any] = {"facecolor": "#d9d9d9", "edgecolor": MUTED}
 CHANCE: dict[str, Any] = {"color": INK, "linestyle": (0, (2.5, 1.5)), "linewidth": 0.8}
+DASH = 4.0
+MARK_MM = 2.2  # height of a row of marks
 LOG_FROM = 20
 """Images to choose among from which the scale of their number is logarithmic."""
 NULL = ["method", "detail", "protocol", "metric", "shuffle", "mean"]
@@ -79,7 +82,36 @@ def draw_lines(
         ax=axes,
         **options,
     )
+    interleave(axes.lines[-len(styles) :])
     return styles
+
+
+def interleave(lines: Sequence[Line2D]) -> None:
+    """Draw curves that lie on each other in dashes that take turns, and their markers at different points."""
+    curves = [np.asarray(line.get_ydata(), float) for line in lines]
+    near = 0.006 * max((np.nanmax(curve) - np.nanmin(curve) for curve in curves if len(curve)), default=0.0)
+    groups: list[list[int]] = []
+    for number, curve in enumerate(curves):
+        for group in groups:
+            first = curves[group[0]]
+            if len(first) == len(curve) and np.allclose(first, curve, rtol=0, atol=near, equal_nan=True):
+                group.append(number)
+                break
+        else:
+            groups.append([number])
+    for group in groups:
+        for place, number in enumerate(group if len(group) > 1 else ()):
+            lines[number].set_linestyle((DASH * place, (DASH, DASH * (len(group) - 1))))
+            lines[number].set_markevery((place, len(group)))
+
+
+def levels_of(values: Sequence[float], apart: float) -> list[int]:
+    """A level for each mark on a line, the lowest on which it is so far apart from all others."""
+    found: list[int] = []
+    for number, value in enumerate(values):
+        near = {found[other] for other in range(number) if abs(values[other] - value) < apart}
+        found.append(next(level for level in range(len(values)) if level not in near))
+    return found
 
 
 def handles(looks: Mapping[str, Look], lines: bool = True) -> dict[str, Artist]:
@@ -120,7 +152,14 @@ def draw_permutation_null(
 
     styles = variants(looks)
     titles = {name: wrap(title, 16) for name, title in protocols.items()}
-    figure = PaperFigure(len(protocols) * text_height(titles.values(), 22) + 8)
+    known = data[data.run.notna()]
+    ranges = data.groupby("metric")["mean"].agg(lambda values: max(values.max() - values.min(), 1e-12))
+    levels = {
+        cell: levels_of(list(rows["mean"]), 0.028 * ranges[cell[1]])
+        for cell, rows in known.groupby(["protocol", "metric"], sort=False)
+    }
+    marks = MARK_MM * (1.5 + max((max(own) for own in levels.values()), default=0))
+    figure = PaperFigure(len(protocols) * text_height(titles.values(), 13 + marks) + 8)
     entries = {shuffled: Rectangle((0, 0), 1, 1, **SHUFFLED), **handles(looks, lines=False)}
     figure.key(entries.values(), entries)
     grid = figure.body.subplots(len(protocols), len(metrics), squeeze=False, sharex="col")
@@ -130,14 +169,15 @@ def draw_permutation_null(
             shuffles, others = rows[rows.run.isna()], rows[rows.run.notna()]
             if len(shuffles):
                 sns.histplot(shuffles, x="mean", bins=20, stat="proportion", ax=axes, **SHUFFLED)
-                axes.set_ylim(-0.62 * axes.get_ylim()[1], axes.get_ylim()[1])
+                axes.set_ylim(-marks / 11 * axes.get_ylim()[1], axes.get_ylim()[1])
                 axes.set_title(words[title, metric], size=SMALL, loc="right")
                 few_ticks(axes)
             else:
                 say(axes, words[title, metric])
-            for number, (run, value) in enumerate(zip(others.run, others["mean"], strict=True)):
+            own = levels.get((title, metric), [])
+            for level, run, value in zip(own, others.run, others["mean"], strict=True):
                 style = {key: value for key, value in styles[run].items() if key != "dashes"}
-                height = (-0.14, -0.31, -0.48)[number % 3] * axes.get_ylim()[1]
+                height = -(level + 0.8) * MARK_MM / 11 * axes.get_ylim()[1]
                 if run == reference:
                     axes.axvline(value, color=style["color"], linewidth=1.2)
                 axes.plot(value, height, linestyle="none", **style, markersize=4)
@@ -165,7 +205,7 @@ def draw_identification_curves(
     protocols : title, and how many trials of how many stimuli were scored or why there is nothing to draw, by name
     looks : of the runs, in the order of the legend
     """
-    columns = max(2, abreast(len(protocols)))
+    columns = abreast(len(protocols))
     titles = {
         name: "\n".join([wrap(title, TITLES // columns), wrap(words, TITLES // columns)])
         for name, (title, words) in protocols.items()
@@ -199,6 +239,7 @@ def _curves(axes: Axes, data: pd.DataFrame, looks: Mapping[str, Look]) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     if most >= LOG_FROM:
         axes.set_xscale("log")
+        axes.set_xlabel("images to choose among, logarithmic")
         axes.xaxis.set_major_locator(FixedLocator([2, 5, 10, 20, 50, 100, 200, 500, 1000]))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlim(1.9, most * 1.06)

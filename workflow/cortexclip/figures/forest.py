@@ -47,9 +47,9 @@ HOW_TO_READ = (
     "is not corrected. That no difference is shown does not mean that there is none."
 )
 BY_METHOD = (
-    "Mean over scored samples and seeds with its 95 % interval over stimuli and seeds; lower is better. "
-    "Dashed: the mean image, a control. Scales differ between panels, need not start at 0, and are linear near 0 and "
-    "logarithmic beyond where intervals would else be hidden."
+    "Mean over scored samples and seeds with its 95 % interval over stimuli and seeds; lower is better. Dashed: the "
+    "mean image, a control. Scales differ between panels and need not start at 0; the title of an axis says where "
+    "its scale is not linear, as where intervals would else be hidden."
 )
 
 
@@ -166,8 +166,8 @@ def draw_differences(
             titles = [metric if axes is grid[0, column] else "", against[group] if column == 0 else ""]
             axes.set_title("\n".join(filter(None, titles)))
         if defined:
-            few_ticks(axes, reach_if_hidden(of_metric))
-            grid[-1, column].set_xlabel(wrap(f"{direction} (right is better)", 60), size=SMALL)
+            scale = few_ticks(axes, reach_if_hidden(of_metric))
+            grid[-1, column].set_xlabel(wrap(f"{direction} (right is better{scale})", 60), size=SMALL)
     return figure.finish(title, about, data.rename(columns={"mean": "difference"})[TESTED], *sentences)
 
 
@@ -284,8 +284,7 @@ def draw_overview(
             forest(axes, rows, len(looks), styles)
             for protocol, control in rows.groupby("protocol").mean_image.first().items():
                 axes.axvline(control, color=styles[protocol][0], linestyle="--", linewidth=0.7, zorder=1)
-            few_ticks(axes, reach_if_hidden(rows))
-            axes.set_xlabel("MSE")
+            axes.set_xlabel(wrap(f"MSE{few_ticks(axes, reach_if_hidden(rows))}", TITLE // columns))
         else:
             say(axes, "no scores")
         name_rows(axes, looks, written=number % columns == 0)

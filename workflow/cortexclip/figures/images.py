@@ -154,19 +154,35 @@ def draw_reconstructions(
                     axes.text(
                         *place, f"{value:.{decimals}f}", ha="center", va="top", color=MUTED, size=SMALL, clip_on=True
                     )
-    data = [
-        {**row.look.columns(), "image": number + 1, "sample": sample, "mse": value}
-        for row in reconstructions
-        for number, (sample, value) in enumerate(zip(_samples(samples, n_images), row.mse, strict=True))
-    ]
     shown = f"The first {n_images} of {n_stimuli} scored stimuli in the order of the trials"
     return figure.finish(
         "Reconstructions",
         about,
-        pd.DataFrame(data),
+        _errors(reconstructions, _samples(samples, n_images)),
         f"{f'All {n_stimuli} scored stimuli' if n_stimuli == n_images else shown}, the first trial of each; the first "
         f"seed of each method. {GREY}",
         "Below each scored reconstruction its MSE." if decimals > 1 else "",
+    )
+
+
+@styled
+def draw_strip(
+    stimuli: np.ndarray, rows: Sequence[Reconstruction], about: Subject, samples: Sequence[int] | None = None
+) -> PaperFigure:
+    """Seen images on top and their reconstructions by a few methods: parameters as of `draw_reconstructions`."""
+    names = ["Seen image", *(row.look.lines(36) for row in rows)]
+    figure = PaperFigure(1)
+    axes = figure.body.subplots()
+    images = np.stack([stimuli, *(row.images for row in rows)])
+    figure.heighten(show_mosaic(axes, images, tile_width(len(stimuli))) + 2)
+    axes.set_yticks(range(len(names)), names)
+    return figure.finish(
+        "Seen images and the leading methods",
+        about,
+        _errors(rows, _samples(samples, len(stimuli))),
+        f"The {len(rows)} methods with the smallest mean squared error on all scored samples, the leading one first; "
+        "controls that know of the scored images are left out. The first scored stimuli in the order of the trials, "
+        f"none chosen by how well it went; the first seed of each method. {GREY}",
     )
 
 
@@ -285,6 +301,15 @@ def draw_reference(
         data,
         f"{all_of_them} scored stimuli in the order of the trials, the first trial of each; the first seed of each "
         f"method. {GREY}",
+    )
+
+
+def _errors(rows: Sequence[Reconstruction], samples: Sequence[int | None]) -> pd.DataFrame:
+    """The error of every image of some rows."""
+    return pd.DataFrame(
+        {**row.look.columns(), "image": number + 1, "sample": sample, "mse": value}
+        for row in rows
+        for number, (sample, value) in enumerate(zip(samples, row.mse, strict=True))
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,15 +16,16 @@ from cortexclip.figures.images import (
     draw_reconstructions,
     draw_reference,
     draw_retrieved,
+    draw_strip,
     first_trials,
 )
+from cortexclip.figures.receptive_fields import draw_fields
 from cortexclip.figures.similarity import Similarity, draw_similarity, draw_similarity_distribution
-from cortexclip.figures.style import Look, PaperFigure, Subject, draw_words
+from cortexclip.figures.style import Look, PaperFigure, Subject
 from cortexclip.figures.training import draw_training_curves
 from cortexclip.results.runs import scored_draw
 
-RECONSTRUCTED, QUERIES, RETRIEVED, DRAWS = 12, 8, 5, 4
-NO_EMBEDDING = "None of the methods compared here predicts an embedding, so nothing is retrieved."
+RECONSTRUCTED, QUERIES, RETRIEVED, DRAWS, LEADING = 12, 8, 5, 4, 4
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Outcome:
     looks, methods : look and name of the method of each run that applies, in order
     predictions, scores, histories : by run
     similarity : by run, of those that predict embeddings
+    leaders : runs by their error, the leading one first
+    fields : by run, the fitted arrays of those that hold receptive fields
     """
 
     dataset: xr.Dataset
@@ -48,6 +51,8 @@ class Outcome:
     scores: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     histories: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     similarity: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    leaders: Sequence[str] = ()
+    fields: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
 
     @property
     def samples(self) -> np.ndarray:
@@ -64,9 +69,6 @@ class Outcome:
 
 def training_curves(outcome: Outcome) -> PaperFigure:
     tables = [table.assign(run=run) for run, table in outcome.histories.items() if len(table)]
-    if not tables:
-        reason = "None of the methods compared here is trained over epochs, so there is no training curve to show."
-        return draw_words("Training curves", outcome.about, reason)
     return draw_training_curves(pd.concat(tables, ignore_index=True), outcome.looks, outcome.about)
 
 
@@ -107,6 +109,25 @@ def with_draws(scored: Reconstruction, predicted: xr.Dataset, samples: np.ndarra
     ]
 
 
+def strip(outcome: Outcome) -> PaperFigure:
+    """Seen images and what the leading runs made of them."""
+    samples = outcome.samples[first_trials(outcome.dataset.stimulus.values[outcome.samples], RECONSTRUCTED)]
+    rows = []
+    for run in outcome.leaders[:LEADING]:
+        images = outcome.predictions[run].image.sel(sample=samples).values[0]
+        mse = outcome.first_seed(run, outcome.methods[run], "mse", samples)
+        rows.append(Reconstruction(outcome.looks[run], images, mse))
+    return draw_strip(outcome.dataset.stimuli.values[samples], rows, outcome.about, samples)
+
+
+def receptive_fields(outcome: Outcome) -> PaperFigure:
+    """What the voxels of the leading run with an encoding model see, from its weights."""
+    run = min(outcome.fields, key=list(outcome.leaders).index)
+    weights, shape = outcome.fields[run], outcome.dataset.stimuli.shape[1:]
+    fields = weights["fields"] @ (weights["axes"] / (weights["axes"] ** 2).sum(axis=1, keepdims=True))
+    return draw_fields(fields.reshape(-1, *shape), 1.0 - weights["noise"], outcome.looks[run], outcome.about)
+
+
 def reference(outcome: Outcome) -> PaperFigure:
     """Every scored stimulus of the dataset with what each run made of it."""
     shown = first_trials(outcome.dataset.stimulus.values[outcome.samples], len(outcome.samples))
@@ -121,8 +142,6 @@ def reference(outcome: Outcome) -> PaperFigure:
 
 
 def retrieved(outcome: Outcome) -> PaperFigure:
-    if not outcome.similarity:
-        return draw_words("Retrieved stimuli", outcome.about, NO_EMBEDDING)
     found = []
     for run, file in outcome.similarity.items():
         rows = first_trials(file.shown.values, QUERIES)
@@ -140,16 +159,12 @@ def retrieved(outcome: Outcome) -> PaperFigure:
 
 
 def similarity(outcome: Outcome) -> PaperFigure:
-    if not outcome.similarity:
-        return draw_words("Similarity of predicted and true embeddings", outcome.about, NO_EMBEDDING)
     classes = (outcome.dataset.label.values >= 0).all()
     order = "class and then first appearance" if classes else "first appearance"
     return draw_similarity(_similarities(outcome), outcome.about, order)
 
 
 def similarity_distribution(outcome: Outcome) -> PaperFigure:
-    if not outcome.similarity:
-        return draw_words("Similarity of pairs that match and that do not", outcome.about, NO_EMBEDDING)
     return draw_similarity_distribution(_similarities(outcome), outcome.about)
 
 
@@ -172,6 +187,8 @@ def _similarities(outcome: Outcome) -> list[Similarity]:
 FIGURES: dict[str, Callable[[Outcome], PaperFigure]] = {
     "training_curves": training_curves,
     "reconstructions": reconstructions,
+    "strip": strip,
+    "receptive_fields": receptive_fields,
     "reference": reference,
     "retrieved": retrieved,
     "similarity": similarity,

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 import pandas as pd
 
 from cortexclip.configuration.plan import Plan
+from cortexclip.evaluation import MIN_DATASETS
 from cortexclip.evaluation.metrics import METRICS
 from cortexclip.figures.forest import OVERVIEW
 from cortexclip.figures.ranks import Ranking, draw_critical_difference
-from cortexclip.figures.style import Look, PaperFigure, Subject, draw_words, readouts, seeds_of, weightiest
+from cortexclip.figures.style import Look, PaperFigure, Subject, readouts, seeds_of, weightiest
 from cortexclip.tables.audit import notes_for
-from cortexclip.tables.statistics import ALPHA, COMPARED, MIN_DATASETS, p_text
+from cortexclip.tables.statistics import ALPHA, COMPARED, p_text
 
 
 def of_datasets(plan: Plan, audits: Mapping[str, Mapping], protocol: str) -> dict[str, str]:
@@ -79,20 +80,12 @@ def notes_of(plan: Plan, audits: Mapping[str, Mapping]) -> list[str]:
 
 
 def critical_difference(table: pd.DataFrame, protocol: str, plan: Plan, audits: Mapping[str, Mapping]) -> PaperFigure:
-    """The diagram of the ranks under one protocol, or words where there are none."""
+    """The diagram of the ranks under one protocol."""
     kind, datasets = plan.protocols[protocol], plan.datasets
     titles = [about.title for about in datasets.values()]
     notes = [f"Optimistic protocol: {kind.note}"] if kind.optimistic else []
     notes += [seeds_of(plan), *(f"{title}: {note}" for title, note in of_datasets(plan, audits, protocol).items())]
     about = Subject("; ".join(titles), kind.title, kind.optimistic, tuple(notes))
-    if table.empty:
-        reason = "Fewer than three methods have a mean on each of the datasets, so there is nothing to rank."
-        if len(datasets) < MIN_DATASETS:
-            reason = (
-                f"Average ranks say something from {MIN_DATASETS} datasets on; here {_counted(len(datasets))}. Compare "
-                "the methods within each dataset instead: table statistics, figure differences."
-            )
-        return draw_words("Average ranks over datasets", about, reason)
     rankings, every = [], readouts(plan)
     for metric, rows in table.groupby("metric", sort=False):
         first = rows.iloc[0]
@@ -117,7 +110,3 @@ def critical_difference(table: pd.DataFrame, protocol: str, plan: Plan, audits: 
     if unranked:
         remarks.append(f"Not defined for enough methods on {MIN_DATASETS} datasets: {', '.join(unranked)}.")
     return draw_critical_difference(rankings, about, remarks)
-
-
-def _counted(datasets: int) -> str:
-    return "is one" if datasets == 1 else f"are {datasets}"

@@ -21,7 +21,6 @@ from cortexclip.figures.style import (
     Look,
     PaperFigure,
     Subject,
-    draw_words,
     few_ticks,
     panel_grid,
     plain,
@@ -50,83 +49,64 @@ KINDS = {
 """Colour and marker of what is drawn in rows."""
 FARTHEST = 1e5
 """Images up to which intervals are drawn that have no end."""
+OVER_CEILING, IMAGES = "Score over ceiling", "Images, "
+CEILINGS = (
+    "MSE and ceiling on the {} images that are scored more than once, {} trials each on average, weighed equally. "
+    "Ceiling: the least error of predictions that agree over the repeats of an image as much as those of the method "
+    "do; it is of this method with its noise. Score over ceiling: gain over always answering the mean scored image, "
+    "over the gain at the ceiling; the interval is of the jackknife over images. Below 0: worse than that answer. "
+    "What is missing to 1 is no noise of the response."
+)
+NEEDS = (
+    "Images needed to tell a method from {}: on which a paired t-test at 0.05, of one comparison, has a power of "
+    "0.8, if mean and standard deviation of the differences are as found here; the line spans the 95 % interval of "
+    "their ratio, up to {} where it has no end. No marker: more than that, or no difference. Dashed: the images that "
+    "there are. Fewer than 6 are never enough."
+)
 
 
-def ceiling(study: Study, protocol: str, table: pd.DataFrame) -> PaperFigure:
-    """Scores beside their noise ceilings, from the table ceiling."""
-    title, about = (
-        "Scores and noise ceilings",
-        subject(study.plan, study.name, protocol, notes_for(study.audit, protocol)),
-    )
-    if protocol not in study.protocols:
-        return draw_words(title, about, study.plan.without_split(study.name))
-    rows = _of(table, study, protocol, "mse")
-    there = rows[rows.ceiling.notna()]
-    if there.empty:
-        reasons = "; ".join(dict.fromkeys(rows.reason))
-        return draw_words(title, about, f"There is no noise ceiling: {reasons}.")
-    found, looks = _looks(there, study)
-    nan = np.full(len(found), np.nan)
-    drawn = [
-        ("MSE", SCORE, found.value, nan, nan),
-        ("MSE", CEILING, found.ceiling, nan, nan),
-        ("Share of the gain", SHARE, found.share, found.share_low, found.share_high),
-    ]
-    panels = {"MSE": "MSE, lower is better", "Share of the gain": "share of the gain that noise allows"}
-    sentences = [
-        f"On the {there.n_stimuli.iloc[0]:.0f} images that are scored more than once, {there.n_repeats.iloc[0]:.1f} "
-        "trials each on average, weighed equally. Ceiling: the least error of predictions that agree over the repeats "
-        "of an image as much as those of the method do; it is of this method with its noise. Share: gain over always "
-        "answering the mean scored image, over the gain at the ceiling; the interval is of the jackknife over images. "
-        "Below 0: worse than that answer. What is missing to 1 is no noise of the response.",
-    ]
-    return draw_rows(title, _long(drawn, looks), looks, panels, about, sentences, {"Share of the gain": 1.0})
-
-
-def power(study: Study, protocol: str, table: pd.DataFrame, reference: str | None) -> PaperFigure:
-    """Images needed to tell each method from one run, from the table power."""
+def limits(
+    study: Study, protocol: str, ceilings: pd.DataFrame, needs: pd.DataFrame, reference: str | None
+) -> PaperFigure:
+    """Scores beside their noise ceilings, and images needed to tell methods from one run; tables ceiling and power."""
     about = subject(study.plan, study.name, protocol, notes_for(study.audit, protocol))
-    title = "Images needed to tell methods apart"
-    if protocol not in study.protocols:
-        return draw_words(title, about, study.plan.without_split(study.name))
-    if reference in study.looks:
-        title = f"Images needed to tell methods from {study.looks[reference].label}"
-    table = table[table.reference == reference]
-    own = {METRICS[metric].label: _of(table, study, protocol, metric) for metric in SHOWN}
-    _, looks = _looks(_of(table, study, protocol, SHOWN[0]), study)
-    if not any(rows.needed.notna().any() for rows in own.values()):
-        return draw_words(title, about, "There is no difference, or there are too few images to judge one by.")
-    drawn, there = [], 1
-    for label, rows in own.items():
-        rows = rows.set_index(["method", "encoder"]).reindex(list(looks))
-        needed = rows.needed.where(rows.needed < FARTHEST)
-        ends = (end.where(needed.notna()).clip(upper=FARTHEST) for end in (rows.needed_low, rows.needed_high))
-        drawn.append((label, NEEDED, needed, *ends))
-        there = max(there, int(rows.n_images.max()))
-    panels = {
-        label: "distinct images" if rows.needed.notna().any() else study.undefined(metric, protocol)
-        for metric, (label, rows) in zip(SHOWN, own.items(), strict=True)
-    }
-    sentences = [
-        "Distinct images on which a paired t-test at 0.05, of one comparison, has a power of 0.8, if mean and "
-        "standard deviation of the differences are as found here; the line spans the 95 % interval of their ratio, up "
-        f"to {FARTHEST:,.0f} where it has no end. No marker: more than that, or no difference. Dashed: the "
-        f"{there} images that there are. Fewer than 6 are never enough.",
-    ]
-    return draw_rows(
-        title, _long(drawn, looks), looks, panels, about, sentences, dict.fromkeys(panels, there), log=True
-    )
+    found, looks = _looks(_of(ceilings, study, protocol, "mse"), study)
+    nan = np.full(len(found), np.nan)
+    drawn: list[tuple] = []
+    sentences, panels, lines = [], {}, {}
+    there = found[found.ceiling.notna()]
+    if len(there):
+        drawn = [
+            ("MSE", SCORE, found.value, nan, nan),
+            ("MSE", CEILING, found.ceiling, nan, nan),
+            (OVER_CEILING, SHARE, found.share, found.share_low, found.share_high),
+        ]
+        panels = {"MSE": "MSE, lower is better", OVER_CEILING: "share of the gain"}
+        lines[OVER_CEILING] = 1.0
+        sentences.append(CEILINGS.format(f"{there.n_stimuli.iloc[0]:.0f}", f"{there.n_repeats.iloc[0]:.1f}"))
+    needs = needs[needs.reference == reference]
+    for metric in SHOWN:
+        rows = _of(needs, study, protocol, metric).set_index(["method", "encoder"]).reindex(list(looks))
+        if rows.needed.notna().any():
+            panel = f"{IMAGES}{METRICS[metric].label}"
+            needed = rows.needed.where(rows.needed < FARTHEST)
+            ends = (end.where(needed.notna()).clip(upper=FARTHEST) for end in (rows.needed_low, rows.needed_high))
+            drawn.append((panel, NEEDED, needed, *ends))
+            panels[panel], lines[panel] = "distinct images, logarithmic", float(rows.n_images.max())
+    if any(panel.startswith(IMAGES) for panel in panels):
+        sentences.append(NEEDS.format(reference, f"{FARTHEST:,.0f}"))
+    if not drawn:
+        means = study.by_stimulus_of(protocol, "mse").mean()
+        drawn, panels = [("MSE", SCORE, means.reindex(list(looks)), nan, nan)], {"MSE": "mean over images"}
+        sentences.append("MSE of each method. No differences are tested here.")
+    if not len(there):
+        sentences.append(f"There is no noise ceiling: {'; '.join(dict.fromkeys(found.reason.dropna()))}.")
+    return draw_rows("What limits the comparison", _long(drawn, looks), looks, panels, about, sentences, lines)
 
 
 def learning_curve(study: Study, table: pd.DataFrame) -> PaperFigure:
     """Scores against the number of training samples, from the table learning_curve."""
     title, table = "Learning curves", table[(table.dataset == study.name) & table.metric.isin(SHOWN)]
-    if table.empty:
-        reason = (
-            "This needs protocols that learn from a share of the training samples (key train_share); the configuration "
-            "has none that apply. config/power.yaml has such."
-        )
-        return draw_words(title, study.about(list(study.protocols)[:1]), reason)
     every, runs = readouts(study.plan), {}
     for method in dict.fromkeys(zip(table.method, table.encoder, strict=True)):
         if method in every and "_nearest" not in method[0]:
@@ -176,7 +156,6 @@ def draw_rows(
     about: Subject,
     sentences: Sequence[str],
     lines: Mapping[str, float],
-    log: bool = False,
     last: tuple[str, Callable[[Axes], None]] | None = None,
 ) -> PaperFigure:
     """Methods in rows, panels in columns.
@@ -185,9 +164,9 @@ def draw_rows(
     ----------
     data : columns `ROWS`, which are written beside the figure, and row; NaN for a bound that there is not
     looks : of the rows
-    panels : what the axis of a panel is called, or why nothing is drawn in it
+    panels : what the axis of a panel is called, or why nothing is drawn in it; the scale of one whose name begins with
+        `IMAGES` is logarithmic, from 1
     lines : where a panel has a dashed line
-    log : whether scales are logarithmic, from 1
     last : title of a further panel, which has no rows, and what draws it
     """
     names = list(looks.values())
@@ -201,14 +180,14 @@ def draw_rows(
         rows = data[data.panel == panel]
         if np.isfinite(rows["mean"]).any():
             own = {kind: styles[kind] for kind in dict.fromkeys(rows.kind)}
-            forest(axes, rows, len(names), own, apart=False)
+            forest(axes, rows, len(names), own)
             axes.axvline(lines[panel], color=MUTED, linestyle="--", linewidth=0.8, zorder=1) if panel in lines else None
-            if log:
+            if panel.startswith(IMAGES):
                 axes.set_xscale("log")
                 axes.set_xlim(1, max(FARTHEST, 10 * lines[panel]))
                 axes.xaxis.set_major_locator(LogLocator(numticks=8))
                 axes.xaxis.set_minor_locator(NullLocator())
-                axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+                axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}".replace(",000", "k")))
             else:
                 few_ticks(axes)
             axes.set_xlabel(label)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import BoundaryNorm, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -74,26 +74,22 @@ def draw_similarity(similarities: Sequence[Similarity], about: Subject, order: s
     figure = PaperFigure(-(-len(similarities) // columns) * (height + 9 + 1.15 * text_height(titles)) + 12)
     drawn = np.concatenate([similarity.values[0].ravel() for similarity in similarities])
     drawn = drawn[np.isfinite(drawn)]
-    levels = np.unique(np.quantile(drawn, np.linspace(0, 1, 101))) if len(drawn) else drawn
-    norm = BoundaryNorm(levels, 256) if len(levels) > 2 else Normalize(-1, 1)
+    low, high = (drawn.min(), drawn.max()) if len(drawn) else (-1.0, 1.0)
+    norm = Normalize(low, high if high > low else low + 1.0)
     panels = panel_grid(figure.body, len(similarities), columns, sharex=True, sharey=True)
     for axes, similarity, title in zip(panels, similarities, titles, strict=True):
         _matrix(axes, similarity, norm)
         axes.set_title(title)
         axes.set(xlabel="scored stimulus", ylabel="scored trial")
-    bar = figure.body.colorbar(
+    figure.body.colorbar(
         ScalarMappable(norm, COLOURS),
         ax=panels,
         location="bottom",
         aspect=50,
         pad=0.02,
-        spacing="uniform",
         label="cosine similarity",
+        format=FuncFormatter(plain),
     )
-    if len(levels) > 2:
-        places = levels[np.linspace(0, len(levels) - 1, 6).astype(int)]
-        bar.set_ticks(places, labels=[minus(f"{value:.2f}") for value in places])
-        bar.minorticks_off()
     data = [
         {
             **{**similarity.look.columns(), "trial": trial + 1, "true_stimulus": similarity.true[row] + 1},
@@ -108,8 +104,8 @@ def draw_similarity(similarities: Sequence[Similarity], about: Subject, order: s
         pd.DataFrame(data),
         f"Cosine similarity of the embedding predicted for each of {n_trials} scored trials (rows) to the true "
         f"embeddings of the {n_stimuli} distinct scored stimuli (columns); both ordered by {order} of the stimulus, so "
-        "that pairs that match lie on the outlined diagonal. First seed of each method. One colour scale for all "
-        "panels, on which equal steps of colour hold equal numbers of pairs.",
+        "that pairs that match lie on the outlined diagonal. First seed of each method. One linear colour "
+        "scale for all panels.",
     )
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from cortexclip.figures.forest import INTERVAL
 from cortexclip.figures.power import OVER_ALL, PREDICTED, ROWS, WITHIN, draw_rows
 from cortexclip.figures.study import Study
-from cortexclip.figures.style import INK, PaperFigure, draw_words, few_ticks, readouts, subject
+from cortexclip.figures.style import INK, SMALL, PaperFigure, few_ticks, readouts, subject
 from cortexclip.tables.audit import notes_for
 
 NEARNESS = "Nearness"
@@ -19,8 +19,6 @@ def spurious(study: Study, protocol: str, table: pd.DataFrame, nearness: pd.Data
     """Effective dimensionality, span and identification of every method, from the table collapse; and nearness."""
     about = subject(study.plan, study.name, protocol, notes_for(study.audit, protocol))
     title = "More than a choice among training images?"
-    if protocol not in study.protocols:
-        return draw_words(title, about, study.plan.without_split(study.name))
     table = table[(table.dataset == study.name) & (table.protocol == protocol)]
     rows = table.set_index(["method", "encoder"])
     looks = {method: look for method, look in readouts(study.plan).items() if method in rows.index}
@@ -63,7 +61,7 @@ def _cumulative(axes: Axes, near: pd.DataFrame) -> None:
     for number, (space, (colour, dash)) in enumerate(styles.items()):
         values = near.similarity[near.space == space]
         sns.ecdfplot(x=values, ax=axes, color=colour, linestyle=dash, linewidth=1.2)
-        axes.text(0.04, 0.94 - 0.12 * number, space, color=colour, transform=axes.transAxes, va="top", size="small")
+        axes.text(0.04, 0.94 - 0.12 * number, space, color=colour, transform=axes.transAxes, va="top", size=SMALL)
     axes.set(xlabel="similarity", ylabel="share of scored images", xlim=(min(0.0, near.similarity.min()), 1.02))
     axes.set_ylim(0, 1.35)
     axes.set_yticks([0, 0.5, 1])

@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 
 from cortexclip.configuration.plan import Plan
+from cortexclip.evaluation import NEAREST
 from cortexclip.evaluation.metrics import METRICS, n_way_identification
-from cortexclip.evaluation.score import combine_scores, mean_over_trials, weigh
+from cortexclip.evaluation.score import SMALLEST_GALLERY, combine_scores, mean_over_trials, weigh
 from cortexclip.evaluation.statistics import summarise
 from cortexclip.figures.chance import CURVES, NULL, draw_identification_curves, draw_permutation_null
 from cortexclip.figures.forest import HOW_TO_READ, PAIRED, TESTED, draw_differences, draw_pairs
+from cortexclip.figures.paired import draw_paired
 from cortexclip.figures.style import (
     Look,
     PaperFigure,
     Subject,
-    draw_words,
     looks,
     protocol_looks,
     readouts,
@@ -91,6 +92,13 @@ class Study:
         """How many trials of how many images some samples are."""
         return f"{len(samples)} trials of {len(np.unique(self.stimulus[samples]))} images"
 
+    def by_stimulus_of(self, protocol: str, metric: str) -> pd.DataFrame:
+        """Means of a metric over trials and seeds: stimuli in rows, methods (method, encoder) in columns."""
+        scores = combine_scores(list(self.scores[protocol].values()))
+        keys = ["method", "encoder", "stimulus"]
+        means = scores[scores.metric == metric].groupby(keys, observed=True, sort=False).value.mean()
+        return means.unstack(["method", "encoder"])
+
     def undefined(self, metric: str, protocol: str, where: str = "here") -> str:
         """Why a metric has no value under a protocol."""
         split = self.splits[protocol]
@@ -113,7 +121,8 @@ class Study:
                     others.append(kinds[name].title)
         for first, others in caveats.values():
             notes += [first, *([f"Likewise under {', '.join(others)}."] if others else [])]
-        return Subject(entry.title, notes=(seeds_of(self.plan), *notes, *entry.notes[:1]))
+        gravest = next((first for first, _ in caveats.values()), "")
+        return Subject(entry.heading, notes=(seeds_of(self.plan), *notes, *entry.notes[:1]), caveat=gravest)
 
 
 def way_of(metric: str) -> str:
@@ -124,13 +133,6 @@ def way_of(metric: str) -> str:
 def differences(study: Study, protocol: str, statistics: pd.DataFrame, reference: str | None) -> PaperFigure:
     """Every method against one run, from the table of tested differences."""
     about = subject(study.plan, study.name, protocol, notes_for(study.audit, protocol))
-    title = "Differences from a reference"
-    if protocol not in study.protocols:
-        return draw_words(title, about, study.plan.without_split(study.name))
-    if reference not in study.looks:
-        name = f"The method {reference}, with which the others are" if reference else "A method with which others are"
-        reason = f"{name} compared here, was not run on this dataset."
-        return draw_words(title, about, reason)
     label = study.looks[reference].label
     title = f"Differences from {label}"
     table = statistics[
@@ -138,8 +140,6 @@ def differences(study: Study, protocol: str, statistics: pd.DataFrame, reference
     ]
     compared = set(zip(table.method, table.encoder, strict=True))
     rows = [("", *method, look) for method, look in readouts(study.plan).items() if method in compared]
-    if not rows:
-        return draw_words(title, about, f"Nothing but {label} was run, so nothing is compared.")
     text = (
         f"Mean difference from {label} on the same trials, with its 95 % interval over stimuli and seeds. {HOW_TO_READ}"
     )
@@ -150,11 +150,7 @@ def ablation(study: Study, protocol: str, table: pd.DataFrame) -> PaperFigure:
     """What each part of a method is worth, from the table of variants against their plain methods."""
     about = subject(study.plan, study.name, protocol, notes_for(study.audit, protocol))
     title = "What each part is worth"
-    if protocol not in study.protocols:
-        return draw_words(title, about, study.plan.without_split(study.name))
     pairs = study.plan.ablations[study.name]
-    if not pairs:
-        return draw_words(title, about, "No two methods that run on this dataset differ in a part.")
     references = dict.fromkeys(pair["reference"] for pair in pairs)
     rows = [
         (study.looks[reference].label, run.method, run.encoder, study.looks[pair["run"]])
@@ -169,6 +165,27 @@ def ablation(study: Study, protocol: str, table: pd.DataFrame) -> PaperFigure:
         f"interval over stimuli and seeds; both have as many seeds. {HOW_TO_READ}"
     )
     return _tested(study, protocol, title, table, rows, ("plain", "variant"), about, text)
+
+
+def paired_stimuli(study: Study, protocol: str, reference: str) -> PaperFigure:
+    """The error of each method on every stimulus against that of one run."""
+    about = subject(study.plan, study.name, protocol, notes_for(study.audit, protocol))
+    means, run = study.by_stimulus_of(protocol, "mse"), study.plan.runs[reference]
+    others = {
+        method: look
+        for method, look in readouts(study.plan).items()
+        if method in means and not method[0].endswith(NEAREST) and method != (run.method, run.encoder)
+    }
+    pairs = pd.concat(
+        pd.DataFrame(
+            {
+                **{**look.columns(), "stimulus": means.index, "run": look.label},
+                **{"reference": means[run.method, run.encoder].to_numpy(), "error": means[method].to_numpy()},
+            }
+        )
+        for method, look in others.items()
+    )
+    return draw_paired(pairs, {look.label: look for look in others.values()}, study.looks[reference].label, about)
 
 
 def _tested(
@@ -238,12 +255,6 @@ def optimism(study: Study) -> PaperFigure:
             samples = np.intersect1d(study.scored(first), study.scored(other))
             trials = f"Means of the {study.amount(samples)} that both protocols score{_weights(study, first, other)}."
             pairs.append((first, other, samples, trials))
-    if not pairs:
-        reason = (
-            "This needs a protocol in which the scored samples choose, and its honest "
-            "counterpart; the configuration does not have both."
-        )
-        return draw_words(title, study.about(list(study.protocols)[:1]), reason)
     remark = (
         "A method that chooses nothing on the scored samples, such as ridge, gains nothing from choosing there; the "
         "protocols of a pair may differ in their training samples too."
@@ -255,33 +266,23 @@ def seen_unseen(study: Study) -> PaperFigure:
     """Each protocol under which images may repeat, or its honest counterpart, beside the one under which none does."""
     title = "Images that were trained on and images that were not"
     kinds = study.plan.protocols
-    unseen = next((name for name in study.protocols if not kinds[name].repeats), None)
+    unseen = next(name for name in study.protocols if not kinds[name].repeats)
     others = [n for n in study.protocols if kinds[n].repeats and kinds[n].counterpart not in study.protocols]
-    about = study.about([*others, unseen] if unseen else others or list(study.protocols)[:1])
-    if not (unseen and others):
-        reason = (
-            "This needs a protocol under which no scored image was trained on, and one under which images may repeat; "
-            "the configuration does not have both."
-        )
-        return draw_words(title, about, reason)
     pairs = []
     for protocol in others:
         seen = study.trained_on(protocol)
-        if len(seen):
-            samples = np.intersect1d(seen, study.scored(unseen))
-            trials = (
-                f"Means of the {study.amount(samples)} whose image is trained on under {study.protocols[protocol]} "
-                f"({len(seen)} of the {len(study.scored(protocol))} trials that it scores), and of the same trials "
-                f"when it is not{_weights(study, protocol, unseen)}."
-            )
-            pairs.append((protocol, unseen, samples, trials))
-    if not pairs:
-        reason = (
-            f"Under {' and '.join(study.protocols[name] for name in others)} no scored image of this dataset was "
-            "trained on: all scored images are new to the decoder, as they are under "
-            f"{study.protocols[unseen]}. There is nothing to set against each other."
+        samples = np.intersect1d(seen if len(seen) else study.scored(protocol), study.scored(unseen))
+        trials = (
+            f"Means of the {study.amount(samples)} whose image is trained on under {study.protocols[protocol]} "
+            f"({len(seen)} of the {len(study.scored(protocol))} trials that it scores), and of the same trials "
+            f"when it is not{_weights(study, protocol, unseen)}."
         )
-        return draw_words(title, about, reason)
+        if not len(seen):
+            trials = (
+                f"Under {study.protocols[protocol]} no scored image was trained on. Means of the "
+                f"{study.amount(samples)} that both protocols score{_weights(study, protocol, unseen)}."
+            )
+        pairs.append((protocol, unseen, samples, trials))
     remark = (
         "Where a fold scores other images under the two protocols, identification is among other images too, and the "
         "number of training samples differs."
@@ -361,13 +362,7 @@ def paired(study: Study, pair: Pair) -> tuple[pd.DataFrame, list[Look], dict[str
 
 def permutation_null(study: Study, reference: str | None) -> PaperFigure:
     """What decoders reach that learned from shuffled pairs, beside the others."""
-    title, about = "What shuffled pairs reach by chance", study.about(list(study.protocols))
-    if not study.shuffled:
-        reason = (
-            "No method that learns from shuffled pairs of response and image was run, so there is no distribution "
-            "under chance to show."
-        )
-        return draw_words(title, about, reason)
+    about = study.about(list(study.protocols))
     shown = {run: look for run, look in study.looks.items() if run != study.shuffled}
     data: list[tuple] = []
     words, most = {}, 0
@@ -447,23 +442,19 @@ class Identified:
 
 def identification_curves(study: Study, found: Mapping[str, Identified]) -> PaperFigure:
     """Identification among more and more images under each protocol, by protocol."""
-    about, title = study.about(list(study.protocols)), "Identification among n images"
-    if not any(len(cell.ways) for cell in found.values()):
-        reason = (
-            "Under no protocol does a fold score more than one image, so there is nothing to identify an image among."
-        )
-        return draw_words(title, about, reason)
+    about = study.about(list(study.protocols))
     frames, protocols = [pd.DataFrame(columns=[*CURVES, "run"])], {}
     for name, cell in found.items():
-        words = "Each fold scores a single image, which cannot be confused with another."
+        words = "A single image is scored, which cannot be confused with another."
         if len(cell.ways):
             words = study.amount(study.scored(name)) + (f", {cell.folds} folds" if cell.folds > 1 else "")
             frames += _curves(study, name, cell)
         protocols[name] = study.protocols[name], words
-    data = pd.concat(frames[1:])
+    data = pd.concat(frames[1:] or frames)
     remarks = [
         "Share of trials whose image correlates more with its reconstruction than n \N{MINUS SIGN} 1 other images, "
-        "drawn from those of the same fold; n up to the number that every fold has. Mean over trials and seeds, of "
+        "drawn from those of the same fold, or of all folds where one scores a single image; n up to the number that "
+        "every fold has. Mean over trials and seeds, of "
         "reconstructed images; a reconstruction without contrast identifies nothing and is left out. At n = 2 this is "
         f"{METRICS['pairwise_identification'].label}, whose intervals are in the table."
     ]
@@ -495,6 +486,8 @@ def identified(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Curves of n-way identification within folds, up to the number of images that every fold has.
 
+    Where a fold scores a single stimulus, those of all folds count as one, as in `score_predictions`.
+
     Parameters
     ----------
     images : array of shape (n_seeds, n_samples, y, x)
@@ -504,10 +497,12 @@ def identified(
 
     Returns
     -------
-    ways : int array of shape (n_ways,), 2, 3, ...; empty where a fold has a single image
+    ways : int array of shape (n_ways,), 2, 3, ...; empty where a single image is scored
     shares : array of shape (n_seeds, n_ways): means over samples; NaN for a seed that has no defined one
     """
     parts = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+    if min(len(np.unique(stimulus_ids[part])) for part in parts) < SMALLEST_GALLERY:
+        parts = [np.arange(len(folds))]
     found = []
     for part in parts:
         chunks = [

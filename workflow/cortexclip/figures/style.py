@@ -1,19 +1,22 @@
 """One look for all figures: sizes, colours and markers; a figure with its title, caption and numbers; and writing.
 
-A figure is written four times: as PNG with title and caption, to be looked at; as PDF without them, to be placed in a
-paper; the caption as text; and the numbers that are drawn as CSV. matplotlib's constrained layout puts all in place.
+A figure is written three times: as PNG with its title and the gist of its caption, to be looked at; as PDF without
+them, to be placed in a paper; and the numbers that are drawn as CSV. The whole caption is in the metadata of both
+pictures and in one file for all figures of a job. matplotlib's constrained layout puts all in place.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import re
 import textwrap
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ParamSpec
+from zlib import crc32
 
 import matplotlib
 
@@ -35,10 +38,11 @@ from cortexclip.runtime.files import atomic_path, write_text
 from cortexclip.tables.write import write_csv
 
 DPI = 200
-WIDTH_MM = 175  # two columns of a journal; one is 85
+WIDTH_MM, COLUMN_MM = 175, 85  # two columns of a journal, and one
 SMALL, NORMAL = 7.0, 8.0  # points
 LINE_MM = 3.1  # of small text
 CHARACTERS = 128  # of small text in the whole width
+SHOWN_LINES = 2  # of a caption on its figure
 TITLES = 84  # of the titles of all panels beside each other
 INK, MUTED, FAINT = "#1a1a1a", "#555555", "#b0b0b0"
 FRAME = "#d55e00"
@@ -121,11 +125,20 @@ _FAMILIES = {
     "cccv1": (_PALETTE[3], "v"),
     "permuted": (FAINT, "p"),
 }
-_OTHER_FAMILIES = [
-    (colour, marker)
-    for marker in ("X", ">", "H", "d", "*", "8")
-    for colour in (_PALETTE[4], "#8c7a00", "#5b3a8c", "#00665e", "#a0303a")
-]
+_OTHER_COLOURS = ("#00665e", "#5b3a8c", "#a0303a", "#8c7a00", *(_PALETTE[n] for n in (4, 0, 3, 5)))
+_OTHERS = """cortexclip brain_diffuser_cortexflow mind_vis_cortexflow class_mean_oracle session_mean gaussian_bayes
+gaussian_bayes_fields brain_diffuser mind_vis dgmm vae_ridge bcca local_decoders pca_ridge pls kernel_ridge ridge_pca
+ridge_weighted ridge_banded cluster_mean cluster_random brain_diffuser_transductive mind_vis_transductive""".split()
+_PARTS = {
+    "cccv1": "script attention clip multiscale multires enhancer contrastive ssl adapt pooled full",
+    "clip_encoder": "residual attention multihead negatives learned schedule grid",
+}
+_OTHERS += [f"{method}_{part}" for method, parts in _PARTS.items() for part in parts.split()]
+_FREE = [(colour, marker) for marker in ("X", "*", ">", "d", "H", "8") for colour in _OTHER_COLOURS]
+_FAMILIES |= dict(zip(_OTHERS, _FREE, strict=False))
+_HASHED = [(colour, marker) for marker in ("^", "D", "v", "<", "p") for colour in _OTHER_COLOURS[:5]]
+"""Colours and markers that no method with a look of its own has; a method's name says which of them it gets."""
+_SENTENCE_ENDS = re.compile(r"(?<=[.?!]) (?=[A-Z0-9])")
 _PROTOCOLS = [("#d55e00", "s"), (INK, "o"), ("#0173b2", "^"), ("#cc78bc", "v"), ("#029e73", "D"), ("#8c7a00", "P")]
 
 P = ParamSpec("P")
@@ -168,15 +181,17 @@ class Look:
 
 @dataclass(frozen=True)
 class Subject:
-    """What a figure is about: titles of dataset and protocol, and what has to stand below it, one sentence each.
+    """What a figure is about: titles of dataset and protocol, and what has to stand in its caption, one sentence each.
 
-    A figure over several protocols names none here; its panels do.
+    A figure over several protocols names none here; its panels do. ``caveat`` is the gravest of the notes, which stands
+    on the figure too.
     """
 
     dataset: str
     protocol: str = ""
     optimistic: bool = False
     notes: tuple[str, ...] = ()
+    caveat: str = ""
 
     @property
     def line(self) -> str:
@@ -185,13 +200,13 @@ class Subject:
 
 
 def looks(plan: Plan) -> dict[str, Look]:
-    """The look of every run of a plan, by its name; methods that are not known here take the colours left over."""
-    methods = list(dict.fromkeys(run.method for run in plan.runs.values()))
-    unknown = [method for method in methods if method not in _FAMILIES]
-    families = _FAMILIES | {
-        method: _OTHER_FAMILIES[number % len(_OTHER_FAMILIES)] for number, method in enumerate(unknown)
-    }
-    return {name: Look(name, "", *families[run.method]) for name, run in plan.runs.items()}
+    """The look of every run of a plan, by its name: that of its method, whatever else is compared."""
+    return {name: Look(name, "", *family(run.method)) for name, run in plan.runs.items()}
+
+
+def family(method: str) -> tuple[str, str]:
+    """Colour and marker of a method, the same in every run: assigned by name, or drawn by a hash of the name."""
+    return _FAMILIES.get(method) or _HASHED[crc32(method.encode()) % len(_HASHED)]
 
 
 def readouts(plan: Plan) -> dict[tuple[str, str], Look]:
@@ -214,7 +229,7 @@ def subject(plan: Plan, dataset: str, protocol: str, caveats: Sequence[str]) -> 
     about, kind = plan.datasets[dataset], plan.protocols[protocol]
     notes = [f"Optimistic protocol: {kind.note}"] if kind.optimistic else []
     notes += [seeds_of(plan), *weightiest(caveats, about.notes)]
-    return Subject(about.heading, kind.name or kind.title, kind.optimistic, tuple(notes))
+    return Subject(about.heading, kind.name or kind.title, kind.optimistic, tuple(notes), next(iter(caveats), ""))
 
 
 def weightiest(caveats: Sequence[str], notes: Sequence[str]) -> list[str]:
@@ -246,8 +261,9 @@ class PaperFigure(Figure):
 
     Attributes
     ----------
-    title, about, caption : str
-        What stands above and below what is drawn; "" for none.
+    title, about : str
+        What stands above what is drawn; "" for none.
+    caption : the whole caption, of which the figure shows `gist`
     data : DataFrame of what is drawn
     """
 
@@ -285,7 +301,7 @@ class PaperFigure(Figure):
         self.caption = clean(" ".join(filter(None, [*sentences, *(about.notes if about else ())])))
         width = int(CHARACTERS * self.get_figwidth() * 25.4 / WIDTH_MM)
         heading = "\n".join(filter(None, [wrap(self.title, width - 16), wrap(self.about, width - 16)]))
-        caption = wrap(self.caption, width)
+        caption = wrap(gist(self.caption, clean(about.caveat) if about else "", SHOWN_LINES * (width - 8)), width)
         left = 0.05 / self.get_figwidth()
         self.words = [self.suptitle(heading, x=left, ha="left", size=NORMAL, linespacing=1.3)]
         self.words.append(self.supxlabel(caption, x=left, ha="left", size=SMALL, color=MUTED, linespacing=1.25))
@@ -294,13 +310,42 @@ class PaperFigure(Figure):
         return self
 
 
+def gist(caption: str, caveat: str, characters: int) -> str:
+    """As many of a caption's first sentences as fit beside the first sentence of the caveat, in so many characters."""
+    said, *others = _SENTENCE_ENDS.split(caption)
+    caveat = "" if not caveat or caveat in said else _SENTENCE_ENDS.split(caveat)[0]
+    for other in others:
+        if other == caveat or len(said) + len(other) + len(caveat) + 2 > characters:
+            break
+        said += f" {other}"
+    return textwrap.shorten(" ".join(filter(None, [said, caveat])), characters, placeholder=" ...")
+
+
 def save(figure: PaperFigure, stem: str | os.PathLike) -> None:
-    """Write a figure as ``stem`` with .png, .pdf, .txt and .csv; equal figures give equal bytes."""
+    """Write a figure as ``stem`` with .png, .pdf and .csv; equal figures give equal bytes."""
     save_png(figure, f"{stem}.png")
     save_pdf(figure, f"{stem}.pdf", with_words=False)
-    lines = [f"{figure.title}.", f"{figure.about}." if figure.about else "", figure.caption]
-    write_text(f"{stem}.txt", "\n".join(filter(None, lines)) + "\n")
     write_csv(Path(f"{stem}.csv"), figure.data)
+
+
+def whole_caption(figure: PaperFigure) -> str:
+    """Title, what it is of, and caption, as one paragraph."""
+    return " ".join(
+        f"{part}." if part[-1] not in ".?!" else part for part in (figure.title, figure.about, figure.caption) if part
+    )
+
+
+def write_captions(path: str | os.PathLike, figures: Mapping[str, PaperFigure], reasons: Mapping[str, str]) -> None:
+    """Write the captions of figures by the stems of their files, as Markdown, and why others were left out.
+
+    ``reasons`` are those of `cortexclip.results.drawn`, "" for a figure that was drawn.
+    """
+    lines = ["# Captions", ""]
+    for stem, figure in figures.items():
+        lines += [f"## {stem}", "", whole_caption(figure), ""]
+    absent = [f"- `{name}`: {reason}" for name, reason in reasons.items() if reason]
+    lines += ["## Left out", "", *absent, ""] if absent else []
+    write_text(path, "\n".join(lines))
 
 
 def save_png(figure: PaperFigure, path: str | os.PathLike) -> None:
@@ -308,13 +353,15 @@ def save_png(figure: PaperFigure, path: str | os.PathLike) -> None:
     with matplotlib.rc_context(STYLE), atomic_path(path) as temporary:
         lay_out(figure)
         # Level 3 takes half the time of the default, 6, and makes no larger files.
-        options: dict[str, Any] = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}}
+        metadata = {"Software": None, "Title": figure.title, "Description": whole_caption(figure)}
+        options: dict[str, Any] = {"metadata": metadata, "pil_kwargs": {"compress_level": 3}}
         figure.savefig(temporary, format="png", dpi=DPI, **options)
 
 
 def save_pdf(figure: PaperFigure, path: str | os.PathLike, with_words: bool = True) -> None:
     """Write a figure as PDF, with its words or cut to its body; equal figures give equal bytes."""
     metadata = {"Creator": "cortexclip", "Producer": None, "CreationDate": None}
+    metadata |= {"Title": figure.title, "Subject": whole_caption(figure)}
     with matplotlib.rc_context(STYLE), atomic_path(path) as temporary:
         lay_out(figure)
         for text in figure.words:
@@ -347,16 +394,6 @@ def text_height(texts: Iterable[str], least: float = 0.0) -> float:
     return max([least, *(LINE_MM * (text.count("\n") + 1) + 1 for text in texts)])
 
 
-@styled
-def draw_words(title: str, about: Subject, reason: str) -> PaperFigure:
-    """A page that says in words why there is nothing to draw."""
-    reason = clean(reason)
-    text = wrap(reason, CHARACTERS - 16)
-    figure = PaperFigure(text_height([text]) * 1.2 + 6)
-    figure.body.text(0.005, 0.5, text, va="center")
-    return figure.finish(title, about, pd.DataFrame([{"nothing_drawn": reason}]))
-
-
 def say(axes: Axes, reason: str, characters: int = 32) -> None:
     """Say in the middle of a panel why nothing is drawn there."""
     axes.xaxis.set_visible(False)
@@ -386,14 +423,19 @@ def panel_grid(body: SubFigure, panels: int, columns: int, **options) -> list[Ax
     return list(axes[:panels])
 
 
-def few_ticks(axes: Axes, reach: float | None = None) -> None:
-    """A few plain ticks on the horizontal axis; given the largest value, a scale that is linear only near 0."""
+def few_ticks(axes: Axes, reach: float | None = None) -> str:
+    """A few plain ticks on the horizontal axis; given the largest value, a scale that is linear only near 0.
+
+    Returns what the title of the axis has to say of its scale.
+    """
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     if reach:
         unit = 10.0 ** np.floor(np.log10(reach / 5))
         axes.set_xscale("asinh", linear_width=unit)
-        axes.xaxis.set_major_locator(FixedLocator(unit * np.array([-30, -10, -3, -1, 0, 1, 3, 10, 30])))
+        ticks = unit * np.array([-30, -10, -3, -1, 0, 1, 3, 10, 30])
+        axes.xaxis.set_major_locator(FixedLocator(ticks[ticks >= 0] if axes.dataLim.x0 >= 0 else ticks))
     axes.xaxis.set_major_formatter(FuncFormatter(plain))
+    return ", scale linear near 0 and logarithmic beyond" if reach else ""
 
 
 def plain(value: float, _=None) -> str:

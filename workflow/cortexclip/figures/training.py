@@ -115,6 +115,7 @@ def _curves(axes: Axes, history: pd.DataFrame, colour: str) -> None:
         decades = np.log10(finite.max() / finite.min())
         steps = (1, 1.5, 2, 3, 5, 7) if decades < 0.8 else (1, 2, 5) if decades < 2.2 else (1,)
         axes.set_yscale("log")
+        axes.set_ylabel("loss, logarithmic")
         axes.yaxis.set_major_locator(LogLocator(subs=steps, numticks=8))
         axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(plain))

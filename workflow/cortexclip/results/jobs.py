@@ -147,7 +147,7 @@ class Jobs:
             line = Path(recorded or os.devnull).read_text(encoding="utf-8").splitlines()[-1]
             return float(line.split("\t")[0])
         except (OSError, IndexError, ValueError):
-            stated = SECONDS.get(rule, 0.9)
+            stated = SECONDS.get(rule.rstrip("0123456789"), 0.9)
         if rule == "train":
             protocol, run = wildcards["protocol"], wildcards["run"]
             fits = self.configuration.every_run[run].fits * self.entry("protocol", protocol).get("folds", 1)
@@ -229,13 +229,6 @@ class Jobs:
         entries = [*self.configuration.every_method.values(), *self.configuration.encoders.values()]
         readers = [entry["reader"] for entry in self.configuration.every_dataset.values()]
         return [*stages, *(entry["module"] for entry in entries), *readers]
-
-    def figures(self) -> list[str]:
-        """The figures of a dataset and protocol."""
-        runs = self.configuration.runs.values()
-        curves = ["training_curves"] if any(run.trained for run in runs) else []
-        spaces = ["retrieved", "similarity", "similarity_distribution"] if any(run.encoder for run in runs) else []
-        return ["reconstructions", *curves, *spaces]
 
 
 def any_of(names: Iterable[str]) -> str:

@@ -10,7 +10,8 @@ import xarray as xr
 
 from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
-from cortexclip.figures import power, spurious
+from cortexclip.figures.power import learning_curve, limits
+from cortexclip.figures.spurious import spurious
 from cortexclip.figures.study import (
     SHOWN,
     Identified,
@@ -20,10 +21,12 @@ from cortexclip.figures.study import (
     identification_curves,
     identified,
     optimism,
+    paired_stimuli,
     permutation_null,
     seen_unseen,
 )
-from cortexclip.figures.style import save
+from cortexclip.figures.style import save, write_captions
+from cortexclip.results import drawn
 from cortexclip.results.folder import Results
 from cortexclip.results.tables import read_table
 from cortexclip.runtime.files import read_json
@@ -49,26 +52,29 @@ def run(arguments: argparse.Namespace) -> None:
     dataset = datasets.read(arguments.dataset)
     study = read(dataset, plan, arguments.audit, results)
     statistics, parts = read_table(arguments.statistics, STATISTICS), read_table(arguments.ablation, ABLATION)
-    for protocol in plan.protocols:
-        figure = differences(study, protocol, statistics, reference)
-        save(figure, output / f"differences.{protocol}.{study.name}")
-        figure = power.power(study, protocol, results.table("power"), reference)
-        save(figure, output / f"power.{protocol}.{study.name}")
-        save(power.ceiling(study, protocol, results.table("ceiling")), output / f"ceiling.{protocol}.{study.name}")
-        figure = spurious.spurious(study, protocol, results.table("collapse"), results.nearness(study.name))
-        save(figure, output / f"spurious.{protocol}.{study.name}")
-        if any(plan.ablations.values()):
-            save(ablation(study, protocol, parts), output / f"ablation.{protocol}.{study.name}")
-    figures = {
-        "optimism": optimism(study),
-        "permutation_null": permutation_null(study, reference),
-        "identification_curves": identification_curves(study, identification(study, dataset, results)),
-        "seen_unseen": seen_unseen(study),
-        "learning_curve": power.learning_curve(study, results.table("learning_curve")),
+    tests = {
+        "differences": lambda protocol: differences(study, protocol, statistics, reference),
+        "paired": lambda protocol: paired_stimuli(study, protocol, reference),
+        "limits": lambda protocol: limits(study, protocol, results.table("ceiling"), results.table("power"), reference),
+        "spurious": lambda protocol: spurious(study, protocol, results.table("collapse"), results.nearness(study.name)),
+        "ablation": lambda protocol: ablation(study, protocol, parts),
     }
-    for name, figure in figures.items():
-        save(figure, output / f"{name}.{study.name}")
-        logger.info("evaluation_figures: %s of %s", name, study.name)
+    across = {
+        "optimism": lambda _: optimism(study),
+        "seen_unseen": lambda _: seen_unseen(study),
+        "permutation_null": lambda _: permutation_null(study, reference),
+        "identification_curves": lambda _: identification_curves(study, identification(study, dataset, results)),
+        "learning_curve": lambda _: learning_curve(study, results.table("learning_curve")),
+    }
+    known = drawn.of_tests(plan, study.name), drawn.of_protocols(plan, study.name)
+    cells = [(name, protocol) for protocol in study.protocols for name, reason in known[0].items() if not reason]
+    figures = {}
+    for name, protocol in [*cells, *((name, "") for name, reason in known[1].items() if not reason)]:
+        stem = drawn.stem(name, protocol, study.name)
+        figures[stem] = (tests | across)[name](protocol)
+        save(figures[stem], output / stem)
+        logger.info("evaluation_figures: %s", stem)
+    write_captions(output / f"captions.{study.name}.md", figures, known[0] | known[1])
 
 
 def read(dataset: xr.Dataset, plan: Plan, audit: dict, results: Results) -> Study:

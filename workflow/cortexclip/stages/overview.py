@@ -11,7 +11,8 @@ import pandas as pd
 from cortexclip.configuration.plan import Plan
 from cortexclip.figures.forest import draw_main_page, draw_mse_by_method
 from cortexclip.figures.overview import critical_difference, notes_of, rows_of, scored_of
-from cortexclip.figures.style import protocol_looks, save, save_pdf, seeds_of
+from cortexclip.figures.style import protocol_looks, save, save_pdf, seeds_of, write_captions
+from cortexclip.results import drawn
 from cortexclip.results import tables as results
 from cortexclip.runtime.files import read_json, write_text
 from cortexclip.runtime.log import logger
@@ -56,9 +57,13 @@ def run(arguments: argparse.Namespace) -> None:
     write_text(
         folder / "document.tex", latex_document(os.path.relpath(arguments.output, folder) + "/mse_by_method", caption)
     )
+    figures, known = {"mse_by_method": figure}, drawn.of_datasets(plan)
     for protocol in plan.protocols:
-        drawn = critical_difference(ranks[ranks.protocol == protocol], protocol, plan, audits)
-        save(drawn, Path(arguments.output) / f"critical_difference.{protocol}")
+        name = f"critical_difference.{protocol}"
+        if not known[name]:
+            figures[name] = critical_difference(ranks[ranks.protocol == protocol], protocol, plan, audits)
+            save(figures[name], Path(arguments.output) / name)
+    write_captions(Path(arguments.output) / "captions.md", figures, known)
     logger.info("overview: mse_by_method of %d cells", len(table))
 
 

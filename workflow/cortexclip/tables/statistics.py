@@ -13,6 +13,7 @@ import pandas as pd
 
 from cortexclip.audit.finding import counted
 from cortexclip.configuration.plan import Plan, run_name
+from cortexclip.evaluation import MIN_DATASETS
 from cortexclip.evaluation.metrics import METRICS
 from cortexclip.evaluation.power import ALPHA, POWER
 from cortexclip.evaluation.score import NEAREST
@@ -40,7 +41,6 @@ from cortexclip.tables.render import NOT_MEASURED, Table
 COMPARED = ["mse", "pixcorr", "ssim", "pairwise_identification"]
 STATISTICS, LEADERS, RANKS = TABLES["statistics"], TABLES["leaders"], TABLES["ranks"]
 MIN_FOLDS = 3
-MIN_DATASETS = 3
 BETTER, WORSE, NOT_OVER_FOLDS = "better", "worse", "not over folds"
 NOT_SHOWN, UNDECIDABLE, NOT_COMPARABLE = "not shown", "too few stimuli", "not comparable"
 UNDECLARED = "not declared"
