@@ -9,19 +9,23 @@ import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+import yaml
 from figure_checks import ABOUT, LONG, call, check_page, look, words
 
 from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
-from cortexclip.figures import forest, images, outcome, sheet, similarity, style, tables, training
+from cortexclip.figures import forest, images, outcome, receptive_fields, sheet, similarity, style, tables, training
 from cortexclip.figures import overview as overview_figures
+from cortexclip.numerics.image_prior import prior_axes
+from cortexclip.results import drawn
 from cortexclip.results.folder import Results
 from cortexclip.results.runs import history_table, write_predictions
 from cortexclip.runtime.arrays import read_netcdf, write_parquet
@@ -60,6 +64,17 @@ def draw_reconstructions(title="Method", rows=3, columns=5):
         for number in range(rows)
     ]
     return images.draw_reconstructions(rng.random((columns, 28, 28)), found, 20, ABOUT)
+
+
+def draw_strip(title="Method"):
+    rng = np.random.default_rng(0)
+    rows = [images.Reconstruction(look(n, title), rng.random((6, 28, 28)), rng.random(6)) for n in range(3)]
+    return images.draw_strip(rng.random((6, 28, 28)), rows, ABOUT)
+
+
+def draw_fields(title="Method", voxels=40, seed=0):
+    rng = np.random.default_rng(seed)
+    return receptive_fields.draw_fields(rng.random((voxels, 9, 12)), rng.random(voxels), look(0, title), ABOUT)
 
 
 def draw_reference(title="Method", runs=4, stimuli=15, most=20_000):
@@ -134,7 +149,8 @@ DRAWN = {
     "similarity_distribution": draw_similarity_distribution,
     "mse_by_method": draw_mse_by_method,
     "sheet": draw_sheet,
-    "words": lambda title="Method": style.draw_words(title, ABOUT, f"{title}: nothing to show. " * 9),
+    "strip": draw_strip,
+    "receptive_fields": draw_fields,
 }
 LARGE = {
     "training_curves": functools.partial(draw_training_curves, runs=5, folds=3),
@@ -171,7 +187,7 @@ def test_equal_input_gives_equal_bytes_whatever_the_callers_settings(name, tmp_p
         with matplotlib.rc_context(settings):
             style.save(DRAWN[name](), tmp_path / "figure")
         files = sorted(tmp_path.iterdir())
-        assert [file.name for file in files] == [f"figure.{suffix}" for suffix in ("csv", "pdf", "png", "txt")]
+        assert [file.name for file in files] == [f"figure.{suffix}" for suffix in ("csv", "pdf", "png")]
         digests.append([hashlib.sha256(file.read_bytes()).hexdigest() for file in files])
     assert digests[0] == digests[1]
 
@@ -184,6 +200,7 @@ def test_pdf_embeds_truetype_fonts_and_png_has_200_dots_an_inch(tmp_path):
     with Image.open(tmp_path / "figure.png") as image:
         assert image.width == int(style.WIDTH_MM / 25.4 * 200)
         assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
+        assert "shaded: from the lowest to the highest" in image.info["Description"]
 
 
 def test_training_curves_mark_the_epoch_of_least_selection_loss():
@@ -317,14 +334,60 @@ def test_similarity_rows_are_ordered_by_stimulus():
     np.testing.assert_array_equal(shown_images(figure)[0].get_array(), values[0][[1, 3, 2, 0]])
 
 
-def test_looks_are_the_same_whatever_else_is_compared():
-    def plan(*methods):
-        runs = {m: {"method": m, "encoder": "none", "title": m} for m in methods}
-        return Plan.of({"runs": runs})
+def test_equal_steps_of_similarity_are_equal_steps_of_colour():
+    figure = draw_similarity()
+    bar = next(axes for axes in figure.body.axes if axes.get_xlabel() == "cosine similarity")
+    norm = shown_images(figure)[0].norm
+    low, high = norm.vmin, norm.vmax
+    assert norm((low + high) / 2) == pytest.approx(0.5) and bar.get_xscale() == "linear"
 
-    few, many = style.looks(plan("ridge", "cccv1")), style.looks(plan("knn", "new_one", "cccv1", "ridge", "newer"))
-    assert few["ridge"] == many["ridge"] and few["cccv1"] == many["cccv1"]
-    assert len({(look.colour, look.marker) for look in many.values()}) == 5
+
+def test_looks_are_the_same_whatever_else_is_compared():
+    def looks(*methods):
+        return style.looks(Plan.of({"runs": {m: {"method": m, "encoder": "none", "title": m} for m in methods}}))
+
+    few, many = looks("new_one", "ridge"), looks("knn", "newer", "cccv1", "ridge", "another", "new_one")
+    assert few["ridge"] == many["ridge"] and few["new_one"] == many["new_one"]
+    known = list(yaml.safe_load((ROOT / "config/methods.yaml").read_text()))
+    assert len({style.family(method) for method in known}) == len(known)
+    own = {style.family(f"my_method_{number}") for number in range(200)}
+    assert len(own) > 20 and not own & {style.family(method) for method in known}
+
+
+def test_receptive_fields_are_those_of_the_best_voxels_and_their_centres():
+    fields = np.zeros((3, 9, 12))
+    fields[0, 2, 5], fields[1, 7, 1], fields[2, 4, 4] = 2.0, 0.5, -1.0
+    figure = receptive_fields.draw_fields(fields, np.array([0.2, 0.8, -0.1]), look(0), ABOUT)
+    check_page(figure)
+    assert figure.data.voxel.tolist() == [1, 0, 2]
+    assert figure.data.x.tolist() == [1, 5, 0] and figure.data.y.tolist() == [7, 2, 0]
+    tiles, mean = shown_images(figure)[:2]
+    first = tiles.get_array()[1 : 1 + 9 * 4 : 4, 1 : 1 + 12 * 4 : 4]
+    assert first[7, 1] == 1 and first.sum() == 1  # each to its own maximum
+    np.testing.assert_allclose(mean.get_array(), 0.2 * fields[0] + 0.8 * fields[1])
+
+
+def test_stored_fields_are_taken_back_to_pixels(results):
+    rng = np.random.default_rng(0)
+    axes, inverse = prior_axes(rng.random((20, 5, 6)), 0.2, 1.5, 12)
+    pixels, fields = rng.random((7, 30)), rng.random((4, len(axes)))
+    weights = {"fields": fields, "axes": axes, "noise": rng.random(4)}
+    toy = replace(outcome_of(*results), fields={"ridge": weights}, leaders=["ridge"])
+    toy.dataset["stimuli"] = (("sample", "y", "x"), np.zeros((toy.dataset.sizes["sample"], 5, 6)))
+    with mock.patch.object(outcome, "draw_fields") as drawn:
+        outcome.receptive_fields(toy)
+    found = drawn.call_args.args[0].reshape(4, 30)
+    np.testing.assert_allclose(pixels @ found.T, (pixels @ inverse) @ fields.T)
+    np.testing.assert_allclose(drawn.call_args.args[1], 1 - weights["noise"])
+
+
+def test_a_caption_is_cut_to_two_lines_that_keep_the_caveat():
+    long = "A sentence. " * 40
+    shown = style.gist(long + "Beware of it. Not of that.", "Beware of it. Not of that.", 120)
+    assert shown.startswith("A sentence. A sentence.") and shown.endswith("Beware of it.") and len(shown) <= 120
+    shown = style.gist("word " * 80, "Beware of it.", 120)
+    assert shown.endswith("... Beware of it.") and len(shown) <= 120
+    assert style.gist("Short.", "", 120) == "Short."
 
 
 def test_overview_marks_the_control():
@@ -355,6 +418,7 @@ def test_intervals_hidden_by_markers_get_another_scale():
     figure = forest.draw_mse_by_method(data, *rest)
     check_page(figure)
     assert figure.axes[0].get_xscale() == "asinh"
+    assert "logarithmic" in figure.axes[0].get_xlabel() and not any(tick < 0 for tick in figure.axes[0].get_xticks())
 
 
 def test_wrap_breaks_between_words_and_within_words_that_are_too_long():
@@ -362,6 +426,7 @@ def test_wrap_breaks_between_words_and_within_words_that_are_too_long():
         lines = style.wrap("several words and Onewordthatismuchtoolongforanyline", width).splitlines()
         assert max(map(len, lines)) <= width
         assert "".join(lines).replace(" ", "") == "severalwordsandOnewordthatismuchtoolongforanyline"
+    assert style.wrap("brain_diffuser.glyphclip", 16) == "brain_diffuser.\nglyphclip"
 
 
 # The stages, on files
@@ -398,7 +463,7 @@ def results(tmp_path_factory):
         "encoders": {"space": "Space"},
         "runs": {
             "ridge": {"method": "ridge", "encoder": "none", "title": "Ridge", "published": None},
-            "net.space": {"method": "net", "encoder": "space", "title": "Net", "published": "NET"},
+            "net.space": {"method": "net", "encoder": "space", "title": "Net", "published": "NET", "trained": True},
         },
         "cells": {"toy": ["ridge", "net.space"]},
         "unavailable": {"gone": "It is not there."},
@@ -435,19 +500,22 @@ def results(tmp_path_factory):
     return folder, Plan.of(plan)
 
 
-def draw(results, plan, output, figures):
+def draw(results, output):
     options = ["--plan", f"{results}/plan.json", "--audit", f"{results}/audits/toy.json"]
     options += ["--dataset", f"{results}/toy.nc", "--protocol", "published"]
-    call(stage, [*options, "--figures", figures, "--results", str(results), "--output", str(output)])
+    call(stage, [*options, "--results", str(results), "--output", str(output)])
 
 
-def test_stage_writes_every_figure_it_is_asked_for(results, tmp_path):
+def test_stage_writes_the_figures_that_the_plan_allows(results, tmp_path):
     folder, plan = results
-    names = ("training_curves", "similarity")
-    draw(folder, plan, tmp_path, ",".join([*names, "reference"]))
-    expected = {f"{name}.published.toy.{suffix}" for name in names for suffix in ("png", "pdf", "txt", "csv")}
-    expected |= {f"reference/published/toy.{suffix}" for suffix in ("png", "pdf", "txt", "csv")}
-    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")} == expected
+    draw(folder, tmp_path)
+    files = [path.format(protocol="published") for path in drawn.of_predictions_files(plan, "toy", "toy")]
+    assert {f"figures/{path.relative_to(tmp_path).as_posix()}" for path in tmp_path.rglob("*.*")} == set(files)
+    names = [name for name in outcome.FIGURES if name != "receptive_fields"]
+    assert len(files) == 3 * len(names) + 1 and "figures/reference/published/toy.csv" in files
+    captions = (tmp_path / "captions.published.toy.md").read_text()
+    assert captions.count("All are seen. Beware.") == len(names)
+    assert "## Left out\n\n- `receptive_fields`: No method keeps" in captions
 
 
 def outcome_of(folder, plan):
@@ -456,7 +524,7 @@ def outcome_of(folder, plan):
 
 def test_stage_reads_what_belongs_together(results):
     toy = outcome_of(*results)
-    figures = {name: make(toy) for name, make in outcome.FIGURES.items()}
+    figures = {name: make(toy) for name, make in outcome.FIGURES.items() if name != "receptive_fields"}
     for figure in figures.values():
         check_page(figure)
         assert "All are seen. Beware." in words(figure)
@@ -468,23 +536,25 @@ def test_stage_reads_what_belongs_together(results):
     assert "ridge" not in words(figures["similarity"])
 
 
-def test_a_figure_with_nothing_to_show_says_why(results):
+def test_what_needs_other_methods_is_left_out_with_its_reason(results):
+    _, plan = results
+    reasons = drawn.of_predictions(replace(plan, cells={"toy": ["ridge"]}), "toy")
+    assert [name for name, reason in reasons.items() if not reason] == ["reconstructions", "strip", "reference"]
+    assert drawn.of_predictions(plan, "toy")["similarity"] == ""
+
+
+def test_the_strip_shows_the_methods_of_least_error(results):
     folder, plan = results
-    toy = outcome_of(folder, replace(plan, cells={"toy": ["ridge"]}))
-    for name, reason in {
-        "training_curves": "no training curve",
-        "retrieved": "nothing is retrieved",
-        "similarity": "nothing is retrieved",
-        "similarity_distribution": "nothing is retrieved",
-    }.items():
-        figure = outcome.FIGURES[name](toy)
-        check_page(figure)
-        assert reason in words(figure) and not figure.axes
-
-
-def test_stage_refuses_a_figure_it_does_not_know(results, tmp_path):
-    with pytest.raises(InputError, match="unknown name 'pie'"):
-        draw(*results, tmp_path, "pie")
+    toy = outcome_of(folder, plan)
+    mse = {
+        run: table[(table.metric == "mse") & (table.method == toy.methods[run])].value.mean()
+        for run, table in toy.scores.items()
+    }
+    assert toy.leaders == sorted(mse, key=mse.get)
+    figure = outcome.strip(toy)
+    assert list(dict.fromkeys(figure.data.method)) == toy.leaders and len(figure.data) == 6
+    shuffled = replace(plan, runs=plan.runs | {"ridge": replace(plan.runs["ridge"], role="shuffled")})
+    assert outcome_of(folder, shuffled).leaders == ["net.space"]
 
 
 def comparison(tmp_path):
@@ -536,11 +606,10 @@ def test_overview_stage_writes_its_figure(results, tmp_path):
     assert "{../figures/mse_by_method.pdf}" in (tmp_path / "tables/document.tex").read_text()
     assert b"/Count 1" in (tmp_path / "tables/main.pdf").read_bytes()
     written = {path.suffix: path for path in (tmp_path / "figures").glob("mse_by_method.*")}
-    assert set(written) == {".png", ".pdf", ".txt", ".csv"}
-    assert "seed" in written[".txt"].read_text()
-    ranks = {path.name for path in (tmp_path / "figures").glob("critical_difference.*")}
-    protocols = results[1].protocols
-    assert ranks == {f"critical_difference.{name}{suffix}" for name in protocols for suffix in written}
+    assert set(written) == {".png", ".pdf", ".csv"}
+    captions = (tmp_path / "figures/captions.md").read_text()
+    assert "seed" in captions and "- `critical_difference.published`: Average ranks need 3 datasets" in captions
+    assert not list((tmp_path / "figures").glob("critical_difference.*"))
 
 
 def test_overview_stage_refuses_another_table(tmp_path):

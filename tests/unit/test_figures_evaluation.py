@@ -1,10 +1,11 @@
-"""Figures of tests, chance and protocols: what they say, that they say it in words where there is nothing to draw."""
+"""Figures of tests, chance and protocols: what they say, and that what cannot be drawn is left out with its reason."""
 
 import hashlib
 import json
 from dataclasses import replace
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,8 +18,9 @@ from cortexclip.evaluation.metrics import pairwise_identification
 from cortexclip.evaluation.score import combine_scores, score_predictions, weigh
 from cortexclip.evaluation.splits import make_split
 from cortexclip.evaluation.statistics import groups_not_different, nemenyi_critical_difference, summarise
-from cortexclip.figures import chance, forest, power, ranks, spurious, study, style
+from cortexclip.figures import chance, forest, paired, power, ranks, spurious, study, style
 from cortexclip.figures.overview import critical_difference
+from cortexclip.results import drawn as known
 from cortexclip.results.folder import Results
 from cortexclip.results.runs import write_predictions
 from cortexclip.results.tables import NEARNESS, TABLES, read_table
@@ -122,7 +124,19 @@ def draw_curves(title="Method", methods=4, protocols=3):
     return chance.draw_identification_curves(data, protocols, looks, ABOUT, [title])
 
 
+def draw_paired(title="Method", methods=4):
+    looks = {f"{title} {number}": named(number, title) for number in range(methods)}
+    rng = np.random.default_rng(0)
+    rows = [
+        (*look.columns().values(), f"s{stimulus}", x, y, run)
+        for run, look in looks.items()
+        for stimulus, (x, y) in enumerate(rng.random((12, 2)))
+    ]
+    return paired.draw_paired(pd.DataFrame(rows, columns=[*paired.PAIRS, "run"]), looks, title, ABOUT)
+
+
 DRAWN = {
+    "paired": draw_paired,
     "differences": draw_differences,
     "ablation": draw_ablation,
     "pairs": draw_pairs,
@@ -156,7 +170,7 @@ def test_equal_input_gives_equal_bytes_whatever_the_callers_settings(name, tmp_p
         with matplotlib.rc_context(settings):
             style.save(DRAWN[name](methods=3), tmp_path / "figure")
         digests.append([hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(tmp_path.iterdir())])
-    assert digests[0] == digests[1] and len(digests[0]) == 4
+    assert digests[0] == digests[1] and len(digests[0]) == 3
 
 
 def test_what_the_tests_tell_apart_has_a_colour_of_its_own():
@@ -223,8 +237,12 @@ def test_identification_within_folds_is_the_metric_at_two():
     _, shares = study.identified(images, repeated, ids, folds, by_stimulus=True)
     two = np.concatenate([pairwise_identification(images[:, p], repeated[p], ids[p]) for p in parts], axis=1)
     np.testing.assert_allclose(shares[1:, 0], np.c_[two[:, :2].mean(axis=1), two[:, 2:]].mean(axis=1)[1:])
-    ways, shares = study.identified(images, stimuli, ids, np.arange(11) // 5)
-    assert not len(ways) and shares.shape == (40, 0)
+    alone = study.identified(images, stimuli, ids, np.arange(11) // 5)
+    together = study.identified(images, stimuli, ids, np.zeros(11))
+    for one, other in zip(alone, together, strict=True):  # a fold of a single image is told from those of all folds
+        np.testing.assert_array_equal(one, other)
+    single = study.identified(images[:, :1], stimuli[:1], ids[:1], np.zeros(1))
+    assert not len(single[0]) and single[1].shape == (40, 0)
 
 
 def test_shuffles_are_counted_that_are_at_least_as_good():
@@ -366,6 +384,7 @@ def drawn(results):
     """Every figure of the toy dataset, by the stem of its name."""
     toy = with_plan(results)
     figures = {name: draw(results, toy, name) for name in FIGURES}
+    figures |= {f"paired.{name}": study.paired_stimuli(toy, name, "ridge") for name in PROTOCOLS}
     figures |= {f"ablation.{name}": study.ablation(toy, name, ablated(results)) for name in PROTOCOLS}
     return figures | {
         f"differences.{name}": study.differences(toy, name, pairs_tested(results), "ridge") for name in PROTOCOLS
@@ -414,29 +433,66 @@ def test_stage_writes_every_figure(results, tmp_path):
     options += ["--statistics", f"{results}/tables/statistics.csv", "--ablation", f"{results}/tables/ablation.csv"]
     options += ["--results", str(results)]
     call(stage, [*options, "--output", f"{tmp_path}/figures"])
-    names = ["differences.holdout.toy", "ablation.holdout.toy", *(f"{name}.toy" for name in FIGURES)]
-    names += ["power.holdout.toy", "ceiling.holdout.toy", "spurious.holdout.toy", "learning_curve.toy"]
-    assert {path.name for path in (tmp_path / "figures").iterdir()} == {
-        f"{n}.{suffix}" for n in names for suffix in ("png", "pdf", "txt", "csv")
-    }
+    names = [f"{name}.holdout.toy" for name in ("differences", "paired", "limits", "spurious", "ablation")]
+    names += ["permutation_null.toy", "identification_curves.toy"]
+    files = {f"{name}.{suffix}" for name in names for suffix in ("png", "pdf", "csv")} | {"captions.toy.md"}
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == files
+    assert {f"figures/{name}" for name in files} == set(known.of_tests_files(Plan.of(plan), "toy", "toy"))
+    captions = (tmp_path / "figures/captions.toy.md").read_text()
+    assert captions.count("\n## ") == 8 and captions.count("- `") == 3
+    assert "- `optimism`: This needs a protocol in which the scored samples choose" in captions
 
 
-def test_what_limits_a_comparison_is_drawn_or_said(results, toy):
+def test_what_limits_a_comparison_is_drawn(results, toy):
     table = Results(results, toy.plan).table
-    drawn = [power.power(toy, "unseen", table("power"), "ridge"), power.ceiling(toy, "unseen", table("ceiling"))]
-    drawn.append(power.learning_curve(toy, table("learning_curve")))
-    for figure in drawn:
+    both = power.limits(toy, "unseen", table("ceiling"), table("power"), "ridge")
+    assert set(both.data.panel) == {"MSE", power.OVER_CEILING, "Images needed, MSE", "Images needed, 2-way (pixels)"}
+    shares = table("ceiling").query("protocol == 'unseen' and metric == 'mse' and method == 'ridge'").share
+    drawn = both.data[(both.data.panel == power.OVER_CEILING) & (both.data.method == "ridge")]
+    assert drawn["mean"].item() == pytest.approx(shares.item())
+    needed = power.limits(toy, "holdout", table("ceiling"), table("power"), "ridge")
+    assert "none of the scored images were shown more than once" in needed.caption
+    assert "ridge" not in set(needed.data.method) and power.OVER_CEILING not in set(needed.data.panel)
+    scores = power.limits(toy, "holdout", table("ceiling"), table("power"), None)
+    values = toy.scores["holdout"]["ridge"].query("metric == 'mse'").groupby("stimulus", observed=True).value.mean()
+    drawn = scores.data[scores.data.method == "ridge"]
+    assert drawn["mean"].item() == pytest.approx(values.mean()) and set(scores.data.panel) == {"MSE"}
+    curve = power.learning_curve(toy, table("learning_curve"))
+    for figure in (both, needed, scores, curve):
         check_page(figure)
-        assert "nothing_drawn" not in figure.data
-    line = drawn[-1].axes[0].lines[0]
+    line = curve.axes[0].lines[0]
     np.testing.assert_allclose(
         line.get_xydata(), [[4, 0.46], [8, 0.42], [18, 0.32]]
     )  # means, and no end of an interval
-    said = power.ceiling(toy, "holdout", table("ceiling")).caption + words(
-        power.ceiling(toy, "holdout", table("ceiling"))
+
+
+def test_stimuli_are_paired_and_counted(toy):
+    figure = study.paired_stimuli(toy, "unseen", "ridge")
+    check_page(figure)
+    assert set(figure.data.method) == {"permuted", "net.space"}
+    scores = {run: toy.scores["unseen"][run].query("metric == 'mse'") for run in ("ridge", "permuted")}
+    means = {run: table.groupby("stimulus", observed=True).value.mean() for run, table in scores.items()}
+    rows = figure.data[figure.data.method == "permuted"].set_index("stimulus")
+    pd.testing.assert_series_equal(rows.error, means["permuted"], check_names=False, check_like=True, check_index=False)
+    pd.testing.assert_series_equal(
+        rows.reference, means["ridge"], check_names=False, check_like=True, check_index=False
     )
-    assert "none of the scored images were shown more than once" in said
-    assert "train_share" in words(power.learning_curve(toy, table("learning_curve").iloc[:0]))
+    lower = int((rows.error < rows.reference).sum())
+    assert f"permuted {lower} lower, {len(rows) - lower} higher" in words(figure)
+
+
+def test_curves_that_lie_on_each_other_take_turns():
+    looks = {name: named(number) for number, name in enumerate("abc")}
+    rows = [(name, x, 0.9 if name == "c" else 0.5 + 0.001 * x) for name in looks for x in range(2, 9)]
+    figure, axes = plt.subplots()
+    chance.draw_lines(axes, pd.DataFrame(rows, columns=["run", "x", "y"]), looks, "x", "y")
+    dashes = [line._unscaled_dash_pattern for line in axes.lines]
+    plt.close(figure)
+    assert dashes[0] == (0, (4, 4)) and dashes[1] == (4, (4, 4)) and not dashes[2][1]
+
+
+def test_marks_that_would_hide_each_other_stand_below_each_other():
+    assert chance.levels_of([0.0, 1.0, 0.05, 0.5, 0.02, 0.5], 0.1) == [0, 0, 1, 0, 2, 1]
 
 
 def test_every_figure_names_what_it_is_of_and_what_has_to_be_known(drawn):
@@ -565,17 +621,45 @@ def test_protocols_are_paired_by_what_they_mean_whatever_their_names(results):
 @pytest.mark.parametrize(
     ("name", "change", "reason"),
     [
-        ("permutation_null", {"runs": ["ridge"]}, "no distribution under chance"),
+        ("permutation_null", {"runs": ["ridge"]}, "learns from shuffled pairs"),
         ("optimism", {"protocols": ["holdout"]}, "its honest counterpart"),
-        ("seen_unseen", {"protocols": ["holdout"]}, "no scored image was trained on, and one"),
-        ("seen_unseen", {"protocols": ["unseen"]}, "no scored image was trained on, and one"),
-        ("identification_curves", {"protocols": ["unseen"]}, "nothing to identify an image among"),
+        ("seen_unseen", {"protocols": ["holdout"]}, "under which no scored image was trained on"),
+        ("seen_unseen", {"protocols": ["unseen"]}, "under which no scored image was trained on"),
+        ("learning_curve", {}, "train_share"),
+        ("identification_curves", {"protocols": ["unseen"]}, ""),
+        ("differences", {"runs": ["net.space"]}, "role: reference"),
+        ("paired", {"runs": ["ridge"]}, "Nothing but ridge was run"),
     ],
 )
-def test_a_figure_with_nothing_to_show_says_why(results, name, change, reason):
-    figure = draw(results, with_plan(results, **change), name)
-    check_page(figure)
-    assert reason in words(figure) and not figure.axes
+def test_a_figure_that_needs_what_the_run_lacks_is_left_out_with_its_reason(results, name, change, reason):
+    plan = with_plan(results, **change).plan
+    found = (known.of_tests(plan, "toy") | known.of_protocols(plan, "toy"))[name]
+    assert reason in found and bool(found) == bool(reason)
+    assert any(f"/{name}." in path for path in known.of_run(plan)) != bool(reason)
+
+
+def test_datasets_that_draw_other_figures_are_kept_apart(results):
+    plan = with_plan(results).plan
+    plan.datasets["other"], plan.cells["other"] = plan.datasets["toy"], ["ridge"]
+    plan.datasets["more"], plan.cells["more"] = plan.datasets["toy"], ["ridge"]
+    (first, toys), (second, others) = known.alike(known.of_tests_files, plan)
+    assert toys == ["toy"] and others == ["other", "more"]
+    assert "results/figures/differences.holdout.{dataset}.png" in first
+    assert not any("differences" in path for path in second)
+    assert len(known.of_run(plan)) == len(set(known.of_run(plan)))
+
+
+def test_a_protocol_that_does_not_apply_has_no_figures(results):
+    plan = replace(with_plan(results).plan, not_applicable={"toy": ["unseen"]})
+    assert not any("unseen.toy" in path for path in known.of_run(plan))
+
+
+def test_average_ranks_need_three_datasets_and_methods(results, tmp_path):
+    plan = ranked(results, tmp_path)
+    plan.cells.update(dict.fromkeys(("one", "two", "three"), plan.cells.pop("toy")))
+    assert not any(known.of_datasets(plan).values())
+    plan.cells["two"] = ["ridge", "net.space"]
+    assert "three methods" in known.of_datasets(plan)["critical_difference.holdout"]
 
 
 def test_the_ablation_figure_holds_the_tested_differences(results, drawn):
@@ -585,24 +669,16 @@ def test_the_ablation_figure_holds_the_tested_differences(results, drawn):
     assert "net" in words(figure)
     drawn_at = np.concatenate([np.ravel(line.get_xdata()) for axes in figure.axes for line in axes.get_lines()])
     assert np.isclose(np.asarray(drawn_at, float), row.difference).any()
-    toy = with_plan(results)
-    toy.plan.ablations["toy"] = []
-    assert "No two methods" in words(study.ablation(toy, "holdout", table))
-
-
-def test_a_reference_that_was_not_run_is_named(results):
-    figure = study.differences(with_plan(results), "holdout", pairs_tested(results), "mean_image")
-    check_page(figure)
-    assert "mean_image" in words(figure) and not figure.axes
-    figure = study.differences(with_plan(results, runs=["ridge"]), "holdout", pairs_tested(results), "ridge")
-    assert "Nothing but ridge was run" in words(figure) and not figure.axes
+    plan = with_plan(results).plan
+    plan.ablations["toy"] = []
+    assert "No two methods" in known.of_tests(plan, "toy")["ablation"]
 
 
 def test_images_that_never_repeat_are_said_to_be_new_everywhere(toy, monkeypatch):
     monkeypatch.setattr(study.Study, "trained_on", lambda self, protocol: np.array([], dtype=int))
     figure = study.seen_unseen(toy)
     check_page(figure)
-    assert "no scored image of this dataset was trained on" in words(figure) and not figure.axes
+    assert "Under holdout no scored image was trained on. Means of the 5 trials of 5 images" in words(figure)
 
 
 # Ranks over datasets
@@ -621,7 +697,7 @@ def ranked(results, tmp_path, p_value=0.5):
     return Plan.of(plan)
 
 
-def test_ranks_are_drawn_or_it_says_why_not(results, tmp_path):
+def test_ranks_are_drawn(results, tmp_path):
     plan = ranked(results, tmp_path)
     table = read_table(tmp_path / "ranks.csv", RANKS)
     audits = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in plan.datasets}
@@ -632,9 +708,3 @@ def test_ranks_are_drawn_or_it_says_why_not(results, tmp_path):
     assert "enough methods on 3 datasets: PixCorr, SSIM, 2-way (pixels)." in words(drawn)
     told = critical_difference(table.assign(friedman_p=1e-4), "holdout", plan, audits)
     assert "some methods differ (p <0.001)" in words(told)
-    empty = critical_difference(table[:0], "chosen_on_test", plan, audits)
-    check_page(empty)
-    assert "Fewer than three methods" in words(empty) and "(optimistic)" in words(empty) and not empty.axes
-    del plan.datasets["three"], plan.datasets["two"]
-    few = critical_difference(table[:0], "holdout", plan, audits)
-    assert "from 3 datasets on; here is one" in words(few)

@@ -220,6 +220,7 @@ def draw_mse_by_method(
     datasets: Mapping[str, str],
     protocols: Mapping[str, tuple[str, tuple[str, str]]],
     notes: Sequence[str] = (),
+    caveat: str = "",
 ) -> PaperFigure:
     """Mean squared error by method (rows) and dataset (panels), a marker and an interval for each protocol.
 
@@ -231,13 +232,15 @@ def draw_mse_by_method(
     datasets : titles by name, in the order of the panels
     protocols : title, and colour and marker, by name, in the order of the intervals within a row
     notes : last sentences of the caption
+    caveat : the gravest of them
     """
     figure = PaperFigure(overview_height(looks, datasets, protocols))
     figure.key(
         handles({name: style for name, (_, style) in protocols.items()}), [title for title, _ in protocols.values()]
     )
     draw_overview(figure.body, data, looks, datasets, protocols)
-    return figure.finish("Mean squared error by method", None, data[OVERVIEW], BY_METHOD, *notes)
+    about = Subject("", notes=tuple(notes), caveat=caveat)
+    return figure.finish("Mean squared error by method", about, data[OVERVIEW], BY_METHOD)
 
 
 @styled

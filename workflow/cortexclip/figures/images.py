@@ -180,9 +180,9 @@ def draw_strip(
         "Seen images and the leading methods",
         about,
         _errors(rows, _samples(samples, len(stimuli))),
-        f"The {len(rows)} methods with the smallest mean squared error on all scored samples, the leading one first; "
-        "controls that know of the scored images are left out. The first scored stimuli in the order of the trials, "
-        f"none chosen by how well it went; the first seed of each method. {GREY}",
+        f"The {len(rows)} methods of least mean squared error on all scored samples, the leading one first. Controls "
+        "that know of the scored images are left out. The images are of the first scored stimuli in the order of the "
+        f"trials, none chosen by how well it went; the first seed of each method. {GREY}",
     )
 
 

@@ -13,7 +13,7 @@ from cortexclip.evaluation.metrics import METRICS
 from cortexclip.figures.forest import OVERVIEW
 from cortexclip.figures.ranks import Ranking, draw_critical_difference
 from cortexclip.figures.style import Look, PaperFigure, Subject, readouts, seeds_of, weightiest
-from cortexclip.tables.audit import notes_for
+from cortexclip.tables.audit import findings_for, notes_for, sentence
 from cortexclip.tables.statistics import ALPHA, COMPARED, p_text
 
 
@@ -24,6 +24,17 @@ def of_datasets(plan: Plan, audits: Mapping[str, Mapping], protocol: str) -> dic
         for name, entry in plan.datasets.items()
     }
     return {title: note for title, note in known.items() if note}
+
+
+def caveat_of(plan: Plan, audits: Mapping[str, Mapping]) -> str:
+    """The first serious finding on any dataset under the first protocol, or the first finding, as in `notes_of`."""
+    protocol = next(iter(plan.protocols))
+    found = [
+        (finding["severity"] != "serious", f"{entry.title}: {sentence(finding)}")
+        for name, entry in plan.datasets.items()
+        for finding in findings_for(audits[name], protocol)[:1]
+    ]
+    return min(found, key=lambda grave: grave[0], default=(True, ""))[1]
 
 
 def rows_of(table: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, list[Look]]:

@@ -46,7 +46,7 @@ def draw_paired(data: pd.DataFrame, looks: Mapping[str, Look], reference: str, a
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
             axis.set_major_formatter(FuncFormatter(plain))
-    figure.body.supxlabel(f"MSE of {reference}, by stimulus", size="medium")
+    figure.body.supxlabel(f"MSE of {reference}", size="medium")
     figure.body.supylabel("MSE of the method", size="medium")
     return figure.finish(
         f"Stimulus by stimulus against {reference}",

@@ -49,7 +49,7 @@ KINDS = {
 """Colour and marker of what is drawn in rows."""
 FARTHEST = 1e5
 """Images up to which intervals are drawn that have no end."""
-OVER_CEILING, IMAGES = "Score over ceiling", "Images, "
+OVER_CEILING, IMAGES = "Score over ceiling", "Images needed, "
 CEILINGS = (
     "MSE and ceiling on the {} images that are scored more than once, {} trials each on average, weighed equally. "
     "Ceiling: the least error of predictions that agree over the repeats of an image as much as those of the method "
@@ -58,10 +58,10 @@ CEILINGS = (
     "What is missing to 1 is no noise of the response."
 )
 NEEDS = (
-    "Images needed to tell a method from {}: on which a paired t-test at 0.05, of one comparison, has a power of "
-    "0.8, if mean and standard deviation of the differences are as found here; the line spans the 95 % interval of "
-    "their ratio, up to {} where it has no end. No marker: more than that, or no difference. Dashed: the images that "
-    "there are. Fewer than 6 are never enough."
+    "Images needed: distinct images that tell a method from {} with a power of 0.8. That is of a paired t-test at "
+    "0.05, of one comparison, if mean and standard deviation of the differences are as found here; the line spans "
+    "the 95 % interval of their ratio, up to {} where it has no end. No marker: more than that, or no difference. "
+    "Dashed: the images that there are. Fewer than 6 are never enough."
 )
 
 
@@ -84,6 +84,8 @@ def limits(
         panels = {"MSE": "MSE, lower is better", OVER_CEILING: "share of the gain"}
         lines[OVER_CEILING] = 1.0
         sentences.append(CEILINGS.format(f"{there.n_stimuli.iloc[0]:.0f}", f"{there.n_repeats.iloc[0]:.1f}"))
+    else:  # there is nothing to say of the reference
+        looks = {method: look for method, look in looks.items() if look.label != reference}
     needs = needs[needs.reference == reference]
     for metric in SHOWN:
         rows = _of(needs, study, protocol, metric).set_index(["method", "encoder"]).reindex(list(looks))
@@ -96,7 +98,7 @@ def limits(
     if any(panel.startswith(IMAGES) for panel in panels):
         sentences.append(NEEDS.format(reference, f"{FARTHEST:,.0f}"))
     if not drawn:
-        means = study.by_stimulus_of(protocol, "mse").mean()
+        looks, means = _looks(found.reset_index(), study)[1], study.by_stimulus_of(protocol, "mse").mean()
         drawn, panels = [("MSE", SCORE, means.reindex(list(looks)), nan, nan)], {"MSE": "mean over images"}
         sentences.append("MSE of each method. No differences are tested here.")
     if not len(there):

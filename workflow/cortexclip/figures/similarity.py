@@ -103,8 +103,8 @@ def draw_similarity(similarities: Sequence[Similarity], about: Subject, order: s
         about,
         pd.DataFrame(data),
         f"Cosine similarity of the embedding predicted for each of {n_trials} scored trials (rows) to the true "
-        f"embeddings of the {n_stimuli} distinct scored stimuli (columns); both ordered by {order} of the stimulus, so "
-        "that pairs that match lie on the outlined diagonal. First seed of each method. One linear colour "
+        f"embeddings of the {n_stimuli} distinct scored stimuli (columns). Both are ordered by {order} of the "
+        "stimulus, so that pairs that match lie on the outlined diagonal. First seed of each method. One linear colour "
         "scale for all panels.",
     )
 

@@ -452,10 +452,10 @@ def identification_curves(study: Study, found: Mapping[str, Identified]) -> Pape
         protocols[name] = study.protocols[name], words
     data = pd.concat(frames[1:] or frames)
     remarks = [
-        "Share of trials whose image correlates more with its reconstruction than n \N{MINUS SIGN} 1 other images, "
-        "drawn from those of the same fold, or of all folds where one scores a single image; n up to the number that "
-        "every fold has. Mean over trials and seeds, of "
-        "reconstructed images; a reconstruction without contrast identifies nothing and is left out. At n = 2 this is "
+        "Share of trials whose image correlates more with its reconstruction than n \N{MINUS SIGN} 1 other images. "
+        "These are of the same fold, or of all folds where one scores a single image; n goes up to the number that "
+        "every fold has. Mean over trials and seeds, of reconstructed images; a reconstruction without contrast "
+        "identifies nothing and is left out. At n = 2 this is "
         f"{METRICS['pairwise_identification'].label}, whose intervals are in the table."
     ]
     if data.shuffles_low.notna().any():

@@ -134,11 +134,11 @@ _PARTS = {
     "clip_encoder": "residual attention multihead negatives learned schedule grid",
 }
 _OTHERS += [f"{method}_{part}" for method, parts in _PARTS.items() for part in parts.split()]
-_FREE = [(colour, marker) for marker in ("X", "*", ">", "d", "H", "8") for colour in _OTHER_COLOURS]
+_FREE = [(colour, "X>d*H8"[(n + turn) % 6]) for turn in range(6) for n, colour in enumerate(_OTHER_COLOURS)]
 _FAMILIES |= dict(zip(_OTHERS, _FREE, strict=False))
 _HASHED = [(colour, marker) for marker in ("^", "D", "v", "<", "p") for colour in _OTHER_COLOURS[:5]]
 """Colours and markers that no method with a look of its own has; a method's name says which of them it gets."""
-_SENTENCE_ENDS = re.compile(r"(?<=[.?!]) (?=[A-Z0-9])")
+_SENTENCE_ENDS = re.compile(r"(?<=[.?!])(?<!al\.) (?=[A-Z0-9])")
 _PROTOCOLS = [("#d55e00", "s"), (INK, "o"), ("#0173b2", "^"), ("#cc78bc", "v"), ("#029e73", "D"), ("#8c7a00", "P")]
 
 P = ParamSpec("P")
@@ -318,7 +318,8 @@ def gist(caption: str, caveat: str, characters: int) -> str:
         if other == caveat or len(said) + len(other) + len(caveat) + 2 > characters:
             break
         said += f" {other}"
-    return textwrap.shorten(" ".join(filter(None, [said, caveat])), characters, placeholder=" ...")
+    said = textwrap.shorten(said, max(characters - len(caveat) - 1, characters // 2), placeholder=" ...")
+    return textwrap.shorten(f"{said} {caveat}", characters, placeholder=" ...")
 
 
 def save(figure: PaperFigure, stem: str | os.PathLike) -> None:
@@ -385,8 +386,18 @@ def clean(text: str) -> str:
 
 
 def wrap(text: str, characters: int) -> str:
-    """Text in lines of at most so many characters, broken between words where possible."""
-    return "\n".join(textwrap.wrap(clean(text), characters, break_on_hyphens=False))
+    """Text in lines of at most so many characters, broken between words, or in them after "_" or "." if it can be."""
+    lines: list[str] = []
+    for line in textwrap.wrap(clean(text), characters, break_on_hyphens=False, break_long_words=False):
+        lines.append("")
+        for piece in [line] if len(line) <= characters else re.findall(r"[^_.]*[_.]?", line):
+            if len(lines[-1]) + len(piece) > characters:
+                lines.append("")
+            while len(piece) > characters:
+                lines[-1], piece = piece[:characters], piece[characters:]
+                lines.append("")
+            lines[-1] += piece
+    return "\n".join(filter(None, lines))
 
 
 def text_height(texts: Iterable[str], least: float = 0.0) -> float:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cortexclip.configuration.plan import Plan
 from cortexclip.figures.forest import draw_main_page, draw_mse_by_method
-from cortexclip.figures.overview import critical_difference, notes_of, rows_of, scored_of
+from cortexclip.figures.overview import caveat_of, critical_difference, notes_of, rows_of, scored_of
 from cortexclip.figures.style import protocol_looks, save, save_pdf, seeds_of, write_captions
 from cortexclip.results import drawn
 from cortexclip.results import tables as results
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
         "protocols": {name: (kind.heading, styles[name]) for name, kind in plan.protocols.items()},
     }
     notes = [scored_of(table, plan), seeds_of(plan), *notes_of(plan, audits)]
-    figure = draw_mse_by_method(**shown, notes=notes)
+    figure = draw_mse_by_method(**shown, notes=notes, caveat=caveat_of(plan, audits))
     save(figure, Path(arguments.output) / "mse_by_method")
     folder = Path(arguments.tables)
     tables = main_tables(table, results.read_table(arguments.leaders, LEADERS_READ), plan, notes)
