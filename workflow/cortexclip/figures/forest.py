@@ -47,9 +47,9 @@ HOW_TO_READ = (
     "is not corrected. That no difference is shown does not mean that there is none."
 )
 BY_METHOD = (
-    "Mean over scored samples and seeds with its 95 % interval over stimuli and seeds; lower is better. Dashed: the "
-    "mean image, a control. Scales differ between panels and need not start at 0; the title of an axis says where "
-    "its scale is not linear, as where intervals would else be hidden."
+    "Mean over scored samples and seeds with its 95 % interval; lower is better. The interval is over stimuli and "
+    "seeds. Dashed: the mean image, a control. Scales differ between panels and need not start at 0; the title of an "
+    "axis says where its scale is not linear, as where intervals would else be hidden."
 )
 
 
