@@ -35,8 +35,10 @@ def test_every_figure_has_its_caption_and_its_numbers(finished):
     figures = finished.path / "results/figures"
     stems = {path.with_suffix("") for path in figures.rglob("*.png")}
     assert len(stems) > 5
+    text = "\n".join(path.read_text() for path in figures.glob("captions*.md"))
+    captions = dict(part.split("\n\n", 1) for part in text.split("\n## ") if "\n\n" in part)
     for stem in stems:
-        caption = stem.with_name(f"{stem.name}.txt").read_text()
+        caption = captions[stem.relative_to(figures).as_posix()]
         assert re.search(r"\bseed", caption), stem
         with open(f"{stem}.csv", newline="") as stream:
             rows = list(csv.DictReader(stream))

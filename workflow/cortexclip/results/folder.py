@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -17,7 +16,6 @@ from cortexclip.errors import InputError
 from cortexclip.evaluation.score import COLUMNS, NEAREST
 from cortexclip.results.paths import PATHS
 from cortexclip.results.tables import NEARNESS, TABLES, read_table
-from cortexclip.results.weights import read_weights
 from cortexclip.runtime.arrays import read_netcdf, read_parquet
 from cortexclip.runtime.files import read_json
 
@@ -96,10 +94,6 @@ class Results:
     def history(self, protocol: str, dataset: str, run: str) -> pd.DataFrame:
         """Training curves of a run: fold, seed, stage, epoch, quantity and value."""
         return read_parquet(self.path("history", protocol=protocol, dataset=dataset, run=run))
-
-    def weights(self, protocol: str, dataset: str, run: str) -> dict[str, np.ndarray]:
-        """The fitted arrays of the first fit of a run."""
-        return read_weights(self.path("weights", protocol=protocol, dataset=dataset, run=run), 0, 0)[0]
 
     def record(self, protocol: str, dataset: str, run: str) -> dict:
         """What was done in a training job (run.json)."""

@@ -14,6 +14,7 @@ from cortexclip.figures.outcome import FIGURES, Outcome
 from cortexclip.figures.style import looks, save, subject, write_captions
 from cortexclip.results import drawn
 from cortexclip.results.folder import Results
+from cortexclip.results.weights import read_weights
 from cortexclip.runtime.files import read_json
 from cortexclip.runtime.log import logger
 from cortexclip.tables.audit import notes_for
@@ -48,14 +49,16 @@ def read(path: str, plan: Plan, audit: dict, protocol: str, results: Results) ->
     name, every = dataset.attrs["name"], looks(plan)
     cells = plan.cells[name]
     scores = results.scores_by_run(protocol, name)
-    fields = [run for run in cells if plan.runs[run].fields]
+    weights = {
+        run: results.path("weights", protocol=protocol, dataset=name, run=run) for run in cells if plan.runs[run].fields
+    }
     similarity = {run: results.similarity(protocol, name, run) for run in cells}
     return Outcome(
         dataset,
         about=subject(plan, name, protocol, notes_for(audit, protocol)),
         looks={run: every[run] for run in cells},
         leaders=leading(scores, plan, cells),
-        fields={run: results.weights(protocol, name, run) for run in fields},
+        fields={run: read_weights(path, 0, 0)[0] for run, path in weights.items()},
         methods={run: plan.runs[run].method for run in cells},
         predictions={run: results.predictions(protocol, name, run) for run in cells},
         scores=scores,
