@@ -8,7 +8,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from cortexclip.figures.style import MUTED, Look, PaperFigure, Subject, panel_grid, plain, styled, text_height, wrap
+from cortexclip.figures.style import (
+    MUTED,
+    NORMAL,
+    SMALL,
+    TITLES,
+    Look,
+    PaperFigure,
+    Subject,
+    panel_grid,
+    plain,
+    styled,
+    text_height,
+    wrap,
+)
 
 ABREAST = 5
 PAIRS = ["method", "detail", "stimulus", "reference", "error"]
@@ -42,12 +55,12 @@ def draw_paired(data: pd.DataFrame, looks: Mapping[str, Look], reference: str, a
             rows, x="reference", y="error", color=look.colour, marker=look.marker, s=14, alpha=0.7, linewidth=0, ax=axes
         )
         axes.set(xlim=(-0.04 * high, high), ylim=(-0.04 * high, high), xlabel="", ylabel="", box_aspect=1)
-        axes.set_title(titles[run], size="small")
+        axes.set_title(titles[run], size=SMALL)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
             axis.set_major_formatter(FuncFormatter(plain))
-    figure.body.supxlabel(f"MSE of {reference}", size="medium")
-    figure.body.supylabel("MSE of the method", size="medium")
+    figure.body.supxlabel(wrap(f"MSE of {reference}", TITLES), size=NORMAL)
+    figure.body.supylabel("MSE of the method", size=NORMAL)
     return figure.finish(
         f"Stimulus by stimulus against {reference}",
         about,

@@ -172,11 +172,12 @@ def draw_rows(
     last : title of a further panel, which has no rows, and what draws it
     """
     names = list(looks.values())
-    figure = PaperFigure(height_of(names, 2) + 16)
+    columns = len(panels) + (last is not None)
+    texts = {text: wrap(text, TITLES // columns) for pair in panels.items() for text in pair}
+    figure = PaperFigure(height_of(names, 2) + 7 + 2.4 * text_height(texts.values()))
     styles = {kind: style for kind, style in KINDS.items() if (data.kind == kind).any()}
     if len(styles) > 1:
         figure.key(handles(styles), styles)
-    columns = len(panels) + (last is not None)
     grid = panel_grid(figure.body, columns, columns)
     for number, (axes, (panel, label)) in enumerate(zip(grid, panels.items(), strict=False)):
         rows = data[data.panel == panel]
@@ -192,8 +193,8 @@ def draw_rows(
                 axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}".replace(",000", "k")))
             else:
                 few_ticks(axes)
-            axes.set_xlabel(label)
-            axes.set_title(panel)
+            axes.set_xlabel(texts[label])
+            axes.set_title(texts[panel])
         else:
             say(axes, label)
         name_rows(axes, names, written=number == 0)
