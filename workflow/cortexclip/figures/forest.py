@@ -285,8 +285,9 @@ def draw_overview(
         rows = data[data.dataset == name].assign(kind=lambda rows: rows.protocol)
         if np.isfinite(rows["mean"]).any():
             forest(axes, rows, len(looks), styles)
-            for protocol, control in rows.groupby("protocol").mean_image.first().items():
-                axes.axvline(control, color=styles[protocol][0], linestyle="--", linewidth=0.7, zorder=1)
+            for turn, (protocol, control) in enumerate(rows.groupby("protocol").mean_image.first().items()):
+                dashes = 4 * turn, (4, 4 * max(len(styles) - 1, 1))  # lines at the same place take turns
+                axes.axvline(control, color=styles[protocol][0], linestyle=dashes, linewidth=0.7, zorder=1)
             axes.set_xlabel(wrap(f"MSE{few_ticks(axes, reach_if_hidden(rows))}", TITLE // columns))
         else:
             say(axes, "no scores")
