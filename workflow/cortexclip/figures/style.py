@@ -128,7 +128,8 @@ _FAMILIES = {
 _OTHER_COLOURS = ("#00665e", "#5b3a8c", "#a0303a", "#8c7a00", *(_PALETTE[n] for n in (4, 0, 3, 5)))
 _OTHERS = """cortexclip brain_diffuser_cortexflow mind_vis_cortexflow class_mean_oracle session_mean gaussian_bayes
 gaussian_bayes_fields brain_diffuser mind_vis dgmm vae_ridge bcca local_decoders pca_ridge pls kernel_ridge ridge_pca
-ridge_weighted ridge_banded cluster_mean cluster_random brain_diffuser_transductive mind_vis_transductive""".split()
+ridge_weighted ridge_banded cluster_mean cluster_random brain_diffuser_transductive mind_vis_transductive
+mindeye""".split()
 _PARTS = {
     "cccv1": "script attention clip multiscale multires enhancer contrastive ssl adapt pooled full",
     "clip_encoder": "residual attention multihead negatives learned schedule grid",
