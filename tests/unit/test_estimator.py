@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -15,11 +16,12 @@ from sklearn.feature_selection import VarianceThreshold
 from sklearn.metrics import mean_squared_error
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 from test_methods import make_samples, silent
 
 from cortexclip import Decoder
 from cortexclip.errors import InputError
+from cortexclip.estimator import _settings_of, catalogue
 from cortexclip.features import gabor
 from cortexclip.methods.interface import FitData
 from cortexclip.methods.knn import KNN
@@ -37,12 +39,26 @@ def world(n: int = 40, seed: int = 0, **options) -> tuple[np.ndarray, np.ndarray
     return samples.brain.astype(np.float32), samples.images
 
 
+PARAMETERS = ("get_params_invariance", "set_params", "overwrite_params", "cloneable", "default_constructible")
+
+
 # The checks give targets of any range, hence image_range=None. Other methods: tests/workflow/test_decoders.py.
 @parametrize_with_checks(
     [Decoder("ridge", image_range=None)], expected_failed_checks=lambda estimator: EXPECTED_FAILURES
 )
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
+
+
+def test_scikit_learns_checks_of_parameters_with_settings_of_the_method():
+    """All but one pass: the settings are attributes, which cannot stand in the signature."""
+    estimator = Decoder("ridge", image_range=None, penalty_low=1.0, penalty_count=None)
+    done = 0
+    for _, check in estimator_checks_generator(estimator, mark=None):
+        if any(word in str(check) for word in PARAMETERS):
+            check(clone(estimator))
+            done += 1
+    assert done >= len(PARAMETERS)
 
 
 def test_importing_the_package_imports_nothing_heavy():
@@ -139,9 +155,15 @@ def test_pipelines_searches_and_cross_validation_take_it():
     brain, images = world(30)
     rows = images.reshape(30, -1)
     pipeline = make_pipeline(VarianceThreshold(), Decoder("ridge"))
-    grid = {"decoder__settings": [{"penalty_low": 1e7, "penalty_count": 1}, None]}
+    pipeline.set_params(decoder__penalty_count=1)
+    grid = {"decoder__penalty_low": [1e7, 1.0], "decoder__standardise": [None, True]}
     search = GridSearchCV(pipeline, grid, cv=3).fit(brain, images)
-    assert search.best_params_["decoder__settings"] is None
+    assert search.best_params_["decoder__penalty_low"] == 1
+    assert search.best_estimator_["decoder"].settings_.penalty_count == 1
+    tried = search.cv_results_["mean_test_score"][search.cv_results_["param_decoder__penalty_low"] == 1e7]
+    assert (tried < search.best_score_).all()
+    whole = {"decoder__settings": [{"penalty_low": 1e7, "penalty_count": 1}, None]}
+    assert GridSearchCV(pipeline, whole, cv=3).fit(brain, images).best_params_ == {"decoder__settings": None}
     assert search.best_score_ > -np.var(images, axis=0).mean()
     assert search.predict(brain).shape == images.shape
     groups = np.arange(30) // 3
@@ -159,8 +181,72 @@ def test_parameters_and_clones():
     decoder = Decoder("knn", settings={"neighbours": [2]}, seed=4)
     assert clone(decoder).get_params() == decoder.get_params()
     assert decoder.set_params(method="ridge", settings=None).method == "ridge"
-    with pytest.raises(ValueError, match="Invalid parameter 'penalty'"):
-        decoder.set_params(penalty=3)
+
+
+def test_settings_of_the_method_are_parameters():
+    brain, images = world(12)
+    decoder = Decoder(method="ridge", penalty_low=0.5)
+    assert decoder.get_params()["penalty_low"] == 0.5 and decoder.get_params()["penalty_high"] is None
+    assert clone(decoder).get_params() == decoder.get_params() and repr(decoder) == "Decoder(penalty_low=0.5)"
+    twice = Decoder("ridge", settings={"penalty_low": 3.0, "penalty_count": 7}, penalty_low=0.5).fit(brain, images)
+    assert (twice.settings_.penalty_low, twice.settings_.penalty_count) == (0.5, 7)
+    assert pickle.loads(pickle.dumps(twice)).penalty_low == copy.deepcopy(twice).penalty_low == 0.5
+    np.testing.assert_array_equal(
+        decoder.set_params(penalty_low=2.0, penalty_count=3).fit(brain, images).predict(brain),
+        Decoder("ridge", settings={"penalty_low": 2.0, "penalty_count": 3}).fit(brain, images).predict(brain),
+    )
+    decoder.set_params(penalty_low=None, penalty_count=None)
+    assert decoder.get_params() == clone(decoder).get_params() == Decoder("ridge").get_params()
+    assert decoder.fit(brain, images).settings_ == Decoder("ridge").fit(brain, images).settings_
+    decoder.set_params(method="knn", neighbours=(2,), penalty_low=None, penalty_count=None)
+    assert decoder.fit(brain, images).settings_.neighbours == (2,) and "penalty_low" not in decoder.get_params()
+    decoder.neigbours = (3,)
+    with pytest.raises(InputError, match="unknown key 'neigbours'. Did you mean 'neighbours'"):
+        decoder.fit(brain, images)
+
+
+def test_no_setting_has_the_name_of_something_else():
+    """Else it could not be a parameter of its own."""
+    for name in catalogue("methods"):
+        for setting in _settings_of(name):
+            assert not hasattr(Decoder(), setting) and setting.strip("_") == setting, name
+
+
+@pytest.mark.parametrize(
+    ("start", "changes", "words"),
+    [
+        ({}, {"penalty": 3}, "Invalid parameter 'penalty' for Decoder with method 'ridge'. Did you mean 'penalty_"),
+        ({}, {"sed": 3}, "Invalid parameter 'sed' for Decoder with method 'ridge'. Did you mean 'seed'"),
+        (
+            {"method": "knn"},
+            {"penalty_low": 1},
+            "'penalty_low' for Decoder with method 'knn'. Known: standardise, neigh",
+        ),
+        ({"penalty_low": 1.0}, {"method": "knn", "seed": 1}, "'penalty_low' for Decoder with method 'knn'"),
+    ],
+)
+def test_an_unknown_parameter_is_said_and_changes_nothing(start, changes, words):
+    decoder = Decoder(**start)
+    before = decoder.get_params()
+    for use in (decoder.set_params, lambda **given: Decoder(**{**start, **given})):
+        with pytest.raises(InputError, match=words):
+            use(**changes)
+    assert decoder.get_params() == before
+
+
+def test_names_of_voxels_are_kept_and_compared(tmp_path):
+    brain, images = world(20)
+    table = pd.DataFrame(brain, columns=[f"V1_{i}" for i in range(30)])
+    decoder = Decoder("ridge").fit(table, images)
+    assert list(decoder.feature_names_in_) == list(table.columns)
+    decoder.save(tmp_path / "named")
+    for other in (decoder, pickle.loads(pickle.dumps(decoder)), Decoder.load(tmp_path / "named")):
+        np.testing.assert_array_equal(other.feature_names_in_, decoder.feature_names_in_)
+        np.testing.assert_allclose(other.predict(table), Decoder("ridge").fit(brain, images).predict(brain), atol=1e-5)
+        with pytest.raises(InputError, match="feature names should match"):
+            other.predict(table[table.columns[::-1]])
+    decoder.fit(brain, images)
+    assert not hasattr(decoder, "feature_names_in_")
 
 
 def test_copies_and_pickles_predict_alike():

@@ -16,7 +16,7 @@ from cortexclip.configuration.loading import load_encoder
 from cortexclip.data.dataset import stimulus_identity
 from cortexclip.errors import InputError, nearest
 from cortexclip.evaluation.splits import inner_parts
-from cortexclip.methods.catalogue import Point, points_of
+from cortexclip.methods.catalogue import Point, load_method, points_of
 from cortexclip.methods.fitting import fit_one
 from cortexclip.methods.interface import FitData, Method, Prediction, Samples, Saved
 from cortexclip.numerics.readout import unit_length
@@ -32,7 +32,7 @@ class Decoder(RegressorMixin, BaseEstimator):
     Parameters
     ----------
     method : name of an entry of config/methods.yaml.
-    settings : settings that differ from the entry's, by name.
+    settings : settings that differ from the entry's, by name, in one mapping.
     dataset : name of a dataset for which the entry has settings of its own (``by_dataset``); others by size alone.
     encoder : name of the embedding space (config/encoders.yaml), for methods that have encoders; by default the first
         of them whose weights ship with the project.
@@ -41,6 +41,9 @@ class Decoder(RegressorMixin, BaseEstimator):
         before it learns from all samples. All samples of a stimulus are on the same side.
     image_shape : height and width of images that are given as rows; by default they are square.
     image_range : black and white of the images as they are given; None for the range of the training images.
+    **parameters : single settings of the method, such as ``penalty_low=1.0`` for ``ridge``, which come before those in
+        ``settings``. `get_params`, `set_params`, `clone` and searches treat them as all parameters. None stands for
+        the value of the entry. Every method's settings are listed in config/README.md.
 
     Attributes
     ----------
@@ -50,6 +53,7 @@ class Decoder(RegressorMixin, BaseEstimator):
     image_shape_ : height and width of the images.
     image_range_ : black and white.
     n_features_in_ : number of voxels.
+    feature_names_in_ : names of the voxels, if they were given as the columns of a DataFrame.
     history_ : losses by epoch, a list of mappings with stage, epoch, quantity and value; empty where nothing is
         iterated, and for a decoder that was loaded.
     """
@@ -64,6 +68,7 @@ class Decoder(RegressorMixin, BaseEstimator):
         select: float = 0.15,
         image_shape: tuple[int, int] | None = None,
         image_range: tuple[float, float] | None = (0.0, 1.0),
+        **parameters: object,
     ):
         self.method = method
         self.settings = settings
@@ -73,6 +78,35 @@ class Decoder(RegressorMixin, BaseEstimator):
         self.select = select
         self.image_shape = image_shape
         self.image_range = image_range
+        self.set_params(**parameters)
+
+    def get_params(self, deep: bool = True) -> dict:
+        """The parameters by name: those of the estimator, and the settings of the method that were given.
+
+        With ``deep``, the other settings of the method too, as None: the entry's values, which can depend on the
+        dataset and on its size. `settings_` has what was used.
+        """
+        others = dict.fromkeys(_settings_of(self.method)) if deep else {}
+        return {**others, **super().get_params(deep=False), **self._given()}
+
+    def set_params(self, **params: object):
+        """Change parameters of the estimator, and settings of the method, where None goes back to the entry's value.
+
+        Raises InputError, and changes nothing, for what is no setting of the method that the estimator will have.
+        """
+        own, given = super().get_params(deep=False), self._given()
+        wanted = {**given, **{key: value for key, value in params.items() if key not in own}}
+        method = params.get("method", self.method)
+        known = _settings_of(method) if wanted else []
+        for key, value in wanted.items():
+            if known and key not in known and not (value is None and key in given):
+                close = nearest(key, [*known, *own])
+                raise InputError(f"Invalid parameter '{key}' for Decoder with method '{method}'. {close}")
+        for key, value in params.items():
+            setattr(self, key, value)
+        for key in wanted.keys() - known if known else ():
+            delattr(self, key)  # a None that was for another method
+        return self
 
     def fit(
         self,
@@ -199,6 +233,8 @@ class Decoder(RegressorMixin, BaseEstimator):
             **{"method": self.method, "encoder": self.encoder_, "base_seed": int(self.seed)},
             **{"image_range": list(self.image_range_), "protocol": None, "dataset": self.dataset},
         }
+        if hasattr(self, "feature_names_in_"):
+            record["feature_names"] = list(self.feature_names_in_)
         restore.save_run(folder, self._fitted, record, seed)
 
     @classmethod
@@ -223,6 +259,8 @@ class Decoder(RegressorMixin, BaseEstimator):
         self.n_features_in_, self._layout = record["voxels"], fitted.shape
         self.settings_, self.decoder_, self._fitted = fitted.method.settings, fitted.decoder, fitted
         self.history_ = []
+        if "feature_names" in record:
+            self.feature_names_in_ = np.array(record["feature_names"], dtype=object)
         return self
 
     def __sklearn_tags__(self):
@@ -251,6 +289,11 @@ class Decoder(RegressorMixin, BaseEstimator):
             self.decoder_ = method.restore(Saved(arrays, facts, shape, f"method '{self.method}'"))
             self._fitted = restore.Fitted(self.decoder_, method, shape, statistics)
 
+    def _given(self) -> dict:
+        """The settings of the method that were given one by one."""
+        own = super().get_params(deep=False)
+        return {key: value for key, value in vars(self).items() if key not in own and key.strip("_") == key}
+
     def _entry(self) -> dict:
         known = catalogue("methods")
         if self.method not in known:
@@ -259,7 +302,8 @@ class Decoder(RegressorMixin, BaseEstimator):
 
     def _points(self, entry: dict, n_samples: int) -> list[Point]:
         """The method at each point of its grid."""
-        own = dict(self.settings or {})
+        single = {key: value for key, value in self._given().items() if value is not None}
+        own = {**(self.settings or {}), **single}
         grid = {key: values for key, values in entry.get("grid", {}).items() if key not in own}
         dataset = self.dataset or ""
         entry = {
@@ -331,6 +375,12 @@ class Decoder(RegressorMixin, BaseEstimator):
             what = f"is an oracle; give the {of} as" if label is None else "is no oracle; leave out"
             raise InputError(f"method '{self.method}' {what} label.")
         return [] if label is None else [_whole_numbers(label, n_samples, "label")]
+
+
+def _settings_of(method: object) -> list[str]:
+    """Names of the settings of a method; none for a name that the catalogue does not have."""
+    entry = catalogue("methods").get(method) if isinstance(method, str) else None
+    return [] if entry is None else list(load_method(entry["module"]).Settings.model_fields)
 
 
 def catalogue(kind: str) -> dict:
