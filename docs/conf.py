@@ -1,5 +1,6 @@
 """The documentation as static pages: ``make docs``. The source folder is the root of the project."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -27,8 +28,23 @@ napoleon_use_param = False  # types are words here, not names to link
 suppress_warnings = ["ref.python"]  # "shape" in the type of an argument is a word, whatever has that name
 default_role = "code"
 highlight_language = "none"
-html_theme = "alabaster"
-html_theme_options = {"description": "Seen images from brain activity", "page_width": "1100px", "font_size": "16px"}
+html_theme = "furo"
+html_title = "cortexclip"
 html_extra_path = ["site"]
 html_show_sourcelink = False
 html_copy_source = False
+
+
+def describe(app, what, name, obj, options, lines: list[str]) -> None:
+    """Descriptions in words, "name : words", as napoleon wants them: below the name, not in the place of a type."""
+    found = [re.fullmatch(r"( *)([\w*][\w*, ]*) : (.+)", line) for line in lines]
+    new = [
+        part
+        for line, match in zip(lines, found, strict=True)
+        for part in ([match[1] + match[2].replace("**", r"\*\*"), f"{match[1]}    {match[3]}"] if match else [line])
+    ]
+    lines[:] = new
+
+
+def setup(app) -> None:
+    app.connect("autodoc-process-docstring", describe, priority=100)  # before napoleon
