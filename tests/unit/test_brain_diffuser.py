@@ -10,6 +10,7 @@ import pytest
 import torch
 from test_methods import METHODS, changed, honest_data, make_samples, predict, quick_method, silent, suited, suited_data
 
+from cortexclip.data.characters import character_images
 from cortexclip.errors import InputError
 from cortexclip.features import glyphclip
 from cortexclip.methods import brain_diffuser, vae_ridge
@@ -133,13 +134,13 @@ def test_images_of_another_size_are_refused():
         quick_method("vae_ridge").fit(FitData(samples, samples, samples), 0, silent)
 
 
-def test_the_first_draw_is_scored_and_draws_differ():
+def test_the_mean_of_the_draws_is_the_answer_and_draws_differ():
     method = quick_method("brain_diffuser")
     decoder = method.fit(suited_data("brain_diffuser"), 3, silent)
     brain = make_samples(3, seed=1).brain
     predicted = decoder.predict(brain)
     assert predicted.draws.shape == (method.settings.draws, 3, 28, 28)
-    np.testing.assert_array_equal(predicted.images, predicted.draws[0])
+    np.testing.assert_array_equal(predicted.images, predicted.draws.mean(axis=0))
     assert not np.allclose(predicted.draws[0], predicted.draws[1])
     np.testing.assert_array_equal(decoder.predict(brain).draws, predicted.draws)
     other = method.fit(suited_data("brain_diffuser"), 4, silent).predict(brain)
@@ -159,10 +160,11 @@ def test_only_the_transductive_variant_looks_at_the_other_scored_samples(name):
 
 def test_the_guidance_reaches_the_images():
     method = quick_method("brain_diffuser")
+    method = changed(method, strength=(0.75,), guidance=(4,), mixing=(0.4,), steps=(4,))
     samples = suited("brain_diffuser", make_samples(20))
     data, brain = FitData(samples, samples, samples), make_samples(3, seed=1).brain
     images = {
-        (key, value): changed(method, **{key: value}).fit(data, 3, silent).predict(brain).images
+        (key, value): changed(method, **{key: (value,)}).fit(data, 3, silent).predict(brain).images
         for key, value in [("mixing", 0.0), ("mixing", 1.0), ("guidance", 1.0), ("strength", 0.5), ("steps", 8)]
     }
     reference = method.fit(data, 3, silent).predict(brain).images
@@ -171,6 +173,52 @@ def test_the_guidance_reaches_the_images():
 
 
 def test_the_catalogue_keeps_the_settings_of_the_source():
-    for name in ("brain_diffuser", "brain_diffuser_transductive"):
+    for name in ("brain_diffuser_source", "brain_diffuser_transductive"):
         settings = METHODS[name]["settings"]
-        assert [settings[key] for key in ("mixing", "strength", "steps", "guidance")] == [0.4, 0.75, 50, 7.5]
+        assert [settings[key] for key in ("mixing", "strength", "steps", "guidance")] == [[0.4], [0.75], [50], [7.5]]
+
+
+def test_the_error_of_the_mean_of_draws_is_estimated_from_a_few():
+    """Against the mean of many independent draws of known variance."""
+    rng = np.random.default_rng(0)
+    images = rng.random((4, 5, 5))
+    expected = np.square(0.3) + 0.2**2 / 8  # bias and an eighth of the variance
+    few = images + 0.3 + 0.2 * rng.normal(size=(2000, 4, 5, 5))
+    found = np.mean([brain_diffuser.error_of_mean(few[i : i + 2], images, 8) for i in range(0, 2000, 2)])
+    assert found == pytest.approx(expected, rel=0.02)
+
+
+def test_the_selection_part_alone_chooses_and_the_choice_is_kept(monkeypatch):
+    """The values of least error are taken, one setting after another, and a restored decoder has them."""
+    method = changed(quick_method("brain_diffuser"), strength=(0.3, 0.6), guidance=(1, 2), mixing=(0.4,), steps=(4,))
+    errors = {(0.3, 1): 0.4, (0.6, 1): 0.3, (0.6, 2): 0.2, (0.3, 2): 0.1}
+    tried, data = [], suited_data("brain_diffuser")
+
+    def error(draws, images, n):
+        np.testing.assert_array_equal(images, data.select.images)
+        return errors[tried[-1]]
+
+    def drawn(*arguments):
+        point = arguments[4]
+        tried.append((point["strength"], point["guidance"]))
+        return original(*arguments)
+
+    original = brain_diffuser._drawn
+    monkeypatch.setattr(brain_diffuser, "_drawn", drawn)
+    monkeypatch.setattr(brain_diffuser, "error_of_mean", error)
+    facts = method.fit(data, 3, silent).facts()
+    assert tried == [(0.3, 1), (0.6, 1), (0.6, 2)]
+    assert (facts["strength"], facts["guidance"], facts["selection_mse"]) == (0.6, 2, 0.2)
+
+
+def test_eight_samples_are_overfitted():
+    """Voxels that say all: every image drawn is nearest to its own stimulus."""
+    every = np.arange(8)
+    samples = make_samples(8, n_voxels=40)
+    images = character_images("01234567")
+    brain = np.random.default_rng(0).normal(size=(8, 40))
+    samples = suited("brain_diffuser", replace(samples, brain=brain, images=images, stimulus=every.astype(str)))
+    decoder = quick_method("brain_diffuser").fit(FitData(samples, samples, samples), 0, silent)
+    for found in (decoder.predict(brain).images, decoder.predict(brain).draws[0]):
+        distance = np.square(found[:, None] - images[None]).mean((2, 3))
+        np.testing.assert_array_equal(distance.argmin(1), every)

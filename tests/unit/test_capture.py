@@ -17,8 +17,7 @@ from test_training import ARCHITECTURES, jobs, part
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from cortexclip.methods.mind_vis.network import MindVis, conditional_diffusion, masked_modelling
-from cortexclip.numerics.diffusion import make_unet, noise_schedule
+from cortexclip.methods.mind_vis.network import Denoiser, MindVis, conditional_diffusion, masked_modelling
 from cortexclip.training import stack
 from cortexclip.training.noise import Noise
 
@@ -90,13 +89,11 @@ class Stream:
 
 
 def mind_vis(phase: str):
-    torch.manual_seed(0)
-    unet = make_unet((8, 16)).eval().requires_grad_(False).to(stack.device())
-    tuned = {name: value for name, value in unet.named_parameters() if "attn2" in name}
-    loss = masked_modelling(0.75) if phase == "pretraining" else conditional_diffusion(unet, noise_schedule())
-    members = jobs(lambda: MindVis(7, 4, 8, 1, 2, 1, 3, 128, tuned))[1:3]
+    loss = masked_modelling(0.75) if phase == "pretraining" else conditional_diffusion(2)
+    members = jobs(lambda: MindVis(7, 4, 8, 1, 2, 1, 3, 0.5, Denoiser(8, 2, 12, 1, 2)))[1:3]
     shorter = [replace(member, settings=replace(member.settings, epochs=3 + i)) for i, member in enumerate(members)]
-    return [replace(member, train=part(8, seed, 7, 784), select=None) for seed, member in enumerate(shorter)], loss
+    trains = [{**part(8, seed), "latents": part(8, seed, n_pixels=8)["pixels"]} for seed in range(2)]
+    return [replace(member, train=train, select=None) for member, train in zip(shorter, trains, strict=True)], loss
 
 
 NETWORKS = {name: lambda made=made: (jobs(made[0]), made[1]) for name, made in ARCHITECTURES.items()}

@@ -88,6 +88,10 @@ def test_methods_that_need_classes_skip_datasets_without(tmp_path):
             {"overrides": {"methods": {"ridge_nearest": {"title": "x", "module": "y"}}}},
             "'ridge_nearest' ends in _nearest",
         ),
+        (
+            {"overrides": {"methods": {"ridge_draw": {"title": "x", "module": "y"}}}},
+            "'ridge_draw' ends in _draw",
+        ),
         ({"overrides": {"methods": {"ridge": {"module": ""}}}}, "no module ''"),
         ({"judge": "clip"}, "judge: ViT-B-32.pt is not there"),
         ({"judge": "glyphclp"}, "judge: unknown name 'glyphclp'. Did you mean 'glyphclip'"),

@@ -31,6 +31,7 @@ def inputs():
         "stimulus_ids": np.array([f"s{number}" for number in shown]),
         "images": gallery[shown] + rng.normal(0, 0.3, (2, 14, 14, 12)),
         "nearest_images": gallery[rng.integers(0, 9, (2, 14))],
+        "drawn_images": gallery[shown] + np.random.default_rng(1).normal(0, 0.4, (2, 14, 14, 12)),
         "embeddings": features[shown] + rng.normal(0, 1, (2, 14, 6)),
         "image_embeddings": features[shown] + rng.normal(0, 2, (2, 14, 6)),
         "gallery_embeddings": features,
@@ -48,11 +49,12 @@ def values(table, metric, method="cccv1"):
 def test_columns_names_and_rows(inputs):
     table = score_predictions(**inputs)
     assert list(table.columns) == COLUMNS
-    assert set(table["method"]) == {"cccv1", "cccv1_nearest"}
+    assert set(table["method"]) == {"cccv1", "cccv1_nearest", "cccv1_draw"}
     trial_metrics = [name for name, metric in METRICS.items() if metric.median_of is None]
     assert list(table.loc[table["method"] == "cccv1", "metric"].unique()) == trial_metrics
-    assert list(table.loc[table["method"] == "cccv1_nearest", "metric"].unique()) == IMAGE_METRICS
-    assert len(table) == (len(trial_metrics) + len(IMAGE_METRICS)) * 2 * 14
+    for readout in ("cccv1_nearest", "cccv1_draw"):
+        assert list(table.loc[table["method"] == readout, "metric"].unique()) == IMAGE_METRICS
+    assert len(table) == (len(trial_metrics) + 2 * len(IMAGE_METRICS)) * 2 * 14
     assert not table.duplicated([column for column in COLUMNS if column != "value"]).any()
     first = table.iloc[:28]
     np.testing.assert_array_equal(first["seed"], np.repeat([3, 8], 14))
@@ -63,7 +65,7 @@ def test_columns_names_and_rows(inputs):
 
 def test_values_are_those_of_each_fold(inputs):
     table = score_predictions(**inputs)
-    for method, name in [("cccv1", "images"), ("cccv1_nearest", "nearest_images")]:
+    for method, name in [("cccv1", "images"), ("cccv1_nearest", "nearest_images"), ("cccv1_draw", "drawn_images")]:
         for metric in IMAGE_METRICS[:-1]:
             expected = getattr(metrics, metric)(inputs[name], inputs["stimuli"])
             np.testing.assert_allclose(values(table, metric, method), expected)
@@ -113,7 +115,7 @@ def test_identical_bytes_whatever_the_order_of_samples(inputs, tmp_path):
     shuffled = dict(inputs)
     for name in ("folds", "samples", "stimuli", "stimulus_ids"):
         shuffled[name] = inputs[name][order]
-    for name in ("images", "nearest_images", "embeddings", "image_embeddings"):
+    for name in ("images", "nearest_images", "drawn_images", "embeddings", "image_embeddings"):
         shuffled[name] = inputs[name][:, order]
     digests = set()
     for number, arguments in enumerate([inputs, inputs, shuffled]):
@@ -129,14 +131,14 @@ def test_parquet_keeps_the_table(inputs, tmp_path):
 
 
 def test_large_tables_are_lean(inputs):
-    for name in ("images", "nearest_images", "embeddings", "image_embeddings"):
+    for name in ("images", "nearest_images", "drawn_images", "embeddings", "image_embeddings"):
         inputs[name] = np.repeat(inputs[name], 30, axis=0)
     table = score_predictions(**{**inputs, "seeds": None})
     assert table.memory_usage(deep=True, index=False).sum() / len(table) < 32
 
 
 def test_each_readout_alone(inputs):
-    names = ["images", "nearest_images", "embeddings", "image_embeddings"]
+    names = ["images", "nearest_images", "drawn_images", "embeddings", "image_embeddings"]
     whole = score_predictions(**inputs)
     for name in names:
         table = score_predictions(**{**inputs, **{other: None for other in names if other != name}})
@@ -162,7 +164,10 @@ def test_with_a_fold_of_one_stimulus_the_stimuli_of_all_folds_are_distractors_an
     np.testing.assert_array_equal(values(apart, "gallery_test"), distinct)
     for metric in ("pairwise_identification", "clip_identification", "top1_test", "rank_test", "backward_top1_test"):
         np.testing.assert_array_equal(values(apart, metric), values(together, metric))
-    alone = {name: inputs[name][:, :1] for name in ("images", "nearest_images", "embeddings", "image_embeddings")}
+    alone = {
+        name: inputs[name][:, :1]
+        for name in ("images", "nearest_images", "drawn_images", "embeddings", "image_embeddings")
+    }
     alone |= {name: inputs[name][:1] for name in ("folds", "samples", "stimuli", "stimulus_ids")}
     assert np.isnan(values(score_predictions(**{**inputs, **alone}), "pairwise_identification")).all()
 
@@ -176,7 +181,9 @@ def test_whole_numbers_as_stimulus_ids(inputs):
 
 def test_combined_tables_hold_all_rows(inputs):
     first = score_predictions(**inputs)
-    second = score_predictions(**{**inputs, "dataset": "miyawaki", "method": "ridge", "nearest_images": None})
+    second = score_predictions(
+        **{**inputs, "dataset": "miyawaki", "method": "ridge", "nearest_images": None, "drawn_images": None}
+    )
     plain = second.astype({name: str for name in ("dataset", "method", "stimulus")})
     combined = combine_scores([first, second])
     pd.testing.assert_frame_equal(combined, combine_scores([first, plain]))
@@ -214,7 +221,7 @@ def test_input_that_does_not_fit_is_named(inputs, name, value, message):
 
 
 def test_no_predictions_is_an_error(inputs):
-    for name in ("images", "nearest_images", "embeddings", "image_embeddings"):
+    for name in ("images", "nearest_images", "drawn_images", "embeddings", "image_embeddings"):
         inputs[name] = None
     with pytest.raises(InputError, match="neither images nor embeddings"):
         score_predictions(**inputs)

@@ -27,7 +27,7 @@ from cortexclip.figures import overview as overview_figures
 from cortexclip.numerics.image_prior import prior_axes
 from cortexclip.results import drawn
 from cortexclip.results.folder import Results
-from cortexclip.results.runs import history_table, write_predictions
+from cortexclip.results.runs import history_table, readouts, write_predictions
 from cortexclip.runtime.arrays import read_netcdf, write_parquet
 from cortexclip.stages import evaluate
 from cortexclip.stages import figures as stage
@@ -266,36 +266,29 @@ def test_a_mosaic_has_every_image_at_its_place():
     assert (ground[40:, 15:] == 1).all()
 
 
-@pytest.mark.parametrize(
-    ("image", "expected", "rows"),
-    [
-        (lambda draws: draws[0], "draw 1 of 6, scored", 3),
-        (lambda draws: draws.mean(axis=0), "mean of 6 draws, scored", 4),
-        (lambda draws: draws[1], "no single draw, scored", 4),
-    ],
-)
-def test_draws_stand_below_the_scored_image_in_their_order_and_it_is_said_which_that_is(
-    image, expected, rows, tmp_path
-):
-    draws = np.random.default_rng(0).random((6, 3, 8, 8)).astype(np.float32)
+def test_a_draw_is_scored_beside_the_mean_and_further_ones_stand_below_in_their_order(tmp_path):
+    draws = np.random.default_rng(0).random((2, 6, 3, 8, 8)).astype(np.float32)
     samples = np.array([4, 2, 9])
-    write_predictions(
-        tmp_path / "p.nc", image(draws)[None], samples, np.zeros(3), draws=draws, attributes={"method": "m"}
-    )
-    predicted = read_netcdf(tmp_path / "p.nc")
-    scored = images.Reconstruction(look(0), predicted.image.values[0][[0, 2]], np.array([0.1, 0.2]))
-    found = outcome.with_draws(scored, predicted, samples[[0, 2]])
-    assert expected in found[0].look.label and found[0].mse is scored.mse
-    assert len(found) == 1 + rows
-    first = outcome.DRAWS - rows
-    for number, row in enumerate(found[1:], start=first):
-        assert f"draw {number + 1}, not scored" in row.look.label
-        np.testing.assert_array_equal(row.images, draws[number][[0, 2]])
+    options = {"draws": draws, "attributes": {"method": "m"}}
+    write_predictions(tmp_path / "p.nc", draws.mean(axis=1), samples, np.zeros(3), **options)
+    predicted = read_netcdf(tmp_path / "p.nc").sel(sample=samples[[0, 2]])
+    found = readouts(predicted)
+    assert list(found) == ["", "_draw"]
+    np.testing.assert_array_equal(found["_draw"], draws[:, 0][:, [0, 2]])
+    further = outcome.further_draws(look(0), predicted)
+    assert len(further) == outcome.DRAWS - 1
+    for number, row in enumerate(further, start=2):
+        assert f"draw {number}, not scored" in row.look.label
+        np.testing.assert_array_equal(row.images, draws[0, number - 1][[0, 2]])
         assert np.isnan(row.mse).all()
-    figure = images.draw_reconstructions(draws[0][[0, 2]], found, 3, ABOUT)
+    rows = [
+        images.Reconstruction(look(0).readout(suffix), shown[0], np.array([0.1, 0.2]))
+        for suffix, shown in found.items()
+    ]
+    figure = images.draw_reconstructions(draws[0, 0][[0, 2]], rows + further, 3, ABOUT)
     check_page(figure)
-    assert words(figure).count("not scored") == rows
-    assert outcome.with_draws(scored, predicted.drop_vars("draws"), samples[[0, 2]]) == [scored]
+    assert words(figure).count("not scored") == len(further)
+    assert outcome.further_draws(look(0), predicted.drop_vars("draws")) == []
 
 
 def test_first_trials_are_taken_in_order():

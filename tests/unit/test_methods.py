@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import subprocess
 import sys
 from dataclasses import replace
@@ -42,13 +41,13 @@ QUICK = {
         "hidden": [32, 8],
         "filters": 4,
         "views": 3,
-        "steps": 4,
         "draws": 2,
     },
+    **{"strength": [0.5], "guidance": [2], "mixing": [0.4]},
     **{"folds": 2, "copies": 30, "coordinates": 20, "doubt": [1], "shared": [0.1]},
     **{"permutations": 2, "components": None, "penalty_count": 7},
 }
-QUICK_MIND_VIS = {"size": 16, "depth": 1, "context_tokens": 2}
+QUICK_MIND_VIS = {"size": 16, "depth": 1, "context_tokens": 2, "latent_tokens": 2, "latent_size": 8, "latent_depth": 1}
 
 
 def silent(text: str) -> None:
@@ -109,22 +108,9 @@ def quick_method(name: str) -> Method:
     values = settings_for(entry, "", 50)
     values |= {key: value for key, value in QUICK.items() if key in values and value is not None}
     mind_vis = name.startswith("mind_vis") and "prior" in values
-    method = load_method(entry["module"]).configured(values | (QUICK_MIND_VIS if mind_vis else {}), name)
-    if mind_vis:
-        method._prior = small_prior
-    return method
-
-
-@functools.cache
-def small_prior():
-    """In place of the prior's diffusion model of 1.6 million parameters; test_mind_vis.py has that one."""
-    import torch
-
-    from cortexclip.numerics.diffusion import CONTEXT_WIDTH, make_unet
-
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return make_unet((8, 16)).eval().requires_grad_(False), torch.zeros(4, CONTEXT_WIDTH)
+    if "steps" in values:
+        values["steps"] = 4 if mind_vis else [4]
+    return load_method(entry["module"]).configured(values | (QUICK_MIND_VIS if mind_vis else {}), name)
 
 
 def predict(method, decoder, samples: Samples):

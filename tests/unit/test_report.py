@@ -16,7 +16,7 @@ from PIL import Image
 
 from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
-from cortexclip.evaluation.score import NEAREST
+from cortexclip.evaluation import DRAW, NEAREST
 from cortexclip.report import content, gallery, page, sheets
 from cortexclip.tables.claims import OUTCOMES, REASONS, STATUS
 from cortexclip.tables.statistics import VERDICTS
@@ -87,7 +87,7 @@ def source(seeds=2, samples=12, seed=0):
                 ("seed", "sample", "y", "x"),
                 np.repeat(stimuli[:1][None], n * samples, 0).reshape(image.shape),
             )
-            variables["draws"] = (("draw", "sample", "y", "x"), np.concatenate([image[:1], image[-1:]]))
+            variables["draws"] = (("seed", "draw", "sample", "y", "x"), np.stack([image[::-1], image], 1))
         return xr.Dataset(variables, coords=coords)
 
     def scores(method, n):
@@ -115,9 +115,9 @@ def test_the_gallery_holds_what_the_files_hold():
     assert shown["samples"] == list(range(4, 16)) and shown["n_scored"] == 12
     truth = given.dataset.stimuli.values
     np.testing.assert_allclose(pool[shown["stimuli"]] / 255, truth[4:16], atol=0.011)
-    net, near, flat = shown["methods"]
-    assert [m["id"] for m in shown["methods"]] == ["net.space", f"net{NEAREST}.space", "flat"]
-    assert [len(m["seeds"]) for m in shown["methods"]] == [2, 2, 1]
+    net, near, draw, flat = shown["methods"]
+    assert [m["id"] for m in shown["methods"]] == ["net.space", f"net{NEAREST}.space", f"net{DRAW}.space", "flat"]
+    assert [len(m["seeds"]) for m in shown["methods"]] == [2, 2, 2, 1]
     for number, seed in enumerate(net["seeds"]):
         image = files["net"].image.values[number][::-1]
         np.testing.assert_allclose(pictures(seed["sheet"])[seed["tiles"]] / 255, image, atol=0.011)
@@ -125,7 +125,9 @@ def test_the_gallery_holds_what_the_files_hold():
         best = np.argsort(-similarity.similarity.values[number][::-1], axis=1)[:, :5]
         np.testing.assert_allclose(pool[seed["retrieved"]] / 255, truth[best], atol=0.011)
     np.testing.assert_allclose(pool[near["seeds"][1]["tiles"]] / 255, np.repeat(truth[:1], 12, 0), atol=0.011)
-    assert net["seeds"][0]["draws"]["scored"] == "first"
+    for number, seed in enumerate(draw["seeds"]):
+        image = files["net"].draws.values[number, 0][::-1]
+        np.testing.assert_allclose(pictures(seed["sheet"])[seed["tiles"]] / 255, image, atol=0.011)
     assert len(net["seeds"][0]["draws"]["tiles"]) == 2
     assert flat["seeds"][0]["tiles"] and "retrieved" not in flat["seeds"][0]
 
@@ -135,7 +137,7 @@ def test_what_does_not_fit_the_budget_is_left_out_and_said():
     whole = gallery.pack([given])[0]["d/p"]
     first = sum(len(m["seeds"][0]["sheet"]["data"]) for m in whole["methods"] if "sheet" in m["seeds"][0])
     packed, _, left = gallery.pack([given], budget=first + 10)
-    assert [len(m["seeds"]) for m in packed["d/p"]["methods"]] == [1, 1, 1]
+    assert [len(m["seeds"]) for m in packed["d/p"]["methods"]] == [1, 1, 1, 1]
     assert "draws" not in packed["d/p"]["methods"][0]["seeds"][0]
     assert any("left out" in sentence for sentence in left)
     packed, _, left = gallery.pack([given], budget=first // 3)

@@ -395,6 +395,7 @@ def test_names():
     plan = Plan.of({"runs": runs, "encoders": {"x": "Space X"}})
     assert plan.title("ridge_snap", "none") == "Ridge, nearest training image"
     assert plan.title("net_nearest", "x") == "Net (Space X), nearest training image"
+    assert plan.title("net_draw", "x") == "Net (Space X), one draw"
     assert run_name("net", "x") == "net.x" and run_name("net", "none") == "net"
 
 

@@ -19,7 +19,11 @@ SETTINGS = {
     "decoder_depth": 1,
     "mask_fraction": 0.75,
     "context_tokens": 3,
-    "tuned": "all",
+    "latent_tokens": 2,
+    "latent_size": 16,
+    "latent_depth": 1,
+    "levels": 4,
+    "dropout": 0.0,
     "pretraining_epochs": 2,
     "pretraining_lr": 1e-3,
     "epochs": 300,
@@ -28,8 +32,7 @@ SETTINGS = {
     "lr": 2e-3,
     "weight_decay": 0.0,
     "steps": 10,
-    "guidance": 1.0,
-    "draws": 1,
+    "draws": 2,
 }
 
 
@@ -46,6 +49,7 @@ def test_every_image_that_is_drawn_is_closest_to_its_own_stimulus():
     )
     method = MindVis.configured(SETTINGS, "x")
     decoder = method.fit(FitData(samples, samples, samples), 0, lambda line: None)
-    images = decoder.predict(samples.brain).images
-    distance = ((images[:, None] - samples.images[None]) ** 2).mean((2, 3))
-    assert (distance.argmin(1) == every).mean() > 0.8
+    predicted = decoder.predict(samples.brain)
+    for images in (predicted.images, predicted.draws[0]):
+        distance = ((images[:, None] - samples.images[None]) ** 2).mean((2, 3))
+        assert (distance.argmin(1) == every).mean() > 0.8

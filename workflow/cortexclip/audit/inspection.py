@@ -198,5 +198,5 @@ def _roughness(dataset: xr.Dataset) -> float:
 
 def name_of(path: Path) -> str:
     """A name for the dataset of a file, as datasets.yaml allows it."""
-    name = re.sub(r"[^a-z0-9]+", "_", path.stem.lower()).strip("_").removesuffix("_nearest")
+    name = re.sub(r"[^a-z0-9]+", "_", path.stem.lower()).strip("_").removesuffix("_nearest").removesuffix("_draw")
     return name if re.match(r"[a-z]", name) else f"my_{name or 'data'}"

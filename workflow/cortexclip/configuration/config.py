@@ -242,6 +242,7 @@ def _check_comparisons(settings: Mapping, methods: Mapping[str, dict], runs: Map
     references = {*_named(settings["rivals"], methods, "config.yaml: rivals")}
     references |= {name for name, entry in methods.items() if entry.get("role") == "reference"}
     readouts = len(runs) + sum(run.encoder is not None for run in runs.values())  # at most two of an embedding
+    readouts += sum("draws" in methods[run.method].get("settings", {}) for run in runs.values())
     if readouts * len(references) > settings["comparisons"]:
         raise InputError(
             f"config.yaml: comparisons: found {settings['comparisons']}, expected at least {readouts} readouts of "

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
 from cortexclip.errors import InputError
-from cortexclip.evaluation import NEAREST
+from cortexclip.evaluation import READOUTS, own_name, readout_of
 from cortexclip.runtime.files import read_json
 
 WITH_FIELDS = "cortexclip.methods.cortexclip"
@@ -209,16 +209,16 @@ class Plan:
         return next((name for name, run in self.runs.items() if run.role == "reference"), None)
 
     def is_oracle(self, method: str) -> bool:
-        """Whether a method, or its second readout, is given something of the scored images."""
-        return method.removesuffix(NEAREST) in self.role("oracle")
+        """Whether a method, or another readout of it, is given something of the scored images."""
+        return own_name(method) in self.role("oracle")
 
     def title(self, method: str, encoder: str) -> str:
         """What stands beside the name of a method: "Ridge to embedding (Pixels), nearest training image"."""
-        own = method.removesuffix(NEAREST)
+        own, readout = own_name(method), READOUTS[readout_of(method)]
         text = next((run.title for run in self.runs.values() if run.method == own), own)
         if encoder != "none":
             text += f" ({self.encoders.get(encoder, encoder)})"
-        return f"{text}, nearest training image" if method.endswith(NEAREST) else text
+        return f"{text}, {readout}" if readout else text
 
     def place(self, dataset: str, protocol: str) -> str:
         """A dataset and protocol by their names, the dataset with its title, for headings."""

@@ -13,8 +13,8 @@ from cortexclip.runtime.settings import Checked, Need
 
 
 def _no_suffix_of_scores(name: str) -> str:
-    if name.endswith("_nearest"):
-        raise ValueError(f"'{name}' ends in _nearest, which scores use; choose another name.")
+    if name.endswith(("_nearest", "_draw")):
+        raise ValueError(f"'{name}' ends in {name[name.rindex('_') :]}, which scores use; choose another name.")
     return name
 
 

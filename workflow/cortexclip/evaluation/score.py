@@ -9,7 +9,7 @@ import pandas as pd
 from pandas.api.types import union_categoricals
 
 from cortexclip.errors import InputError
-from cortexclip.evaluation import NEAREST, retrieval
+from cortexclip.evaluation import DRAW, NEAREST, retrieval
 from cortexclip.evaluation.metrics import METRICS, embedding_identification
 
 COLUMNS = ["dataset", "protocol", "method", "encoder", "fold", "seed", "sample", "stimulus", "metric", "value"]
@@ -33,6 +33,7 @@ def score_predictions(
     stimulus_ids: np.ndarray,
     images: np.ndarray | None = None,
     nearest_images: np.ndarray | None = None,
+    drawn_images: np.ndarray | None = None,
     embeddings: np.ndarray | None = None,
     image_embeddings: np.ndarray | None = None,
     gallery_embeddings: np.ndarray | None = None,
@@ -53,6 +54,7 @@ def score_predictions(
     stimuli : array (n_samples, y, x) in 0..1: what was shown, with its identity in ``stimulus_ids`` (n_samples,).
     images : array (n_seeds, n_samples, y, x): predicted images. A deterministic method has one seed.
     nearest_images : array like ``images``: the stimulus nearest to each prediction, scored as ``method + "_nearest"``.
+    drawn_images : array like ``images``: one image that the method drew, scored as ``method + "_draw"``.
     embeddings : array (n_seeds, n_samples, n_features): predicted, for retrieval and embedding_identification.
     image_embeddings : array like ``embeddings``: what the encoder makes of ``images``, for clip_identification.
     gallery_embeddings, gallery_ids : arrays (n_gallery, n_features) and (n_gallery,): embeddings and identities of the
@@ -70,7 +72,7 @@ def score_predictions(
     ids = _per_sample("stimulus_ids", np.asarray(stimulus_ids).astype(str), len(order))[order]
     stimuli = _per_sample("stimuli", np.asarray(stimuli, dtype=float), len(order))[order]
     _check_samples(folds, samples, stimuli, ids)
-    given = {"images": images, "nearest_images": nearest_images}
+    given = {"images": images, "nearest_images": nearest_images, "drawn_images": drawn_images}
     given |= {"embeddings": embeddings, "image_embeddings": image_embeddings}
     predictions = {
         name: _prediction(name, array, len(order))[:, order] for name, array in given.items() if array is not None
@@ -90,10 +92,10 @@ def _image_blocks(
 ) -> dict[tuple[str, str], np.ndarray]:
     """Values (seed, sample) of every readout and metric of images."""
     blocks: dict[tuple[str, str], np.ndarray] = {}
-    for readout, name in [(method, "images"), (method + NEAREST, "nearest_images")]:
+    for suffix, name in (("", "images"), (NEAREST, "nearest_images"), (DRAW, "drawn_images")):
         if name in predictions:
             for metric, values in _image_scores(predictions[name], stimuli, ids, parts).items():
-                blocks[readout, metric] = values
+                blocks[method + suffix, metric] = values
     return blocks
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from cortexclip.evaluation.score import NEAREST
+from cortexclip.evaluation import DRAW
 from cortexclip.figures.images import (
     Reconstruction,
     Retrieval,
@@ -23,7 +23,7 @@ from cortexclip.figures.receptive_fields import draw_fields
 from cortexclip.figures.similarity import Similarity, draw_similarity, draw_similarity_distribution
 from cortexclip.figures.style import Look, PaperFigure, Subject
 from cortexclip.figures.training import draw_training_curves
-from cortexclip.results.runs import scored_draw
+from cortexclip.results.runs import readouts
 
 RECONSTRUCTED, QUERIES, RETRIEVED, DRAWS, LEADING = 12, 8, 5, 4, 4
 
@@ -77,35 +77,24 @@ def reconstructions(outcome: Outcome) -> PaperFigure:
     samples = outcome.samples[first_trials(stimulus, RECONSTRUCTED)]
     rows = []
     for run, look in outcome.looks.items():
-        predicted, method = outcome.predictions[run], outcome.methods[run]
-        for variable, name, readout in (("image", method, look), ("nearest", method + NEAREST, look.nearest())):
-            if variable in predicted:
-                images = predicted[variable].sel(sample=samples).values[0]
-                row = Reconstruction(readout, images, outcome.first_seed(run, name, "mse", samples))
-                rows += with_draws(row, predicted, samples) if variable == "image" else [row]
+        predicted = outcome.predictions[run].sel(sample=samples)
+        for suffix, images in readouts(predicted).items():
+            error = outcome.first_seed(run, outcome.methods[run] + suffix, "mse", samples)
+            rows.append(Reconstruction(look.readout(suffix), images[0], error))
+        rows += further_draws(look, predicted)
     images = outcome.dataset.stimuli.values[samples]
     return draw_reconstructions(images, rows, len(np.unique(stimulus)), outcome.about, samples)
 
 
-def with_draws(scored: Reconstruction, predicted: xr.Dataset, samples: np.ndarray) -> list[Reconstruction]:
-    """A row and, where the first seed drew several images, `DRAWS` of them in their order, and which is scored.
-
-    None is chosen by how good it is.
-    """
+def further_draws(look: Look, predicted: xr.Dataset) -> list[Reconstruction]:
+    """What the first seed drew beside the draw that is scored, in its order: `DRAWS` in all, chosen by nothing."""
     if "draws" not in predicted:
-        return [scored]
-    draws = predicted.draws.sel(sample=samples).values
-    which = scored_draw(predicted)
-    notes = {"first": f"draw 1 of {len(draws)}", "mean": f"mean of {len(draws)} draws", "neither": "no single draw"}
-    others = range(1, DRAWS) if which == "first" else range(DRAWS)
-    unscored = np.full(len(samples), np.nan)
+        return []
+    drawn = predicted.draws.values[0, :DRAWS]
+    unscored = np.full(drawn.shape[1], np.nan)
     return [
-        replace(scored, look=scored.look.noted(f"{notes[which]}, scored")),
-        *(
-            Reconstruction(scored.look.noted(f"draw {number + 1}, not scored", title=""), draws[number], unscored)
-            for number in others
-            if number < len(draws)
-        ),
+        Reconstruction(look.readout(DRAW).noted(f"draw {number}, not scored", title=""), images, unscored)
+        for number, images in enumerate(drawn[1:], start=2)
     ]
 
 
@@ -132,10 +121,9 @@ def reference(outcome: Outcome) -> PaperFigure:
     """Every scored stimulus of the dataset with what each run made of it."""
     shown = first_trials(outcome.dataset.stimulus.values[outcome.samples], len(outcome.samples))
     columns = [
-        (readout, outcome.predictions[run][variable].values[0][shown])
+        (look.readout(suffix), images[0][shown])
         for run, look in outcome.looks.items()
-        for variable, readout in (("image", look), ("nearest", look.nearest()))
-        if variable in outcome.predictions[run]
+        for suffix, images in readouts(outcome.predictions[run]).items()
     ]
     samples = outcome.samples[shown]
     return draw_reference(outcome.dataset.stimuli.values[samples], columns, outcome.about, samples=samples)

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from cortexclip.evaluation import own_name
 from cortexclip.evaluation.metrics import METRICS
 from cortexclip.figures.chance import draw_lines
 from cortexclip.figures.chance import handles as line_handles
@@ -111,7 +112,7 @@ def learning_curve(study: Study, table: pd.DataFrame) -> PaperFigure:
     title, table = "Learning curves", table[(table.dataset == study.name) & table.metric.isin(SHOWN)]
     every, runs = readouts(study.plan), {}
     for method in dict.fromkeys(zip(table.method, table.encoder, strict=True)):
-        if method in every and "_nearest" not in method[0]:
+        if method in every and own_name(method[0]) == method[0]:
             runs[method] = every[method]
     looks = {look.label: look for look in runs.values()}
     table = table[[method in runs for method in zip(table.method, table.encoder, strict=True)]]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cortexclip.configuration.plan import Plan
-from cortexclip.evaluation import NEAREST
+from cortexclip.evaluation import readout_of
 from cortexclip.evaluation.metrics import METRICS, n_way_identification
 from cortexclip.evaluation.score import SMALLEST_GALLERY, combine_scores, mean_over_trials, weigh
 from cortexclip.evaluation.statistics import summarise
@@ -130,7 +130,7 @@ def way_of(metric: str) -> str:
     return f"{'higher' if METRICS[metric].higher_is_better else 'lower'} is better"
 
 
-def differences(study: Study, protocol: str, statistics: pd.DataFrame, reference: str | None) -> PaperFigure:
+def differences(study: Study, protocol: str, statistics: pd.DataFrame, reference: str) -> PaperFigure:
     """Every method against one run, from the table of tested differences."""
     about = subject(study.plan, study.name, protocol, notes_for(study.audit, protocol))
     label = study.looks[reference].label
@@ -174,7 +174,7 @@ def paired_stimuli(study: Study, protocol: str, reference: str) -> PaperFigure:
     others = {
         method: look
         for method, look in readouts(study.plan).items()
-        if method in means and not method[0].endswith(NEAREST) and method != (run.method, run.encoder)
+        if method in means and not readout_of(method[0]) and method != (run.method, run.encoder)
     }
     pairs = pd.concat(
         pd.DataFrame(

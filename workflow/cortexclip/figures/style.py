@@ -33,7 +33,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from matplotlib.transforms import Bbox
 
 from cortexclip.configuration.plan import Plan
-from cortexclip.evaluation.score import NEAREST
+from cortexclip.evaluation import READOUTS
 from cortexclip.runtime.files import atomic_path, write_text
 from cortexclip.tables.write import write_csv
 
@@ -165,10 +165,10 @@ class Look:
         """Title and, on lines of its own, detail, broken at so many characters."""
         return "\n".join(filter(None, [wrap(self.title, width), wrap(self.detail, width)]))
 
-    def nearest(self) -> Look:
-        """The look of the second readout, the nearest training image."""
+    def readout(self, suffix: str) -> Look:
+        """The look of a readout, see `cortexclip.evaluation.READOUTS`."""
         method, *encoder = self.title.split(".", 1)
-        return replace(self, title=".".join([method + NEAREST, *encoder]))
+        return replace(self, title=".".join([method + suffix, *encoder]))
 
     def noted(self, note: str, title: str | None = None) -> Look:
         """The look with a note after its detail and, if given, another title."""
@@ -211,12 +211,11 @@ def family(method: str) -> tuple[str, str]:
 
 
 def readouts(plan: Plan) -> dict[tuple[str, str], Look]:
-    """The look of every method of score tables by its name and embedding space, second readouts after first ones."""
-    found = {}
+    """The look of every method of score tables by its name and embedding space, other readouts after first ones."""
+    found: dict[tuple[str, str], Look] = {}
     for name, look in looks(plan).items():
         run = plan.runs[name]
-        found[run.method, run.encoder] = look
-        found[run.method + NEAREST, run.encoder] = look.nearest()
+        found |= {(run.method + suffix, run.encoder): look.readout(suffix) for suffix in READOUTS}
     return found
 
 

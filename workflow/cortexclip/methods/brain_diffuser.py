@@ -2,9 +2,10 @@
 
 Source: Ozcelik and VanRullen 2023, Natural scene reconstruction from fMRI signals using generative latent diffusion,
 Scientific Reports 13, 15666. As there: ridge from voxels to VAE latents, to the CLIP embedding of the image and to that
-of a text; diffusion from the noisy rough image, guided by both embeddings (40 % text), 37 of 50 DDIM steps, guidance
-7.5. Smaller: 424 latents instead of 91,168; one vector for an embedding instead of 257x768 and 77x768; a diffusion
-model of 1.8 million parameters. Otherwise: penalties by leave-one-out, and priors that learned from the corpus alone.
+of a text; diffusion from the noisy rough image, guided by both embeddings. Smaller: 424 latents instead of 91,168; one
+vector for an embedding instead of 257x768 and 77x768; a diffusion model of 1.6 million parameters. Otherwise: penalties
+by leave-one-out; strength, guidance, mixing and steps by the selection part (`brain_diffuser_source` has those of the
+source); the mean of several draws; and priors that learned from the corpus alone.
 """
 
 from __future__ import annotations
@@ -29,26 +30,37 @@ from cortexclip.methods.vae_ridge import (
 )
 from cortexclip.numerics.readout import nearest_images, unit_length
 from cortexclip.runtime.seeds import derive_seed
-from cortexclip.runtime.settings import Count, NonNegative, Share
+from cortexclip.runtime.settings import Count, NonNegative, Several, Share
 
+CHOSEN = ("strength", "guidance", "mixing", "steps")
+"""What the selection part chooses, in this order."""
+TRIED_DRAWS = 2
+"""Images drawn for each selection sample with values that are tried."""
 KNOWN_SHARE = 0.9
 """Share of embeddings in the subspace of the prior's encoder below which they are of another encoder."""
 
 
 class SharedSettings(PriorSettings):
-    """``mixing``: share of the text in the guidance. ``strength``: share of the ``steps`` that are done, from the rough
-    image on. ``guidance``: 1 is plain, more exaggerates. ``draws``: images drawn for each sample, of which the first is
-    scored and the others are for figures. ``captions``: prompts of the classes in order of their label; left empty,
-    each training image gets the caption of the corpus that its embedding is nearest to. Penalties are tried on a
-    logarithmic grid. ``prior`` names a folder of resources/priors.
+    """Of ``strength``, ``guidance``, ``mixing`` and ``steps`` several values may be given. They are chosen in this
+    order, the others at their first or chosen value, by the squared error that the mean of ``draws`` images is expected
+    to have on the selection part.
+
+    ``strength``: share of the ``steps`` of DDIM that are done, from the rough image on. ``guidance``: 1 is plain, more
+    exaggerates. ``mixing``: share of the text in the guidance. ``draws``: images drawn for each sample; their mean is
+    the answer. ``captions``: prompts of the classes in order of their label; left empty, each training image gets the
+    caption of the corpus that its embedding is nearest to. Penalties are tried on a logarithmic grid. ``prior`` names a
+    folder of resources/priors.
     """
 
-    mixing: Share
-    strength: Annotated[float, Field(gt=0, le=1)]
-    steps: Count
-    guidance: NonNegative
+    strength: Several[Annotated[float, Field(gt=0, le=1)]]
+    guidance: Several[NonNegative]
+    mixing: Several[Share]
+    steps: Several[Count]
     draws: Count
     captions: tuple[str, ...]
+
+
+Inputs = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class BrainDiffuser(Method):
@@ -67,27 +79,57 @@ class BrainDiffuser(Method):
         return self.settings.restandardise
 
     def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
-        from cortexclip.priors.stored import load_diffusion
-
-        samples, prior = data.final, load_diffusion(self.settings.prior)
-        check_space(samples.embedding, prior, self.settings.prior)
-        rough = RoughImages.fit(samples, self.settings)
-        texts = prior.texts[caption_rows(samples, prior, self.settings.captions)]
-        guides = {
-            "image_embedding": fit_target(samples, samples.embedding, self.settings),
-            "text_embedding": fit_target(samples, texts, self.settings),
-        }
+        chosen = self._chosen(data, seed, progress)
+        rough, guides = self._regressions(data.final)
         targets = {**rough.targets, **guides}
         arrays = {**arrays_of(targets), "sampling_seed": np.array([seed], np.int64)}
-        kept = kept_of(targets) | samples.gallery()
-        return self._decoder(rough, guides, arrays, chosen_of(targets), kept, progress)
+        kept = kept_of(targets) | data.final.gallery()
+        return self._decoder(rough, guides, arrays, {**chosen_of(targets), **chosen}, kept, progress)
 
     def restore(self, saved: Saved) -> LinearDecoder:
         rough = RoughImages.restore(saved, self.settings)
         guides = {name: saved_target(saved, name) for name in ("image_embedding", "text_embedding")}
         kept = kept_of({**rough.targets, **guides}) | saved.named(*GALLERY)
         arrays = saved.named(*(set(saved.arrays) - set(kept)))
-        return self._decoder(rough, guides, arrays, saved.chosen, kept, lambda text: None)
+        chosen = saved.chosen | {name: saved.fact(name) for name in CHOSEN}
+        return self._decoder(rough, guides, arrays, chosen, kept, lambda text: None)
+
+    def _regressions(self, samples: Samples) -> tuple[RoughImages, dict[str, Target]]:
+        """From the voxels of these samples to rough images and to the embeddings that guide."""
+        from cortexclip.priors.stored import load_diffusion
+
+        prior = load_diffusion(self.settings.prior)
+        check_space(samples.embedding, prior, self.settings.prior)
+        texts = prior.texts[caption_rows(samples, prior, self.settings.captions)]
+        guides = {
+            "image_embedding": fit_target(samples, samples.embedding, self.settings),
+            "text_embedding": fit_target(samples, texts, self.settings),
+        }
+        return RoughImages.fit(samples, self.settings), guides
+
+    def _inputs(self, rough: RoughImages, guides: Mapping[str, Target], brain: np.ndarray) -> Inputs:
+        """Rough images, image embeddings and text embeddings of brain samples, from which images are drawn."""
+        image, text = (unit_length(guide.predict(brain, self.restandardise)) for guide in guides.values())
+        return rough(brain, self.restandardise), image, text
+
+    def _chosen(self, data: FitData, seed: int, progress: Progress) -> dict[str, float]:
+        """The values of `CHOSEN`, and the error of the mean of the draws with them if there was a choice."""
+        best = {name: getattr(self.settings, name)[0] for name in CHOSEN}
+        if all(len(getattr(self.settings, name)) == 1 for name in CHOSEN):
+            return best
+        inputs = self._inputs(*self._regressions(data.train), data.select.brain)
+        tried: dict[tuple, float] = {}
+        for name in CHOSEN:
+            for value in getattr(self.settings, name):
+                point = best | {name: value}
+                key: tuple = tuple(point.values())
+                if key not in tried:
+                    draws = _drawn(
+                        *inputs, self.settings.prior, point, TRIED_DRAWS, derive_seed(seed, "choice"), progress
+                    )
+                    tried[key] = error_of_mean(draws, data.select.images, self.settings.draws)
+            best = dict(zip(CHOSEN, min(tried, key=tried.__getitem__), strict=True))
+        return {**best, "selection_mse": min(tried.values())}
 
     def _decoder(
         self,
@@ -98,17 +140,25 @@ class BrainDiffuser(Method):
         kept: dict[str, np.ndarray],
         progress: Progress,
     ) -> LinearDecoder:
-        from cortexclip.priors.stored import load_diffusion
-
-        prior, seed = load_diffusion(self.settings.prior), int(arrays["sampling_seed"][0])
+        settings, seed = self.settings, int(arrays["sampling_seed"][0])
 
         def predict(brain: np.ndarray) -> Prediction:
-            image, text = (unit_length(guide.predict(brain, self.restandardise)) for guide in guides.values())
-            draws = _drawn(rough(brain, self.restandardise), image, text, prior, self.settings, seed, progress)
-            nearest = nearest_images(image, *(kept[name] for name in GALLERY))
-            return Prediction(draws[0], image, nearest, draws)
+            inputs = self._inputs(rough, guides, brain)
+            draws = _drawn(*inputs, settings.prior, chosen, settings.draws, seed, progress)
+            nearest = nearest_images(inputs[1], *(kept[name] for name in GALLERY))
+            return Prediction.of_draws(draws, embedding=inputs[1], nearest=nearest)
 
         return LinearDecoder(predict, arrays, chosen, kept)
+
+
+def error_of_mean(draws: np.ndarray, images: np.ndarray, n: int) -> float:
+    """Expected squared error of the mean of ``n`` independent draws, from two or more (n_draws, n_samples, y, x).
+
+    That of one draw is the squared error of the expected image and the variance of the draws, of which the mean of n
+    has the n-th part.
+    """
+    variance = draws.var(axis=0, ddof=1).mean()
+    return float(np.square(draws - images).mean() - variance + variance / n)
 
 
 def check_space(embedding: np.ndarray | None, prior, name: str) -> None:
@@ -153,32 +203,34 @@ def _drawn(
     rough: np.ndarray,
     image: np.ndarray,
     text: np.ndarray,
-    prior,
-    settings: SharedSettings,
+    name: str,
+    point: Mapping[str, float],
+    n_draws: int,
     seed: int,
     progress: Progress,
 ) -> np.ndarray:
-    """Images (n_draws, n_samples, 28, 28) of rough images and predicted embeddings."""
+    """Images (n_draws, n_samples, 28, 28) of rough images and embeddings, with the values of `CHOSEN` in ``point``."""
     import torch
 
     from cortexclip.numerics.diffusion import draw_noise, generate
+    from cortexclip.priors.stored import load_diffusion
 
-    n, draws = len(rough), settings.draws
+    n, prior = len(rough), load_diffusion(name)
     standard = (
         prior.condition.standardise(torch.from_numpy(guide).float(), kind) for kind, guide in enumerate((image, text))
     )
     with torch.inference_mode():
-        context = prior.condition(*standard, settings.mixing)
-    noise = torch.cat([draw_noise(n, derive_seed(seed, "draw", draw)) for draw in range(draws)])
+        context = prior.condition(*standard, point["mixing"])
+    noise = torch.cat([draw_noise(n, derive_seed(seed, "draw", draw)) for draw in range(n_draws)])
     generated = generate(
         prior.unet,
-        context.repeat(draws, 1, 1),
-        prior.condition.nothing(draws * n),
+        context.repeat(n_draws, 1, 1),
+        prior.condition.nothing(n_draws * n),
         noise,
-        rough=torch.from_numpy(rough).repeat(draws, 1, 1),
-        steps=settings.steps,
-        strength=settings.strength,
-        guidance=settings.guidance,
+        rough=torch.from_numpy(rough).repeat(n_draws, 1, 1),
+        steps=int(point["steps"]),
+        strength=point["strength"],
+        guidance=point["guidance"],
         progress=progress,
     )
-    return generated.numpy().reshape(draws, n, *rough.shape[1:])
+    return generated.numpy().reshape(n_draws, n, *rough.shape[1:])

@@ -22,6 +22,8 @@ if typing.TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 GALLERY = ("gallery.embedding", "gallery.images")
+KEPT_DRAWS = 4
+"""How many draws of a sample are kept beside their mean."""
 FOLD_SEED = 0
 """Shuffles inner folds."""
 
@@ -161,14 +163,19 @@ class Prediction:
 
     ``images`` has shape (n_samples, height, width), 0 to 1; ``embedding`` (n_samples, n_features) or None;
     ``nearest`` (n_samples, height, width) or None: the training image whose embedding is closest to the predicted one.
-    ``draws`` (n_draws, n_samples, height, width) or None: samples of a method that draws images; ``images`` is what is
-    scored all the same.
+    ``draws`` (n_draws, n_samples, height, width) or None: some of the images that a generative method drew for each
+    sample, whose ``images`` are the means of all; the first draw is scored, too.
     """
 
     images: np.ndarray
     embedding: np.ndarray | None = None
     nearest: np.ndarray | None = None
     draws: np.ndarray | None = None
+
+    @classmethod
+    def of_draws(cls, draws: np.ndarray, **others: np.ndarray) -> Prediction:
+        """The mean of all draws (n_draws, n_samples, height, width), and the first `KEPT_DRAWS` of them."""
+        return cls(draws.mean(axis=0), draws=draws[:KEPT_DRAWS], **others)
 
 
 class Decoder(typing.Protocol):

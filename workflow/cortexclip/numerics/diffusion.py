@@ -10,6 +10,7 @@ Salimans 2022), DDIM (Song et al. 2021).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -57,6 +58,18 @@ def noise_schedule():
         clip_sample=True,
         timestep_spacing="leading",
     )
+
+
+def solver(steps: int):
+    """diffusers' DPM-Solver++(2M) (Lu et al. 2022) for the same schedule, of second order, in so many steps."""
+    import_torchvision()
+    from diffusers import DPMSolverMultistepScheduler
+
+    scheduler: Any = DPMSolverMultistepScheduler(
+        num_train_timesteps=TRAIN_STEPS, beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction"
+    )
+    scheduler.set_timesteps(steps)
+    return scheduler
 
 
 class EmbeddingCondition(nn.Module):

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from cortexclip.configuration.plan import Plan, run_name
+from cortexclip.evaluation import READOUTS, own_name, readout_of
 from cortexclip.evaluation.metrics import METRICS
-from cortexclip.evaluation.score import NEAREST
 from cortexclip.figures.style import looks
 from cortexclip.tables import claims
 from cortexclip.tables.audit import findings_for, notes_for, sentence
@@ -50,7 +50,7 @@ def methods_of(plan: Plan, tables: Iterable[pd.DataFrame]) -> list[dict]:
     drawn = looks(plan)
     found = []
     for name, run in plan.runs.items():
-        for method in (run.method, run.method + NEAREST):
+        for method in (run.method + suffix for suffix in READOUTS):
             if (method, run.encoder) not in present:
                 continue
             found.append(
@@ -62,7 +62,7 @@ def methods_of(plan: Plan, tables: Iterable[pd.DataFrame]) -> list[dict]:
                     "encoder": run.encoder,
                     "control": run.control,
                     "oracle": plan.is_oracle(method),
-                    "nearest": method.endswith(NEAREST),
+                    "readout": READOUTS[readout_of(method)],
                     "note": run.note,
                     "colour": drawn[name].colour,
                     "symbol": SYMBOLS.get(drawn[name].marker, "circle"),
@@ -141,7 +141,7 @@ def answers(plan: Plan, leaders: pd.DataFrame, pairs: pd.DataFrame, comparison: 
         here = pairs[(pairs.dataset == dataset) & (pairs.protocol == protocol) & (pairs.metric == metric)]
         score = comparison[comparison.dataset.eq(dataset) & comparison.protocol.eq(protocol)]
         score = next(score[score.metric.eq(metric) & score.id.eq(first.id)].itertuples(), None)
-        control = plan.runs[run_name(first.method.removesuffix(NEAREST), first.encoder)].control
+        control = plan.runs[run_name(own_name(first.method), first.encoder)].control
         who = f"{first.id}, a control," if control else first.id
         who += f" leads with {METRICS[metric].label} {interval(metric, score)}."
         others = {name: "which comes next" for name in rows.id[~rows.leader][:1]} | known

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from cortexclip.evaluation.score import NEAREST
+from cortexclip.evaluation import NEAREST
 from cortexclip.report.content import short
 from cortexclip.report.sheets import Pool
-from cortexclip.results.runs import scored_draw
+from cortexclip.results.runs import readouts
 from cortexclip.tables.statistics import run_name
 
 SHOWN = ("mse", "pixcorr", "ssim", "pairwise_identification", "rank_test")
@@ -57,7 +57,7 @@ class Cell:
     Attributes
     ----------
     pool : stimuli of the dataset that are shown anywhere, as themselves, as nearest or as retrieved images
-    packed : what is shown of each run, and of its second readout, by name
+    packed : what is shown of each run and of its other readouts, by name
     """
 
     source: Source
@@ -132,36 +132,35 @@ def _round(cells: Sequence[Cell], most: int, budget: int | None, number: int | N
 
 
 def _additions(cell: Cell, run: Run, number: int | None, most: int) -> Iterator[tuple[str, str, dict]]:
-    """What a round adds of a run: (name, "seed" or "draws", what), for its image and for its second readout."""
+    """What a round adds of a run: (name, "seed" or "draws", what), for each of its readouts."""
     predictions = run.predictions()
     position = _place(cell, predictions, most)
     if number is None:
-        draws = predictions.draws.values[:MOST_DRAWS][:, position]
+        draws = predictions.draws.values[0, :MOST_DRAWS][:, position]
         sheet, places = _sheet(draws.reshape(-1, *draws.shape[2:]))
         drawn = [places[at : at + len(position)] for at in range(0, len(places), len(position))]
-        yield run.name, "draws", {"sheet": sheet, "tiles": drawn, "scored": scored_draw(predictions)}
+        yield run.name, "draws", {"sheet": sheet, "tiles": drawn}
         return
     if not number:
         _announce(cell, run, predictions)
     scores = _scores(run, cell.samples, number)
-    sheet, tiles = _sheet(predictions.image.values[number][position])
-    entry = {"sheet": sheet, "tiles": tiles, "scores": scores.get(run.method, {})}
-    if retrieved := _retrieved(cell, run, number):
-        entry["retrieved"] = retrieved
-    yield run.name, "seed", entry
-    if "nearest" in predictions:
-        near = cell.pool.add(predictions.nearest.values[number][position])
-        yield run.name + NEAREST, "seed", {"tiles": near, "scores": scores.get(run.method + NEAREST, {})}
+    for suffix, images in readouts(predictions).items():
+        entry: dict = {"scores": scores.get(run.method + suffix, {})}
+        if suffix == NEAREST:
+            entry["tiles"] = cell.pool.add(images[number][position])
+        else:
+            entry["sheet"], entry["tiles"] = _sheet(images[number][position])
+        if not suffix and (retrieved := _retrieved(cell, run, number)):
+            entry["retrieved"] = retrieved
+        yield run.name + suffix, "seed", entry
 
 
 def _announce(cell: Cell, run: Run, predictions: xr.Dataset) -> None:
-    """Make room for a run and, if it has one, its second readout."""
-    sizes = {"n_seeds": predictions.sizes["seed"], "seeds": []}
-    draws = predictions.sizes["draw"] if "draws" in predictions else 0
-    cell.packed[run.name] = {"id": run_name(run.method, run.encoder), **sizes, "n_draws": draws}
-    if "nearest" in predictions:
-        near = {"id": run_name(run.method + NEAREST, run.encoder), **sizes, "seeds": [], "n_draws": 0}
-        cell.packed[run.name + NEAREST] = near
+    """Make room for the readouts of a run."""
+    for suffix in readouts(predictions):
+        name, draws = run_name(run.method + suffix, run.encoder), 0 if suffix else predictions.sizes.get("draw", 0)
+        sizes = {"n_seeds": predictions.sizes["seed"], "n_draws": draws}
+        cell.packed[run.name + suffix] = {"id": name, **sizes, "seeds": []}
 
 
 def _place(cell: Cell, predictions: xr.Dataset, most: int) -> np.ndarray:

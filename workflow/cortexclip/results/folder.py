@@ -13,7 +13,8 @@ import xarray as xr
 from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
-from cortexclip.evaluation.score import COLUMNS, NEAREST
+from cortexclip.evaluation import own_name
+from cortexclip.evaluation.score import COLUMNS
 from cortexclip.results.paths import PATHS
 from cortexclip.results.tables import NEARNESS, TABLES, read_table
 from cortexclip.runtime.arrays import read_netcdf, read_parquet
@@ -57,9 +58,9 @@ class Results:
     def scores_by_run(
         self, protocol: str, dataset: str, metrics: Iterable[str] | None = None
     ) -> dict[str, pd.DataFrame]:
-        """The same, by the run that they are of, second readouts included."""
+        """The same, by the run that they are of, further readouts included."""
         table = self.scores(protocol, dataset, metrics)
-        method, runs = table.method.astype(str).str.removesuffix(NEAREST), {}
+        method, runs = table.method.astype(str).map(own_name), {}
         for name in self.plan.cells[dataset]:
             run = self.plan.runs[name]
             runs[name] = table[(method == run.method) & (table.encoder == run.encoder)]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from cortexclip.evaluation import DRAW, NEAREST
 from cortexclip.runtime.files import atomic_path
 
 
@@ -32,13 +33,13 @@ def write_predictions(
     fold : array of shape (n_samples,): the fold that it was scored in.
     embedding : array of shape (n_seeds, n_samples, n_features) or None.
     nearest : array like ``images`` or None: the training stimulus of nearest embedding.
-    draws : array of shape (n_draws, n_samples, height, width) or None: images that the first seed drew.
+    draws : array of shape (n_seeds, n_draws, n_samples, height, width) or None: images that each seed drew.
     """
     variables: dict[str, tuple] = {"image": (("seed", "sample", "y", "x"), images.astype(np.float32))}
     if nearest is not None:
         variables["nearest"] = (("seed", "sample", "y", "x"), nearest.astype(np.float32))
     if draws is not None:
-        variables["draws"] = (("draw", "sample", "y", "x"), draws.astype(np.float32))
+        variables["draws"] = (("seed", "draw", "sample", "y", "x"), draws.astype(np.float32))
     if embedding is not None:
         variables["embedding"] = (("seed", "sample", "feature"), embedding.astype(np.float32))
     dataset = xr.Dataset(
@@ -56,15 +57,17 @@ def write_predictions(
         dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
 
 
-def scored_draw(predictions: xr.Dataset) -> str:
-    """Which of the first seed's draws its scored image is: "first", their "mean", or "neither"; found by comparing.
+def readouts(predictions: xr.Dataset) -> dict[str, np.ndarray]:
+    """Images (n_seeds, n_samples, y, x) of all readouts by the keys of `cortexclip.evaluation.READOUTS`.
 
-    ``predictions`` has the variables ``image`` (seed, sample, y, x) and ``draws`` (draw, sample, y, x).
+    The draw that is scored is the first one of each seed.
     """
-    image, draws = predictions.image.values[0], predictions.draws.values
-    if np.array_equal(image, draws[0]):
-        return "first"
-    return "mean" if np.allclose(image, draws.mean(axis=0), atol=1e-5) else "neither"
+    found = {"": predictions.image.values}
+    if "nearest" in predictions:
+        found[NEAREST] = predictions.nearest.values
+    if "draws" in predictions:
+        found[DRAW] = predictions.draws.values[:, 0]
+    return found
 
 
 def history_table(rows: Sequence[dict]) -> pd.DataFrame:

@@ -10,10 +10,12 @@ import xarray as xr
 
 from cortexclip.audit.splits import folds_of
 from cortexclip.data import dataset as datasets
+from cortexclip.evaluation import DRAW, NEAREST
 from cortexclip.evaluation.ceiling import decoding_ceilings
 from cortexclip.evaluation.retrieval import similarity_matrix
-from cortexclip.evaluation.score import NEAREST, combine_scores, score_predictions
+from cortexclip.evaluation.score import combine_scores, score_predictions
 from cortexclip.evaluation.spurious import collapse, scored_clusters
+from cortexclip.results.runs import readouts
 from cortexclip.runtime.arrays import read_netcdf, read_parquet, write_groups, write_parquet
 from cortexclip.runtime.log import logger
 
@@ -75,27 +77,27 @@ def collapse_of(dataset: xr.Dataset, predictions: xr.Dataset, split: pd.DataFram
 
 
 def ceilings_of(dataset: xr.Dataset, predictions: xr.Dataset, features: xr.Dataset | None) -> list[dict]:
-    """The rows of one run in the table ceiling, of both readouts and of its embedding."""
+    """The rows of one run in the table ceiling, of its readouts and of its embedding."""
     rows = predictions.sample.values
     stimuli, shown = dataset.stimuli.values[rows], dataset.stimulus.values[rows]
-    truth = {"image": stimuli, "nearest": stimuli}
-    if features is not None:
+    given = [(suffix, images, stimuli, False) for suffix, images in readouts(predictions).items()]
+    if features is not None and "embedding" in predictions:
         at = {name: number for number, name in enumerate(features.stimulus.values)}
-        truth["embedding"] = features.embedding.values[[at[name] for name in shown]]
+        true = features.embedding.values[[at[name] for name in shown]]
+        given.append(("", predictions.embedding.values, true, True))
     about = {"dataset": dataset.attrs["name"]}
     about |= {key: predictions.attrs[key] or "none" for key in ("protocol", "method", "encoder")}
-    found = []
-    for name in (name for name in truth if name in predictions):
-        rest = {"method": about["method"] + NEAREST} if name == "nearest" else {}
-        ceilings = decoding_ceilings(predictions[name].values, truth[name], shown, name == "embedding")
-        found += [{**about, **rest, "metric": metric, **values} for metric, values in ceilings.items()]
-    return found
+    return [
+        {**about, "method": about["method"] + suffix, "metric": metric, **values}
+        for suffix, predicted, true, embedded in given
+        for metric, values in decoding_ceilings(predicted, true, shown, embedded).items()
+    ]
 
 
 def scored(dataset: xr.Dataset, predictions: xr.Dataset, features: xr.Dataset | None) -> pd.DataFrame:
     """The tidy scores of one run."""
     rows = predictions.sample.values
-    arrays = {name: predictions[name].values for name in ("nearest", "embedding") if name in predictions}
+    images = readouts(predictions)
     return score_predictions(
         dataset=dataset.attrs["name"],
         protocol=predictions.attrs["protocol"],
@@ -105,9 +107,10 @@ def scored(dataset: xr.Dataset, predictions: xr.Dataset, features: xr.Dataset | 
         samples=rows,
         stimuli=dataset.stimuli.values[rows],
         stimulus_ids=dataset.stimulus.values[rows],
-        images=predictions.image.values,
-        nearest_images=arrays.get("nearest"),
-        embeddings=arrays.get("embedding"),
+        images=images[""],
+        nearest_images=images.get(NEAREST),
+        drawn_images=images.get(DRAW),
+        embeddings=predictions.embedding.values if "embedding" in predictions else None,
         gallery_embeddings=None if features is None else features.embedding.values,
         gallery_ids=None if features is None else features.stimulus.values,
     )

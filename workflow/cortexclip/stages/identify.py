@@ -13,7 +13,8 @@ import numpy as np
 
 from cortexclip.configuration.loading import load_encoder
 from cortexclip.data import dataset as datasets
-from cortexclip.evaluation.score import NEAREST, combine_scores, score_predictions
+from cortexclip.evaluation.score import combine_scores, score_predictions
+from cortexclip.results.runs import readouts
 from cortexclip.runtime.arrays import read_netcdf, write_parquet
 from cortexclip.runtime.log import Progress, logger
 from cortexclip.runtime.precision import configure
@@ -38,10 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     for path in arguments.predictions:
         predictions = read_netcdf(path)
         rows = predictions.sample.values
-        for variable, suffix in (("image", ""), ("nearest", NEAREST)):
-            if variable not in predictions:
-                continue
-            images = predictions[variable].values
+        for suffix, images in readouts(predictions).items():
             embedding = encode_stack(encoder, images)
             tables.append(
                 score_predictions(

@@ -118,6 +118,7 @@ def score(new: New, prediction: Prediction, record: Mapping) -> tuple[pd.DataFra
         stimulus_ids=data.stimulus.values,
         images=prediction.images[None],
         nearest_images=None if prediction.nearest is None else prediction.nearest[None],
+        drawn_images=None if prediction.draws is None else prediction.draws[:1],
         embeddings=None if prediction.embedding is None or not gallery else prediction.embedding[None],
         **gallery,
     )

@@ -178,17 +178,15 @@ def _record(arguments: argparse.Namespace, points: Sequence[Point], fits: Sequen
 
 
 def _write_predictions(arguments: argparse.Namespace, folds: Folds, fits: Sequence[Fit], n_seeds: int) -> None:
-    """Write the predictions of all seeds, those of the folds after each other; the draws are those of the first."""
+    """Write the predictions of all seeds, those of the folds after each other."""
     scored = [folds.rows(fold, "score") for fold in range(len(folds))]
 
-    def of_seed(name: str, index: int, axis: int = 0) -> np.ndarray:
+    def of_seed(name: str, index: int) -> np.ndarray:
         each = [getattr(fit.prediction, name) for fit in fits if fit.task.seed_index == index]
-        return np.concatenate(each, axis=axis)
+        return np.concatenate(each, axis=1 if name == "draws" else 0)
 
     there = {name for name, value in vars(fits[0].prediction).items() if value is not None}
-    predicted = {name: np.stack([of_seed(name, i) for i in range(n_seeds)]) for name in there - {"draws"}}
-    if "draws" in there:
-        predicted["draws"] = of_seed("draws", 0, axis=1)
+    predicted = {name: np.stack([of_seed(name, i) for i in range(n_seeds)]) for name in there}
     write_predictions(
         arguments.predictions,
         predicted.pop("images"),

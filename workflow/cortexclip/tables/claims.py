@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from cortexclip.configuration.plan import Plan, run_name
+from cortexclip.evaluation import own_name
 from cortexclip.evaluation.metrics import METRICS
 from cortexclip.evaluation.reproduction import Repeated, improvements
-from cortexclip.evaluation.score import NEAREST
 from cortexclip.methods.catalogue import size_class
 from cortexclip.results.tables import TABLES
 from cortexclip.tables.audit import notes_for
@@ -190,11 +190,11 @@ class Evidence:
         return value if math.isfinite(value) else None
 
     def best_control(self, dataset: str, protocol: str | None, metric: str) -> Control | None:
-        """The control with the best mean, second readouts included and oracles not; the first of equals."""
+        """The control with the best mean, further readouts included and oracles not; the first of equals."""
         controls = {run.method for run in self.plan.runs.values() if run.control and run.role != "oracle"}
         table = self.comparison
         rows = table[(table.dataset == dataset) & (table.protocol == protocol) & (table.metric == metric)]
-        rows = rows[rows.method.str.removesuffix(NEAREST).isin(controls) & rows["mean"].notna()]
+        rows = rows[rows.method.map(own_name).isin(controls) & rows["mean"].notna()]
         if rows.empty:
             return None
         best = rows["mean"].idxmax() if METRICS[metric].higher_is_better else rows["mean"].idxmin()

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from cortexclip.configuration.plan import Plan, run_name
+from cortexclip.evaluation import READOUTS, own_name, readout_of
 from cortexclip.evaluation.metrics import METRICS, chance_level
-from cortexclip.evaluation.score import NEAREST
 from cortexclip.results.tables import TABLES
 from cortexclip.tables.audit import ceiling_of, notes_for
 from cortexclip.tables.render import NOT_MEASURED, Table
@@ -27,8 +27,8 @@ def ordered(summary: pd.DataFrame, plan: Plan) -> pd.DataFrame:
         {
             "dataset": summary.dataset.map({name: i for i, name in enumerate(plan.datasets)}),
             "protocol": summary.protocol.map({name: i for i, name in enumerate(plan.protocols)}),
-            "run": [runs[_base(m), e] for m, e in zip(summary.method, summary.encoder, strict=True)],
-            "readout": summary.method.str.endswith(NEAREST),
+            "run": [runs[own_name(m), e] for m, e in zip(summary.method, summary.encoder, strict=True)],
+            "readout": [list(READOUTS).index(readout_of(method)) for method in summary.method],
             "metric": summary.metric.map(metrics),
         }
     )
@@ -211,10 +211,6 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, caveats) -> T
         rows=body,
         notes=notes,
     )
-
-
-def _base(method: str) -> str:
-    return method.removesuffix(NEAREST)
 
 
 def _plural(number: int, word: str) -> str:

@@ -13,10 +13,9 @@ import pandas as pd
 
 from cortexclip.audit.finding import counted
 from cortexclip.configuration.plan import Plan, run_name
-from cortexclip.evaluation import MIN_DATASETS
+from cortexclip.evaluation import MIN_DATASETS, own_name
 from cortexclip.evaluation.metrics import METRICS
 from cortexclip.evaluation.power import ALPHA, POWER
-from cortexclip.evaluation.score import NEAREST
 from cortexclip.evaluation.statistics import (
     VERY_LARGE,
     average_ranks,
@@ -304,7 +303,7 @@ def leaders(
         ``rival``: whether the leader is held against it; ``tied``: it is the leader, or a rival that the leader is not
         shown to be better than; ``decidable``: whether there are stimuli enough for any verdict.
     """
-    candidates = [at for at, (method, _) in enumerate(scores.methods) if method.removesuffix(NEAREST) not in oracles]
+    candidates = [at for at, (method, _) in enumerate(scores.methods) if own_name(method) not in oracles]
     if not candidates:
         return pd.DataFrame(columns=[column for column in LEADERS if column not in ("dataset", "protocol")])
     names = np.array([run_name(*scores.methods[at]) for at in candidates])

@@ -20,9 +20,6 @@ from cortexclip.runtime.seeds import derive_seed
 from cortexclip.runtime.settings import Checked, Count, NonNegative, Positive
 from cortexclip.training.settings import TrainingSettings
 
-SHOWN = 3
-"""Draws of each sample that are kept for figures."""
-
 
 class DGMM(NetworkMethod):
     """Train the autoencoder, then fit the voxels to its latents; nothing is chosen, so that all samples train."""
@@ -124,6 +121,6 @@ class DGMM(NetworkMethod):
                 latents = to_tensor(mean + arrays["noise"][:, None] * deviation)[None]
                 drawn.append(predict_array(torch.sigmoid(network.decode(latents))))
             draws = np.stack(drawn, axis=1).reshape(settings.draws, len(drawn), *shape)
-            return Prediction(draws.mean(axis=0), draws=draws[:SHOWN])
+            return Prediction.of_draws(draws)
 
         return read

@@ -1,36 +1,38 @@
-"""MinD-Vis at 28x28: masked modelling of voxel patches, then diffusion that is conditioned on the tokens twice.
+"""MinD-Vis at 28x28: masked modelling of voxel patches, then latent diffusion that is conditioned on the tokens twice.
 
 Source: Chen, Qing, Xiang, Yue and Zhou 2023, Seeing beyond the brain, CVPR. As there: patches of 16 voxels, three
-quarters of them masked, tokens as the context of cross-attention and added to the embedding of the noise level, the
-encoder tuned together with the diffusion model's cross-attention. Smaller: the encoder is pretrained on the training
-samples at hand (the original had some 136,000 samples of the Human Connectome Project), and the diffusion model is this
-project's prior of 1.6 million parameters.
+quarters of them masked; an autoencoder of images and a diffusion model in its latent space, which the tokens enter by
+cross-attention and added to the embedding of the noise level; encoder and diffusion model tuned together. Smaller: the
+encoder is pretrained on the training samples at hand (the original had some 136,000 samples of the Human Connectome
+Project), the autoencoder is this project's prior with 424 latents, and the diffusion model learns from the training
+images alone. Images are drawn by DPM-Solver++(2M) (Lu et al. 2022) and their mean is the answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cortexclip.errors import InputError
-from cortexclip.methods.interface import Decoder, FitData, Prediction, Saved
+from cortexclip.methods.interface import Decoder, FitData, Prediction, Samples, Saved
 from cortexclip.methods.recipe import NetworkMethod, Phase, Recipe, TrainedSettings
-from cortexclip.runtime.settings import Count, NonNegative, Positive, Rate, Whole
+from cortexclip.runtime.settings import Count, Positive, Rate, Whole
 
-CONDITIONING = ("attn2", "class_embedding")
-"""What the names of the diffusion model's layers hold that its conditions enter by."""
+if TYPE_CHECKING:
+    from cortexclip.methods.recipe import Read
 
 
 class MindVis(NetworkMethod):
-    """Pretrain on masked voxels, then train encoder and conditioning; the selection part chooses both epochs."""
+    """Pretrain on masked voxels, then train encoder and diffusion model; the selection part chooses both epochs."""
 
     class Settings(TrainedSettings):
-        """``prior`` names a folder of resources/priors. The encoder has ``depth`` blocks of ``size`` features; it is
-        pretrained for at most ``pretraining_epochs``. ``tuned`` says which layers of the diffusion model are trained
-        along with it, those that its conditions enter by or all. ``steps`` of DDIM draw an image; ``guidance`` 1 is
-        plain. ``draws`` are drawn for each sample, of which the first is scored and the others are for figures.
+        """``prior`` names a folder of resources/priors, whose autoencoder is used. The encoder has ``depth`` blocks of
+        ``size`` features for patches of ``patch`` voxels, and is pretrained for at most ``pretraining_epochs``.
+
+        The diffusion model has ``latent_depth`` blocks of ``latent_tokens`` tokens with ``latent_size`` features. In a
+        training step it sees each sample at ``levels`` noise levels, and ``dropout`` of the voxels are hidden.
+        ``steps`` of the solver draw an image. The answer is the mean of ``draws`` images.
         """
 
         prior: str
@@ -41,95 +43,97 @@ class MindVis(NetworkMethod):
         decoder_depth: Whole
         mask_fraction: Rate
         context_tokens: Count
-        tuned: Literal["conditioning", "all"]
+        latent_tokens: Count
+        latent_size: Count
+        latent_depth: Count
+        levels: Count
+        dropout: Rate
         pretraining_epochs: Count
         pretraining_lr: Positive
         steps: Count
-        guidance: NonNegative
         draws: Count
 
-    varying = NetworkMethod.varying | {"pretraining_epochs", "pretraining_lr", "steps", "guidance", "draws"}
+    varying = NetworkMethod.varying | {"pretraining_epochs", "pretraining_lr", "steps", "draws"}
 
     def recipe(self, data: FitData) -> Recipe:
         from cortexclip.methods.mind_vis.network import conditional_diffusion, masked_modelling
-        from cortexclip.numerics.diffusion import noise_schedule
 
         settings, n_voxels, shape = self.settings, data.n_voxels, data.shape
         if shape != (28, 28):
             raise InputError(
                 f"prior '{settings.prior}': it draws images of 28 x 28; these have {shape[0]} x {shape[1]}."
             )
-        unet, empty = self._prior()
+        latents = self._latents(data.train)["latents"]
         pretraining = self.training(epochs=settings.pretraining_epochs, lr=settings.pretraining_lr, warm_up=2)
-        hiding = masked_modelling(settings.mask_fraction)
 
         def finish(fitted) -> Decoder:
             arrays = {"sampling_seed": np.array([fitted.seed], np.int64)}
-            read = self._reader(fitted.seed, unet, empty)
-            return fitted.decoder(read, arrays, pretraining_epoch=fitted.epochs[0])
+            return fitted.decoder(self._reader(fitted.seed), arrays, pretraining_epoch=fitted.epochs[0])
 
         return Recipe(
-            make=lambda: self.network(n_voxels, unet),
+            make=lambda: self.network(n_voxels, latents),
             kind=self.kind(n_voxels),
             phases=[
-                Phase(hiding, pretraining, "pretraining", further_brain=data.scored_brain),
-                Phase(conditional_diffusion(unet, noise_schedule()), self.training(warm_up=1)),
+                Phase(
+                    masked_modelling(settings.mask_fraction),
+                    pretraining,
+                    "pretraining",
+                    further_brain=data.scored_brain,
+                ),
+                Phase(conditional_diffusion(settings.levels), self.training(warm_up=1)),
             ],
             finish=finish,
             standardise=settings.standardise,
             alone=True,
+            extra=self._latents,
         )
 
     def restore(self, saved: Saved) -> Decoder:
-        unet, empty = self._prior()
-        read = self._reader(int(saved["sampling_seed"][0]), unet, empty)
-        return self.restored(saved, lambda: self.network(saved.n_voxels, unet), read, ("sampling_seed",))
+        read = self._reader(int(saved["sampling_seed"][0]))
+        return self.restored(saved, lambda: self.network(saved.n_voxels), read, ("sampling_seed",))
 
-    def network(self, n_voxels: int, unet):
-        """The network for so many voxels, with its copy of what is tuned of the diffusion model."""
+    def network(self, n_voxels: int, latents: np.ndarray | None = None):
+        """The network for so many voxels; latents of training images (n_samples, n_latents) give mean and unit."""
+        import torch
+
+        from cortexclip.methods.mind_vis.network import Denoiser
         from cortexclip.methods.mind_vis.network import MindVis as Network
-        from cortexclip.numerics.diffusion import CONTEXT_WIDTH
+        from cortexclip.numerics.vae import SIZES
 
         settings = self.settings
-        tuned = {
-            name: value
-            for name, value in unet.named_parameters()
-            if settings.tuned == "all" or any(part in name for part in CONDITIONING)
-        }
+        blocks = (settings.latent_tokens, settings.latent_size, settings.latent_depth, settings.heads)
         tokens = (settings.patch, settings.size, settings.depth, settings.heads, settings.decoder_depth)
-        return Network(n_voxels, *tokens, settings.context_tokens, CONTEXT_WIDTH, tuned)
+        network = Network(n_voxels, *tokens, settings.context_tokens, settings.dropout, Denoiser(sum(SIZES), *blocks))
+        if latents is not None:
+            network.latent_mean = torch.from_numpy(latents.mean(axis=0, keepdims=True))
+            network.latent_scale = torch.full((1, 1), float(latents.std(axis=0).mean()) or 1.0)
+        return network
 
-    def _prior(self):
-        """The prior's diffusion model and its embedding of nothing, on the device."""
-        from cortexclip.priors.stored import load_diffusion
-        from cortexclip.training.stack import device
+    def _latents(self, samples: Samples) -> dict[str, np.ndarray]:
+        """What the autoencoder makes of the images, float32 (n_samples, 424)."""
+        import torch
 
-        prior = load_diffusion(self.settings.prior)
-        return prior.unet.to(device()), prior.condition.empty.to(device())
+        from cortexclip.priors.stored import load_vae
 
-    def _reader(self, seed: int, unet, empty) -> Callable[..., Prediction]:
+        return {"latents": load_vae(self.settings.prior).encode(torch.from_numpy(np.float32(samples.images))).numpy()}
+
+    def _reader(self, seed: int) -> Read:
         def read(network, brain) -> Prediction:
-            draws = drawn(network.context(brain)[0], network.tuned_copy(unet, 0), empty, self.settings, seed)
-            return Prediction(draws[0], draws=draws)
+            import torch
+
+            from cortexclip.priors.stored import load_vae
+            from cortexclip.runtime.seeds import derive_seed
+
+            settings, n, n_latents = self.settings, brain.shape[1], network.latent_mean.shape[1]
+            noise = [
+                torch.randn(
+                    n_latents, generator=torch.Generator().manual_seed(derive_seed(seed, "draw", number, sample))
+                )
+                for number in range(settings.draws)
+                for sample in range(n)
+            ]
+            latents = network.draw(brain, torch.stack(noise).view(-1, n, n_latents).to(brain.device), settings.steps)
+            images = load_vae(settings.prior).decode(latents.flatten(0, 1).cpu())
+            return Prediction.of_draws(images.numpy().astype(np.float64).reshape(settings.draws, n, 28, 28))
 
         return read
-
-
-def drawn(context, unet, empty, settings: MindVis.Settings, seed: int) -> np.ndarray:
-    """Images (n_draws, n_samples, 28, 28) for contexts (n_samples, tokens, width), all draws in one sampling."""
-    import torch
-
-    from cortexclip.numerics.diffusion import draw_noise, generate
-    from cortexclip.runtime.seeds import derive_seed
-
-    n = len(context)
-    noise = torch.cat([draw_noise(n, derive_seed(seed, "draw", i)) for i in range(settings.draws)]).to(context.device)
-    images = generate(
-        unet,
-        context.repeat(settings.draws, 1, 1),
-        empty.mean(0).expand(n * settings.draws, context.shape[1], -1),
-        noise,
-        steps=settings.steps,
-        guidance=settings.guidance,
-    )
-    return images.view(settings.draws, n, *images.shape[1:]).double().cpu().numpy()

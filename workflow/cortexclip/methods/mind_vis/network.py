@@ -1,4 +1,4 @@
-"""The two networks of MinD-Vis at 28x28: a masked autoencoder of voxel patches, and its way into a diffusion model.
+"""The networks of MinD-Vis at 28x28: a masked autoencoder of voxel patches, and a diffusion model of latents.
 
 Source: Chen, Qing, Xiang, Yue and Zhou 2023, Seeing beyond the brain: conditional diffusion model with sparse masked
 modeling for vision decoding, CVPR. All modules are stacks (see training/layers.py): every shape begins with the number
@@ -7,16 +7,13 @@ of members.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional
 
-from cortexclip.training.layers import LayerNorm, Linear, MultiHeadAttention
+from cortexclip.numerics.diffusion import TRAIN_STEPS, noise_schedule, solver
+from cortexclip.training.layers import Dropout, LayerNorm, Linear, MultiHeadAttention
 from cortexclip.training.noise import Noise, step_keys
 from cortexclip.training.stack import Batch
 
@@ -39,6 +36,40 @@ class Block(nn.Module):
         return tokens + self.perceptron(self.second(tokens))
 
 
+class Denoiser(nn.Module):
+    """Noisy latents of images to the velocity of the diffusion; brain tokens enter by cross-attention and as a vector.
+
+    The latents are mapped to a few tokens, which attend to each other and to the context in each block. The mean of the
+    context is added to the embedding of the noise level, which all tokens get before each block.
+
+    Parameters
+    ----------
+    n_latents : values of the latent space.
+    tokens, size, depth, heads : of the latents' tokens and of the blocks; the context has tokens of the same ``size``.
+    """
+
+    def __init__(self, n_latents: int, tokens: int, size: int, depth: int, heads: int):
+        super().__init__()
+        self.size, self.tokens = size, tokens
+        self.enter, self.leave = Linear(n_latents, tokens * size), Linear(tokens * size, n_latents)
+        self.level = nn.Sequential(Linear(size, size), nn.SiLU(), Linear(size, size))
+        self.vector = Linear(size, size)
+        self.norms = nn.ModuleList(LayerNorm(size) for _ in range(depth))
+        self.attentions = nn.ModuleList(MultiHeadAttention(size, heads) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(size, heads) for _ in range(depth))
+
+    def forward(self, noisy: Tensor, level: Tensor, context: Tensor) -> Tensor:
+        """Velocity (members, n, n_latents) at noise levels (members, n), given tokens (members, n, k, size)."""
+        rates = torch.exp(torch.linspace(0, -9, self.size // 2).to(noisy))
+        phases = level[..., None] * rates
+        known = self.level(torch.cat([phases.sin(), phases.cos()], -1)) + self.vector(context.mean(2))
+        tokens = self.enter(noisy).unflatten(-1, (self.tokens, self.size))
+        for norm, attention, block in zip(self.norms, self.attentions, self.blocks, strict=True):
+            tokens = tokens + known[:, :, None]
+            tokens = block(tokens + attention(norm(tokens), context))
+        return self.leave(tokens.flatten(2))
+
+
 class MindVis(nn.Module):
     """Voxels to tokens, tokens back to masked voxels, and tokens to the context of the diffusion model.
 
@@ -46,10 +77,11 @@ class MindVis(nn.Module):
     ----------
     n_voxels : number of input voxels, filled up with zeros to whole patches.
     patch : voxels in a patch, 16 in the source.
-    size, depth, heads : of the encoder's tokens and blocks; ``size`` well above ``patch`` is the sparse code.
+    size, depth, heads : of the encoder's tokens and blocks; ``size`` above ``patch`` is the sparse code.
     decoder_depth : blocks of the decoder that the pretraining needs.
-    context_tokens, context_size : of what the diffusion model attends to.
-    tuned : weights of the diffusion model, by name, of which each member tunes a copy of its own.
+    context_tokens : of what the diffusion model attends to.
+    dropout : share of the voxels that are hidden while the diffusion model is trained.
+    denoiser : the diffusion model.
     """
 
     def __init__(
@@ -61,11 +93,11 @@ class MindVis(nn.Module):
         heads: int,
         decoder_depth: int,
         context_tokens: int,
-        context_size: int,
-        tuned: Mapping[str, Tensor],
+        dropout: float,
+        denoiser: Denoiser,
     ):
         super().__init__()
-        self.patch, self.n_tokens = patch, -(-n_voxels // patch)
+        self.patch, self.n_tokens, self.context_tokens = patch, -(-n_voxels // patch), context_tokens
         self.filling = self.n_tokens * patch - n_voxels
         self.embed = Linear(patch, size)
         self.position = nn.Parameter(0.02 * torch.randn(1, self.n_tokens, size))
@@ -75,11 +107,11 @@ class MindVis(nn.Module):
         self.decoder = nn.Sequential(
             *[Block(size, heads) for _ in range(decoder_depth)], LayerNorm(size), Linear(size, patch)
         )
-        self.to_context_size = Linear(size, context_size)
-        self.to_context_tokens = Linear(self.n_tokens, context_tokens)
-        self.tuned = nn.ParameterDict(
-            {name.replace(".", "/"): nn.Parameter(value.detach()[None].clone()) for name, value in tuned.items()}
-        )
+        self.hide = Dropout(dropout)
+        self.to_context = Linear(self.n_tokens * size, context_tokens * denoiser.size)
+        self.denoiser = denoiser
+        self.register_buffer("latent_mean", torch.zeros(1, denoiser.leave.weight.shape[-1]))
+        self.register_buffer("latent_scale", torch.ones(1, 1))
 
     def patches(self, brain: Tensor) -> Tensor:
         """Patches (members, batch, n_tokens, patch) of voxels (members, batch, n_voxels)."""
@@ -100,15 +132,28 @@ class MindVis(nn.Module):
         restored = gather(torch.cat([tokens, masked], 2), torch.argsort(order, dim=-1))
         return self.decoder(restored + self.decoder_position[:, None])
 
-    def tuned_copy(self, unet: nn.Module, member: int) -> Callable[..., Any]:
-        """The diffusion model with a member's own weights; called as the model itself."""
-        own = {name.replace("/", "."): value[member] for name, value in self.tuned.items()}
-        return lambda *args, **options: functional_call(unet, own, args, options)
-
     def context(self, brain: Tensor) -> Tensor:
-        """What the diffusion model attends to, (members, batch, context_tokens, context_size)."""
-        tokens = self.to_context_size(self.encode(brain))
-        return self.to_context_tokens(tokens.mT).mT
+        """What the diffusion model attends to, (members, batch, context_tokens, size)."""
+        tokens = self.encode(self.hide(brain)).flatten(2)
+        return self.to_context(tokens).unflatten(-1, (self.context_tokens, -1))
+
+    def standardised(self, latents: Tensor) -> Tensor:
+        """Latents (members, n, n_latents) around their mean, all in one unit."""
+        return (latents - self.latent_mean[:, None]) / self.latent_scale[:, None]
+
+    @torch.inference_mode()
+    def draw(self, brain: Tensor, noise: Tensor, steps: int) -> Tensor:
+        """Latents (n_draws, n, n_latents) for voxels (1, n, n_voxels) from noise of that shape, by DPM-Solver++(2M).
+
+        Of a stack of one.
+        """
+        n_draws, n = noise.shape[:2]
+        context = self.context(brain).repeat(1, n_draws, 1, 1)
+        x, scheduler = noise.flatten(0, 1)[None], solver(steps)
+        for level in scheduler.timesteps:
+            velocity = self.denoiser(x, level.to(x.device).expand(1, n_draws * n), context)
+            x = scheduler.step(velocity, level, x).prev_sample
+        return (x * self.latent_scale[:, None] + self.latent_mean[:, None]).view(n_draws, n, -1)
 
 
 def gather(tokens: Tensor, index: Tensor) -> Tensor:
@@ -146,40 +191,31 @@ def masked_modelling(mask_fraction: float):
     return loss
 
 
-def conditional_diffusion(unet: nn.Module, scheduler):
-    """Loss of the second stage: error of the velocity that a member's diffusion model predicts with its context.
+def conditional_diffusion(levels: int):
+    """Loss of the second stage: error of the predicted velocity of the latents, at ``levels`` noise levels a sample.
 
-    All noise levels weigh the same, unlike in the training of the prior: what a context can add is at the high ones,
-    where the velocity is all but the image. In evaluation levels and noise are fixed ones.
+    All noise levels weigh the same: what a context can add is at the high ones, where the velocity is all but the
+    latents. In evaluation levels and noise are fixed ones.
     """
-    from cortexclip.numerics.diffusion import TRAIN_STEPS, denoise, to_network
+    scheduler = noise_schedule()
 
-    def error(network: MindVis, batch: Batch, level: Tensor, noise: Tensor, context: Tensor) -> Tensor:
-        members, n = batch["pixels"].shape[:2]
-        side = round(batch["pixels"].shape[-1] ** 0.5)
-        clean = to_network(batch["pixels"].reshape(members * n, side, side))
-        level, noise = level.flatten(), noise.flatten(0, 1)
-        noisy = scheduler.add_noise(clean, noise, level)
-        predicted = torch.cat(
-            [
-                denoise(network.tuned_copy(unet, member), own_noisy, own_level, context[member])
-                for member, (own_noisy, own_level) in enumerate(zip(noisy.split(n), level.split(n), strict=True))
-            ]
-        )
-        squared = (predicted - scheduler.get_velocity(clean, noise, level)).square().flatten(1).mean(1)
-        return squared.view(members, n)
+    def error(network: MindVis, clean: Tensor, context: Tensor, level: Tensor, noise: Tensor) -> Tensor:
+        noisy = scheduler.add_noise(clean.flatten(0, 1), noise.flatten(0, 1), level.flatten())
+        target = scheduler.get_velocity(clean.flatten(0, 1), noise.flatten(0, 1), level.flatten())
+        predicted = network.denoiser(noisy.view_as(clean), level, context)
+        return (predicted - target.view_as(clean)).square().mean(-1)
 
     def loss(network: MindVis, batch: Batch) -> Tensor:
-        members, n = batch["pixels"].shape[:2]
-        shape = (members, n, 4, 14, 14)
-        context = network.context(batch["brain"])
+        clean, context = network.standardised(batch["latents"]), network.context(batch["brain"])
+        (members, n), of = clean.shape[:2], levels if batch.noise is not None else len(SELECTION_LEVELS)
+        clean, context = clean.repeat(1, of, 1), context.repeat(1, of, 1, 1)
         if batch.noise is not None:
-            level = (batch.noise.uniform(LEVEL_STREAM, (members, n)) * TRAIN_STEPS).long()
-            return batch.mean(error(network, batch, level, batch.noise.normal(NOISE_STREAM, shape), context))
-        keys = step_keys(np.zeros(members, int), np.zeros(1, int), len(SELECTION_LEVELS))[0]
-        fixed = Noise(torch.as_tensor(keys, device=context.device))
-        levels = (torch.full((members, n), level, device=context.device) for level in SELECTION_LEVELS)
-        errors = [error(network, batch, level, fixed.normal(i, shape), context) for i, level in enumerate(levels)]
-        return batch.mean(torch.stack(errors).mean(0))
+            level = (batch.noise.uniform(LEVEL_STREAM, (members, of * n)) * TRAIN_STEPS).long()
+            noise = batch.noise.normal(NOISE_STREAM, clean.shape).to(clean)
+        else:
+            keys = step_keys(np.zeros(members, int), np.zeros(1, int), 1)[0]
+            level = torch.tensor(SELECTION_LEVELS, device=clean.device).repeat_interleave(n).expand(members, -1)
+            noise = Noise(torch.as_tensor(keys, device=clean.device)).normal(0, clean.shape).to(clean)
+        return batch.mean(error(network, clean, context, level, noise).view(members, of, n).mean(1))
 
     return loss

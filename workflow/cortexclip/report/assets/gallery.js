@@ -262,7 +262,7 @@ define(
       remarks.replaceChildren(
         list([
           "Grey values from 0 (black) to 1 (white), shown in 64 levels; scores are of the images as predicted.",
-          ...(draws.length ? [`Images are drawn by ${draws.map((entry) => entry.id).join(", ")}; the scored one is ${{ first: "the first draw", mean: "the mean of the draws", neither: "none of the draws" }[draws[0].seeds[0].draws.scored]}. Draws are of the first seed.`] : []),
+          ...(draws.length ? [`Images are drawn by ${draws.map((entry) => entry.id).join(", ")}; what is shown under this name is the mean of all their draws, and under the name that ends in _draw the first one. Draws are of the first seed.`] : []),
           ...galleryInfo().left_out,
           ...(protocols.get(state.protocol).optimistic ? [protocols.get(state.protocol).note] : []),
           ...(core.caveats[state.dataset]?.[state.protocol] ?? []),

@@ -508,7 +508,7 @@ define(
 );
 
 const recordOf = (dataset, protocol, run) => records().find((entry) => entry.dataset === dataset && entry.protocol === protocol && entry.run === run);
-const runTitle = (name) => titleOf(core.methods.find((method) => method.run === name && !method.nearest)?.id ?? name);
+const runTitle = (name) => titleOf(core.methods.find((method) => method.run === name && !method.readout)?.id ?? name);
 define(
   "training",
   () => ({ dataset: firstDataset, protocol: firstProtocol(firstDataset), run: "", stage: "", scale: "linear", metric: comparedMetrics()[0], sort: "" }),
@@ -637,7 +637,7 @@ define(
           ]),
         ),
         card("Settings", Object.keys(record.settings ?? {}).length ? definitions(Object.entries(record.settings).map(([key, value]) => [key, words(value)])) : paragraph("This method has no settings.", "nothing")),
-        card("Scores", shortTable("All metrics, mean [95 % interval]", ["Metric", ...readouts.map((method) => (method.nearest ? "nearest training image" : "reconstruction"))], metrics.map((metric) => [metricOf(metric).label, ...readouts.map((method) => cell(method.id, metric))]))),
+        card("Scores", shortTable("All metrics, mean [95 % interval]", ["Metric", ...readouts.map((method) => (method.readout || "reconstruction"))], metrics.map((metric) => [metricOf(metric).label, ...readouts.map((method) => cell(method.id, metric))]))),
         card("Fits", shortTable(`What each fit chose${record.n_fits > record.fits.length ? `; the first ${record.fits.length} of ${record.n_fits}` : ""}`, fitKeys.map((key) => ({ seed: "derived seed", seed_index: "seed" })[key] ?? key.replaceAll("_", " ")), record.fits.map((fit) => fitKeys.map((key) => fitCell(key, fit[key]))))),
         card(
           "Provenance",
