@@ -128,7 +128,7 @@ class BrainDiffuser(Method):
                         *inputs, self.settings.prior, point, TRIED_DRAWS, derive_seed(seed, "choice"), progress
                     )
                     tried[key] = error_of_mean(draws, data.select.images, self.settings.draws)
-            best = dict(zip(CHOSEN, min(tried, key=tried.__getitem__), strict=True))
+            best = dict(zip(CHOSEN, min(tried.items(), key=lambda item: item[1])[0], strict=True))
         return {**best, "selection_mse": min(tried.values())}
 
     def _decoder(
