@@ -298,6 +298,29 @@ def verdicts(run: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def behind(run: str) -> str:
+    """The means of cortexclip that another method's are better than, and whose."""
+    rows = [row for row in table(run, "comparison") if row["metric"] in METRICS]
+    places = dict.fromkeys((row["dataset"], row["protocol"], row["metric"]) for row in rows)
+    lines = []
+    for place in places:
+        means = {
+            run_name(row["method"], row["encoder"]).partition(".")[0]: float(row["mean"])
+            for row in rows
+            if (row["dataset"], row["protocol"], row["metric"]) == place
+        }
+        sign = -1 if place[2] == "mse" else 1
+        better = [name for name in means if sign * means[name] > sign * means["cortexclip"]]
+        if better:
+            better.sort(key=lambda name: -sign * means[name])
+            text = ", ".join(f"`{name}` {means[name]:.4f}" for name in better)
+            lines.append(f"- {place[0]}, `{place[1]}`, {METRICS[place[2]]} {means['cortexclip']:.4f}: {text}.")
+    return (
+        f"{len(places) - len(lines)} of {len(places)} means are the best of all methods there; the others:\n\n"
+        + "".join(f"{line}\n" for line in lines)
+    )
+
+
 MAKERS: dict[str, tuple[Callable[[str], str], str]] = {
     "paper": (paper, "default"),
     "stand-ins": (stand_ins, "paper"),
@@ -305,8 +328,10 @@ MAKERS: dict[str, tuple[Callable[[str], str], str]] = {
     "claims": (claims, "paper"),
     "about-default": (about, "default"),
     "about-paper": (about, "paper"),
+    "about-honest": (about, "honest"),
     "honest": (honest, "honest"),
     "verdicts": (verdicts, "honest"),
+    "behind": (behind, "honest"),
 }
 
 
