@@ -79,7 +79,7 @@ def test_the_recipe_for_nilearn_works(tmp_path, monkeypatch, capsys):
         nibabel.save(nibabel.Nifti1Image(inside, np.eye(4)), "visual_cortex.nii.gz")
         names["beta_maps"] = [nibabel.Nifti1Image(one, np.eye(4)) for one in volume]
         exec(mask, names)
-    assert names["responses"].shape[0] == 40 and "masker.fit_transform(beta_maps)" in mask
+    assert names["responses"].shape[0] == 40 and "masker.fit().transform(beta_maps)" in mask
     exec(fit, names)
     error, control = map(float, re.findall(r": ([\d.e-]+)", capsys.readouterr().out))
     assert error < control
