@@ -125,8 +125,10 @@ def table(run: str, name: str, kept: Path = KEPT) -> Rows:
         return list(csv.DictReader(stream))
 
 
-def markdown(head: list[str], body: list[list[str]], right: bool = False) -> str:
-    rule = ["---"] + (["--:"] if right else ["---"]) * (len(head) - 1)
+def markdown(head: list[str], body: list[list[str]], words: int | None = None) -> str:
+    """A table; the columns after the first ``words`` hold numbers."""
+    words = len(head) if words is None else words
+    rule = ["---"] * words + ["--:"] * (len(head) - words)
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *body]) + "\n"
 
 
@@ -244,7 +246,7 @@ def comparison(run: str) -> str:
         found = [cells.get((method, encoder, dataset)) for dataset in datasets]
         values = [f"{digits(r['mean'])} {span(r['ci_low'], r['ci_high'])}" if r else NOTHING for r in found]
         body.append([f"`{method}`" + ("" if encoder == "none" else f" ({encoder})"), *values])
-    return markdown(["MSE [95 % interval]", *datasets], body, right=True)
+    return markdown(["MSE [95 % interval]", *datasets], body, words=1)
 
 
 def claims(run: str) -> str:
@@ -283,7 +285,7 @@ def honest(run: str) -> str:
             text = f"{means[key]:.4f}" if metric == "mse" else f"{means[key]:.3f}"
             cells.append(f"**{text}**" if key in leading and key[:3] in tested else text)
         body.append([dataset, f"`{protocol}`", method, *cells])
-    return markdown(["dataset", "protocol", "method", *METRICS.values()], body)
+    return markdown(["dataset", "protocol", "method", *METRICS.values()], body, words=3)
 
 
 def verdicts(run: str) -> str:
