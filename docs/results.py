@@ -4,8 +4,8 @@
     python docs/results.py --check              change nothing; say which pages are out of date, and fail if any is
     python docs/results.py --collect default    first take over the run in results/ (with --results, of that folder)
 
-A run of the default configuration is ``default``, one of config/paper.yaml ``paper``, one of config/honest.yaml
-``honest``. Only a run of a clean commit whose manifest verifies is taken over: its tables, audits, score tables of the
+A run of the default configuration is ``default``, one of config/paper.yaml ``paper``, and so on
+(`CONFIGURATIONS`). Only a run of a clean commit whose manifest verifies is taken over: its tables, audits, score tables of the
 comparison, plan and manifest, never a picture of a stimulus and no prediction. A table in the documentation stands
 between ``<!-- results: NAME -->`` and ``<!-- end of results -->``.
 """
@@ -39,7 +39,7 @@ from cortexclip.tables.claims import OTHER_FILE, STATUS, outcome_text  # noqa: E
 from cortexclip.tables.statistics import claim  # noqa: E402
 
 KEPT = ROOT / "docs/results"
-CONFIGURATIONS = {"default": None, "paper": "paper.yaml", "honest": "honest.yaml"}
+CONFIGURATIONS = {"default": None, "paper": "paper.yaml", "honest": "honest.yaml", "sessions": "sessions.yaml"}
 TAKEN = ("plan.json", "tables/*.csv", *(f"tables/{name}.md" for name in ("paper", "claims", "comparison", "audit")))
 TAKEN += ("audit/*.json", "figures/mse_by_method.png")
 SCORES = ("scores/*/*.parquet", "identification/*/*.parquet")
@@ -288,6 +288,16 @@ def honest(run: str) -> str:
     return markdown(["dataset", "protocol", "method", *METRICS.values()], body, words=3)
 
 
+def sessions(run: str) -> str:
+    """The mean squared error of each method, a column for each protocol."""
+    rows = [row for row in table(run, "comparison") if row["metric"] == "mse"]
+    protocols = list(dict.fromkeys(row["protocol"] for row in rows))
+    means = {(row["method"], row["protocol"]): f"{float(row['mean']):.4f}" for row in rows}
+    methods = dict.fromkeys(row["method"] for row in rows)
+    body = [[method, *(means.get((method, protocol), NOTHING) for protocol in protocols)] for method in methods]
+    return markdown(["MSE", *(f"`{protocol}`" for protocol in protocols)], body, words=1)
+
+
 def verdicts(run: str) -> str:
     """What may be said of the method with the least error on each dataset and protocol, in the words of the tables."""
     leaders = read_table(KEPT / run / "tables/leaders.csv", TABLES["leaders"])
@@ -334,6 +344,9 @@ MAKERS: dict[str, tuple[Callable[[str], str], str]] = {
     "honest": (honest, "honest"),
     "verdicts": (verdicts, "honest"),
     "behind": (behind, "honest"),
+    "about-sessions": (about, "sessions"),
+    "sessions": (sessions, "sessions"),
+    "verdicts-sessions": (verdicts, "sessions"),
 }
 
 

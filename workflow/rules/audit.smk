@@ -12,10 +12,10 @@ rule audit:
         "results/logs/audit/{dataset}.log",
     benchmark:
         "results/benchmarks/audit/{dataset}.tsv"
+    priority: 2  # before any training that could start, so that what is wrong with the data is said early
     conda:
         "../../envs/audit.yaml"
     threads: 1
-    priority: 2  # before any training that could start, so that what is wrong with the data is said early
     resources:
         mem_mb=memory(2000),
         runtime=30,
