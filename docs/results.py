@@ -4,10 +4,10 @@
     python docs/results.py --check              change nothing; say which pages are out of date, and fail if any is
     python docs/results.py --collect default    first take over the run in results/ (with --results, of that folder)
 
-A run of the default configuration is ``default``, one of config/paper.yaml ``paper``, and so on
-(`CONFIGURATIONS`). Only a run of a clean commit whose manifest verifies is taken over: its tables, audits, score tables of the
-comparison, plan and manifest, never a picture of a stimulus and no prediction. A table in the documentation stands
-between ``<!-- results: NAME -->`` and ``<!-- end of results -->``.
+A run of the default configuration is ``default``, one of config/paper.yaml ``paper``, and so on (`CONFIGURATIONS`).
+Only a run of a clean commit whose manifest verifies is taken over: its tables, audits, score tables of the comparison,
+plan and manifest, never a picture of a stimulus and no prediction. A table in the documentation stands between
+``<!-- results: NAME -->`` and ``<!-- end of results -->``.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from cortexclip.errors import InputError, nearest
 class Run:
     """One method with its embedding space; ``name`` is how files call it, ``fits`` how often it is fitted per fold.
 
-    ``trained`` says whether it is a stochastic method fitted once per seed, hence one with training curves.
+    ``trained`` says whether it is a stochastic method fitted once per seed.
     """
 
     method: str
