@@ -28,7 +28,8 @@ def draw_fields(fields: np.ndarray, explained: np.ndarray, look: Look, about: Su
     best, share = order[:SHOWN], np.clip(explained, 0.0, None)
     top = np.clip(fields, 0.0, None).reshape(n_voxels, -1)
     rows, columns = np.indices((height, width)).reshape(2, -1)
-    total = np.maximum(top.sum(axis=1), 1e-12)
+    total = top.sum(axis=1)
+    total[total == 0] = np.nan  # a voxel that no pixel drives has no centre
     x, y = top @ columns / total, top @ rows / total
     figure = PaperFigure(58)
     voxels, everywhere, centres = figure.body.subplots(1, 3, width_ratios=(1.35, 1, 1))
