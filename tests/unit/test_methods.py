@@ -109,7 +109,7 @@ def quick_method(name: str) -> Method:
     values |= {key: value for key, value in QUICK.items() if key in values and value is not None}
     mind_vis = name.startswith("mind_vis") and "prior" in values
     if "steps" in values:
-        values["steps"] = 4 if mind_vis else [4]
+        values["steps"] = [4] if isinstance(values["steps"], list) else 4
     return load_method(entry["module"]).configured(values | (QUICK_MIND_VIS if mind_vis else {}), name)
 
 

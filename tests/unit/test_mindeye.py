@@ -91,7 +91,7 @@ def test_the_contrastive_losses_equal_plain_loops():
             for j in range(6):
                 same[i, j] = float(i // 2 == j // 2)
         if mixed:
-            share = mixing_shares(given, settings.mixing)
+            share = mixing_shares(given, settings.mixup)
             brain, positive = share @ brain, share[0] @ same
         else:
             positive = torch.softmax(target @ target.T / settings.temperature, 1)

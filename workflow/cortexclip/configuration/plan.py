@@ -253,16 +253,15 @@ def run_name(method: str, encoder: str) -> str:
 
 def make_plan(configuration) -> Plan:
     """The plan of a checked configuration (`cortexclip.configuration.config.Configuration`)."""
-    from cortexclip.methods.catalogue import load_method
-
     settings, protocols = configuration.settings, configuration.protocols
     runs = {}
     for name, run in configuration.runs.items():
         entry = configuration.methods[run.method]
         kept = {key: entry[key] for key in ("title", "published", "ablates", "control", "role", "note") if key in entry}
         fields_kept = entry["module"] == WITH_FIELDS and settings["save_weights"] != "none"
-        trained = load_method(entry["module"]).is_network
-        runs[name] = Run(run.method, run.encoder or "none", run.fits, **kept, trained=trained, fields=fields_kept)
+        runs[name] = Run(
+            run.method, run.encoder or "none", run.fits, **kept, trained=run.is_network, fields=fields_kept
+        )
     return Plan(
         datasets={
             name: Dataset(entry["title"], entry["notes"], "file" not in entry, name)

@@ -31,7 +31,7 @@ class MindEye(NetworkMethod):
     class Settings(TrainedSettings):
         """`width`, `depth`, `dropout` are those of the backbone, `prior_width` that of the prior's hidden layers.
 
-        `mixed_epochs` are at most spent on mixed samples, `epochs` on the rest. `temperature` divides cosines, `mixing`
+        `mixed_epochs` are at most spent on mixed samples, `epochs` on the rest. `temperature` divides cosines, `mixup`
         is the parameter of the symmetric beta distribution of the shares of mixed samples, half of which stay unmixed.
         The three weights are those of the losses, the pixel error's is 1. `steps` of the prior, and how many `draws`
         of it the image is a mean of. The penalties of the readout are tried on a logarithmic grid.
@@ -43,7 +43,7 @@ class MindEye(NetworkMethod):
         prior_width: Count
         mixed_epochs: Count
         temperature: Positive
-        mixing: Positive
+        mixup: Positive
         contrastive_weight: NonNegative
         prior_weight: NonNegative
         steps: Count

@@ -88,7 +88,7 @@ def training_loss(network: MindEye, batch: Batch, settings: Method.Settings, mix
     target, brain, pixels = batch["embedding"], batch["brain"], batch["pixels"]
     share = None
     if mixed and batch.noise is not None:
-        share = mixing_shares(batch, settings.mixing)
+        share = mixing_shares(batch, settings.mixup)
         brain, pixels = share @ brain, share @ pixels
     hidden = network.backbone(brain)
     clean = target * math.sqrt(target.shape[-1])
