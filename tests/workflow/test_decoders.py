@@ -47,6 +47,8 @@ ONE_ROW = "the check's 5 targets are no square image, and images given as rows a
 def quick(name: str) -> Decoder:
     known = {**METHODS[name].get("settings", {}), **METHODS[name].get("by_size", {}).get("small", {})}
     settings = {key: value for key, value in QUICK.items() if key in known}
+    if isinstance(known.get("steps"), list):
+        settings["steps"] = [settings["steps"]]
     if "grid" in METHODS[name]:
         settings |= {"hidden": [8], "batch_size": 8, "lr": 1e-3}
     return Decoder(name, settings=settings)
