@@ -129,7 +129,7 @@ def write_run(results: Path, dataset, protocol, run, about, sample, noise, rng):
         embedding = features.embedding.values[sample] + rng.normal(size=(seeds, len(sample), FEATURES))
         nearest = dataset.stimuli.values[rng.integers(0, 10, (seeds, len(sample)))]
         extra = {"embedding": embedding, "nearest": nearest}
-    draws = np.repeat(images[:1], 2, axis=0) if run == "method1.space" else None
+    draws = np.stack([images, images], axis=1) if run == "method1.space" else None
     attributes = {"protocol": protocol, "method": about.method, "encoder": about.encoder}
     folder = results / "runs" / protocol / name / run
     write_predictions(folder / "predictions.nc", images, sample, fold, draws=draws, **extra, attributes=attributes)
