@@ -44,11 +44,19 @@ QUICK = {
 ONE_ROW = "the check's 5 targets are no square image, and images given as rows are square unless image_shape says more"
 
 
+def quick_settings(known: dict) -> dict:
+    """What makes a method with these settings quick; a list where the method chooses from one."""
+    return {
+        key: [value] if isinstance(known[key], list) and not isinstance(value, list) else value
+        for key, value in QUICK.items()
+        if key in known
+    }
+
+
 def quick(name: str) -> Decoder:
-    known = {**METHODS[name].get("settings", {}), **METHODS[name].get("by_size", {}).get("small", {})}
-    settings = {key: value for key, value in QUICK.items() if key in known}
-    if isinstance(known.get("steps"), list):
-        settings["steps"] = [settings["steps"]]
+    settings = quick_settings(
+        {**METHODS[name].get("settings", {}), **METHODS[name].get("by_size", {}).get("small", {})}
+    )
     if "grid" in METHODS[name]:
         settings |= {"hidden": [8], "batch_size": 8, "lr": 1e-3}
     return Decoder(name, settings=settings)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_decoders import METHODS, QUICK
+from test_decoders import METHODS, quick_settings
 
 from cortexclip import Decoder
 from cortexclip.__main__ import main
@@ -48,8 +48,7 @@ def train(world: Path, folder: Path, name: str, split: str = "holdout", *options
     """Run the train stage for a method with quick settings; returns the folder of the run."""
     entry = {**METHODS[name], "by_size": {}, "by_dataset": {}}
     settings = {**METHODS[name].get("settings", {}), **METHODS[name].get("by_size", {}).get("small", {})}
-    quick = {k: v for k, v in QUICK.items() if k in settings}
-    entry["settings"] = {**settings, **quick}
+    entry["settings"] = {**settings, **quick_settings(settings)}
     if "grid" in entry:
         entry["grid"] = {"temperature": [0.05, 0.1], "hidden": [[8], [6, 5]]}
     encoder = next((e for e in METHODS[name].get("encoders", []) if e.startswith("glyphclip")), None)
