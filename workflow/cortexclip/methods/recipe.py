@@ -14,6 +14,7 @@ import numpy as np
 
 from cortexclip.methods.interface import Decoder, FitData, Method, Prediction, Progress, Samples, Saved, Task
 from cortexclip.methods.procedure import Procedure
+from cortexclip.numerics.ridge import penalty_grid
 from cortexclip.numerics.standardise import VoxelScaler
 from cortexclip.runtime.settings import Checked, Count, NonNegative, Positive
 from cortexclip.training.settings import ALONE, Options, TrainingSettings
@@ -116,6 +117,19 @@ class TrainedSettings(Checked):
     batch_size: Count
     lr: Positive
     weight_decay: NonNegative
+
+
+class ReadoutSettings(TrainedSettings):
+    """Of networks from whose embedding images are read linearly; the penalties are tried on a logarithmic grid."""
+
+    readout_penalty_low: Positive
+    readout_penalty_high: Positive
+    readout_penalty_count: Count
+
+    @property
+    def readout_penalties(self) -> np.ndarray:
+        """The penalties of the readout to try, shape (readout_penalty_count,)."""
+        return penalty_grid(self.readout_penalty_low, self.readout_penalty_high, self.readout_penalty_count)
 
 
 class NetworkMethod(Method):

@@ -9,9 +9,9 @@ import numpy as np
 
 from cortexclip.errors import InputError
 from cortexclip.methods.interface import GALLERY, Decoder, FitData, Prediction, Samples, Saved
-from cortexclip.methods.recipe import Fitted, NetworkMethod, Phase, Recipe, TrainedSettings, predict_array
+from cortexclip.methods.recipe import Fitted, NetworkMethod, Phase, ReadoutSettings, Recipe, predict_array
 from cortexclip.numerics.readout import nearest_images, unit_length
-from cortexclip.numerics.ridge import Linear, Ridge, fit_ridge, penalty_grid, unscaled
+from cortexclip.numerics.ridge import Linear, Ridge, fit_ridge, unscaled
 from cortexclip.runtime.settings import Count, Positive, Rate, Several, Whole
 
 READOUT = ("readout.coefficients", "readout.intercept")
@@ -25,7 +25,7 @@ class ClipEncoder(NetworkMethod):
     training stimulus of nearest embedding.
     """
 
-    class Settings(TrainedSettings):
+    class Settings(ReadoutSettings):
         """Source: layer sizes, temperature, batch size, epochs and learning rate; ours: dropout, decay, patience and
         readout.
 
@@ -49,14 +49,6 @@ class ClipEncoder(NetworkMethod):
         checkpointing: bool
         warm_up: Whole
         schedule: Literal["constant", "cosine"]
-        readout_penalty_low: Positive
-        readout_penalty_high: Positive
-        readout_penalty_count: Count
-
-        @property
-        def readout_penalties(self) -> np.ndarray:
-            """The penalties of the readout to try, shape (readout_penalty_count,)."""
-            return penalty_grid(self.readout_penalty_low, self.readout_penalty_high, self.readout_penalty_count)
 
     varying = NetworkMethod.varying | {
         "temperature",  # a parameter of the network

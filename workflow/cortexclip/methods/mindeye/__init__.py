@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 
 from cortexclip.methods.interface import GALLERY, Decoder, FitData, Prediction, Samples, Saved
-from cortexclip.methods.recipe import Fitted, NetworkMethod, Phase, Recipe, TrainedSettings, predict_array
+from cortexclip.methods.recipe import Fitted, NetworkMethod, Phase, ReadoutSettings, Recipe, predict_array
 from cortexclip.numerics.readout import nearest_images, unit_length
-from cortexclip.numerics.ridge import fit_ridge, penalty_grid, unscaled
+from cortexclip.numerics.ridge import fit_ridge, unscaled
 from cortexclip.runtime.seeds import derive_seed
 from cortexclip.runtime.settings import Count, NonNegative, Positive, Rate
 
@@ -28,7 +28,7 @@ class MindEye(NetworkMethod):
     selection part chooses epochs, the readout's penalty and the share of the pixel head.
     """
 
-    class Settings(TrainedSettings):
+    class Settings(ReadoutSettings):
         """`width`, `depth`, `dropout` are those of the backbone, `prior_width` that of the prior's hidden layers.
 
         `mixed_epochs` are at most spent on mixed samples, `epochs` on the rest. `temperature` divides cosines, `mixup`
@@ -48,14 +48,6 @@ class MindEye(NetworkMethod):
         prior_weight: NonNegative
         steps: Count
         draws: Count
-        readout_penalty_low: Positive
-        readout_penalty_high: Positive
-        readout_penalty_count: Count
-
-        @property
-        def readout_penalties(self) -> np.ndarray:
-            """The penalties of the readout to try, shape (readout_penalty_count,)."""
-            return penalty_grid(self.readout_penalty_low, self.readout_penalty_high, self.readout_penalty_count)
 
     def recipe(self, data: FitData) -> Recipe:
         from cortexclip.methods.mindeye.network import training_loss
@@ -102,7 +94,7 @@ class MindEye(NetworkMethod):
         generator = np.random.default_rng(derive_seed(fitted.seed, "prior"))
         noise = generator.standard_normal((self.settings.draws, embedding.shape[1]))
         given = voxels(data.select.brain, fitted.selected_scaler)
-        pixels, drawn = self._heads(fitted.selected, given, noise)
+        pixels, drawn, _ = self._heads(fitted.selected, given, noise)
         penalty, share = _choose(data.train, data.select, pixels, drawn, self.settings.readout_penalties)
         readout = fit_ridge(unit_length(embedding), images.reshape(len(images), -1), np.array([penalty]))
         arrays: dict[str, np.ndarray] = {
@@ -116,14 +108,18 @@ class MindEye(NetworkMethod):
             read, arrays, mixed_epoch=fitted.epochs[0], readout_penalty=penalty, pixel_share=float(share)
         )
 
-    def _heads(self, network, brain, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels (n_samples, n_pixels) and unit-length embeddings (n_draws, n_samples, n_features) of the prior."""
+    def _heads(self, network, brain, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the heads make of voxels: pixels (n_samples, n_pixels), and unit-length embeddings.
+
+        Those that the prior draws, (n_draws, n_samples, n_features), and those to retrieve by, (n_samples, n_features).
+        """
         from cortexclip.methods.mindeye.network import sample_prior
         from cortexclip.methods.network import to_tensor
 
         hidden = network.backbone(brain)
         drawn = [sample_prior(network, hidden, to_tensor(one), self.settings.steps) for one in noise]
-        return predict_array(network.pixels(hidden)), np.stack([unit_length(predict_array(one)) for one in drawn])
+        embeddings = np.stack([unit_length(predict_array(one)) for one in drawn])
+        return predict_array(network.pixels(hidden)), embeddings, predict_array(network.retrieve(hidden))
 
     def _reader(
         self, arrays: Mapping[str, np.ndarray], share: float, shape: tuple[int, int]
@@ -132,9 +128,8 @@ class MindEye(NetworkMethod):
         readout = unscaled(*(arrays[name] for name in READOUT))
 
         def read(network, brain) -> Prediction:
-            pixels, drawn = self._heads(network, brain, arrays["noise"])
+            pixels, drawn, embedding = self._heads(network, brain, arrays["noise"])
             images = np.stack([_image(pixels, readout.predict(one), share).reshape(-1, *shape) for one in drawn])
-            embedding = predict_array(network.retrieve(network.backbone(brain)))
             nearest = nearest_images(embedding, *(arrays[name] for name in GALLERY))
             return Prediction(images.mean(axis=0), embedding, nearest, images)
 
