@@ -22,6 +22,7 @@ from cortexclip.configuration.launch import QUICK, settings_of_one
 from cortexclip.configuration.plan import Plan, Sources, make_plan
 from cortexclip.configuration.schema import check
 from cortexclip.errors import InputError
+from cortexclip.results import drawn
 from cortexclip.results.jobs import Jobs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +66,14 @@ def test_methods_that_need_classes_skip_datasets_without(tmp_path):
     assert "class_mean" in configuration.cells["vangerven"]
     assert "class_mean" not in configuration.cells["miyawaki"]
     assert make_plan(configuration).cells == configuration.cells
+
+
+@pytest.mark.parametrize(("kept", "expected"), [("all", ["gaussian_bayes_fields"]), ("none", [])])
+def test_receptive_fields_are_drawn_of_methods_whose_weights_hold_them(kept, expected):
+    compared = {"datasets": ["simulated"], "methods": ["gaussian_bayes", "gaussian_bayes_fields", "ridge"]}
+    made = make_plan(load(DEFAULT | compared | {"save_weights": kept}, ROOT))
+    assert [name for name, run in made.runs.items() if run.fields] == expected
+    assert bool(drawn.of_predictions(made, "simulated")["receptive_fields"]) == (kept == "none")
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,10 @@ def test_gaussian_bayes_takes_the_shared_part_and_the_doubt_of_least_error_over_
                 errors[key] = errors.get(key, 0) + ((predicted - other.pixels) ** 2).sum()
     facts = decoder.facts()
     assert (facts["shared"], facts["doubt"]) == min(errors, key=errors.get)
+    axes, inverse = prior_axes(samples.images, 0.2, 1.5, 20)
+    expected = fit_encoding(samples.brain, samples.pixels, fields, axes, inverse, True)
+    for name in ("fields", "axes", "noise"):  # the receptive fields that a figure shows
+        np.testing.assert_allclose(decoder.weights()[name], getattr(expected, name))
 
 
 BANDED = GRID | {"mixtures": 30}

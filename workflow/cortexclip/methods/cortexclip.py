@@ -190,9 +190,7 @@ def _arrays(found: Candidates, weights: np.ndarray) -> dict[str, np.ndarray]:
         "mean": found.mean,
         "voxel_mean": encoding.scaler.mean,
         "voxel_scale": encoding.scaler.scale,
-        "fields": encoding.fields,
-        "noise": encoding.noise,
-        "axes": encoding.axes,
+        **encoding.arrays(),
     }
 
 

@@ -6,6 +6,7 @@ activity, NeuroImage 83.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -63,7 +64,7 @@ class GaussianBayes(Ridge):
         encoding = self._encoding(samples)
         evidence = encoding.evidence(shared)
         coefficients = (evidence.readout / (doubt + evidence.information)) @ evidence.axes
-        return ridge_decoder(
+        decoder = ridge_decoder(
             Linear(encoding.scaler, coefficients, encoding.mean).predict,
             lambda: coefficients,
             encoding.mean,
@@ -71,9 +72,14 @@ class GaussianBayes(Ridge):
             data.shape,
             {"shared": shared, "doubt": doubt, "inner_folds_by": data.inner_folds_by},
         )
+        return replace(decoder, kept=self._kept(encoding))
 
     def _encoding(self, samples: Samples) -> Encoding:
         """The encoding model of some samples, in the coordinates of the prior of their images."""
         settings = self.settings
         axes, inverse = prior_axes(samples.images, settings.smooth, settings.reach, settings.coordinates)
         return fit_free_encoding(samples.brain, samples.pixels, settings.penalties, axes, inverse, settings.standardise)
+
+    def _kept(self, encoding: Encoding) -> dict[str, np.ndarray]:
+        """What is saved of the encoding model, which decoding does not need: nothing."""
+        return {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from cortexclip.methods.gaussian_bayes import GaussianBayes, Prior
 from cortexclip.methods.interface import Samples
 from cortexclip.numerics.image_prior import prior_axes
@@ -28,3 +30,7 @@ class GaussianBayesFields(GaussianBayes):
         axes, inverse = prior_axes(samples.images, settings.smooth, settings.reach, settings.coordinates)
         fields = gaussian_fields(samples.images.shape[1:], settings.field_sizes, settings.field_spacing)
         return fit_encoding(samples.brain, samples.pixels, fields, axes, inverse, settings.standardise)
+
+    def _kept(self, encoding: Encoding) -> dict[str, np.ndarray]:
+        """The receptive fields, for their figure."""
+        return encoding.arrays()

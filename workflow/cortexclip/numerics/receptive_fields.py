@@ -127,6 +127,10 @@ class Encoding:
     axes: np.ndarray
     inverse: np.ndarray
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What a figure of the fields needs, by the names under which decoders save it."""
+        return {"fields": self.fields, "noise": self.noise, "axes": self.axes}
+
     def evidence(self, shared: float) -> Evidence:
         """Invert the model for a noise covariance of which a part is shared between voxels.
 
