@@ -342,9 +342,21 @@ def test_looks_are_the_same_whatever_else_is_compared():
     few, many = looks("new_one", "ridge"), looks("knn", "newer", "cccv1", "ridge", "another", "new_one")
     assert few["ridge"] == many["ridge"] and few["new_one"] == many["new_one"]
     known = list(yaml.safe_load((ROOT / "config/methods.yaml").read_text()))
-    assert len({style.family(method) for method in known}) == len(known)
-    own = {style.family(f"my_method_{number}") for number in range(200)}
-    assert len(own) > 20 and not own & {style.family(method) for method in known}
+    taken = set(style.families(known).values())
+    assert len(taken) == len(known)
+    own = {style.families([name])[name] for name in (f"my_method_{number}" for number in range(200))}
+    assert len(own) > 20 and not own & taken
+
+
+def test_own_methods_that_are_drawn_together_do_not_look_alike():
+    names = [f"my_method_{number}" for number in range(25)]
+    alone = {name: style.families([name])[name] for name in names}
+    together = style.families(reversed(names))
+    assert len(set(alone.values())) < 25 and len(set(together.values())) == 25
+    kept = {name for name in names if together[name] == alone[name]}
+    assert {alone[name] for name in kept} == set(alone.values())  # only where two would be alike does one change
+    more = style.families([*names, "my_method_25", "ridge"])
+    assert more["ridge"] == style.families(["ridge"])["ridge"] and len(more) == 27
 
 
 def test_receptive_fields_are_those_of_the_best_voxels_and_their_centres():

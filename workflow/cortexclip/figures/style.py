@@ -202,13 +202,28 @@ class Subject:
 
 
 def looks(plan: Plan) -> dict[str, Look]:
-    """The look of every run of a plan, by its name: that of its method, whatever else is compared."""
-    return {name: Look(name, "", *family(run.method)) for name, run in plan.runs.items()}
+    """The look of every run of a plan, by its name: that of its method."""
+    methods = families(run.method for run in plan.runs.values())
+    return {name: Look(name, "", *methods[run.method]) for name, run in plan.runs.items()}
 
 
-def family(method: str) -> tuple[str, str]:
-    """Colour and marker of a method, the same in every run: assigned by name, or drawn by a hash of the name."""
-    return _FAMILIES.get(method) or _HASHED[crc32(method.encode()) % len(_HASHED)]
+def families(methods: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of methods that are drawn together: assigned by name, or drawn by a hash of the name.
+
+    They are the same whatever else is drawn, but for own methods of one hash: the first of them by name has its look,
+    and each other one the next look that is free. Looks repeat with more than 25 own methods.
+    """
+    names = sorted(set(methods))
+    found = {name: _FAMILIES[name] for name in names if name in _FAMILIES}
+    own = {name: crc32(name.encode()) % len(_HASHED) for name in names if name not in found}
+    holders = {place: name for name, place in reversed(own.items())}
+    for name, place in own.items():
+        if holders[place] != name:
+            following = [(place + step) % len(_HASHED) for step in range(len(_HASHED))]
+            place = next((each for each in following if each not in holders), place)
+            holders.setdefault(place, name)
+        found[name] = _HASHED[place]
+    return found
 
 
 def readouts(plan: Plan) -> dict[tuple[str, str], Look]:
