@@ -427,6 +427,17 @@ def test_intervals_hidden_by_markers_get_another_scale():
     assert "logarithmic" in figure.axes[0].get_xlabel() and not any(tick < 0 for tick in figure.axes[0].get_xticks())
 
 
+def test_nothing_is_left_empty_before_the_smallest_interval():
+    data, *rest = overview(rows=2, sets=1, protocols=("published",))
+    data.loc[0, forest.INTERVAL], data.loc[1, forest.INTERVAL] = (0.1, 0.05, 0.25), (0.0005, 0.0, 0.001)
+    (axes,) = forest.draw_mse_by_method(data, *rest).axes
+    assert axes.get_xscale() == "asinh"
+    left, first, last, right = axes.transData.transform(
+        [(x, 0) for x in (axes.get_xlim()[0], 0, 0.25, axes.get_xlim()[1])]
+    )[:, 0]
+    assert first - left == pytest.approx(right - last) and first - left == pytest.approx(0.05 * (last - first))
+
+
 def test_wrap_breaks_between_words_and_within_words_that_are_too_long():
     for width in (10, 30):
         lines = style.wrap("several words and Onewordthatismuchtoolongforanyline", width).splitlines()

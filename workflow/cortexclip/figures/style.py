@@ -459,6 +459,7 @@ def few_ticks(axes: Axes, reach: float | None = None) -> str:
     if reach:
         unit = 10.0 ** np.floor(np.log10(reach / 5))
         axes.set_xscale("asinh", linear_width=unit)
+        axes.autoscale_view(scaley=False)  # margins of this scale, not of the linear one
         ticks = unit * np.array([-30, -10, -3, -1, 0, 1, 3, 10, 30])
         axes.xaxis.set_major_locator(FixedLocator(ticks[ticks >= 0] if axes.dataLim.x0 >= 0 else ticks))
     axes.xaxis.set_major_formatter(FuncFormatter(plain))
