@@ -475,7 +475,7 @@ def results(tmp_path_factory):
     features = xr.Dataset({"embedding": (("stimulus", "feature"), rng.normal(size=(5, 3)))}, coords={"stimulus": names})
     features.assign_attrs(encoder="space").to_netcdf(folder / "features.nc", engine="h5netcdf")
     plan = {
-        "datasets": {"toy": {"title": "Toy_$1$", "notes": ["Made up."], "simulated": True}},
+        "datasets": {"toy": {"name": "toy", "title": "Toy_$1$", "notes": ["Made up."], "simulated": True}},
         "protocols": {"published": {"title": "as published", "optimistic": True, "note": "Chosen on the scored."}},
         "encoders": {"space": "Space"},
         "runs": {
@@ -612,7 +612,10 @@ def test_overview_stage_writes_its_figure(results, tmp_path):
     pd.DataFrame(leaders, columns=LEADERS_READ).to_csv(tmp_path / "leaders.csv", index=False)
     pd.DataFrame(columns=RANKS).to_csv(tmp_path / "ranks.csv", index=False)
     options += ["--leaders", f"{tmp_path}/leaders.csv", "--ranks", f"{tmp_path}/ranks.csv"]
-    call(overview_stage, [*options, "--output", str(tmp_path / "figures"), "--tables", str(tmp_path / "tables")])
+    options += ["--output", str(tmp_path / "figures"), "--tables", str(tmp_path / "tables")]
+    with mock.patch.object(overview_stage, "draw_mse_by_method", wraps=forest.draw_mse_by_method) as drawing:
+        call(overview_stage, options)
+    assert drawing.call_args.kwargs["datasets"] == {"toy": "toy: Toy_$1$"}, "the name with the title beside it"
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {
         "main.md",
         "main.tex",

@@ -18,6 +18,8 @@ import yaml
 from PIL import Image
 from selenium.webdriver.support.ui import WebDriverWait
 
+from cortexclip.tables.statistics import UNDECIDABLE, conclusion
+
 ROOT = Path(__file__).resolve().parents[2]
 VIEWS = ["overview", "comparison", "gallery", "tests", "ablation", "claims", "audit", "training", "runs"]
 HOSTILE = '</script><script>window.hacked = 1</script><img src=x onerror="window.hacked = 1"> <!-- {{ x }} %s & "q" \\'
@@ -446,6 +448,33 @@ def hostile_sources(folder: Path) -> str:
     path = folder / "published.yaml"
     path.write_text(yaml.safe_dump(published))
     return str(path)
+
+
+def test_serious_findings_stand_beside_scores_in_every_view_that_has_any(made, chromium):
+    def with_honest_values(results):
+        planted(results)
+        claims = pd.read_csv(results / "tables/claims.csv")
+        rows = (claims.dataset == "miyawaki") & (claims.kind == "number")
+        claims["honest_protocol"] = claims.honest_protocol.astype(object)
+        claims.loc[rows, ["honest_protocol", "honest"]] = ["holdout", 0.5]
+        claims.loc[rows, "dataset"] = "simulated0"
+        claims.to_csv(results / "tables/claims.csv", index=False)
+
+    page = made(2, "Simulated", with_honest_values)
+    driver = visit(chromium, page, "gallery")
+    said = " (simulated responses)"
+    assert set(texts(driver, ".strip:not(.seen) .label .mark .visually-hidden")) == {said}
+    driver.execute_script("document.querySelector('.pick').click()")
+    assert texts(driver, "dialog .badges li") == ["simulated responses"]
+    driver = visit(chromium, page, "training")
+    cost = "#view-training table:first-of-type tbody tr"
+    assert texts(driver, "#view-training .badges:has(+ figure) li") == ["simulated responses"]
+    assert len(texts(driver, cost)) == 2 == len(texts(driver, f"{cost} .mark"))
+    driver = visit(chromium, page, "claims?dataset=simulated0")
+    assert set(texts(driver, "#view-claims td:nth-child(6) .mark .visually-hidden")) == {said}
+    chips = texts(visit(chromium, page, "comparison"), "#view-comparison .chip")
+    assert f"leads; {conclusion(UNDECIDABLE, '')}" in chips, "with six images"
+    assert_clean(chromium)
 
 
 def test_text_from_data_stays_text(made, chromium, tmp_path):

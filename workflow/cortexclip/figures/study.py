@@ -237,7 +237,7 @@ def _power(label: str, tested: pd.DataFrame, by_stimulus: bool) -> str:
         amount = f"{int(tested.n_samples.max())} trials of {stimuli} stimuli"
     text = f"{label}: {amount}, corrected for {comparisons} declared comparisons"
     if (tested.verdict == UNDECIDABLE).all():
-        return f"{text}: too few stimuli for a verdict, which needs {int(tested.least_stimuli.max())}."
+        return f"{text}: {UNDECIDABLE} for a verdict, which needs {int(tested.least_stimuli.max())}."
     missing = int(tested.n_missing.max())
     return f"{text}." + (f" Up to {missing} of them have no value and are left out." if missing else "")
 

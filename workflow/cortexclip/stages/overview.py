@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     shown = {
         "data": data,
         "looks": looks,
-        "datasets": {name: entry.title for name, entry in plan.datasets.items()},
+        "datasets": {name: entry.heading for name, entry in plan.datasets.items()},
         "protocols": {name: (kind.heading, styles[name]) for name, kind in plan.protocols.items()},
     }
     notes = [scored_of(table, plan), seeds_of(plan), *notes_of(plan, audits)]

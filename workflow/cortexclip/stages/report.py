@@ -18,6 +18,7 @@ from cortexclip.results.folder import Results
 from cortexclip.runtime.files import sha256, write_text
 from cortexclip.runtime.log import logger
 from cortexclip.tables.ablation import absent_references
+from cortexclip.tables.statistics import UNDECIDABLE, conclusion
 
 READ = (
     *("comparison", "retrieval", "claims", "paper", "source_datasets", "statistics", "leaders", "ranks", "ablation"),
@@ -106,6 +107,7 @@ def core(results: Results, published: Mapping, reference: str) -> dict:
         "paper": content.paper_of(published, plan),
         "verdicts": content.verdicts(),
         "conclusions": content.conclusions(),
+        "undecided": conclusion(UNDECIDABLE, ""),
         "stand_ins": content.stand_ins_of(plan, tables["source_datasets"]),
         "absent": absent_references(plan),
         "tables": {name: content.columns(table, list(table)) for name, table in drawn.items()},

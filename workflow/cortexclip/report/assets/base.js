@@ -74,11 +74,13 @@ const badges = (dataset, protocol) => {
   return found.length ? element("ul", { class: "badges" }, found.map(([short, full]) => element("li", { title: full }, short))) : null;
 };
 const putBadges = (target, { dataset, protocol }) => target.replaceChildren(...[badges(dataset, protocol)].filter(Boolean));
+const markOf = ({ dataset, protocol }) => {
+  const words = badgesOf(dataset, protocol).map(([short]) => short).join("; ");
+  return words ? element("span", { class: "mark", title: words }, element("span", { "aria-hidden": "true" }, "!"), element("span", { class: "visually-hidden" }, ` (${words})`)) : null;
+};
 const marked = (row, text) => {
-  const found = row.mean === null || text === NONE ? [] : badgesOf(row.dataset, row.protocol);
-  if (!found.length) return text;
-  const words = found.map(([short]) => short).join("; ");
-  return element("span", { class: "marked" }, element("span", {}, text), element("span", { class: "mark", title: words }, element("span", { "aria-hidden": "true" }, "!"), element("span", { class: "visually-hidden" }, ` (${words})`)));
+  const mark = row.mean === null || text === NONE ? null : markOf(row);
+  return mark ? element("span", { class: "marked" }, element("span", {}, text), mark) : text;
 };
 const list = (sentences) => element("ul", { class: "notes" }, sentences.map((sentence) => element("li", {}, sentence)));
 const say = (text) => (document.getElementById("status").textContent = text);

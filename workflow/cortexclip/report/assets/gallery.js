@@ -234,7 +234,7 @@ define(
           return element(
             "div",
             { class: "strip" },
-            element("div", { class: "label" }, methodName(entry.id), element("span", { class: "note" }, seedWords(entry, state))),
+            element("div", { class: "label" }, methodName(entry.id), element("span", { class: "note" }, seedWords(entry, state)), markOf(state)),
             ats.length
               ? element(
                   "div",
@@ -309,7 +309,7 @@ define(
           "div",
           { class: "trial-head" },
           tileOf(stimuli, gallery.stimuli[at], `Seen image, ${trialName(gallery, at)}`),
-          element("div", {}, element("h3", { id: "trial-title" }, `Trial ${gallery.samples[at]}`), paragraph([datasetTitle(state.dataset), protocolTitle(state.protocol), `fold ${gallery.folds[at] + 1}`, ...(gallery.labels[at] >= 0 ? [`class ${gallery.labels[at]}`] : [])].join("; "), "note")),
+          element("div", {}, element("h3", { id: "trial-title" }, `Trial ${gallery.samples[at]}`), paragraph([datasetTitle(state.dataset), protocolTitle(state.protocol), `fold ${gallery.folds[at] + 1}`, ...(gallery.labels[at] >= 0 ? [`class ${gallery.labels[at]}`] : [])].join("; "), "note"), badges(state.dataset, state.protocol)),
           element("div", { class: "buttons" }, step(-1), step(1), element("button", { type: "button", "data-step": "close", onclick: () => dialog.close() }, "Close")),
         ),
         scrolling("Scores of this trial", table),

@@ -8,7 +8,7 @@ const standing = once(() => {
       let look = ["not compared with the leader", "none"];
       if (row.rival) look = row.tied ? ["reference, not told from the leader", "tied"] : ["reference, told from the leader", "behind"];
       if (row.leader) look = !rivals.length ? ["leads", "open"] : tied ? [`leads, not told from ${tied} of ${rivals.length} references`, "tied"] : ["leads, better than the references", "best"];
-      if (!row.decidable && (row.leader || row.rival)) look = [row.leader ? "leads; too few images for a verdict" : "too few images for a verdict", "open"];
+      if (!row.decidable && (row.leader || row.rival)) look = [row.leader ? `leads; ${core.undecided}` : core.undecided, "open"];
       found.set(`${row.dataset}/${row.protocol}/${row.metric}/${row.id}`, look);
     }
   }
@@ -22,7 +22,7 @@ const LEGEND = [
   ["best", "better than the references", "leads, and told from every declared reference"],
   ["tied", "not told", "the leader and a reference are not told apart, which does not mean equal"],
   ["behind", "told from the leader", "a reference that the tests say is worse"],
-  ["open", "too few images for a verdict", "whatever the difference"],
+  ["open", core.undecided, "whatever the difference"],
 ];
 const RANK = { best: 0, tied: 1, open: 2, behind: 3, none: 4 };
 const standingChip = (row) => chip(...standingOf(row));
@@ -317,7 +317,7 @@ define(
       const means = new Map(tables.comparison().filter((row) => row.dataset === state.dataset && row.protocol === state.protocol && row.metric === metric).map((row) => [row.id, row.mean]));
       const sign = metricOf(metric).higher ? -1 : 1;
       ids.sort((a, b) => sign * ((means.get(a) ?? Infinity) - (means.get(b) ?? Infinity)));
-      if (ids.length) drawPairs(pairs, here, ids, `Is the method of the row told from that of the column? ${label}, ${cellTitle(state.dataset, state.protocol)}`, `+ better, − worse, · no difference shown or too few images to show one, empty: not compared. Methods by their mean, the leading first; numbers of the columns are those of the rows. Verdicts are given on pairs with a reference that was declared beforehand; the others are open.`);
+      if (ids.length) drawPairs(pairs, here, ids, `Is the method of the row told from that of the column? ${label}, ${cellTitle(state.dataset, state.protocol)}`, `+ better, − worse, · no difference shown or no verdict, empty: not compared. Methods by their mean, the leading first; numbers of the columns are those of the rows. Verdicts are given on pairs with a reference that was declared beforehand; the others are open.`);
       else nothing(pairs, "No pair of methods was tested here.");
       const ranked = tables.ranks().filter((row) => row.protocol === state.protocol && row.metric === metric);
       if (ranked.length) {
@@ -388,6 +388,7 @@ const publishedText = (claim) => significant(claim.published, 6) + (claim.upper 
 const verdictCell = (claim, ...more) => element("div", { class: "block-cell" }, outcomeChip(claim), claim.reason ? element("span", { class: "note" }, core.verdicts.reasons[claim.reason] ?? claim.reason) : null, marksNote(claim), more);
 const UNITS = { leads: " datasets", improvement: " %", mean_improvement: " %" };
 const inWords = (claim) => claim.kind !== "number";
+const honestText = (claim, value) => marked({ dataset: claim.dataset, protocol: claim.honest_protocol }, exact(claim.metric, value));
 const sourceAbout = (name) => {
   const source = core.sources[name];
   if (!source) return null;
@@ -447,8 +448,8 @@ define(
         { key: "what", title: "What", value: whatOf, cell: whatOf },
         { key: "published", title: "Published", kind: "number", value: (claim) => claim.published, cell: publishedText },
         { key: "remeasured", title: "Measured again [range]", kind: "number", value: (claim) => claim.remeasured, cell: (claim) => element("span", {}, withRange(claim.metric, claim.remeasured, claim.smallest, claim.largest), claim.measured_on && claim.measured_on !== claim.dataset ? [element("br"), element("span", { class: "note" }, `on ${claim.measured_on}${noBrainData(claim.measured_on) ? ", no brain data" : ""}`)] : null) },
-        { key: "honest", title: "Honest", kind: "number", value: (claim) => claim.honest, cell: (claim) => exact(claim.metric, claim.honest) },
-        { key: "control", title: "Best control", kind: "number", value: (claim) => claim.control_value, cell: (claim) => (claim.control_value === null ? NONE : element("span", {}, exact(claim.metric, claim.control_value), element("br"), element("span", { class: "note" }, claim.control))) },
+        { key: "honest", title: "Honest", kind: "number", value: (claim) => claim.honest, cell: (claim) => honestText(claim, claim.honest) },
+        { key: "control", title: "Best control", kind: "number", value: (claim) => claim.control_value, cell: (claim) => (claim.control_value === null ? NONE : element("span", {}, honestText(claim, claim.control_value), element("br"), element("span", { class: "note" }, claim.control))) },
         { key: "verdict", title: "Verdict", kind: "block", value: (claim) => [...OUTCOMES.keys()].indexOf(claim.outcome), cell: (claim) => verdictCell(claim) },
       ];
       const said = [
@@ -542,10 +543,12 @@ define(
       const joined = rows.map((row) => ({ ...row, mean: scores.get(row.id)?.mean ?? null, ci_low: scores.get(row.id)?.ci_low ?? null, ci_high: scores.get(row.id)?.ci_high ?? null }));
       if (joined.some((row) => row.mean !== null)) drawCost(cost, joined, state.metric, `What training cost, ${cellTitle(state.dataset, state.protocol)}`);
       else nothing(cost, "No method here has this score.");
+      cost.prepend(...[badges(state.dataset, state.protocol)].filter(Boolean));
       drawTable(costTable, {
         caption: "Training jobs, as measured on the machine of this run",
         columns: [
           { key: "method", title: "Method", value: (row) => orderOf.method.get(row.id), cell: (row) => methodName(row.id) },
+          { key: "score", title: `${metricOf(state.metric).label} [95 % interval]`, kind: "number", value: (row) => row.mean, cell: (row) => marked(row, withInterval(state.metric, row.mean, row.ci_low, row.ci_high)) },
           { key: "fits", title: "Fits", kind: "number", value: (row) => row.fits, cell: (row) => String(row.fits) },
           { key: "seconds", title: "Time", kind: "number", value: (row) => row.seconds, cell: (row) => duration(row.seconds) },
           { key: "each", title: "Time per fit", kind: "number", value: (row) => row.seconds_per_fit, cell: (row) => duration(row.seconds_per_fit) },
@@ -553,7 +556,7 @@ define(
           { key: "parameters", title: "Parameters", kind: "number", value: (row) => row.parameters, cell: (row) => (row.parameters ?? NONE).toLocaleString("en") },
           { key: "device", title: "Device", value: (row) => row.device, cell: (row) => row.device ?? NONE },
         ],
-        groups: [{ rows }],
+        groups: [{ rows: joined }],
         sort: state.sort,
         onsort: (sort) => change("training", { sort }),
         nothing: "No training job of this dataset and protocol is on record.",
