@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,13 +15,18 @@ import pytest
 import xarray as xr
 from PIL import Image
 
-from cortexclip.configuration.plan import Plan
+from cortexclip.configuration.config import load
+from cortexclip.configuration.plan import Plan, make_plan
+from cortexclip.configuration.schema import read_yaml
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation import DRAW, NEAREST
 from cortexclip.report import content, gallery, page, sheets
+from cortexclip.results import drawn
+from cortexclip.results.paths import CSV_TABLES, READABLE_TABLES
 from cortexclip.tables.claims import OUTCOMES, REASONS, STATUS
 from cortexclip.tables.statistics import VERDICTS
 
+ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "</script><script>alert(1)</script><!-- {{ 1 }} \u2028 \ud800"
 
 
@@ -231,3 +237,15 @@ def test_stand_ins_say_whether_they_hold_brain_data():
         "constant": 0.0323,
     }
     assert found["later"]["brain_data"] and found["later"]["constant"] is None
+
+
+@pytest.mark.parametrize("file", ["small.yaml", "full.yaml"])
+def test_every_table_and_figure_of_a_run_is_linked_from_a_view(file, monkeypatch):
+    monkeypatch.delenv("CORTEXCLIP_DATA", raising=False)
+    settings = read_yaml(ROOT / "config/config.yaml") | read_yaml(ROOT / f"config/{file}")
+    plan = make_plan(load(settings | {"sources": [], "stand_ins": []}, ROOT))
+    linked = {path for files in content.files_of(plan).values() for each in files for path in each["files"].values()}
+    figures = {path for path in drawn.of_run(plan) if not path.endswith(".md")}
+    tables = {f"tables/{name}.{suffix}" for name in READABLE_TABLES for suffix in ("csv", "md", "tex")}
+    tables |= {f"tables/{name}.csv" for name in CSV_TABLES} | {"tables/paper.pdf"}
+    assert linked == figures | tables | {f"tables/main.{suffix}" for suffix in ("md", "tex", "pdf")}

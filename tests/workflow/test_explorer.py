@@ -9,6 +9,7 @@ import re
 import sys
 from base64 import b64decode
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -156,6 +157,19 @@ def test_the_comparison_is_filtered(opened):
     driver.execute_script(script)
     assert len(texts(driver, methods)) == 2
     assert "find=contrastive" in driver.execute_script("return location.hash")
+
+
+def test_the_files_that_a_view_links_to_are_there(opened, finished):
+    report = finished.path / "results/report"
+    read = "return [...document.querySelectorAll(`#view-${arguments[0]} .files a`)].map((a) => a.getAttribute('href'))"
+    for view in VIEWS:
+        links = opened(view).execute_script(read, view)
+        assert all((report / unquote(link)).is_file() for link in links)
+        assert bool(links) == (view != "runs")
+    driver = opened("gallery?protocol=unseen")
+    links = set(driver.execute_script(read, "gallery"))
+    expected = {"../figures/reconstructions.unseen.simulated.png", "../figures/reference/unseen/simulated.pdf"}
+    assert expected <= links and not any("holdout" in link for link in links)
 
 
 def test_ties_are_shown_as_the_tests_found_them(opened, finished):

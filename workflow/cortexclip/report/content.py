@@ -18,6 +18,8 @@ from cortexclip.configuration.plan import Plan, run_name
 from cortexclip.evaluation import READOUTS, own_name, readout_of
 from cortexclip.evaluation.metrics import METRICS
 from cortexclip.figures.style import looks
+from cortexclip.results import drawn
+from cortexclip.results.paths import CSV_TABLES, READABLE_TABLES
 from cortexclip.tables import claims
 from cortexclip.tables.audit import findings_for, notes_for, sentence
 from cortexclip.tables.comparison import column_label, interval, judged_name, number
@@ -39,6 +41,32 @@ CHIPS = {
 }
 """Looks of the outcomes of claims, by the names that the page's style has for them."""
 
+TABLES = {
+    "overview": ("main", "paper", "leaders"),
+    "comparison": ("comparison", "retrieval", "left_out", "collapse", "ceiling", "learning_curve"),
+    "tests": ("statistics", "power", "ranks"),
+    "ablation": ("ablation",),
+    "claims": ("claims", "paper", "remeasured", "configurations", "source_datasets"),
+    "audit": ("audit",),
+    "training": ("cost", "grid"),
+}
+"""The tables in the results folder that hold what a view shows, or more of it."""
+FIGURES = {
+    "overview": ("mse_by_method",),
+    "comparison": (
+        *("limits", "spurious", "optimism", "seen_unseen", "permutation_null", "identification_curves"),
+        "learning_curve",
+    ),
+    "gallery": (
+        *("reconstructions", "strip", "reference", "receptive_fields", "retrieved", "similarity"),
+        "similarity_distribution",
+    ),
+    "tests": ("differences", "paired", "critical_difference"),
+    "ablation": ("ablation",),
+    "training": ("training_curves",),
+}
+"""Likewise the figures."""
+
 MOST_PAIRS, MOST_GRID_POINTS = 30_000, 5_000
 MOST_CURVES, MOST_POINTS = 30, 80
 MOST_FITS = 10
@@ -47,7 +75,7 @@ MOST_FITS = 10
 def methods_of(plan: Plan, tables: Iterable[pd.DataFrame]) -> list[dict]:
     """Every method and readout of the tables in the order of the plan, and how it is called and drawn."""
     present = set().union(*(zip(table.method, table.encoder, strict=True) for table in tables))
-    drawn = looks(plan)
+    every = looks(plan)
     found = []
     for name, run in plan.runs.items():
         for method in (run.method + suffix for suffix in READOUTS):
@@ -64,8 +92,8 @@ def methods_of(plan: Plan, tables: Iterable[pd.DataFrame]) -> list[dict]:
                     "oracle": plan.is_oracle(method),
                     "readout": READOUTS[readout_of(method)],
                     "note": run.note,
-                    "colour": drawn[name].colour,
-                    "symbol": SYMBOLS.get(drawn[name].marker, "circle"),
+                    "colour": every[name].colour,
+                    "symbol": SYMBOLS.get(every[name].marker, "circle"),
                 }
             )
     return found
@@ -193,6 +221,31 @@ def stand_ins_of(plan: Plan, table: pd.DataFrame) -> dict[str, dict]:
         }
         for name, about in plan.sources.datasets.items()
     }
+
+
+def files_of(plan: Plan) -> dict[str, list[dict]]:
+    """The tables and figures that a run leaves beside the page, by the views that show the like.
+
+    Each has a name, the protocol and the dataset that it is of ("" for all of them), and its files by their suffix, as
+    paths below the results folder.
+    """
+    suffixes = {name: ("csv", "md", "tex") for name in READABLE_TABLES} | dict.fromkeys(CSV_TABLES, ("csv",))
+    suffixes |= {"paper": (*suffixes["paper"], "pdf"), "main": ("md", "tex", "pdf")}
+    figures, found = drawn.every(plan), {}
+    for view, names in TABLES.items():
+        found[view] = [_files(name, f"tables/{name}", suffixes[name]) for name in names]
+    for view, names in FIGURES.items():
+        found.setdefault(view, []).extend(
+            _files(name, f"figures/{drawn.stem(name, protocol, dataset)}", drawn.SUFFIXES, protocol, dataset)
+            for name, protocol, dataset in figures
+            if name in names
+        )
+    return found
+
+
+def _files(name: str, stem: str, suffixes: Sequence[str], protocol: str = "", dataset: str = "") -> dict:
+    files = {suffix: f"{stem}.{suffix}" for suffix in suffixes}
+    return {"name": name, "protocol": protocol, "dataset": dataset, "files": files}
 
 
 def caveats_of(plan: Plan, audits: Mapping[str, Mapping]) -> dict[str, dict[str, list[str]]]:

@@ -71,6 +71,17 @@ def of_datasets(plan: Plan) -> dict[str, str]:
     return {"mse_by_method": "", **{f"critical_difference.{protocol}": reason for protocol in plan.protocols}}
 
 
+def every(plan: Plan) -> list[tuple[str, str, str]]:
+    """Name, protocol and dataset of all figures of a run, "" for what a figure spans."""
+    found = [(*name.partition(".")[::2], "") for name in _drawn(of_datasets(plan))]
+    for dataset in plan.datasets:
+        for protocol in plan.protocols_of(dataset):
+            known = of_predictions(plan, dataset) if plan.cells.get(dataset) else {}
+            found += [(name, protocol, dataset) for name in _drawn({**known, **of_tests(plan, dataset)})]
+        found += [(name, "", dataset) for name in _drawn(of_protocols(plan, dataset))]
+    return found
+
+
 def of_run(plan: Plan) -> list[str]:
     """All files of figures of a run, below the results folder."""
     found = of_datasets_files(plan)

@@ -107,6 +107,7 @@ def core(results: Results, published: Mapping, reference: str) -> dict:
         "paper": content.paper_of(published, plan),
         "verdicts": content.verdicts(),
         "conclusions": content.conclusions(),
+        "files": content.files_of(plan),
         "undecided": conclusion(UNDECIDABLE, ""),
         "stand_ins": content.stand_ins_of(plan, tables["source_datasets"]),
         "absent": absent_references(plan),

@@ -179,6 +179,19 @@ const moveTo = (view) => (dataset) => {
   return { dataset, protocol: protocolsFor(dataset).includes(state.protocol) ? state.protocol : firstProtocol(dataset) };
 };
 
+// Links to the files that a run leaves beside this page, of what a view shows.
+const filesOf = (view, state) => {
+  const wanted = (mine, chosen) => !mine || !chosen || chosen === ALL || mine === chosen;
+  const address = (path) => `../${path.split("/").map(encodeURIComponent).join("/")}`;
+  return (core.files[view] ?? [])
+    .filter((each) => wanted(each.dataset, state.dataset) && wanted(each.protocol, state.protocol))
+    .map(({ name, dataset, protocol, files }) => {
+      const title = [name.replaceAll("_", " "), [dataset, protocol].filter(Boolean).join(", ")].filter(Boolean).join(": ");
+      const links = Object.entries(files).map(([suffix, path]) => [" ", element("a", { href: address(path), "aria-label": `${title}, ${suffix}` }, suffix.toUpperCase())]);
+      return element("li", {}, title, links);
+    });
+};
+
 // A view is built when it is first shown; what it then does on every change is `refresh`.
 const define = (name, defaults, build) => {
   views[name] = {
@@ -188,10 +201,16 @@ const define = (name, defaults, build) => {
     show() {
       if (!this.built) {
         this.built = true;
-        const { controls = [], render } = build(document.querySelector(`#view-${CSS.escape(name)} .body`));
+        const body = document.querySelector(`#view-${CSS.escape(name)} .body`);
+        const { controls = [], render } = build(body);
+        const list = element("ul", {});
+        const files = element("details", { class: "files" }, element("summary", {}, "Tables and figures as files of the results folder that this page belongs to"), list);
+        body.after(files);
         this.refresh = () => {
           for (const control of controls) control.update();
           render(stateOf(name));
+          list.replaceChildren(...filesOf(name, stateOf(name)));
+          files.hidden = !list.children.length;
         };
       }
       this.refresh();
