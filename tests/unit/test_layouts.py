@@ -403,6 +403,25 @@ def bdpy(path, groups=("dataset", "metadata")):
         file[f"{groups[1]}/value"] = marks
 
 
+def bdpy_mat(path, table="dataset", about="metadata", more=0):
+    """As bdpy saves it as .mat: keys and descriptions in cells, the marks of columns with NaN elsewhere."""
+    marks = np.full((4 + more, VOXELS + SIDE**2 + 1), np.nan)
+    marks[0, :VOXELS] = marks[1, :9] = marks[2, VOXELS:-1] = marks[3, -1] = 1
+    keys = np.array(["VoxelData", "ROI_V1", "Stimulus", "Label", *(f"none {number}" for number in range(more))], object)
+    content = {table: np.hstack([BRAIN, ROWS, LABEL[:, None]]), about: {"key": keys, "description": keys}}
+    content[about]["value"] = marks
+    scipy.io.savemat(path, content)
+
+
+def long_cell_73(file):
+    references = file.create_group("#refs#")
+    for number, image in enumerate(IMAGES):
+        put(references, str(number), image)
+    put(file, "fmri", BRAIN)
+    file["stim"] = np.array([[references[str(number)].ref] for number in range(N)], dtype=h5py.ref_dtype)
+    file["stim"].attrs["MATLAB_class"] = np.bytes_("cell")
+
+
 def cell_of(arrays):
     cell = np.empty((1, len(arrays)), object)
     for number, array in enumerate(arrays):
@@ -433,6 +452,13 @@ CONTAINERS = {
         path, engine="h5netcdf"
     ),
     "bdpy": bdpy,
+    "bdpy as .mat": bdpy_mat,
+    "bdpy as .mat, older, many keys": lambda path: bdpy_mat(path, "dataSet", "metaData", more=30),
+    "images in a long cell": lambda path: scipy.io.savemat(path, {"fmri": BRAIN, "stim": cell_of(IMAGES)}),
+    "images in a long cell, compressed": lambda path: scipy.io.savemat(
+        path, {"data": {"fmri": BRAIN, "stim": cell_of(IMAGES)}}, do_compression=True
+    ),
+    "images in a long cell of version 7.3": lambda path: matlab_73(path, long_cell_73),
     "bdpy, older": lambda path: bdpy(path, ("dataSet", "metaData")),
 }
 
@@ -484,12 +510,20 @@ def test_what_matlab_keeps_for_itself_is_not_listed(tmp_path):
     assert [fact.name for fact in survey(tmp_path / "a.mat")] == ["stim", "fmri"]
 
 
+@pytest.mark.parametrize("keys", [cell_of([1.0, [[2.0, 3.0]]]), cell_of([{"a": 1.0}, "x"]), "no cell"])
+def test_what_is_only_called_like_bdpys_arrays_is_listed_as_it_is(tmp_path, keys):
+    marks = np.zeros((2, VOXELS))
+    scipy.io.savemat(tmp_path / "a.mat", {"dataset": BRAIN, "metadata": {"key": keys, "value": marks}, "stim": ROWS})
+    names = [fact.name for fact in survey(tmp_path / "a.mat")]
+    assert {"dataset", "metadata.value", "stim"} <= set(names)
+
+
 UNREADABLE = {
     "table": (table_object, "'fmri' is a table array.*table2array.*no two arrays"),
     "sparse": (lambda path: scipy.io.savemat(path, ONE | {"fmri": scipy.sparse.csc_array(BRAIN)}), "sparse.*full"),
     "sparse of version 7.3": (lambda path: matlab_73(path, sparse_73), "'fmri' is a sparse array.*full"),
-    "images in a long cell": (
-        lambda path: scipy.io.savemat(path, {"fmri": BRAIN, "stim": cell_of(IMAGES)}),
+    "images of several sizes in a long cell": (
+        lambda path: scipy.io.savemat(path, {"fmri": BRAIN, "stim": cell_of([*IMAGES[:-1], IMAGES[-1][:-1]])}),
         "'stim' is a cell.*cat",
     ),
     "pickled": (lambda path: np.savez(open(path, "wb"), all=np.array([ONE], object)), "pickled.*savez"),  # noqa: SIM115

@@ -13,15 +13,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from cortexclip.data.variables import DamagedError, Variable, printable
+from cortexclip.data.variables import BDPY, DamagedError, Variable, bdpy_columns, printable, stacked
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MATLAB_KINDS = {"double": "float64", "single": "float32", "logical": "bool"}
 MOST_OBJECTS = 10_000
-MOST_IN_CELL = 16
+MOST_IN_CELL, MOST_IMAGES = 16, 100_000
+"""Up to so many arrays in a cell are listed each, and so many of one shape as one array."""
 MOST_METADATA = 1 << 28  # bytes
-BDPY = (("dataset", "dataSet"), ("metadata/key", "metaData/key"), ("metadata/value", "metaData/value"))
-"""The table of a bdpy file, the keys of its metadata, and their values for each column of the table."""
 FILTERS = {
     307: "bzip2",
     32001: "blosc",
@@ -93,29 +92,32 @@ def _walk(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset | str]]:
 def _in_cell(file: h5py.File, name: str, item: h5py.Dataset) -> Iterator[tuple[str, h5py.Dataset]]:
     """The arrays in a small cell of MATLAB, which lie elsewhere in the file."""
     if _matlab_class(item) == "cell" and item.size and item.size <= MOST_IN_CELL and not item.external:
-        for number, reference in enumerate(item[()].reshape(-1), 1):
-            inner = file[reference] if isinstance(reference, h5py.Reference) and reference else None
-            if isinstance(inner, h5py.Dataset):
-                yield f"{name}{{{number}}}", inner
+        yield from ((f"{name}{{{number}}}", inner) for number, inner in _members(file, item))
+
+
+def _members(file: h5py.File, item: h5py.Dataset) -> Iterator[tuple[int, h5py.Dataset]]:
+    """The arrays in a cell of MATLAB with their numbers from 1."""
+    for number, reference in enumerate(item[()].reshape(-1), 1):
+        inner = file[reference] if isinstance(reference, h5py.Reference) and reference else None
+        if isinstance(inner, h5py.Dataset):
+            yield number, inner
 
 
 def _of_bdpy(path: Path, file: h5py.File) -> Iterator[tuple]:
     """Columns of the one table of a bdpy file, for each key of the metadata that marks columns with 1."""
-    tables = [item for names in BDPY if isinstance(item := _first(file, *names), h5py.Dataset)]
-    if len(tables) < 3:
+    table, keys, values = (
+        _first(file, *(form.format(*names) for names in BDPY)) for form in ("{0}", "{1}/key", "{1}/value")
+    )
+    if table is None or keys is None or values is None:
         return
-    table, keys, values = tables
     if table.ndim != 2 or values.shape != (keys.size, table.shape[1]):
         return
-    if any(item.external or item.is_virtual for item in tables) or values.nbytes > MOST_METADATA:
+    if any(item.external or item.is_virtual for item in (table, keys, values)) or values.nbytes > MOST_METADATA:
         return
     kind = table.dtype.newbyteorder("=").name
-    for key, marks in zip(keys[()].reshape(-1).tolist(), np.nan_to_num(values[()]), strict=True):
-        columns = np.flatnonzero(marks)
-        if len(columns) and np.all(marks[columns] == 1):
-            name = key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)
-            shape = (table.shape[0], len(columns))
-            yield name, shape, kind, table.id.get_storage_size(), functools.partial(_columns, path, table.name, columns)
+    for name, columns in bdpy_columns(keys[()].reshape(-1).tolist(), values[()]):
+        shape = (table.shape[0], len(columns))
+        yield name, shape, kind, table.id.get_storage_size(), functools.partial(_columns, path, table.name, columns)
 
 
 def _first(file: h5py.File, *names: str) -> h5py.Dataset | None:
@@ -145,6 +147,11 @@ def _variable(path: Path, name: str, item: h5py.Dataset | str, by_matlab: bool) 
     if isinstance(item, str):
         return Variable(name, (), item, 0, lambda: np.empty(()))
     shape, matlab = item.shape, _matlab_class(item)
+    if matlab == "cell" and shape and MOST_IN_CELL < item.size == max(shape) <= MOST_IMAGES and not item.external:
+        members = [inner for _, inner in _members(item.file, item) if _matlab_class(inner) != "cell"]
+        one = stacked(name, [_variable(path, name, inner, by_matlab) for inner in members])
+        if one and len(members) == item.size:
+            return one
     kind = _kind(item, matlab)
     refused = ""
     if shape is None:

@@ -11,18 +11,20 @@ from __future__ import annotations
 import functools
 import math
 import os
+import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from cortexclip.data.variables import DamagedError, Variable, printable
+from cortexclip.data.variables import BDPY, DamagedError, Variable, bdpy_columns, printable, stacked
 
 MATRIX, COMPRESSED = 14, 15
 STORED_AS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+CHARACTERS = {1: "latin-1", 2: "latin-1", 16: "utf-8", 4: "utf-16-{}", 17: "utf-16-{}"}
 CLASSES = {1: "cell", 2: "struct", 3: "object", 4: "char", 5: "sparse", 16: "function", 17: "opaque"}
 NUMERIC_CLASSES = {
     6: "float64",
@@ -53,11 +55,29 @@ def recognises(head: bytes) -> bool:
 def variables(path: Path) -> list[Variable]:
     """The variables of a file, from their headers alone, and the arrays inside structs and small cells.
 
-    Those are called ``struct.field`` and ``cell{1}``. What has no name is MATLAB's own and is passed over.
+    Those are called ``struct.field`` and ``cell{1}``; a long cell of arrays of one shape, such as images, is one array.
+    Those of a file of bdpy are named by the keys of its metadata. What has no name is MATLAB's own and is passed over.
     """
     with open(path, "rb") as stream:
         order = "<" if stream.read(128)[126:128] == b"IM" else ">"
-        return list(_variables(path, stream, order))
+        found = list(_variables(path, stream, order))
+    return list(_of_bdpy({one.name: one for one in found})) or found
+
+
+def _of_bdpy(found: Mapping[str, Variable]) -> Iterator[Variable]:
+    """Columns of the one table of a bdpy file, for each key of the metadata that marks columns with 1."""
+    for names in BDPY:
+        table, keys, values = (found.get(form.format(*names)) for form in ("{0}", "{1}.key", "{1}.value"))
+        if table is None or keys is None or values is None or keys.kind != "cell" or not values.numeric:
+            continue
+        if len(table.shape) != 2 or values.shape != (math.prod(keys.shape), table.shape[1]):
+            continue
+        texts = keys.load()
+        if len(texts) != values.shape[0]:
+            continue
+        for name, columns in bdpy_columns(texts, values.load()):
+            taken = functools.partial(lambda load, columns: load()[:, columns], table.load, columns)
+            yield Variable(name, (table.shape[0], len(columns)), table.kind, table.stored, taken, table.refused)
 
 
 class _Place(NamedTuple):
@@ -112,6 +132,9 @@ def _listed(place: _Place, header: bytes, name: str, depth: int = 0) -> Iterator
     count = math.prod(shape)
     inside = kind in ("struct", "cell") and depth < DEEPEST and 0 < count <= (1 if kind == "struct" else MOST_IN_CELL)
     within = list(_inside(place, name, kind, count, depth)) if inside else []
+    if kind == "cell" and MOST_IN_CELL < count == max(shape) and (one := _as_one(place, name, count)):
+        yield one
+        return
     if within:
         refused = f"is a {kind}; the arrays in it are named by themselves, such as '{printable(within[0].name)}'."
     yield Variable(name, shape, label, place.size or place.length, lambda: _matrix(place, name, label, shape), refused)
@@ -123,6 +146,8 @@ def _inside(place: _Place, name: str, kind: str, count: int, depth: int) -> Iter
     order = place.order
     content = _unpacked(place, name, MOST_INSIDE)
     *_, at = _header(content, order)
+    if count > len(content) // 8:
+        raise DamagedError(f"'{name}' declares {count} arrays in {len(content)} bytes")
     names = [f"{name}{{{position + 1}}}" for position in range(count)]
     if kind == "struct":
         _, begin, _, at = _element(content, at, order)
@@ -134,13 +159,24 @@ def _inside(place: _Place, name: str, kind: str, count: int, depth: int) -> Iter
             content[i : i + width].partition(b"\0")[0].decode("latin-1") for i in range(begin, begin + length, width)
         ]
         names = [f"{name}.{field}" for field in fields]
-    for one in names[:MOST_INSIDE_NAMES]:
+    for one in names[:MOST_INSIDE_NAMES] if kind == "struct" else names:
         tag, begin, length, at = _element(content, at, order)
         if tag != MATRIX or begin + length > len(content):
             raise DamagedError(f"'{one}' is no matrix of {length} bytes")
         if length:
             inner = place._replace(at=place.at + begin, size=length)
             yield from _listed(inner, content[begin : begin + min(length, HEADER_BYTES)], one, depth + 1)
+
+
+def _as_one(place: _Place, name: str, count: int) -> Variable | None:
+    """The arrays of a long cell as one array; None if they differ, and if the cell is damaged or very large."""
+    if (place.size or place.length) > MOST_INSIDE:
+        return None
+    try:
+        members = list(_inside(place, name, "cell", count, DEEPEST))
+    except (DamagedError, struct.error, zlib.error):
+        return None
+    return stacked(name, members) if len(members) == count else None
 
 
 def _class_of_object(header: bytes, at: int, order: str) -> str:
@@ -197,12 +233,20 @@ def _content(place: _Place, name: str, most: int, _version: tuple[int, int]) -> 
 def _unpacked(place: _Place, name: str, most: int) -> bytes:
     """The content of a matrix."""
     stat = place.path.stat()
-    whole = _content(place._replace(at=0, size=0), name.split(".")[0], most, (stat.st_mtime_ns, stat.st_size))
+    whole = _content(place._replace(at=0, size=0), re.split("[.{]", name)[0], most, (stat.st_mtime_ns, stat.st_size))
     return whole[place.at : place.at + place.size] if place.size else whole
 
 
 def _matrix(place: _Place, name: str, kind: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The numbers of a variable whose class and shape have been checked."""
+    """The numbers of a variable whose class and shape have been checked; the texts of a cell, or of a char array."""
+    if kind == "cell":
+        members = _inside(place, name, kind, math.prod(shape), DEEPEST)
+        return np.array([str(one.load()) if one.kind == "char" else "" for one in members])
+    if kind == "char":
+        content = _unpacked(place, name, MOST_INSIDE)
+        stored_as, begin, length, _ = _element(content, _header(content, place.order)[-1], place.order)
+        encoding = CHARACTERS.get(stored_as, "latin-1").format("le" if place.order == "<" else "be")
+        return np.array(content[begin : begin + length].decode(encoding, "replace"))
     elements, target, order = math.prod(shape), np.dtype(kind), place.order
     most = MOST_INSIDE if place.size else HEADER_BYTES + target.itemsize * elements
     content = _unpacked(place, name, most)

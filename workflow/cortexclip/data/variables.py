@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +53,33 @@ class Variable:
     def numeric(self) -> bool:
         """Whether it holds real numbers or truth values."""
         return self.kind == "bool" or (self.kind[:3] in ("int", "uin", "flo") and self.kind in np.sctypeDict)
+
+
+def stacked(name: str, members: Sequence[Variable]) -> Variable | None:
+    """Arrays of numbers of one shape and kind as one array with one more axis, the first; None if they differ."""
+    first = members[0] if members else None
+    if first is None or not first.numeric:
+        return None
+    if any((one.shape, one.kind, one.refused) != (first.shape, first.kind, "") for one in members):
+        return None
+    stored = sum(one.stored for one in members)
+    shape = (len(members), *first.shape)
+    return Variable(name, shape, first.kind, stored, lambda: np.stack([one.load() for one in members]))
+
+
+BDPY = (("dataset", "metadata"), ("dataSet", "metaData"))
+"""What files of bdpy call their one table and its metadata, in new files and in older ones."""
+
+
+def bdpy_columns(keys: Iterable[object], marks: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """The columns of bdpy's table for each key of its metadata that marks columns with 1.
+
+    ``marks`` has the shape (n_keys, n_columns); what is not marked is 0 or NaN.
+    """
+    for key, row in zip(keys, np.nan_to_num(marks), strict=True):
+        columns = np.flatnonzero(row)
+        if len(columns) and np.all(row[columns] == 1):
+            yield key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key), columns
 
 
 def printable(text: str) -> str:
