@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -12,6 +15,7 @@ from cortexclip.configuration.plan import make_plan
 from cortexclip.configuration.schema import read_yaml
 from cortexclip.results.jobs import Jobs, any_of, report_labels
 from cortexclip.results.paths import MADE_BY, PATHS, below, expand, pattern
+from cortexclip.runtime import files
 from cortexclip.runtime.files import sha256
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,6 +76,41 @@ def test_what_is_not_there_is_fetched_once(tmp_path, monkeypatch):
     assert "vangerven/digit69_28x28.mat" not in found.to_fetch("data")
     (tmp_path / "d/recordings").mkdir()
     assert found.raw_file("recordings") == "d/recordings" and found.raw_file("a.mat") == "resources/data/a.mat"
+
+
+def test_a_replaced_file_is_noticed_however_old_it_is_and_read_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CORTEXCLIP_DATA", raising=False)
+    entry = dict.fromkeys(("title", "source", "licence", "citation", "modality", "how"), "x")
+    entry |= {"file": "a.mat", "reader": "cortexclip.data.arrays", "notes": []}
+    entry |= {"pixel_order": "row-major", "labels": "none"}
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/a.mat").write_bytes(b"first")
+
+    def found(**pinned) -> str:
+        settings = {"datasets": ["mine"], "data_dir": "d", "overrides": {"datasets": {"mine": entry | pinned}}}
+        return Jobs(load(SMALL | settings, ROOT), str(ROOT), Path("d")).replaced("mine")
+
+    first = hashlib.sha256(b"first").hexdigest()
+    assert (found(), found(sha256=first)) == (first, "")
+    file = tmp_path / "resources/data/a.mat"  # once it has been copied it counts as before
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"first")
+    assert (found(), found(sha256=first)) == (first, "")
+    with mock.patch.object(files, "sha256", side_effect=AssertionError("read again")):
+        assert (found(), found(sha256=first)) == (first, "")
+    old = file.stat()
+    file.write_bytes(b"other")
+    os.utime(file, ns=(old.st_atime_ns, old.st_mtime_ns - 10**12))
+    other = hashlib.sha256(b"other").hexdigest()
+    assert found() == found(sha256=first) == other
+    os.utime(file, ns=(old.st_atime_ns, old.st_mtime_ns))
+    file.write_bytes(b"third")
+    os.utime(file, ns=(old.st_atime_ns, old.st_mtime_ns))  # its size and age are those of the first one
+    assert found(sha256=first) == hashlib.sha256(b"third").hexdigest()
+    for damaged in ("{", "[]", '{"x": 1}', json.dumps({str(file): {"state": 1}})):
+        (tmp_path / "resources/sums.json").write_text(damaged)
+        assert found(sha256=other) == hashlib.sha256(b"third").hexdigest()
 
 
 def test_every_module_that_makes_results_is_named():

@@ -22,13 +22,17 @@ from cortexclip.configuration.config import (
 )
 from cortexclip.results.paths import MADE_BY
 from cortexclip.runtime.estimate import Job
-from cortexclip.runtime.files import differ, sha256
+from cortexclip.runtime.files import differ, known_sha256
 from cortexclip.runtime.provenance import modules_used
 
 SECONDS = {"train": 0.9, "figures": 7, "evaluation_figures": 5, "identify": 4.5, "tables": 4.6, "report": 4.1}
 SECONDS |= {"corpus": 18, "encode": 3.7, "overview": 4.8, "evaluate": 1.9, "audit": 1.4}
 SECONDS |= {"fetch_data": 0.3, "fetch_weights": 0.3}
 """What a job of a rule takes, about, on a core at the size of vangerven, a training without its fits; others 0.9."""
+
+
+SUMS = Path("resources/sums.json")
+"""The checksums of raw files as of an earlier start."""
 
 
 @dataclass(frozen=True)
@@ -167,14 +171,15 @@ class Jobs:
         return f"{self.data_dir}/{file}"
 
     def replaced(self, dataset: str) -> str:
-        """The checksum of a dataset's raw file if it is another one than its entry asks for, else "".
+        """The checksums of a dataset's raw files, without that of the file that its entry asks for.
 
-        As a parameter of the job that reads it, this has a replaced file noticed however old it is.
+        As a parameter of the job that reads them, this has a replaced file noticed however old it is. A file that is
+        yet to be copied from the data folder counts as if it were there.
         """
         entry = self.entry("dataset", dataset)
-        path, pinned = Path(self.raw_file(entry["file"])), entry.get("sha256")
-        found = sha256(path) if pinned and path.is_file() else pinned
-        return "" if found == pinned else str(found)
+        places = [(Path(self.raw_file(file)), Path(f"{self.data_dir}/{file}")) for file in files_of(entry)]
+        there = [path for pair in places if (path := next(filter(Path.is_file, pair), None))]
+        return " ".join(digest for digest in map(_digest, there) if digest != entry.get("sha256"))
 
     def differing_copies(self) -> list[str]:
         """A line for each data file that is another one in the data folder than its copy here."""
@@ -182,7 +187,7 @@ class Jobs:
         for entry in self.configuration.every_dataset.values():
             for file in files_of(entry) if self.data_dir else ():
                 copy, source = Path("resources/data", file), Path(str(self.data_dir), file)
-                if copy.is_file() and source.is_file() and differ(copy, source):
+                if copy.is_file() and source.is_file() and differ(copy, source, _digest):
                     lines.append(f"{source} and its copy {copy} differ. The copy is used: remove it to use the other.")
         return lines
 
@@ -229,6 +234,11 @@ class Jobs:
         entries = [*self.configuration.every_method.values(), *self.configuration.encoders.values()]
         readers = [entry["reader"] for entry in self.configuration.every_dataset.values()]
         return [*stages, *(entry["module"] for entry in entries), *readers]
+
+
+def _digest(path: Path) -> str:
+    """The checksum of a raw file, which is not computed at every start."""
+    return known_sha256(path, SUMS)
 
 
 def any_of(names: Iterable[str]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -110,9 +111,32 @@ def json_object(text: str, option: str) -> dict:
     return value
 
 
-def differ(one: Path, other: Path) -> bool:
-    """Whether two files have other contents."""
-    return one.stat().st_size != other.stat().st_size or sha256(one) != sha256(other)
+def differ(one: Path, other: Path, digest: Callable[[Path], str] | None = None) -> bool:
+    """Whether two files have other contents, by their size and their SHA-256, which ``digest`` may know already."""
+    digest = digest or sha256
+    return one.stat().st_size != other.stat().st_size or digest(one) != digest(other)
+
+
+def known_sha256(path: Path, memory: Path) -> str:
+    """SHA-256 of a file's content, computed anew unless ``memory``, a JSON file, has it of a file of this state.
+
+    The state is the file's number, its size and the times of its last changes, of which nobody can set the last one: a
+    file that is replaced by an older one of the same size is another one.
+    """
+    status = path.stat()
+    state = [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    try:
+        known = dict(json.loads(memory.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        known = {}
+    name = str(path.absolute())
+    match known.get(name):
+        case [before, str(digest)] if before == state:
+            return digest
+    digest = sha256(path)
+    with contextlib.suppress(InputError, OSError):  # it is computed again where nothing can be remembered
+        write_json(memory, known | {name: [state, digest]})
+    return digest
 
 
 def sha256(path: str | os.PathLike) -> str:
