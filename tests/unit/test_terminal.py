@@ -91,6 +91,20 @@ def test_wrong_expectations_are_corrected_by_what_was_measured(slower):
     assert all(true / 2 < left < true * 2 for left, true in through_most)
 
 
+def test_short_jobs_that_are_slow_say_little_of_long_ones():
+    short = [Job(n, f"split {n}", 1) for n in range(20)]
+    trains = [Job(20 + n, f"train {n}", 300) for n in range(3)]
+    estimate = Estimate([*short, *trains], 1)
+    for job in short:  # each takes 4 s, 3 s more than expected, which is no share of its work
+        estimate.start(job.number, 4.0 * job.number)
+        estimate.finish(job.number, 4.0 * job.number + 4)
+    assert 900 <= estimate.left(80) < 1100
+    estimate.start(20, 80)
+    estimate.finish(20, 80 + 600)  # a long one counts, for those of its stage
+    assert 900 < estimate.left(680) < 1200
+    assert Estimate(trains, 1).left(0) == 900
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [

@@ -19,7 +19,7 @@ class Job:
     Attributes
     ----------
     number : its name here.
-    kind : jobs of one kind cost alike, relative to what is expected of them.
+    kind : jobs of one kind cost alike, relative to what is expected of them; its first word is the stage.
     expected : seconds that it is expected to take: recorded by an earlier run, or stated.
     needs : numbers of the jobs that must end first.
     label, log : what it is called, and its log file, for those who report on it.
@@ -36,8 +36,10 @@ class Job:
 class Estimate:
     """The time left of a run of ``jobs``, of which ``slots`` run at once. Times are seconds of any clock.
 
-    What finished jobs took, relative to what was expected, corrects the jobs of the same kind, and less surely those of
-    all others; the remaining jobs are then laid out on the slots, each after the jobs that it needs.
+    What finished jobs took, relative to what was expected, corrects the jobs of the same kind, less surely those of the
+    same stage and least those of all others. It counts by the work that was expected of them, beside that of the job
+    that is corrected: that many short jobs are slow says little of a long one. The remaining jobs are then laid out on
+    the slots, each after the jobs that it needs.
     """
 
     def __init__(self, jobs: Iterable[Job], slots: int):
@@ -59,8 +61,9 @@ class Estimate:
         if job is None or number in self.ended:
             return
         self.ended.add(number)
-        self._took[job.kind] += now - self.started.get(number, now)
-        self._expected[job.kind] += job.expected
+        for kind in _kinds(job):
+            self._took[kind] += now - self.started.get(number, now)
+            self._expected[kind] += job.expected
 
     def progress(self, number: int, share: float) -> None:
         """Record how much of a job that runs is done by its own account, a share in 0..1."""
@@ -68,9 +71,7 @@ class Estimate:
 
     def left(self, now: float) -> float:
         """Seconds until the last job ends."""
-        took, expected = sum(self._took.values()), sum(self._expected.values())
-        common = (took + UNSURE) / (expected + UNSURE)
-        cost = {number: job.expected * self._factor(job, common) for number, job in self.jobs.items()}
+        cost = {number: job.expected * self._factor(job) for number, job in self.jobs.items()}
         running = [number for number in self.started if number in self.jobs and number not in self.ended]
         ends = {}
         for number in running:
@@ -81,9 +82,12 @@ class Estimate:
                 ends[number] = max(cost[number] - elapsed, elapsed / 5)
         return self._laid_out(cost, ends)
 
-    def _factor(self, job: Job, common: float) -> float:
-        doubt = max(job.expected, 0.1)  # as sure as of one job of this kind
-        return (self._took[job.kind] + common * doubt) / (self._expected[job.kind] + doubt)
+    def _factor(self, job: Job) -> float:
+        factor, doubt = 1.0, max(job.expected, UNSURE)
+        for kind in _kinds(job):  # each more like the job than the last
+            factor = (self._took[kind] + factor * doubt) / (self._expected[kind] + doubt)
+            doubt = max(job.expected, 0.1)  # as sure as of one such job
+        return factor
 
     def _laid_out(self, cost: dict[int, float], ends: dict[int, float]) -> float:
         """When the last job ends, if those that run end at ``ends`` and each other one starts as soon as it can."""
@@ -107,6 +111,11 @@ class Estimate:
                 if not waiting[other]:
                     ready.append(other)
         return now
+
+
+def _kinds(job: Job) -> list[str]:
+    """What a job is counted under: all jobs, those of its stage, those of its kind."""
+    return list(dict.fromkeys(["", job.kind.split()[0], job.kind]))
 
 
 def in_words(seconds: float) -> str:
