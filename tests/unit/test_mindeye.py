@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from scipy import stats
 from test_methods import make_samples, silent
 
 from cortexclip.configuration.config import read_yaml
+from cortexclip.methods import interface
 from cortexclip.methods.catalogue import settings_for
-from cortexclip.methods.interface import FitData
+from cortexclip.methods.interface import KEPT_DRAWS, FitData
 from cortexclip.methods.mindeye import MindEye
 from cortexclip.methods.mindeye.network import SHARE, beta_quantiles, mixing_shares, sample_prior, training_loss
 from cortexclip.methods.mindeye.network import MindEye as Network
@@ -143,4 +145,9 @@ def test_it_learns_eight_samples_by_heart():
     predicted = decoder.predict(samples.brain)
     assert np.mean((predicted.images - samples.images) ** 2) < 0.05 * samples.images.var(0).mean()
     assert np.array_equal(predicted.nearest, samples.images)
-    assert predicted.draws.shape == (SETTINGS["draws"], 8, 28, 28)
+    assert predicted.draws.shape == (KEPT_DRAWS, 8, 28, 28)
+    with mock.patch.object(interface, "KEPT_DRAWS", SETTINGS["draws"]):
+        every = decoder.predict(samples.brain).draws
+    assert len(every) == SETTINGS["draws"] > KEPT_DRAWS
+    np.testing.assert_array_equal(predicted.draws, every[:KEPT_DRAWS])
+    np.testing.assert_allclose(predicted.images, every.mean(axis=0), atol=1e-6)

@@ -131,7 +131,7 @@ class MindEye(NetworkMethod):
             pixels, drawn, embedding = self._heads(network, brain, arrays["noise"])
             images = np.stack([_image(pixels, readout.predict(one), share).reshape(-1, *shape) for one in drawn])
             nearest = nearest_images(embedding, *(arrays[name] for name in GALLERY))
-            return Prediction(images.mean(axis=0), embedding, nearest, images)
+            return Prediction.of_draws(images, embedding=embedding, nearest=nearest)
 
         return read
 
