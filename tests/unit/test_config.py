@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,12 @@ from cortexclip.configuration.config import (
     with_lists,
 )
 from cortexclip.configuration.launch import QUICK, settings_of_one
-from cortexclip.configuration.plan import Plan, Sources, make_plan
+from cortexclip.configuration.plan import ENCODER, EXTENSION, Plan, Sources, make_plan
 from cortexclip.configuration.schema import check
 from cortexclip.errors import InputError
+from cortexclip.evaluation import DRAW, NEAREST
+from cortexclip.methods.catalogue import load_method
+from cortexclip.methods.interface import Method
 from cortexclip.results import drawn
 from cortexclip.results.jobs import Jobs
 
@@ -395,3 +399,36 @@ def test_a_name_is_taken_where_a_list_is_meant():
     given = {"datasets": "mine", "methods": "ridge, knn", "sources": "all", "seeds": 3, "encoders": []}
     kept = {"sources": "all", "seeds": 3, "encoders": []}
     assert with_lists(given) == {"datasets": ["mine"], "methods": ["ridge", "knn"], **kept}
+
+
+@pytest.mark.parametrize("file", ["config.yaml", "full.yaml"])
+def test_enough_comparisons_are_declared_with_all_encoders(tmp_path, file):
+    for entry in read_yaml(ROOT / "config/encoders.yaml").values():
+        if "file" in entry:
+            (tmp_path / "weights" / entry["file"]).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "weights" / entry["file"]).touch()
+    settings = DEFAULT | read_yaml(ROOT / "config" / file) | {"data_dir": str(tmp_path)}
+    assert {"clip", "glyphclip"} <= load(settings, ROOT).encoders.keys()
+
+
+def test_as_many_comparisons_are_declared_as_the_readouts_and_the_variants_make():
+    methods = ["ridge", "ridge_snap", "ridge_clip", "clip_encoder", "clip_encoder_residual", "mindeye", "mind_vis"]
+    settings = DEFAULT | {"datasets": ["simulated"], "methods": methods, "encoders": ["glyphclip", "gabor"]}
+    made = make_plan(load(settings, ROOT))
+    drawing = ["mindeye.glyphclip", "mind_vis"]
+    embedded = [name for name, run in made.runs.items() if run.encoder != "none"]
+    readouts = [*made.runs, *(f"{name}{NEAREST}" for name in embedded), *(f"{name}{DRAW}" for name in drawing)]
+    tested = [(name, reference) for name in readouts for reference in ("ridge", "ridge_snap")]
+    tested += [(pair["run"], pair["reference"]) for pair in made.ablations["simulated"]]
+    assert len(tested) == 15 * 2 + 2 and {pair["kind"] for pair in made.ablations["simulated"]} == {ENCODER, EXTENSION}
+    load(settings | {"comparisons": len(tested)}, ROOT)
+    with pytest.raises(InputError, match=f"comparisons: found {len(tested) - 1}, expected at least {len(tested)}: 15 "):
+        load(settings | {"comparisons": len(tested) - 1}, ROOT)
+
+
+def test_the_methods_that_draw_are_those_with_a_setting_of_draws():
+    for name, entry in read_yaml(ROOT / "config/methods.yaml").items():
+        classes = inspect.getmro(load_method(entry["module"]))
+        own = [each for each in classes if issubclass(each, Method) and each.__module__ != Method.__module__]
+        draws = any("of_draws(" in Path(inspect.getfile(each)).read_text() for each in own)
+        assert draws == ("draws" in entry.get("settings", {})), name

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cortexclip.configuration.plan import groups_needed
+from cortexclip.configuration.plan import ablations, groups_needed
 from cortexclip.configuration.schema import CATALOGUES, check, read_yaml
 from cortexclip.data import GROUPINGS
 from cortexclip.errors import InputError, nearest
@@ -148,8 +148,7 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
             f"config.yaml: none of the datasets is available. {_reasons(unavailable)} 'simulated' needs no file."
         )
     runs = _runs(settings, chosen, known["encoders"], fits)
-    _check_comparisons(settings, known["methods"], runs)
-    return Configuration(
+    configuration = Configuration(
         settings=settings,
         **{kind: chosen[kind] for kind in CATALOGUES},
         unavailable=unavailable,
@@ -158,6 +157,8 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
         protocols_of={name: _protocols_on(name, chosen) for name in chosen["datasets"]},
         sources=_sources(settings, published, names if measured else [], chosen, known),
     )
+    _check_comparisons(configuration, known["methods"])
+    return configuration
 
 
 def with_lists(settings: Mapping) -> dict:
@@ -239,17 +240,19 @@ def _runs(settings: Mapping, chosen: Mapping[str, dict], encoders: Mapping, fits
     return runs
 
 
-def _check_comparisons(settings: Mapping, methods: Mapping[str, dict], runs: Mapping[str, Run]) -> None:
+def _check_comparisons(configuration: Configuration, methods: Mapping[str, dict]) -> None:
     """InputError for an unknown rival, or a family of comparisons that is smaller than what would be tested."""
-    references = {*_named(settings["rivals"], methods, "config.yaml: rivals")}
+    declared, runs = configuration.settings["comparisons"], configuration.runs
+    references = {*_named(configuration.settings["rivals"], methods, "config.yaml: rivals")}
     references |= {name for name, entry in methods.items() if entry.get("role") == "reference"}
+    parts = len(ablations(configuration, runs))
     readouts = len(runs) + sum(run.encoder is not None for run in runs.values())  # at most two of an embedding
     readouts += sum("draws" in methods[run.method].get("settings", {}) for run in runs.values())
-    if readouts * len(references) > settings["comparisons"]:
+    if (tested := readouts * len(references) + parts) > declared:
         raise InputError(
-            f"config.yaml: comparisons: found {settings['comparisons']}, expected at least {readouts} readouts of "
-            f"methods times {len(references)} references ({', '.join(sorted(references))}). Raise it, or name fewer "
-            "rivals."
+            f"config.yaml: comparisons: found {declared}, expected at least {tested}: {readouts} readouts of methods "
+            f"times {len(references)} references ({', '.join(sorted(references))}), and {parts} comparisons of "
+            "variants. Raise it, or name fewer rivals."
         )
 
 

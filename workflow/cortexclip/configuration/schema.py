@@ -83,8 +83,8 @@ class Config(Checked):
     config/methods.yaml, declared beforehand. No verdict is given on other pairs of methods."""
     comparisons: Count
     """The size of the family that p values are corrected for, whatever the number of methods that a run compares; at
-    least as many as its methods and their further readouts times the references. It decides how many distinct scored
-    images a verdict needs (docs/evaluation.md)."""
+    least as many as its methods and their further readouts times the references, and its comparisons of variants with
+    plain methods. It decides how many distinct scored images a verdict needs (docs/evaluation.md)."""
     judge: str
     """The encoder in whose space all reconstructions are identified (clip_identification), a name from
     config/encoders.yaml; none for no encoder."""
