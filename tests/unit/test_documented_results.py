@@ -119,7 +119,7 @@ def test_what_the_readme_says_of_the_published_table_follows_from_it(results):
     assert outcome["CCCV1", "mindbigdata"] == outcome["CCCV1", "crell"] == "reproduced without brain data"
     table = {(r["dataset"], r["method"]): r for r in results.table("default", "comparison") if r["metric"] == "mse"}
     leaders = [r for r in results.table("default", "leaders") if (r["metric"], r["leader"]) == ("mse", "false")]
-    assert all(r["tied"] == "true" for r in leaders if r["method"] == "ridge")  # told from none that leads
+    assert all(r["tied"] == "true" for r in leaders if r["method"] == "ridge")  # shown to be worse than none that leads
     for dataset in ("vangerven", "miyawaki"):
         ours = float(table[dataset, "cortexclip"]["mean"])
         assert ours < float(table[dataset, "ridge"]["mean"]) and ours < float(table[dataset, "cccv1"]["mean"])

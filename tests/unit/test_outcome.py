@@ -54,8 +54,8 @@ def said(*filled: str, plan: Plan = PLAN, leaders: str = LEADERS, pairs: str = P
 @pytest.mark.parametrize(
     ("filled", "words"),
     [
-        (("True", "True", "True"), "Not told from ridge."),
-        (("False", "True", "True"), "No verdict: 12 distinct scored images, 20 are needed."),
+        (("True", "True", "True"), "It is not shown to be better than ridge."),
+        (("False", "True", "True"), "No verdict: 12 distinct scored images, but 20 are needed."),
         (("True", "False", "True"), "It is better than snap."),
         (("True", "False", "False"), "No claim: no other declared reference was run."),
     ],

@@ -476,7 +476,7 @@ def test_too_few_stimuli_are_said(tmp_path):
     plan = a_plan({"ridge": "Ridge", "net": "Net"}, ["a"])
     write_all(tmp_path, plan, {"ridge": 0.9, "net": 0.1}, n_stimuli=4)
     text = run_stage(tmp_path, plan)["statistics.md"].decode()
-    assert "no verdict: 4 distinct scored images, 11 are needed" in text
+    assert "no verdict: 4 distinct scored images, but 11 are needed" in text
     assert "no verdict: too few stimuli" in text
     assert "| better than" not in text and "**" not in text
 

@@ -178,7 +178,7 @@ def test_ties_are_shown_as_the_tests_found_them(opened, finished):
     here = leaders[(leaders.protocol == "holdout") & (leaders.metric == "mse")]
     said = texts(driver, "#view-comparison tbody td:nth-child(5) .chip")
     assert sum(text.startswith("leads") for text in said) == here.leader.sum() == 1
-    assert sum(text == "reference, told from the leader" for text in said) == (here.rival & ~here.tied).sum()
+    assert sum(text == "reference, worse than the leader" for text in said) == (here.rival & ~here.tied).sum()
 
 
 def test_the_gallery_shows_the_images_and_flips(opened, finished):

@@ -180,9 +180,9 @@ def answers(plan: Plan, leaders: pd.DataFrame, pairs: pd.DataFrame, comparison: 
 
 
 def _told(rows: pd.DataFrame) -> str:
-    """What the tests allow to say of the leader of some candidates."""
-    said = claim(rows)
-    return f"It is {said}." if said.startswith("better") else f"{said[:1].upper()}{said[1:]}."
+    """What the tests show of the leader, as a sentence."""
+    words = claim(rows)
+    return f"{words[:1].upper()}{words[1:]}." if words.startswith("no ") else f"It is {words}."
 
 
 def _lead(leader: str, other: str, pairs: pd.DataFrame, metric: str, note: str) -> str:

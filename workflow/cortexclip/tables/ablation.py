@@ -142,7 +142,7 @@ def _how_to_read() -> list[str]:
         "Mean difference from the plain method on the same folds and samples, means over as many seeds; positive is "
         "better, whichever way the metric runs [95 % interval over stimuli and seeds], in parentheses the p of the "
         "paired permutation test, corrected for the declared number of comparisons.",
-        "Bold: told apart, by the test over folds too where there are folds enough. That no difference is shown does "
+        "Bold: a difference is shown, by the test over folds too where there are enough folds. That none is shown does "
         "not mean that there is none. All columns of the tests are in ablation.csv.",
     ]
 

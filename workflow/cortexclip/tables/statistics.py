@@ -291,17 +291,17 @@ def leaders(
     comparisons: int,
     oracles: Collection[str] = (),
 ) -> pd.DataFrame:
-    """The method with the leading mean, and which of the declared references it is told from.
+    """The method with the leading mean, and which of the declared references it is shown to be better than.
 
-    The leader is held against its rivals, the references but itself, by the verdicts of ``pairs`` (`compare`). All
+    The leader is compared with its rivals, the references but itself, by the verdicts of ``pairs`` (`compare`). All
     methods' comparisons with the references are one family, so that it does not matter that the data chose the leader.
-    How it compares with other methods was not declared, and nothing is said on it. ``oracles`` are left out.
+    Comparisons with other methods were not declared and get no verdict. ``oracles`` are left out.
 
     Returns
     -------
     DataFrame with the columns `LEADERS` but dataset and protocol, in the order of the methods
-        ``rival``: whether the leader is held against it; ``tied``: it is the leader, or a rival that the leader is not
-        shown to be better than; ``decidable``: whether there are stimuli enough for any verdict.
+        ``rival``: whether the leader is compared with it; ``tied``: it is the leader, or a rival that the leader is not
+        shown to be better than; ``decidable``: whether there are enough stimuli for any verdict.
     """
     candidates = [at for at, (method, _) in enumerate(scores.methods) if own_name(method) not in oracles]
     if not candidates:
@@ -345,7 +345,7 @@ def ranks(leading: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame with the columns `RANKS`, by rank
         ``friedman_p``: chi-squared approximation, corrected for ties. It is the same in all rows of a protocol and
-        metric, as is ``critical_difference``: average ranks that are less than it apart tell nothing.
+        metric, as is ``critical_difference``: a smaller difference of average ranks shows nothing.
     """
     found = []
     for (protocol, metric), rows in leading.groupby(["protocol", "metric"], sort=False):
@@ -371,7 +371,7 @@ def statistics_tables(
     audits: Mapping[str, Mapping],
     references: Sequence[str],
 ) -> list[Table]:
-    """Tables to read: who leads, each method against each declared reference, and the ranks over datasets.
+    """Tables to read: which method leads, each method against each declared reference, the ranks over datasets.
 
     Parameters
     ----------
@@ -391,16 +391,16 @@ def statistics_tables(
 
 
 def claim(rows: pd.DataFrame) -> str:
-    """What may be said of the leader, from the rows of `leaders` of one dataset, protocol and metric."""
+    """What the tests show of the leader, from the rows of `leaders` of one dataset, protocol and metric."""
     first, rivals = rows.iloc[0], rows[rows.rival]
     if not first.decidable:
         stimuli = counted(first.n_stimuli, "distinct scored image")
-        return f"no verdict: {stimuli}, {first.least_stimuli} are needed"
+        return f"no verdict: {stimuli}, but {first.least_stimuli} are needed"
     if rivals.empty:
         return "no claim: no other declared reference was run"
     tied = rivals[rivals.tied] if rivals.tied.any() else rivals
     named = " and ".join(run_name(row.method, row.encoder) for row in tied.itertuples(index=False))
-    return f"not told from {named}" if rivals.tied.any() else f"better than {named}"
+    return f"not shown to be better than {named}" if rivals.tied.any() else f"better than {named}"
 
 
 def _leaders_table(leading: pd.DataFrame, plan: Plan, references: Sequence[str]) -> Table:
@@ -412,16 +412,16 @@ def _leaders_table(leading: pd.DataFrame, plan: Plan, references: Sequence[str])
             body.append([*place, name, number(metric, first.mean), claim(rows)])
     here = {run_name(m, e) for m, e in zip(leading.method, leading.encoder, strict=True)}
     notes = [
-        f"Leading: the method with the leading mean. It is held against {' and '.join(references) or 'no reference'}, "
+        f"Leading: the method with the best mean. It is compared with {' and '.join(references) or 'no reference'}, "
         "declared beforehand (role reference in methods.yaml, rivals in config.yaml). It is better if the paired "
-        f"permutation test says so at the level {ALPHA:g}, corrected for {plan.comparisons} comparisons whatever the "
-        "number of methods, and, where there are folds enough, the test over folds does too. Nothing is said on "
-        "other pairs. Oracles are no candidates.",
+        f"permutation test shows it at the level {ALPHA:g}, corrected for {plan.comparisons} comparisons whatever the "
+        "number of methods, and, where there are enough folds, the test over folds shows it too. Other pairs get no "
+        "verdict. Oracles cannot lead.",
         f"No verdict is given below {least_stimuli(plan.comparisons)} distinct scored images: with fewer the test "
         f"would find even a very large effect (d = {VERY_LARGE:g}) with a probability below {POWER:g}.",
         "Tests flip the sign of all differences of a stimulus together, since its trials are not independent. They and "
         "the intervals are about other stimuli like these; only the test over folds is about other training samples. "
-        "With one seed nothing is said about other seeds.",
+        "With one seed they show nothing about other seeds.",
         "Corrections are within a table (one dataset, protocol and metric): with many tables some will show a "
         "difference by chance.",
     ]
@@ -516,7 +516,7 @@ def _ranks_table(rows: pd.DataFrame, leading: pd.DataFrame, protocol: str, plan:
     notes = [
         f"Average rank over {len(named)} datasets, 1 leads: {'; '.join(named)}."
         + (f" {simulated} of them simulated, which says nothing about brains." if simulated else " None is simulated."),
-        "Methods whose ranks are less than the critical difference (Nemenyi, 0.05) apart are not told apart. With few "
+        "Ranks that differ by less than the critical difference (Nemenyi, 0.05) are not shown to differ. With few "
         "datasets it is large. Only methods with a mean on every dataset are ranked.",
     ]
     if kind.optimistic:

@@ -88,7 +88,7 @@ const drawPairs = (target, pairs, ids, title, note) => {
       ids.map((other) => {
         if (id === other) return element("td", { class: "self" }, "");
         const verdict = verdicts.get(`${id}|${other}`) ?? "none";
-        const word = { better: "better than", worse: "worse than", open: "not told from", none: "not compared with" }[verdict];
+        const word = { better: "better than", worse: "worse than", open: "not shown to differ from", none: "not compared with" }[verdict];
         return element("td", { class: verdict, title: `${id}: ${word} ${other}` }, element("span", { "aria-hidden": "true" }, verdict === "none" ? "" : VERDICTS[verdict][0]), element("span", { class: "visually-hidden" }, word));
       }),
     ),

@@ -6,8 +6,8 @@ const standing = once(() => {
     const tied = rivals.filter((row) => row.tied === true).length;
     for (const row of rows) {
       let look = ["not compared with the leader", "none"];
-      if (row.rival) look = row.tied ? ["reference, not told from the leader", "tied"] : ["reference, told from the leader", "behind"];
-      if (row.leader) look = !rivals.length ? ["leads", "open"] : tied ? [`leads, not told from ${tied} of ${rivals.length} references`, "tied"] : ["leads, better than the references", "best"];
+      if (row.rival) look = row.tied ? ["reference, not shown to be worse than the leader", "tied"] : ["reference, worse than the leader", "behind"];
+      if (row.leader) look = !rivals.length ? ["leads", "open"] : tied ? [`leads, not shown to be better than ${tied} of ${rivals.length} references`, "tied"] : ["leads, better than the references", "best"];
       if (!row.decidable && (row.leader || row.rival)) look = [row.leader ? `leads; ${core.undecided}` : core.undecided, "open"];
       found.set(`${row.dataset}/${row.protocol}/${row.metric}/${row.id}`, look);
     }
@@ -19,9 +19,9 @@ const standingOf = (row) => {
   return standing().get(`${row.dataset}/${row.protocol}/${row.metric}/${row.id}`) ?? ["not tested", "none"];
 };
 const LEGEND = [
-  ["best", "better than the references", "leads, and told from every declared reference"],
-  ["tied", "not told", "the leader and a reference are not told apart, which does not mean equal"],
-  ["behind", "told from the leader", "a reference that the tests say is worse"],
+  ["best", "better than the references", "leads, and the tests show that it is better than every declared reference"],
+  ["tied", "no difference shown", "between the leader and a reference, which does not mean that they are equal"],
+  ["behind", "worse than the leader", "a reference that the tests show to be worse"],
   ["open", core.undecided, "whatever the difference"],
 ];
 const RANK = { best: 0, tied: 1, open: 2, behind: 3, none: 4 };
@@ -178,7 +178,7 @@ define(
       element("h3", {}, "The published table"),
       paper,
       list([
-        "The leader is held against the references that were declared beforehand, corrected for a fixed number of comparisons; methods that are not told apart are not shown to be equal.",
+        "The leader is compared with the references that were declared beforehand, corrected for a fixed number of comparisons. That no difference is shown does not mean that methods are equal.",
         ...core.protocols.filter((protocol) => protocol.optimistic).map((protocol) => `${protocol.name}: ${protocol.note}`),
         ...core.datasets.flatMap((dataset) => dataset.notes.map((note) => `${dataset.name}: ${note}`)),
         ...(core.precision ? [core.precision] : []),
@@ -245,7 +245,7 @@ define(
       notes.replaceChildren(
         element("ul", { class: "key" }, LEGEND.filter(([kind]) => rows.some((row) => standingOf(row)[1] === kind)).map(([kind, text, words]) => element("li", {}, chip(text, kind), words))),
         list([
-          "Mean [95 % interval over stimuli and seeds]. Tests: paired permutation against the declared references at 0.05, corrected for the declared number of comparisons; oracles are told something about the scored image and are no candidates.",
+          "Mean [95 % interval over stimuli and seeds]. Tests: paired permutation against the declared references at 0.05, corrected for the declared number of comparisons; oracles are given something of the scored image and cannot lead.",
           ...simulatedNote(shown),
           ...(shown.length === 1 && state.protocol !== ALL ? core.caveats[shown[0]]?.[state.protocol] ?? [] : []),
           ...shown.flatMap((name) => datasets.get(name).notes.map((note) => (shown.length === 1 ? note : `${name}: ${note}`))),
@@ -317,7 +317,7 @@ define(
       const means = new Map(tables.comparison().filter((row) => row.dataset === state.dataset && row.protocol === state.protocol && row.metric === metric).map((row) => [row.id, row.mean]));
       const sign = metricOf(metric).higher ? -1 : 1;
       ids.sort((a, b) => sign * ((means.get(a) ?? Infinity) - (means.get(b) ?? Infinity)));
-      if (ids.length) drawPairs(pairs, here, ids, `Is the method of the row told from that of the column? ${label}, ${cellTitle(state.dataset, state.protocol)}`, `+ better, − worse, · no difference shown or no verdict, empty: not compared. Methods by their mean, the leading first; numbers of the columns are those of the rows. Verdicts are given on pairs with a reference that was declared beforehand; the others are open.`);
+      if (ids.length) drawPairs(pairs, here, ids, `Is the method in the row better than the one in the column? ${label}, ${cellTitle(state.dataset, state.protocol)}`, `+ better, − worse, · no difference shown or no verdict; empty: not compared. Methods are ordered by their mean, the best first; columns have the numbers of the rows. Only pairs with a reference that was declared beforehand get a verdict.`);
       else nothing(pairs, "No pair of methods was tested here.");
       const ranked = tables.ranks().filter((row) => row.protocol === state.protocol && row.metric === metric);
       if (ranked.length) {
@@ -333,7 +333,7 @@ define(
           ],
           groups: [{ rows: ranked }],
         });
-        ranks.append(list([`Over ${count} datasets; Friedman's p ${pText(p)}. Within the critical difference (Nemenyi, 0.05: ${distance.toFixed(1)}; dashed line) of the first, methods are not told from it. With few datasets it is large.`, ...simulatedNote(core.datasets.map((dataset) => dataset.name))]));
+        ranks.append(list([`Over ${count} datasets; Friedman's p ${pText(p)}. Methods within the critical difference of the first (Nemenyi, 0.05: ${distance.toFixed(1)}; dashed line) are not shown to differ from it. With few datasets it is large.`, ...simulatedNote(core.datasets.map((dataset) => dataset.name))]));
       } else nothing(ranks, "Ranks need at least three datasets and three methods with a mean on each; there are fewer here.");
     };
     return { controls, render };
