@@ -174,11 +174,11 @@ def status(rows: Rows, names: list[str]) -> str:
     """What has been stated about the published values since, or what their code shows: of all, then of single rows."""
     marks = {name: [marks_of(row) for row in rows if row["method"] == name] for name in names}
     shared = [mark for mark in marks[names[0]][0] if all(mark in found for each in marks.values() for found in each)]
-    said = [f"Of all these published values: {', '.join(shared)}."] if shared else []
+    sentences = [f"All of these published values: {', '.join(shared)}."] if shared else []
     for name, each in marks.items():
         if own := [mark for mark in dict.fromkeys(sum(each, [])) if mark not in shared]:
-            said.append(f"Of {name}: {', '.join(own)}.")
-    return " ".join(said)
+            sentences.append(f"Those of {name}: {', '.join(own)}.")
+    return " ".join(sentences)
 
 
 def marks_of(row: Mapping[str, str]) -> list[str]:
@@ -302,19 +302,19 @@ def sessions(run: str) -> str:
 
 
 def verdicts(run: str) -> str:
-    """What may be said of the method with the least error on each dataset and protocol, in the words of the tables."""
+    """The verdict on the method with the lowest error on each dataset and protocol, in the words of the tables."""
     leaders = read_table(KEPT / run / "tables/leaders.csv", TABLES["leaders"])
     lines = []
     for (dataset, protocol), rows in leaders[leaders.metric == "mse"].groupby(["dataset", "protocol"], sort=False):
-        said = claim(rows)
+        verdict = claim(rows)
         for first in rows[rows.leader].itertuples(index=False):
             name = run_name(first.method, first.encoder)
-            lines.append(f"- {dataset}, `{protocol}`: `{name}` has the least mean squared error; {said}.")
+            lines.append(f"- {dataset}, `{protocol}`: `{name}` has the lowest mean squared error; {verdict}.")
     return "\n".join(lines) + "\n"
 
 
 def behind(run: str) -> str:
-    """The means of cortexclip that another method's are better than, and whose."""
+    """The means of cortexclip that are not the best, and the methods whose means are better."""
     rows = [row for row in table(run, "comparison") if row["metric"] in METRICS]
     places = dict.fromkeys((row["dataset"], row["protocol"], row["metric"]) for row in rows)
     lines = []
@@ -331,7 +331,7 @@ def behind(run: str) -> str:
             text = ", ".join(f"`{name}` {means[name]:.4f}" for name in better)
             lines.append(f"- {place[0]}, `{place[1]}`, {METRICS[place[2]]} {means['cortexclip']:.4f}: {text}.")
     return (
-        f"{len(places) - len(lines)} of {len(places)} means are the best of all methods there; the others:\n\n"
+        f"{len(places) - len(lines)} of {len(places)} means of `cortexclip` are the best of all methods; the others:\n\n"
         + "".join(f"{line}\n" for line in lines)
     )
 
