@@ -1,4 +1,4 @@
-"""What each extension of CCCV1 is worth on folds of the training parts alone, by which ``cccv1_full`` was put together.
+"""What each extension of CCCV1 gains on folds of the training parts alone; ``cccv1_full`` has those that help.
 
 Each method is trained on three of four folds of a dataset's canonical training part; the fold left out stops it and
 gives its error, the least pixel error of any epoch. No test sample is used. All methods have the same folds and, as far
@@ -32,10 +32,10 @@ CONFIG = Path(__file__).resolve().parents[1] / "config"
 PAGE = Path(__file__).resolve().parents[1] / "docs/extensions.md"
 HEAD = """# Which extensions of CCCV1 help
 
-The source of CCCV1 names extensions as future work without details. Which of them `cccv1_full` has was decided here, on
-folds of the canonical training parts: each method learns from three of four folds, the fold left out stops it and gives
-its error (the least pixel error of any epoch, which is optimistic for all of them alike). No test sample was used. What
-the choice is worth on test samples is in `results/tables/ablation.md`.
+The source of CCCV1 names extensions as future work without details. Those that `cccv1_full` has were chosen here, on
+folds of the canonical training parts: each method learns from three of four folds, and the held-out fold stops the
+training and gives the error (the lowest pixel error of any epoch, which is equally optimistic for all methods). No test
+sample was used. What the extensions gain on test samples is in `results/tables/ablation.md`.
 
 Made by `python benchmarks/extensions.py --write` on {date}, {seeds} seed(s) on 4 folds; MSE per pixel, a ratio below 1
 is better than plain `cccv1`.

@@ -144,7 +144,7 @@ def arguments(description: str, repeats: int, devices: Sequence[str] = ()) -> ar
         parser.add_argument("--device", choices=devices, default=devices[0])
     found = parser.parse_args()
     if found.fast and found.write:
-        parser.error("--fast and --write: figures of small sizes are not written down. Leave one out.")
+        parser.error("--fast and --write: results of small sizes are not written. Leave one out.")
     return found
 
 
@@ -197,8 +197,8 @@ def page(reports: Sequence[Report]) -> str:
         "# Benchmarks",
         "",
         "Made by `make bench`, which runs every benchmark below `benchmarks/`; `python benchmarks/report.py`",
-        "writes this page from their results. Each is measured beside its peer in one run, in turns; figures are",
-        "medians, ranges in brackets. One thread unless it says otherwise.",
+        "writes this page from their results. Each function and its peer are timed alternately in one run; values are",
+        "medians, with ranges in brackets. One thread unless stated otherwise.",
         "",
     ]
     if not any(report.name == "training_gpu" for report in reports):

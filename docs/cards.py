@@ -64,26 +64,26 @@ def card(name: str, entry: Mapping, parameters: str, spaces: Mapping) -> list[st
 
 
 def given(entry: Mapping, method: Method, spaces: Mapping) -> str:
-    """What the method learns from and is told."""
-    said = ["brain responses and images of the training samples of the split"]
+    """The data that the method learns from and predicts from."""
+    data = ["brain responses and images of the training samples of the split"]
     needs = {
         "classes": "the classes of the training images",
         "sessions": "the sessions of the training samples",
         "regions": "the region of interest of each voxel",
     }
-    said += [needs.get(need, need) for need in entry.get("needs", [])]
+    data += [needs.get(need, need) for need in entry.get("needs", [])]
     if "encoders" in entry:
         titles = [spaces[name]["title"] for name in entry["encoders"] if name in spaces]
-        said.append(f"embeddings of the training images in one of these spaces: {', '.join(titles)}")
+        data.append(f"embeddings of the training images in one of these spaces: {', '.join(titles)}")
     if method.is_oracle:
         what = {"label": "class of each scored image", "session": "session of each scored sample"}[method.oracle_of]
-        said.append(f"the {what} (an oracle, no decoder)")
+        data.append(f"the {what} (an oracle, not a decoder)")
     if method.transductive:
-        said.append("the brain responses of the scored samples, without their images (transductive)")
+        data.append("the brain responses of the scored samples, without their images (transductive)")
     none = "No other data, and nothing is pretrained."
     if "encoders" in entry:
-        none = "No other data, but for those that the encoder of the space learned from."
-    return "; ".join(said) + ". " + entry.get("given", none)
+        none = "No other data, except for those that the encoder of the space was trained on."
+    return "; ".join(data) + ". " + entry.get("given", none)
 
 
 def grid(entry: Mapping) -> str:

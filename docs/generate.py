@@ -3,8 +3,8 @@
     python docs/generate.py            rewrite the generated parts
     python docs/generate.py --check    say which are out of date, and fail if any is
 
-A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end of generated -->``. The JSON schemas below
-workflow/schemas are generated whole.
+A generated part is between ``<!-- generated: NAME -->`` and ``<!-- end of generated -->``. The JSON schemas below
+workflow/schemas are generated completely.
 """
 
 from __future__ import annotations
@@ -265,8 +265,8 @@ def method_settings() -> str:
 
 def procedure_fields() -> str:
     """The fields of a source's procedure and what its docstring says of each."""
-    said = inspect.cleandoc(Procedure.__doc__).partition("----------\n")[2]
-    meanings = dict(line.split(" : ", 1) for line in re.sub(r"\n\s+", " ", said).splitlines())
+    parameters = inspect.cleandoc(Procedure.__doc__).partition("----------\n")[2]
+    meanings = dict(line.split(" : ", 1) for line in re.sub(r"\n\s+", " ", parameters).splitlines())
     rows = [
         [code(key), python_type(field.annotation), capital(prose(meanings.get(key, "see `schedule`.")))]
         for key, field in Procedure.model_fields.items()

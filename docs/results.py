@@ -330,9 +330,9 @@ def behind(run: str) -> str:
             better.sort(key=lambda name: -sign * means[name])
             text = ", ".join(f"`{name}` {means[name]:.4f}" for name in better)
             lines.append(f"- {place[0]}, `{place[1]}`, {METRICS[place[2]]} {means['cortexclip']:.4f}: {text}.")
-    return (
-        f"{len(places) - len(lines)} of {len(places)} means of `cortexclip` are the best of all methods; the others:\n\n"
-        + "".join(f"{line}\n" for line in lines)
+    best = f"{len(places) - len(lines)} of {len(places)} means"
+    return f"{best} of `cortexclip` are the best of all methods; the others:\n\n" + "".join(
+        f"{line}\n" for line in lines
     )
 
 

@@ -64,7 +64,7 @@ class Config(Checked):
     datasets: Names = Field(min_length=1)
     """Datasets to compare on, names from config/datasets.yaml."""
     fallback: str | None
-    """The dataset that is compared on where none of these is available, one that needs no file; or null."""
+    """The dataset to use if none of these is available, one that needs no file; or null."""
     protocols: Names = Field(min_length=1)
     """Evaluation protocols, names from config/protocols.yaml."""
     methods: Names = Field(min_length=1)
@@ -73,18 +73,18 @@ class Config(Checked):
     """Embedding spaces for the methods that use one, names from config/encoders.yaml."""
     sources: Names | Literal["all"]
     """The sources of config/published.yaml whose numbers are measured again, each by its own procedure: names, or all.
-    What they train serves the claims and the paper's table; it happens only where a dataset of the comparison has
+    These trainings are used for the claims and the paper's table; they run only if a dataset of the comparison has
     published numbers."""
     stand_ins: Names
-    """Datasets that the claims and the paper's table read besides: other files of the same data, and stand-ins for data
-    that are not public. Names from config/datasets.yaml with the key stands_for."""
+    """Further datasets for the claims and the paper's table: other files of the same data, and stand-ins for data that
+    are not public. Names from config/datasets.yaml with the key stands_for."""
     rivals: Names
-    """Controls that every method is compared with, beside the method with the role reference: names from
-    config/methods.yaml, declared beforehand. No verdict is given on other pairs of methods."""
+    """Controls that every method is compared with, in addition to the method with the role reference: names from
+    config/methods.yaml, declared beforehand. Other pairs of methods get no verdict."""
     comparisons: Count
-    """The size of the family that p values are corrected for, whatever the number of methods that a run compares; at
-    least as many as its methods and their further readouts times the references, and its comparisons of variants with
-    plain methods. It decides how many distinct scored images a verdict needs (docs/evaluation.md)."""
+    """The number of comparisons that p values are corrected for, whatever the number of methods that a run compares; at
+    least the number of its methods and their further readouts times the number of references, and its comparisons of
+    variants with plain methods. It determines how many distinct scored images a verdict needs (docs/evaluation.md)."""
     judge: str
     """The encoder in whose space all reconstructions are identified (clip_identification), a name from
     config/encoders.yaml; none for no encoder."""
@@ -93,21 +93,21 @@ class Config(Checked):
     source_seeds: int = Field(ge=2)
     """Trainings of each method under a protocol that repeats a source, per fold."""
     base_seed: int = Field(ge=0)
-    """The number that all seeds are derived from."""
+    """The number from which all seeds are derived."""
     bootstrap_resamples: int = Field(ge=100)
     """Resamples of the hierarchical bootstrap behind the 95 % intervals of median ranks."""
     precision: Literal["float32", "tf32", "bfloat16"]
-    """How networks compute while they are trained: in single precision (float32); with products on a GPU in TF32 (tf32,
-    float32 on a CPU); or with forward and backward pass in bfloat16, weights and moments in float32 (bfloat16). Tables
-    and figures say so where it is not float32."""
+    """Precision in which networks are trained: single precision (float32); matrix products on a GPU in TF32 (tf32;
+    float32 on a CPU); or forward and backward pass in bfloat16 with weights and moments in float32 (bfloat16). Tables
+    and figures say so if it is not float32."""
     save_weights: Literal["first", "all", "none"]
     """Which trained weights to keep: of the first seed of each fold, of all seeds, or none."""
     data_dir: str | None
-    """A folder that already holds the data files; the variable CORTEXCLIP_DATA takes precedence."""
+    """A folder that already contains the data files; the variable CORTEXCLIP_DATA takes precedence."""
     prior_images: str | None = None
-    """A folder of your own pictures that join the prior corpus, for priors trained anew (docs/priors.md)."""
+    """A folder of your own pictures to add to the prior corpus, for training priors again (docs/priors.md)."""
     strict: bool
-    """Whether a dataset or encoder that is not available is an error (true) or listed as such (false)."""
+    """Whether a dataset or encoder that is not available is an error (true) or only listed as not available (false)."""
     overrides: Overrides
     """Changes to the entries of the catalogues, merged key by key; a name that is not there is added."""
 
@@ -126,25 +126,25 @@ class Protocol(Checked):
     )
 
     title: str
-    """How tables and figures call the protocol."""
+    """Name of the protocol in tables and figures."""
     honest: Literal["split", "folds", ""] = ""
-    """Published numbers of one split, or of folds, are set beside the values of this protocol, in which nothing is
+    """Published numbers of one split, or of folds, are shown beside the values of this protocol, in which nothing is
     chosen on scored samples."""
     optimistic: Literal["split", "folds", ""] = ""
-    """In a protocol in which the scored samples choose, the kind of the honest protocol that it is set against."""
+    """For a protocol in which the scored samples choose: the kind of the honest protocol that it is compared with."""
     repeats: bool = True
-    """Whether the image of a scored sample may have been trained on in another trial."""
+    """Whether the image of a scored sample may occur in training, in another trial."""
     over: Literal["canonical", "all", "train", "in_sample"]
     """The canonical split, or folds over all samples, or folds over the canonical training part, or that part both
     trained on and scored."""
     folds: int = Field(default=0, ge=2)
-    """Number of folds, fewer where there are fewer groups; of the canonical split, parts that are set aside in turn."""
+    """Number of folds, fewer if there are fewer groups; for the canonical split, parts that are set aside in turn."""
     group_by: Grouping | Annotated[tuple[Grouping, ...], Field(min_length=2)] = "sample"
     """What stays together in a fold: each sample by itself, a stimulus, a cluster of stimuli, or a grouping that the
     dataset has. Of a list all are left out together: what is trained on shares none of these groups with what is
     scored."""
     shuffle_seed: int = Field(default=0, ge=0)
-    """Seed of the shuffling before folds or cuts are made."""
+    """Seed for shuffling before folds or cuts are made."""
     select: Literal["scored", "inner", "last", "shuffled"]
     """What chooses the epoch: the scored samples themselves, an inner part of the training samples, the last of them
     in the order of the data, or a random part of the same samples whatever the base seed."""
@@ -157,20 +157,20 @@ class Protocol(Checked):
     encoder: str = ""
     """The encoder in whose space stimuli are clustered."""
     select_most: Count = 1
-    """Most samples that choose, where a source takes no more; the first of a scored fold, else the last."""
+    """Largest number of samples that choose, if a source uses no more; the first of a scored fold, else the last."""
     cuts: int = Field(default=0, ge=2)
-    """In-sample, the number of random cuts in which the scores of one network are averaged, as a source did."""
+    """In-sample, the number of random cuts in which the scores of one network are averaged, as in a source."""
     score_first: Count = 1
-    """Only the first so many samples are scored, as a source did."""
+    """Only this many samples, the first ones, are scored, as in a source."""
     compared_with: str = ""
     """A protocol that leaves less out; the table left_out says how much of each method's gain remains."""
     train_share: float = Field(default=1, gt=0, lt=1)
-    """Share of the training samples that is learned from: a point of the learning curve of the protocol named by
-    compared_with. Smaller shares are parts of larger ones, classes in proportion where they are known."""
+    """Share of the training samples that is used: a point of the learning curve of the protocol named by compared_with.
+    Smaller shares are parts of larger ones, with classes in proportion where they are known."""
     average: Literal["sample", "stimulus"] = "sample"
-    """What the comparison's means weigh equally, samples (the default) or stimuli."""
+    """What has equal weight in the comparison's means, samples (the default) or stimuli."""
     source: bool = False
-    """Whether it repeats the split of published sources; then it serves the claims and the paper's table alone."""
+    """Whether it repeats the split of published sources; then it is used only for the claims and the paper's table."""
     note: str
     """A sentence for the tables."""
 
@@ -197,29 +197,29 @@ class Resources(Checked):
     """What a training job asks for."""
 
     mem_mb: int = Field(default=2000, ge=100)
-    """Memory in MB; a job that failed asks for more."""
+    """Memory in MB; a job that failed requests more."""
     runtime: Count = 60
     """Longest run in minutes."""
     gpu: int = Field(default=0, ge=0, le=1)
-    """1 for a method that uses a GPU where there is one."""
+    """1 for a method that uses a GPU if there is one."""
     gpu_mem_mb: int = Field(default=0, ge=1)
-    """GPU memory in MB; several jobs then share a GPU. Left out, a job has one of its own."""
+    """GPU memory in MB; several jobs then share a GPU. If left out, a job has a whole GPU."""
     seconds: float = Field(default=0.1, ge=0)
-    """What a fit takes, about, on a core at the size of vangerven; the time left of a run is first estimated by it."""
+    """About how long a fit takes on one core at the size of vangerven; the first estimate of the time left uses it."""
 
 
 class Method(Checked):
     """An entry of methods.yaml."""
 
     title: str
-    """How tables and figures call the method."""
+    """Name of the method in tables and figures."""
     module: str
     """Python module that defines the method: one subclass of Method."""
     control: bool = False
     """Whether it is a baseline or control rather than a proposed decoder."""
     role: Literal["reference", "mean", "shuffled", "oracle", "ours", ""] = ""
-    """What else it is for: the reference that others are compared with, the mean image, shuffled pairs, an oracle that
-    is given something of the scored image, or our own decoder in the paper's table."""
+    """Its role: the reference that others are compared with, the mean image, shuffled pairs, an oracle that is given
+    something of the scored image, or our own decoder in the paper's table."""
     needs: tuple[Literal["classes", "sessions", "regions"], ...] = ()
     """What a dataset must have for the method to apply."""
     pools: bool = False
@@ -230,11 +230,11 @@ class Method(Checked):
     """For each protocol that repeats a source, how that source trained (fields of Procedure in
     cortexclip/methods/procedure.py); null for the project's own training."""
     configurations: dict[str, Annotated[tuple[dict[str, Any], ...], Field(min_length=1)]] = {}
-    """For each dataset the configurations that the source tried, each with what it sets of settings and procedure."""
+    """For each dataset the configurations that the source tried, each with the settings and keys that it sets."""
     ablates: str = ""
     """The method that this one is a variant of; the ablation table compares the two."""
     encoders: tuple[str, ...] = Field(default=(), min_length=1)
-    """Embedding spaces that the method is trained against; left out, it uses none."""
+    """Embedding spaces in which the method is trained; if left out, it uses none."""
     settings: dict[str, Any] = {}
     """Hyper-parameters, as the module's Settings names them."""
     by_size: SizeClasses = SizeClasses()
@@ -250,9 +250,9 @@ class Method(Checked):
     faithful: str = ""
     """What is as in the source, for the method card."""
     differs: str = ""
-    """What is smaller than in the source or otherwise not as there, and why, for the method card."""
+    """What is smaller than in the source or differs otherwise, and why, for the method card."""
     given: str = ""
-    """What it learns from beside the training samples of the split (pretraining, a corpus), for the method card."""
+    """What it learns from in addition to the training samples of the split (pretraining, a corpus), for the card."""
     note: str = ""
     """What a reader of the table should know."""
 
@@ -263,13 +263,13 @@ class Encoder(Checked):
     NEEDS = (Need(("how",), "file"),)
 
     title: str
-    """How tables and figures call the space."""
+    """Name of the space in tables and figures."""
     plain: bool = False
-    """Whether no network learned it; the other spaces of a method are held against it."""
+    """Whether it is made without a trained network; the other spaces of a method are compared with it."""
     module: str
     """Python module with load(settings)."""
     settings: dict[str, Any]
-    """What the module needs."""
+    """Settings of the module."""
     file: str = ""
     """Weights below resources/weights."""
     shipped: str = ""
@@ -319,7 +319,7 @@ class Source(Checked):
     path: Sentence | None
     """File in the repository that states the numbers."""
     link: Link
-    """Where the numbers stand."""
+    """Address of the page with the numbers."""
     code: tuple[Link, ...]
     """Files that show the procedure."""
     claimed: Sentence
@@ -327,15 +327,15 @@ class Source(Checked):
     procedure: Sentence
     """What its code does, complete enough to repeat it."""
     differs: Sentence
-    """What of the procedure cannot be repeated here."""
+    """Which parts of the procedure cannot be repeated here."""
     status: tuple[Status, ...]
     """What has been stated about the numbers since, or what their code shows."""
     protocol: PublishedProtocol | None
     """The protocol of config/protocols.yaml that repeats the procedure; null where none does."""
     spread_ddof: Literal[0, 1] = 0
-    """1 where its standard deviation over folds is divided by their number less one."""
+    """1 if its standard deviation over folds is divided by their number minus one."""
     methods: dict[str, Sentence]
-    """Our method that stands for a name of the source; only where the network is known and the same."""
+    """The method here for each name of the source; only if the network is known and the same."""
 
 
 class Number(Checked):
@@ -359,8 +359,8 @@ class Number(Checked):
     seeds: int = Field(default=0, ge=2)
     """Runs with other seeds that the value is a mean over."""
     reported: Count = 1
-    """The configuration, from 1, that the source reports of those that it tried; only this one is trained where no
-    number needs the others."""
+    """Which of the configurations that the source tried it reports, from 1; only this one is trained if no number needs
+    the others."""
     configuration: Count = 1
     """Which of the source's stored configurations, from 1."""
     part: Literal["select", ""] = ""
@@ -368,7 +368,7 @@ class Number(Checked):
 
 
 class Statement(Checked):
-    """A claim in words."""
+    """A verbal claim."""
 
     NEEDS = (Need(("dataset",), "kind", ("improvement", "size_class")),)
 
@@ -377,8 +377,8 @@ class Statement(Checked):
     text: Sentence
     """The claim as printed."""
     kind: Literal["leads", "improvement", "mean_improvement", "size_class"]
-    """Datasets on which the method has the least error; percent below the better rival's error, on a dataset or as a
-    mean; the class of a dataset in a rule by its size."""
+    """The number of datasets on which the method has the lowest error; percent below the better rival's error, on a
+    dataset or as a mean; the size class of a dataset."""
     name: Sentence
     """Method, as the source calls it."""
     dataset: PublishedDataset = "miyawaki"
@@ -401,7 +401,7 @@ class Published(Checked):
     sources: dict[str, Source]
     numbers: tuple[Number, ...]
     statements: tuple[Statement, ...]
-    """Claims in words."""
+    """Verbal claims."""
 
 
 MODELS: dict[str, type[BaseModel]] = {

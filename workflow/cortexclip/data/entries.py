@@ -39,7 +39,7 @@ class Dataset(Checked):
     )
 
     title: str
-    """How tables and figures call the dataset."""
+    """Name of the dataset in tables and figures."""
     reader: str
     """Python module that makes the dataset."""
     modality: str
@@ -51,24 +51,24 @@ class Dataset(Checked):
     citation: str
     """Whom to cite."""
     notes: tuple[str, ...]
-    """What one has to know before believing a number."""
+    """What a reader must know before trusting a score."""
     settings: dict[str, Any] = {}
-    """Settings of the reader, or what is simulated."""
+    """Settings of the reader or of the simulation."""
     file: str = ""
     """Path below resources/data and below CORTEXCLIP_DATA; a folder for readers that take one."""
     companions: dict[str, str] = {}
-    """Further files or folders that the reader needs, by role; paths like file."""
+    """Further files or folders that the reader needs, by role, with paths like that of file."""
     addresses: tuple[str, ...] = ()
     """Where fetch may download the file."""
     sha256: Sha256 = ""
-    """Of the file; another version is refused."""
+    """Checksum of the file; another version is refused."""
     how: str = ""
     """How to get the file by hand."""
     arrays: dict[str, str] = {}
     """Names of the arrays in the file, by role."""
     parts: Parts = "sets"
-    """How the file gives the split into training and test samples: two sets of arrays (default), an array that says it
-    of each sample, or not at all."""
+    """How the file gives the split into training and test samples: as two sets of arrays (default), as an array with
+    the part of each sample, or not at all."""
     first_index: Literal[0, 1] = 0
     """Index of the first sample, needed with the roles test_index and train_index where these hold positions."""
     pixel_order: PixelOrder = "row-major"
@@ -76,22 +76,22 @@ class Dataset(Checked):
     channels: Channels = "grey"
     """Grey images (default), or colour with the three values of a pixel together or as three images."""
     image_size: ImageSize = 0
-    """Pixels on a side that images are resized to; default: as they are."""
+    """Side in pixels to which images are resized; default: as they are."""
     sample_axis: SampleAxis | dict[Literal["brain", "stimuli"], SampleAxis] = "first"
-    """The axis along which samples lie; default: first. Of both, or of each where they differ: {stimuli: last}. Axes of
-    length one do not count."""
+    """The axis of the samples; default: first. One for both arrays, or one for each if they differ: {stimuli: last}.
+    Axes of length one do not count."""
     labels: Labels = "class"
-    """What the label arrays hold."""
+    """What the label arrays contain."""
     groups: tuple[Literal["subject", "session", "run", "block"], ...] = ()
     """Groupings of samples that the reader finds by itself; those in arrays and labels need not be named."""
     stands_for: str = ""
-    """Name that published numbers give the dataset that this one stands for; default: its own."""
+    """Name in published numbers of the dataset that this one stands for; default: its own name."""
     protocols: tuple[str, ...] = Field(default=(), min_length=1)
-    """Protocols by which sources are measured again on a stand-in; default: those of the numbers. Without brain data a
-    number of another protocol is measured by the first."""
+    """Protocols in which sources are measured again on a stand-in; default: those of the numbers. Without brain data a
+    number from another protocol is measured in the first of these."""
     brain_data: bool = True
-    """Whether the rows were measured or simulated (default), or hold no brain data at all (false); then the title has
-    to say so."""
+    """Whether the rows were measured or simulated (default), or contain no brain data at all (false); then the title
+    has to say so."""
 
     @model_validator(mode="after")
     def _says_that_there_are_no_brain_data(self) -> Dataset:
