@@ -8,11 +8,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: results data test test-all test-fast lint docs bench clean help
 
 help:
-	@echo "make results   set up, get the data that can be had, run everything, print the comparison table"
+	@echo "make results   set up, get the data that are available, run everything, print the comparison table"
 	@echo "make test      set up and run the tests (make test-fast: unit tests alone; make test-all: slow ones, too)"
 	@echo "make docs      the documentation as static pages below site/, without warnings"
 	@echo "make bench     measure speed and write docs/benchmarks.md (half an hour; keep the machine quiet)"
-	@echo "make data      only get the data and weights that can be had"
+	@echo "make data      only get the data and weights that are available"
 	@echo "make clean     remove what a run made (results/ and Snakemake's records), not the data"
 
 results: $(VENV)/ready

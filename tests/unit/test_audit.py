@@ -456,7 +456,7 @@ def test_folds_over_images_promise_unseen_ones_and_say_where_that_is_nothing_new
     assert of(repeated, "unseen", "grouping")["severity"] == "info"
     single = audited(clean.isel(sample=slice(0, 110)), ["cv10", "unseen"])
     for protocol in ("cv10", "unseen"):
-        assert "coincide in kind" in of(single, protocol, "grouping")["message"]
+        assert "are folds over images" in of(single, protocol, "grouping")["message"]
         assert of(single, protocol, "seen_images")["numbers"]["samples"] == 0
     broken = split_of((0, "train", 0), (0, "train", 100), (0, "select", 1), (0, "score", 120))
     findings = audit_protocol(clean.assign_coords(stimulus=("sample", ["s"] * 180)), PROTOCOLS["unseen"], broken)
@@ -582,8 +582,8 @@ def test_what_is_known_of_the_measured_data_is_found(measured):
         assert distinct == [90, 10]
         assert scaling["severity"] == "info"
         for protocol in ("cv10", "unseen"):
-            assert "coincide in kind" in of(audit, protocol, "grouping")["message"]
-            assert any("coincide in kind" in note for note in notes_for(audit, protocol))
+            assert "are folds over images" in of(audit, protocol, "grouping")["message"]
+            assert any("are folds over images" in note for note in notes_for(audit, protocol))
         assert of(audit, "dataset", "signal")["numbers"]["mse"] == pytest.approx(0.0379, abs=2e-4)
 
 

@@ -181,7 +181,10 @@ def test_a_spread_is_divided_as_in_its_source_and_needs_folds():
     assert (value.reason, of_folds.reason) == ("run", "run")
     value, of_folds = claims(evidence(a_published([{"value": 0.05, "spread": 0.01}], paper=paper), cells=cells))
     assert value.outcome == "reproduced, in-sample"
-    assert tables.sentence(of_folds) == "cannot be tested here: a spread over folds, and what was measured has none"
+    assert (
+        tables.sentence(of_folds)
+        == "cannot be tested here: it is a spread over folds, and what was measured has no folds"
+    )
 
 
 def test_without_brain_data_the_stand_in_judges_and_the_constant_answer_is_the_control():

@@ -88,7 +88,7 @@ def test_receptive_fields_are_drawn_of_methods_whose_weights_hold_them(kept, exp
         ({"seeds": "three"}, "seeds: found 'three', expected a whole number"),
         ({"methods": ["rigde"]}, "methods: unknown name 'rigde'. Did you mean 'ridge'"),
         ({"datasets": []}, "datasets: found \\[\\], expected at least 1 of these"),
-        ({"datasets": ["simulated", "simulated"]}, "datasets: 'simulated' stands there twice"),
+        ({"datasets": ["simulated", "simulated"]}, "datasets: 'simulated' occurs twice"),
         ({"protocols": ["holdot"]}, "protocols: unknown name 'holdot'. Did you mean 'holdout'"),
         ({"sources": ["cccv1_documnt"]}, "sources: unknown name 'cccv1_documnt'. Did you mean 'cccv1_document'"),
         ({"stand_ins": ["miyawaki_shrap"]}, "stand_ins: unknown name 'miyawaki_shrap'. Did you mean 'miyawaki_sharp'"),
@@ -140,8 +140,8 @@ def test_a_missing_key_is_named(key):
         ("a: [", "not valid YAML"),
         ("- a", "found list"),
         ("!!python/object:os.x {}", "YAML"),
-        ("a: 1\nb: 2\na: 3", "'a' stands there twice; delete or rename one .*line 3"),
-        ("a: {b: 1, b: 2}", "'b' stands there twice"),
+        ("a: 1\nb: 2\na: 3", "'a' occurs twice; delete or rename one .*line 3"),
+        ("a: {b: 1, b: 2}", "'b' occurs twice"),
     ],
 )
 def test_yaml_is_read_safely(tmp_path, text, words):

@@ -533,7 +533,7 @@ def test_a_caveat_that_several_protocols_share_is_said_once(toy):
     assert notes == (
         "One seed of each method.",
         "Chosen on the test part: Chosen on the scored.",
-        "Unseen stimuli: means weigh each image once.",
+        "Unseen stimuli: each image has the same weight.",
         "All test samples repeat. Scores measure recognition.",
         "Likewise under holdout.",
         "Loud.",
@@ -548,7 +548,7 @@ def test_differences_say_how_many_trials_and_whether_any_test_could_find_one(dra
         in text
     )
     assert "net_nearest.space" in text and "permuted" in text
-    assert "6 stimuli, each weighed once" in words(drawn["differences.unseen"])
+    assert "6 stimuli with equal weights" in words(drawn["differences.unseen"])
 
 
 def test_scored_images_that_were_trained_on_are_found(toy):
@@ -588,7 +588,7 @@ def test_images_are_weighed_once_where_the_protocol_asks_for_it(results, toy, dr
     assert ridge["mean"].item() == pytest.approx(counts["mean"].mean())
     assert study.null_of(toy, "unseen", "mse")[1]["ridge"] == pytest.approx(counts["mean"].mean())
     table = pairs_tested(results).query("protocol == 'unseen' and metric == 'mse'")
-    assert set(table.n_samples) == {6} and "6 stimuli, each weighed once" in words(drawn["differences.unseen"])
+    assert set(table.n_samples) == {6} and "6 stimuli with equal weights" in words(drawn["differences.unseen"])
 
 
 def test_null_gives_the_p_value_of_the_reference_alone(results, drawn):

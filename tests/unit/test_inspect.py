@@ -165,7 +165,7 @@ def test_a_report_says_what_is_in_the_file(tmp_path, capsys, trials):
         "Guessed, so check it",
         "signal: The test part can be decoded beyond chance: ridge",
         "1-NN",
-        "orientation: The images stand upright",
+        "orientation: The images are upright",
         "My data (1).npz: usable",
         "█",
     ):
@@ -263,13 +263,13 @@ def test_orientation_tells_digits_from_mirrored_ones_and_is_silent_about_noise(t
         names = np.array([stimulus_identity(image) for image in pictures])
         return check_orientation(orientation(pictures, names, 0))
 
-    assert "stand upright" in judged(images).message
-    assert "stand upright" in judged(1 - images).message  # dark on light
+    assert "are upright" in judged(images).message
+    assert "are upright" in judged(1 - images).message  # dark on light
     lying = judged(images.transpose(0, 2, 1))
     assert lying.severity == "serious" and "lie on their side" in lying.message
     noise = judged(np.random.default_rng(0).random((60, 12, 12)))
-    assert noise.severity == "info" and "cannot be told" in noise.message
-    assert "cannot be told" in judged(np.zeros((3, 8, 8))).message
+    assert noise.severity == "info" and "cannot be determined" in noise.message
+    assert "cannot be determined" in judged(np.zeros((3, 8, 8))).message
 
 
 @pytest.mark.parametrize(

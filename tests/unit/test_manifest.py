@@ -97,7 +97,7 @@ def test_one_flipped_bit_in_any_file_is_found(results, capsys, name):
     (results / name).write_bytes(bytes(content))
     status, text = verify(results, capsys)
     assert status == 1
-    assert ("another one now" if name == "plan.json" else f"altered  {name}") in text
+    assert ("the configuration has changed" if name == "plan.json" else f"altered  {name}") in text
 
 
 def test_altered_files_are_removed_at_the_users_wish_alone(results, capsys):

@@ -225,7 +225,7 @@ def test_nothing_is_written_over(runs, tmp_path, capsys):
     (tmp_path / "out").mkdir()
     assert predict(runs / "ridge", file, tmp_path / "out") == 0
     assert predict(runs / "ridge", file, tmp_path / "out") == 2
-    assert "holds files already" in capsys.readouterr().err
+    assert "already contains files" in capsys.readouterr().err
     assert predict(runs / "ridge", file, file) == 2
     assert "is a file, expected a folder" in capsys.readouterr().err
 

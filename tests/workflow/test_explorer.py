@@ -430,7 +430,7 @@ def test_claims_are_grouped_filtered_and_folded(made, chromium):
         "return [...document.querySelectorAll('#view-claims tbody tr:not(.group)')].filter((row) => !row.hidden).length"
     )
     assert driver.execute_script(shown) == 0, "with so many rows all groups are folded"
-    assert texts(driver, "#view-claims caption") == ["Published numbers, by source", "Claims in words, by source"]
+    assert texts(driver, "#view-claims caption") == ["Published numbers, by source", "Verbal claims, by source"]
     first = "#view-claims .fold"
     driver.execute_script(f"document.querySelector('{first}').click()")
     assert driver.execute_script(f"return document.querySelector('{first}').getAttribute('aria-expanded')") == "true"
@@ -449,7 +449,7 @@ def test_claims_are_grouped_filtered_and_folded(made, chromium):
     [group] = texts(driver, "#view-claims .group a")
     assert "row CCCV1" in group
     visit(chromium, made_page(driver), "claims?source=cccv1_summary")
-    assert texts(driver, "#view-claims caption") == ["Claims in words, by source"]
+    assert texts(driver, "#view-claims caption") == ["Verbal claims, by source"]
     assert_clean(chromium)
 
 

@@ -64,7 +64,7 @@ def test_a_second_call_keeps_what_is_there_and_a_replaced_file_is_noticed(there)
     folder = there / "subject_cortexclip"
     before = (folder / "results/tables/comparison.csv").read_bytes()
     again = run(there, *options)
-    assert again.returncode == 0 and "what is there and still fits is kept" in again.stdout
+    assert again.returncode == 0 and "results that are still valid are kept" in again.stdout
     assert (folder / "results/tables/comparison.csv").read_bytes() == before
     assert "train holdout" not in again.stdout
 
@@ -107,7 +107,7 @@ def test_ctrl_c_ends_in_a_sentence_and_the_same_command_goes_on(there, tmp_path)
     os.killpg(process.pid, signal.SIGINT)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 130, said
-    assert "Stopped. The same command goes on from here." in said
+    assert "Stopped. The same command continues from here." in said
     assert "Traceback" not in said and "died with" not in said
     done = run(there, "--output", str(tmp_path / "out"), "--quick")
     assert done.returncode == 0, done.stdout[-3000:]

@@ -12,11 +12,11 @@ import os
 import sys
 
 COMMANDS = {
-    "run": "from a data file to its page: inspect it, compare methods on it, say what came out",
-    "inspect": "say what is in a file, what it would be ingested as, and whether it can be used",
+    "run": "from a data file to its page: inspect it, compare methods on it, print the outcome",
+    "inspect": "show what is in a file, how it would be read, and whether it can be used",
     "predict": "decode a new data file with a trained run",
     "show": "print the comparison table and where the figures are",
-    "fetch": "get the data and weights that can be had",
+    "fetch": "get the data and weights that are available",
     "verify": "check the results against their manifest",
     "bundle": "put tables, figures, scores and manifest into one archive",
 }
@@ -25,7 +25,7 @@ STAGES = {
     **COMMANDS,
     "simulate": "make a simulated dataset",
     "ingest": "read a raw file into labelled arrays",
-    "split": "say which samples train, choose and are scored",
+    "split": "choose which samples train, which choose and which are scored",
     "audit": "check data and splits before any training",
     "encode": "embed the distinct stimuli with an image encoder",
     "train": "fit a method on every fold and seed of a split",
@@ -34,7 +34,7 @@ STAGES = {
     "tables": "make all tables: comparison, tests, published numbers, cost",
     "figures": "draw the figures of a dataset and protocol",
     "overview": "draw the figures that span datasets",
-    "evaluation_figures": "draw what the evaluation of a dataset says",
+    "evaluation_figures": "draw the figures of a dataset's tests",
     "report": "make the explorer, one page with tables, tests, images and records",
     "glyphclip": "train the embedded image encoder",
     "corpus": "draw the images that the priors and the embedded encoder learn from",

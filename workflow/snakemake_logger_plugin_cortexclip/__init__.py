@@ -25,7 +25,7 @@ CHATTER = re.compile(
     "Config file .* is extended|Exiting because a job|Waiting at most|Storing output|Removing|Terminating processes"
 )
 JOB_FAILED = "At least one job did not complete successfully."
-STOPPED = "Stopped. The same command goes on from here."
+STOPPED = "Stopped. The same command continues from here."
 
 
 class LogHandler(LogHandlerBase):
@@ -92,9 +92,11 @@ class LogHandler(LogHandlerBase):
         if text.startswith("Exiting because a job"):
             return ""
         if JOB_FAILED in text:
-            return STOPPED if self.stopped else "The run is not complete; what failed is said above. " + AGAIN
+            return STOPPED if self.stopped else "The run is not complete; the errors are shown above. " + AGAIN
         if "load_configfile" in text and (missing := re.search(r"No such file or directory: '(.*)'", text)):
-            return f"{missing[1]}: there is no such configuration file. Name one that is there, as config/small.yaml."
+            return (
+                f"{missing[1]}: there is no such configuration file. Name one that exists, such as config/small.yaml."
+            )
         if match := re.match(r"WorkflowError in file [^\n]*, line \d+:\n(.*?)(\n  File |\Z)", text, flags=re.DOTALL):
             return match[1]
         return None
@@ -105,4 +107,4 @@ class LogHandler(LogHandlerBase):
         super().close()
 
 
-AGAIN = "Mend it and give the same command again: what was done is kept."
+AGAIN = "Fix it and run the same command again: finished work is kept."

@@ -22,7 +22,7 @@ def check_finite(brain: np.ndarray, images: np.ndarray) -> Finding:
     if n_brain + n_pixels:
         message = f"{n_brain} brain responses and {n_pixels} pixels are NaN or infinite."
         return finding("serious", message, "No score of this dataset can be trusted.")
-    return finding("info", "No brain response and no pixel is NaN or infinite.", "As it must be.")
+    return finding("info", "No brain response and no pixel is NaN or infinite.", "This is as it must be.")
 
 
 def check_brain_range(brain: np.ndarray) -> Finding:
@@ -43,10 +43,10 @@ def check_brain_range(brain: np.ndarray) -> Finding:
             "notable",
             f"{extreme} brain responses lie more than {EXTREME:g} robust standard deviations from the median of their "
             "voxel.",
-            "Such values are rarely neural; methods that square errors or responses may follow them.",
+            "Such values are rarely neural; they can dominate methods that square errors or responses.",
         )
     message = f"Brain responses range from {low:.3g} to {high:.3g} (standard deviation {spread:.3g}); none is extreme."
-    return finding("info", message, "Nothing to correct for.")
+    return finding("info", message, "There is nothing to correct.")
 
 
 def check_noise_ceiling(brain: np.ndarray, stimulus: np.ndarray) -> Finding:
@@ -54,13 +54,13 @@ def check_noise_ceiling(brain: np.ndarray, stimulus: np.ndarray) -> Finding:
     finding = partial(Finding, "noise_ceiling", "info")
     if len(np.unique(stimulus)) in (1, len(stimulus)):
         message = "No image was shown twice, so the data give no noise ceiling."
-        return finding(message, "How far a score could rise is not known.")
+        return finding(message, "The best possible score is not known.")
     ceiling = noise_ceiling(brain, stimulus)
     median, high = float(np.median(ceiling)), float(np.percentile(ceiling, 95))
     return finding(
         f"The image explains {median:.0%} of a single trial's variance in the median voxel and {high:.0%} in the 95th "
         "percentile (intraclass correlation over repeats).",
-        "The root of such a share bounds the correlation of any prediction with a single trial of the voxel.",
+        "The square root of this share bounds the correlation of any prediction with a single trial of the voxel.",
         {"median": median, "percentile_95": high},
     )
 
@@ -74,7 +74,7 @@ def check_constant_voxels(brain: np.ndarray) -> Finding:
     message = f"{some(constant, total, 'voxels', 'is', 'are')} constant over the training samples."
     if constant == total:
         return finding("serious", message, "There is nothing to learn from.")
-    return finding("notable", message, "They carry nothing, so the data are smaller than the number of voxels says.")
+    return finding("notable", message, "They have no information, so they do not count as data.")
 
 
 def check_duplicated_voxels(brain: np.ndarray) -> Finding:
@@ -83,13 +83,13 @@ def check_duplicated_voxels(brain: np.ndarray) -> Finding:
     copies, total = int(np.count_nonzero(_copies(varying.T))), brain.shape[1]
     finding = partial(Finding, "duplicated_voxels", numbers={"copies": copies, "voxels": total})
     if not varying.shape[1]:
-        return finding("info", "No voxel varies, so copies are not judged.", "See the constant voxels.")
+        return finding("info", "No voxel varies, so copies are not checked.", "See the constant voxels.")
     if not copies:
         return finding("info", "No voxel is a copy of another.", "As expected.")
     return finding(
         "serious" if 2 * copies >= total else "notable",
         f"{copies} of {total} voxels are exact copies of another voxel.",
-        "Measured voxels are never equal: the file was padded or put together wrongly, and copies weigh double.",
+        "Measured voxels are never equal: the file was padded or assembled wrongly, and copies count twice.",
     )
 
 
@@ -102,7 +102,7 @@ def check_duplicated_rows(brain: np.ndarray, test: np.ndarray, stimulus: np.ndar
         return finding(
             "serious",
             f"All {len(brain)} samples have exactly the same brain responses.",
-            "They tell nothing about the image: what a method scores here, it scores without brain data.",
+            "They have no information about the image: any score here is reached without brain data.",
         )
     if not within:
         return finding("info", "No two samples of a part have the same brain responses.", "As expected.")
@@ -123,7 +123,7 @@ def check_rows_across_parts(brain: np.ndarray, test: np.ndarray) -> Finding:
     numbers = {"test_copies": leaked, "test_samples": n_test, "training_samples": len(test) - n_test}
     finding = partial(Finding, "rows_across_parts", numbers=numbers)
     if _all_equal(brain):
-        message = "Whether test samples are copies of training samples is not judged, since all samples are equal."
+        message = "Whether test samples are copies of training samples is not checked, since all samples are equal."
         return finding("info", message, "See the duplicated rows.")
     if not leaked:
         return finding("info", "No test sample is a copy of a training sample.", "As expected.")
@@ -162,7 +162,7 @@ def check_scaling(brain: np.ndarray, test: np.ndarray) -> Finding:
     numbers: dict[str, int | float] = {"voxels": n_voxels}
     finding = partial(Finding, "scaling", numbers=numbers)
     if n_voxels == 0:
-        return finding("info", "No voxel varies, so scaling is not judged.", "See the voxels.")
+        return finding("info", "No voxel varies, so scaling is not checked.", "See the voxels.")
     train_sum, test_sum = brain[~test].sum(axis=0), brain[test].sum(axis=0)
     left_out, squares = train_sum + test_sum, (brain**2).sum(axis=0)
     one_missing = any(np.all(np.abs((squares + left_out**2) / total - 1) <= SCALED) for total in (n + 1, n))
@@ -182,7 +182,7 @@ def check_scaling(brain: np.ndarray, test: np.ndarray) -> Finding:
             return finding(
                 "notable",
                 "The voxels of the test part were standardised by the test part's own mean and spread.",
-                "A decoder for single trials could not do that: scores on the test part are transductive.",
+                "A decoder for single trials could not do this: scores on the test part are transductive.",
             )
         message = "The voxels were standardised with the training part alone."
         return finding("info", message, "Nothing of the test part touched training.")

@@ -26,9 +26,9 @@ def check_corpus(nearest: pd.DataFrame) -> Finding:
         f"{some(count, total, 'distinct stimuli', 'is', 'are')} nearly the same (pixel correlation above {NEAR:g}) as "
         f"one of the {corpus} images of the prior corpus; the most alike is {nearest['name'].iloc[closest]}, "
         f"{correlation[closest]:.3f}.",
-        "Methods with a prior and encoders learned from the corpus had met these images before any brain was read."
+        "Priors and encoders trained on the corpus had seen these images before any brain data."
         if count
-        else "The priors learned from no image that is scored; glyphclip learned from more variants of them.",
+        else "The priors did not learn from any scored image; glyphclip also learned from variants of the corpus.",
         {
             "near": count,
             "distinct": total,

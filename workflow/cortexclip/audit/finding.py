@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 SEVERITIES = {
-    "serious": "scores do not measure what they seem to, or cannot be used as they stand",
+    "serious": "scores do not measure what they seem to, or cannot be used as they are",
     "notable": "scores can be used, but not judged without knowing this",
     "info": "a fact for the record, which changes no conclusion",
 }

@@ -102,7 +102,7 @@ def survey(path: Path) -> list[Facts]:
     for variable in variables(path):
         values, reason = None, problem(variable, text=True)
         if not reason and math.prod(variable.shape) * 8 > room:
-            reason = "was not looked into: the file is too large."
+            reason = "was not examined: the file is too large."
         if not reason:
             room -= math.prod(variable.shape) * 8
             try:
@@ -163,7 +163,7 @@ def _pixel_order(order: str, dataset: xr.Dataset, seed: int) -> tuple[str, str]:
     """The pixel order in which images stand upright that were read in another or the same, and how it was found."""
     found = orientation(dataset["stimuli"].values, dataset["stimulus"].values, seed)
     if found.verdict == "unknown":
-        habit = "a mere habit of such files: look at the pictures, and change it if they lie on a side."
+        habit = "only the usual order in such files: look at the pictures, and change it if they lie on their side."
         return order, f"pixel_order: {order}, {habit}"
     if found.verdict == "mirrored":
         order = {"row-major": "column-major", "column-major": "row-major"}[order]

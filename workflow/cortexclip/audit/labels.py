@@ -46,7 +46,7 @@ def check_labels(
     finding = partial(Finding, "labels", numbers=numbers)
     misfit = chance is not None and p_value > ALPHA
     if not contradicting and not misfit:
-        message = "No image has two labels; classes have too few distinct images for more to be judged."
+        message = "No image has two labels; classes have too few distinct images for further checks."
         if chance is not None:
             message = (
                 f"The nearest class mean agrees with {_percent(agreement)} of labels (after shuffling: "
@@ -70,15 +70,15 @@ def check_labels(
         numbers["shift"] = shift
         return finding(
             "serious",
-            f"{message}; moved by {shift:+d} sample{'s' if abs(shift) > 1 else ''}, labels would fit.",
-            "Rows of this file are displaced: labels, and perhaps brain responses, stand beside the wrong images.",
+            f"{message}; shifted by {shift:+d} sample{'s' if abs(shift) > 1 else ''}, labels would fit.",
+            "Rows of this file are shifted: labels, and perhaps brain responses, belong to other images.",
         )
     return finding(
         "serious" if 20 * contradicting > len(label) else "notable",
         f"{message}.",
         "Labels do not belong to the images, so scores of controls that use classes are void and pairs may be wrong."
         if contradicting
-        else "Labels do not belong to the images, or classes cannot be told from pixels: do not trust class controls.",
+        else "Labels do not belong to the images, or pixels do not identify classes: do not trust class controls.",
     )
 
 
@@ -117,10 +117,10 @@ def check_classes(label: np.ndarray, test: np.ndarray) -> Finding:
         numbers |= {"least_training_samples": int(train_counts.min()), "most_training_samples": int(train_counts.max())}
     finding = partial(Finding, "classes", numbers=numbers)
     if not len(train_classes) + len(test_classes):
-        return finding("info", "There are no classes to count.", "Nothing to balance.")
+        return finding("info", "There are no classes to count.", "There is nothing to balance.")
     if unknown := numbers["test_classes_not_trained"]:
         message = f"{unknown} of {len(test_classes)} classes of the test part do not occur in training."
-        return finding("notable", message, "Class controls cannot be right about these.")
+        return finding("notable", message, "Class controls cannot predict these classes.")
     each = f"({span(train_counts)} samples each)"
     if not test.any():
         return finding("info", f"{len(train_classes)} classes {each}.", "There are no parts that could differ.")

@@ -69,7 +69,7 @@ def read_new(
         return New(str(path), digest, data, None, ("The file has no stimuli, so there are no scores.", *said))
     notes = [*said, *([] if ours else not_used_of(data))]
     if trained_on and trained_on in (digest, data.attrs["sha256"]):
-        notes.append("The run was trained on this very file: only what it did not train on is a test of it.")
+        notes.append("The run was trained on this file: only samples that it was not trained on are a test.")
     return New(str(path), digest, data["brain"].values, data, tuple(notes))
 
 
@@ -79,13 +79,13 @@ def check_fits(new: New, fitted: Fitted, dataset: str | None) -> None:
     trained = f"the run was trained on {expected} voxels" + (f" of '{dataset}'" if dataset else "")
     if found != expected:
         turned = (
-            " If samples are along the last axis, say sample_axis: last in --entry."
+            " If samples are along the last axis, set sample_axis: last in --entry."
             if len(new.brain) == expected
             else ""
         )
         raise InputError(
-            f"{new.where}: found {found} voxels, but {trained}. A decoder knows one brain and one choice of voxels, in "
-            f"their order; give data of the same subject and mask.{turned}"
+            f"{new.where}: found {found} voxels, but {trained}. A decoder is made for one brain and one selection of "
+            f"voxels, in their order; give data of the same subject and mask.{turned}"
         )
     if new.data is not None and new.data["stimuli"].shape[1:] != fitted.shape:
         height, width = new.data["stimuli"].shape[1:]
@@ -97,11 +97,11 @@ def check_fits(new: New, fitted: Fitted, dataset: str | None) -> None:
 
 
 def check_scale(brain: np.ndarray, training: VoxelScaler, where: str) -> list[str]:
-    """A remark if voxels differ from those of training in place or spread, none if they do not.
+    """A remark if voxels differ from those of training in mean or spread, none if they do not.
 
-    Compared are the median distance of a value from its voxel's mean in training, in deviations (0.67 for normally
-    distributed values), and, from three samples on, the median ratio of a voxel's deviation to that in training. Voxels
-    that do not vary in the new samples, such as those outside a mask, count for nothing then.
+    Compared are the median distance of a value from its voxel's mean in training, in standard deviations (0.67 for
+    normally distributed values), and, from three samples on, the median ratio of a voxel's standard deviation to that
+    in training. Voxels that do not vary in the new samples, such as those outside a mask, are then ignored.
 
     Raises InputError if they are so far from those of training that the decoder would only extrapolate.
     """
@@ -114,7 +114,7 @@ def check_scale(brain: np.ndarray, training: VoxelScaler, where: str) -> list[st
         distances, spread = distances[:, varying], float(np.median(ratio[varying]))
     distance = float(np.median(distances))
     found = (
-        f"{where}: voxels lie {distance:.3g} standard deviations of the training data from its means (median; 0.7 is "
+        f"{where}: voxels are {distance:.3g} standard deviations of the training data from its means (median; 0.7 is "
         f"usual) and vary {spread:.3g} times as much"
     )
     if distance > TOO_FAR or not 1 / TOO_FAR <= spread <= TOO_FAR:

@@ -69,9 +69,9 @@ def check_orientation(found: Orientation) -> Finding:
         meaning = "Set the other pixel_order: image encoders and SSIM see another picture."
         return finding("serious", f"The images lie on their side: {measured}.", meaning)
     if found.verdict == "upright":
-        return finding("info", f"The images stand upright: {measured}.", "As they should.")
+        return finding("info", f"The images are upright: {measured}.", "This is as it should be.")
     meaning = "Look at the pictures: with the wrong pixel_order they are mirrored along the diagonal."
-    return finding("info", f"Whether the images stand upright cannot be told: {measured}.", meaning)
+    return finding("info", f"Whether the images are upright cannot be determined: {measured}.", meaning)
 
 
 @cache

@@ -21,10 +21,10 @@ def check_reading(counts: Mapping) -> Finding:
             numbers |= {kind: counts[kind], f"{kind}_dropped": dropped}
             shares.append(dropped / max(1, counts[kind]))
     much, rest = max(shares) > MUCH, counts.get("not_used", [])
-    meaning = "What was dropped is a small part, chosen by rules that do not look at the images."
+    meaning = "Only a small part was dropped, by rules that do not use the images."
     if much:
-        meaning = "So much was dropped that what is left may be another experiment: look at the reasons."
+        meaning = "So much was dropped that the rest may no longer represent the experiment: look at the reasons."
     elif rest and not numbers:
-        meaning = "The entry of the dataset names what is used; check that nothing is left out by mistake."
+        meaning = "The entry of the dataset names the arrays that are used; check that none is left out by mistake."
     samples = any("could be" in sentence or "third part" in sentence for sentence in rest)
     return Finding("reading", "notable" if much or samples else "info", in_words(counts), meaning, numbers)

@@ -236,7 +236,7 @@ def check_sessions_seen(folds: list[Fold], session: np.ndarray, confounded: bool
     message = f"{some(seen, total, 'scored samples', 'is', 'are')} of a session that was trained on."
     numbers: dict[str, int | float] = {"samples": seen, "of_samples": total}
     if not seen:
-        return Finding("seen_sessions", "info", message, "A method cannot gain by recognising the session.", numbers)
+        return Finding("seen_sessions", "info", message, "Recognising the session does not help a method.", numbers)
     if confounded:
         meaning = "A method that recognises the session knows which images it showed; compare across_sessions."
         return Finding("seen_sessions", "serious", message, meaning, numbers)
@@ -275,7 +275,7 @@ def _on_images(images, stimulus, session, tests, confounded: bool, harmful: bool
         f"chance (p = {pixels.p_value:.2g})"
     )
     if not confounded:
-        message = f"Sessions show no sets of images of their own beyond chance; {explained}."
+        message = f"Images do not depend on the session beyond chance; {explained}."
         return Finding(
             "session_images", "info", message, "Recognising the session does not help to find the image.", numbers
         )
@@ -288,13 +288,13 @@ def _on_images(images, stimulus, session, tests, confounded: bool, harmful: bool
     return Finding(
         "session_images",
         "serious" if harmful else "notable",
-        f"The session predicts the images: {confined} (p = {sets.p_value:.2g}); {explained}. Answering with the mean "
-        f"of the session's other samples, without brain data, has an error of {errors[0]:.4f}, with the mean of all "
+        f"The session predicts the images: {confined} (p = {sets.p_value:.2g}); {explained}. Predicting the mean of "
+        f"the session's other samples, without brain data, has an error of {errors[0]:.4f}, predicting the mean of all "
         f"{errors[1]:.4f}.",
-        "A decoder that recognises the session is rewarded where scored and training samples share sessions. Judge "
-        "methods by unseen_across_sessions."
+        "A decoder gains by recognising the session where scored and training samples share sessions. Judge methods by "
+        "unseen_across_sessions."
         if harmful
-        else "This is harmless only as long as responses do not carry their session, or as scored sessions are not "
+        else "This is harmless only if the session cannot be decoded from the responses, or if scored sessions are not "
         "trained on.",
         numbers,
     )
@@ -305,9 +305,9 @@ def _on_decoding(decoding: PermutationTest | None, within: bool, session: np.nda
         return Finding(
             "session_decoded",
             "notable",
-            "Whether responses carry their session cannot be determined: sessions show images of their own, which do "
-            "not repeat in other sessions.",
-            "What looks like the session may be its images, and the other way round.",
+            "Whether the session can be decoded from the responses cannot be determined, since too few images "
+            "repeat in another session.",
+            "Effects of the session and of its images cannot be separated.",
             {"sessions": len(np.unique(session))},
         )
     numbers = {
@@ -324,11 +324,12 @@ def _on_decoding(decoding: PermutationTest | None, within: bool, session: np.nda
     )
     if decoding.p_value <= ALPHA:
         meaning = (
-            "Scaling, drift or position differ by session. Where sessions predict the images, a decoder can guess the "
-            "image by it."
+            "Scaling, drift or position differ by session. Where sessions predict the images, a decoder can use this "
+            "to guess the image."
         )
-        return Finding("session_decoded", "notable", f"Responses carry their session: {measured}.", meaning, numbers)
-    message = f"No session was found in the responses: {measured}."
+        message = f"The session can be decoded from the responses: {measured}."
+        return Finding("session_decoded", "notable", message, meaning, numbers)
+    message = f"The session is not decoded from the responses beyond chance: {measured}."
     return Finding(
         "session_decoded", "info", message, "A decoder cannot guess the image by recognising the session.", numbers
     )
@@ -342,13 +343,13 @@ def _on_left_out(found: LeftOut, confounded: bool) -> Finding:
         f"p = {found.p_value:.2g})"
     )
     if found.p_value > ALPHA:
-        message = f"No gain from the own session was shown: {measured}."
+        message = f"Training on the sample's own session is not shown to help: {measured}."
         return Finding("session_left_out", "info", message, "The image was trained on in both cases.", numbers)
     return Finding(
         "session_left_out",
         "serious" if confounded else "notable",
-        f"Decoding is helped by the sample's own session: {measured}.",
-        "The image was trained on in both cases, so part of any score with shared sessions is owed to the session.",
+        f"Training on the sample's own session helps decoding: {measured}.",
+        "The image was trained on in both cases, so part of any score with shared sessions is due to the session.",
         numbers,
     )
 

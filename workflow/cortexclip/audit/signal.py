@@ -148,14 +148,14 @@ def check_signal(
             "signal",
             "info",
             f"The {what} part can be decoded beyond chance: ridge reaches a {measured}.",
-            "There is something to decode; a method no better than the mean image fails by itself.",
+            "There is a signal; if a method is no better than the mean image, the method fails, not the data.",
             numbers,
         )
     return Finding(
         "signal",
         "serious",
         f"Nothing decodable beyond chance was found: ridge reaches a {measured}.",
-        "Expect no method to be better than the mean image here; differences between methods are likely noise."
+        "No method should be better than the mean image here; differences between methods are probably noise."
         + (f" With {n_distinct} distinct test images only a strong signal would show." if n_distinct < 10 else ""),
         numbers,
     )
@@ -177,7 +177,7 @@ def check_signal_nearest(
     drawn = drawn_samples(test, seed)
     brain, images, stimulus, test = brain[drawn], images[drawn], stimulus[drawn], test[drawn]
     if not np.ptp(brain[~test], axis=0).any():
-        message = "1-NN cannot be tried: all training samples have the same responses, so none is nearest."
+        message = "1-NN cannot be used: all training samples have the same responses, so none is nearest."
         return Finding("signal_nearest", "info", message, "There is nothing to learn from.", {})
     scaler = fit_scaler(brain[~test])
     rows = [part - part.mean(axis=1, keepdims=True) for part in (scaler(brain[~test]), scaler(brain[test]))]
@@ -203,7 +203,7 @@ def check_signal_nearest(
         "info",
         f"1-NN, which copies the image of the training sample with the nearest responses, is {beyond}: cosine "
         f"{reached:.2f}, p = {p_value:.2g} against {n_permutations} permutations.",
-        "What ridge finds decides; 1-NN is stronger only where the relation is not linear.",
+        "The result of ridge decides; 1-NN is better only where the relation is not linear.",
         {"similarity": reached, "chance_95": float(np.quantile(chance, 0.95)), "p_value": p_value},
     )
 

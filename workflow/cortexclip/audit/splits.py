@@ -85,7 +85,7 @@ def check_folds(split: pd.DataFrame, stimulus: np.ndarray) -> Finding:
         return finding("serious", message, "Scores of this protocol measure memory: its split is wrong.")
     if again:
         message = f"{again} of {len(scored)} scores are of a sample that another fold scored already."
-        return finding("serious", message, "Samples weigh unequally: the split is wrong.")
+        return finding("serious", message, "Samples have unequal weights: the split is wrong.")
     message = f"One split trains on {trained[0]} samples and scores {sizes[0]}."
     if len(folds) > 1:
         message = (
@@ -114,13 +114,13 @@ def check_selection(split: pd.DataFrame, stimulus: np.ndarray) -> Finding:
         return finding(
             "serious",
             f"{some(overlap, total, 'scored samples', 'also chooses', 'also choose')} the epoch and hyper-parameters.",
-            "Methods that let them choose are scored too well: the best moment was picked by looking at the answers.",
+            "Scores of methods that let them choose are too good: the choice used the scored images.",
         )
     return finding(
         "info",
         f"Other samples than the scored ones choose; {familiar} of these {choosing} show an image that is trained on.",
-        "Scored samples are touched once."
-        + (" Where images were trained on, what is chosen favours recognising them." if familiar else ""),
+        "Scored samples are used only once, for scoring."
+        + (" Where images were trained on, the choice favours recognising them." if familiar else ""),
     )
 
 
@@ -136,8 +136,8 @@ def check_grouping(protocol: Mapping, stimulus: np.ndarray, split: pd.DataFrame)
     if distinct == len(samples) and set(names) <= {"sample", "stimulus"}:
         return finding(
             "notable" if protocol["over"] == "all" else "info",
-            "No image repeats here, so folds over samples and folds over images coincide in kind.",
-            "Either way no scored image is trained on, and the two are not independent evidence.",
+            "No image repeats here, so folds over samples are folds over images.",
+            "In both no scored image is trained on, and they are not independent evidence.",
         )
     if names == ("stimulus",):
         return finding("info", "Folds keep all samples of an image together.", "No scored image is trained on.")

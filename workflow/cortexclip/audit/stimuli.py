@@ -40,9 +40,9 @@ def check_pixel_range(images: np.ndarray) -> Finding:
         meaning = "Squared errors and structural similarity have another scale than in every other table."
         return finding("serious", f"Pixels range from {low:.3g} to {high:.3g}, outside 0 to 1.", meaning)
     if high - low < 0.5:
-        meaning = "Squared errors are small whatever a decoder does; compare them with the mean image's only."
+        meaning = "Squared errors are small whatever a decoder does; compare them only with that of the mean image."
         return finding("notable", f"Pixels use only the range {low:.3g} to {high:.3g} of 0 to 1.", meaning)
-    return finding("info", f"Pixels range from {low:.3g} to {high:.3g}.", "Errors have the usual scale.")
+    return finding("info", f"Pixels range from {low:.3g} to {high:.3g}.", "Errors are on the usual scale.")
 
 
 def check_blank_images(images: np.ndarray, stimulus: np.ndarray) -> Finding:
@@ -69,13 +69,13 @@ def check_repeats(stimulus: np.ndarray, part: str = "") -> Finding:
     finding = partial(Finding, f"{part}_repeats" if part else "repeats", numbers=numbers)
     if len(repeats) == samples:
         message = f"Each of the {samples} {name}samples shows another image."
-        return finding("info", message, "Samples are different questions.")
+        return finding("info", message, "Each sample tests another image.")
     return finding(
         "notable" if 2 * len(repeats) <= samples else "info",
         f"The {samples} {name}samples show {counted(len(repeats), 'distinct image')}, {span(repeats)} times each.",
-        "Samples of one image are not independent; intervals have to be over images."
+        "Samples of one image are not independent; intervals must be over images."
         if part == "test"
-        else "A decoder learns from as many images, not from as many as there are samples.",
+        else "A decoder learns from this number of images, not from as many images as there are samples.",
     )
 
 
@@ -91,7 +91,7 @@ def check_sample_size(folds: Sequence[Fold], stimulus: np.ndarray, what: str = "
         f"{counted(len(np.unique(scored)), f'{what} sample')}.",
         f"One image decides {100 / distinct:.0f} % of a mean; small differences between methods mean nothing."
         if few
-        else "Intervals show what this number allows to say.",
+        else "Intervals show what can be concluded from this number.",
         {"samples": len(np.unique(scored)), "distinct": distinct},
     )
 
@@ -114,7 +114,7 @@ def check_seen(folds: Sequence[Fold], stimulus: np.ndarray, what: str = "scored"
         return finding("info", f"{message}.", "Scores are of images never trained on.")
     message += f" ({seen_names} of {distinct} distinct images)."
     if promised:
-        meaning = "The protocol promises images never trained on and does not keep it: its split is wrong."
+        meaning = "The protocol claims that scored images are never trained on, which is not true: its split is wrong."
     elif seen == total:
         meaning = "Scores measure the recognition of seen images, not the reconstruction of unseen ones."
     else:
@@ -140,7 +140,7 @@ def check_near(folds: Sequence[Fold], stimulus: np.ndarray, images: np.ndarray, 
         f"same (pixel correlation above {NEAR:g}) as one that was.",
         "Scores of these are closer to recognition than to the reconstruction of unseen images."
         if count
-        else "No image was trained on in disguise.",
+        else "No scored image has a near copy in training.",
         numbers,
     )
 
@@ -188,7 +188,7 @@ def check_nearness(tables: Mapping[str, pd.DataFrame], what: str = "scored") -> 
         "nearness",
         "info",
         f"Similarity of a {what} image to the nearest one trained on, median (5 to 95 %): {', '.join(said)}.",
-        "The nearer, the less it takes to look like reconstruction: compare with controls that only classify.",
+        "With similar images, classification can look like reconstruction: compare with controls that only classify.",
         numbers,
     )
 

@@ -25,7 +25,7 @@ CATALOGUES = ("datasets", "protocols", "methods", "encoders")
 def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"'{name}' stands there twice. Delete one.")
+            raise ValueError(f"'{name}' occurs twice. Delete one.")
     return names
 
 
@@ -424,7 +424,7 @@ class _Loader(yaml.CSafeLoader):
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 if key.value in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"'{key.value}' stands there twice; delete or rename one", key.start_mark
+                        None, None, f"'{key.value}' occurs twice; delete or rename one", key.start_mark
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep)

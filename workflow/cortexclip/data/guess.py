@@ -215,10 +215,10 @@ def _of_sets(facts: Sequence[Facts], pairs: Sequence[_Pair], given: Mapping[str,
     else:
         one, other = _best(both)
     arrays = {**one.arrays("_train"), **other.arrays("_test")}
-    told = "The two sets are told apart by their names"
+    how = "The names of the arrays distinguish the two sets"
     if second != "test":
-        told += f"; that for {second} is taken as the test part"
-    said = [*_in_words(one, [pairs[0] for pairs, _ in both]), f"{told}."]
+        how += f"; the one for {second} is taken as the test part"
+    said = [*_in_words(one, [pairs[0] for pairs, _ in both]), f"{how}."]
     if not first:
         said.append("Arrays whose names say no part are for training.")
     of_train, of_test = (
@@ -247,7 +247,7 @@ def _of_one_set(facts: Sequence[Facts], pairs: Sequence[_Pair], given: Mapping[s
     arrays |= vectors
     entry = {"parts": "none", "arrays": arrays, "labels": "class" if "label" in vectors else "none", **_axes(pair)}
     if pair.part in ("train", *SECOND_PARTS):
-        said.append(f"Names say that these samples are for {pair.part}; there is no second part, so there is no split.")
+        said.append(f"By their names these samples are for {pair.part}; there is no second part, so there is no split.")
         return Guess(entry, said)
     role, fact, first_index, words = _part_array(facts, pair.samples, set(arrays.values()))
     said += words
@@ -390,8 +390,8 @@ def _part_array(facts: Iterable[Facts], count: int, taken: set[str]) -> tuple[st
             return role, fact, first, said + _rest(free, fact, part, count)
     for fact in free:
         if fact.array.size == count and fact.named("part") and _are_parts(fact.array):
-            return "part", fact, 0, [f"'{printable(fact.name)}' says which samples are of the test part."]
-    return "", None, 0, ["No array tells training from test samples, so there is no split."]
+            return "part", fact, 0, [f"'{printable(fact.name)}' says which samples belong to the test part."]
+    return "", None, 0, ["No array separates training and test samples, so there is no split."]
 
 
 def _rest(free: Sequence[Facts], chosen: Facts, part: str, count: int) -> list[str]:

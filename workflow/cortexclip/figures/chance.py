@@ -186,7 +186,7 @@ def draw_permutation_null(
             axes.label_outer()
     for axes, title in zip(grid[:, 0], titles.values(), strict=True):
         axes.set_ylabel(title, rotation=0, ha="right", va="center", size=SMALL)
-    return figure.finish("What shuffled pairs reach by chance", about, data[NULL], *sentences)
+    return figure.finish("Scores with shuffled pairs", about, data[NULL], *sentences)
 
 
 @styled

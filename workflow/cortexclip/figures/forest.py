@@ -41,15 +41,15 @@ VERDICTS = {
     "not over folds": ("Corrected p below 0.05, but not shown by the test over folds", "#de8f05", "D"),
     "not shown": ("No difference shown", "#8c8c8c", "o"),
 }
-"""What the corrected test allows to say of a difference: its sentence, colour and marker."""
+"""What the corrected test shows of a difference: its sentence, colour and marker."""
 HOW_TO_READ = (
-    "Its colour says what the permutation test, corrected for the declared comparisons, tells apart; an interval "
-    "is not corrected. That no difference is shown does not mean that there is none."
+    "Colours give the result of the permutation test, corrected for the declared comparisons; intervals are not "
+    "corrected. That no difference is shown does not mean that there is none."
 )
 BY_METHOD = (
     "Mean over scored samples and seeds with its 95 % interval; lower is better. The interval is over stimuli and "
-    "seeds. Dashed: the mean image, a control. Scales differ between panels and need not start at 0; the title of an "
-    "axis says where its scale is not linear, as where intervals would else be hidden."
+    "seeds. Dashed: the mean image, a control. Scales differ between panels and need not start at 0. A scale on which "
+    "intervals would be hidden is not linear; the title of its axis says so."
 )
 
 

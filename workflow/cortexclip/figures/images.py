@@ -180,9 +180,9 @@ def draw_strip(
         "Seen images and the leading methods",
         about,
         _errors(rows, _samples(samples, len(stimuli))),
-        f"The {len(rows)} methods of least mean squared error on all scored samples, the leading one first. Controls "
-        "that know of the scored images are left out. The images are of the first scored stimuli in the order of the "
-        f"trials, none chosen by how well it went; the first seed of each method. {GREY}",
+        f"The {len(rows)} methods with the lowest mean squared error on all scored samples, the best first. Oracles, "
+        "which are given something of the scored image, are left out. The images are the first scored stimuli in the "
+        f"order of the trials, not chosen by how well they are reconstructed; the first seed of each method. {GREY}",
     )
 
 
@@ -240,8 +240,8 @@ def draw_retrieved(
         about,
         pd.DataFrame(data),
         f"Gallery: the {len(gallery)} distinct stimuli of the dataset, ordered by cosine similarity to the predicted "
-        f"embedding. The right one is framed; it is among {retrieved} drawn by chance with probability {chance:.2g}. "
-        "Rank: the place of the right one. First trials of the scored stimuli in order; the first seed of each method.",
+        f"embedding. The seen one is framed; it is among {retrieved} drawn at random with probability {chance:.2g}. "
+        "Rank: position of the seen one. First trials of the scored stimuli in order; the first seed of each method.",
     )
 
 

@@ -52,24 +52,24 @@ FARTHEST = 1e5
 """Images up to which intervals are drawn that have no end."""
 OVER_CEILING, IMAGES = "Score over ceiling", "Images needed, "
 CEILINGS = (
-    "MSE and ceiling on the {} images that are scored more than once, {} trials each on average, weighed equally. "
-    "Ceiling: the least error of predictions that agree over the repeats of an image as much as those of the method "
-    "do; it is of this method with its noise. Score over ceiling: gain over always answering the mean scored image, "
-    "over the gain at the ceiling; the interval is of the jackknife over images. Below 0: worse than that answer. "
-    "What is missing to 1 is no noise of the response."
+    "MSE and ceiling on the {} images that are scored more than once, {} trials each on average, with equal weights. "
+    "Ceiling: the lowest possible error of predictions that agree over the repeats of an image as much as those of the "
+    "method; it is specific to the method and its noise. Score over ceiling: gain over always predicting the mean "
+    "scored image, divided by the gain at the ceiling; the interval is from the jackknife over images. Below 0: worse "
+    "than the mean scored image. The gap to 1 is not due to noise of the responses."
 )
 NEEDS = (
-    "Images needed: distinct images that tell a method from {} with a power of 0.8. That is of a paired t-test at "
-    "0.05, of one comparison, if mean and standard deviation of the differences are as found here; the line spans "
-    "the 95 % interval of their ratio, up to {} where it has no end. No marker: more than that, or no difference. "
-    "Dashed: the images that there are. Fewer than 6 are never enough."
+    "Images needed: number of distinct images with which a paired t-test at 0.05, of one comparison, finds the "
+    "difference between a method and {} with a power of 0.8, if its mean and standard deviation are as found here; the "
+    "line spans the 95 % interval of their ratio, up to {} where it has no end. No marker: more than that, or no "
+    "difference. Dashed: the number of images here. Fewer than 6 are never enough."
 )
 
 
 def limits(
     study: Study, protocol: str, ceilings: pd.DataFrame, needs: pd.DataFrame, reference: str | None
 ) -> PaperFigure:
-    """Scores beside their noise ceilings, and images needed to tell methods from one run; tables ceiling and power."""
+    """Scores beside noise ceilings, and images needed to show differences from one run; tables ceiling and power."""
     about = subject(study.plan, study.name, protocol, notes_for(study.audit, protocol))
     found, looks = _looks(_of(ceilings, study, protocol, "mse"), study)
     nan = np.full(len(found), np.nan)
@@ -85,7 +85,7 @@ def limits(
         panels = {"MSE": "MSE, lower is better", OVER_CEILING: "share of the gain"}
         lines[OVER_CEILING] = 1.0
         sentences.append(CEILINGS.format(f"{there.n_stimuli.iloc[0]:.0f}", f"{there.n_repeats.iloc[0]:.1f}"))
-    else:  # there is nothing to say of the reference
+    else:  # the reference has neither a ceiling nor a difference
         looks = {method: look for method, look in looks.items() if look.label != reference}
     needs = needs[needs.reference == reference]
     for metric in SHOWN:
@@ -232,9 +232,9 @@ def draw_learning_curve(
                 say(axes, f"{metric} is not defined here.")
         line[0].set_title(heading)
     text = (
-        "Mean over scored samples and seeds with its 95 % interval over images and seeds, which is not about other "
-        "draws of the training samples. The same samples are scored at every size, so intervals that overlap do not "
-        "say that sizes are equal. Training samples: mean over folds; smaller parts lie within larger ones."
+        "Mean over scored samples and seeds with its 95 % interval over images and seeds, not over other draws of the "
+        "training samples. The same samples are scored at every size, so overlapping intervals do not show that sizes "
+        "are equal. Training samples: mean over folds; smaller parts are contained in larger ones."
     )
     return figure.finish(title, about, data[CURVE], text)
 

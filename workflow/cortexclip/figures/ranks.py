@@ -1,4 +1,4 @@
-"""Critical-difference diagram: average ranks of methods over datasets, and which of them cannot be told apart."""
+"""Critical-difference diagram: average ranks of methods over datasets, and which of them are not shown to differ."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def draw_critical_difference(rankings: Sequence[Ranking], about: Subject, senten
         "Average ranks over datasets",
         about,
         pd.concat([ranking.data() for ranking in rankings]),
-        "Rank 1 leads. A thick bar joins methods whose average ranks are less than the critical difference (CD) apart: "
-        "these are not told apart (Nemenyi's test, level 0.05; Demsar 2006).",
+        "Rank 1 leads. A thick bar joins methods whose average ranks differ by less than the critical difference (CD): "
+        "they are not shown to differ (Nemenyi's test, level 0.05; Demsar 2006).",
         *sentences,
     )
 

@@ -46,9 +46,9 @@ def draw_fields(fields: np.ndarray, explained: np.ndarray, look: Look, about: Su
     _bar(figure, drawn, everywhere, "mean weight")
     everywhere.set_title(f"Mean of {n_voxels:,} voxels")
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-    told = centres.scatter(x[order[::-1]], y[order[::-1]], 3, share[order[::-1]], cmap=COLOURS, linewidths=0)
+    marks = centres.scatter(x[order[::-1]], y[order[::-1]], 3, share[order[::-1]], cmap=COLOURS, linewidths=0)
     centres.set(xlim=extent[:2], ylim=extent[2:], aspect="equal")
-    _bar(figure, told, centres, "share of variance explained")
+    _bar(figure, marks, centres, "share of variance explained")
     centres.set_title("Centres")
     for axes in (everywhere, centres):
         axes.set(xlabel="pixel", ylabel="pixel")
@@ -61,9 +61,9 @@ def draw_fields(fields: np.ndarray, explained: np.ndarray, look: Look, about: Su
         data,
         "Weight of each pixel in the response of a voxel, fitted on the training samples of the first fold. Left: "
         "the voxels whose training responses are explained best, each from 0 (black) to its own maximum (white). "
-        "Middle: mean over all voxels, weighted by the share explained. Right: centre of gravity of the positive "
-        "weights of every voxel, those explained best drawn last. The share is of the responses that the model was "
-        "fitted to, so it says nothing of new ones; pixels that no training image varies have no weight.",
+        "Middle: mean over all voxels, weighted by the share explained. Right: centre of mass of the positive "
+        "weights of every voxel, those explained best drawn last. The share refers to the responses that the model was "
+        "fitted to, not to new ones; pixels that are the same in all training images have no weight.",
     )
 
 

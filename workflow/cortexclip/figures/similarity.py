@@ -104,7 +104,7 @@ def draw_similarity(similarities: Sequence[Similarity], about: Subject, order: s
         pd.DataFrame(data),
         f"Cosine similarity of the embedding predicted for each of {n_trials} scored trials (rows) to the true "
         f"embeddings of the {n_stimuli} distinct scored stimuli (columns). Both are ordered by {order} of the "
-        "stimulus, so that pairs that match lie on the outlined diagonal. First seed of each method. One linear colour "
+        "stimulus, so that matching pairs are on the outlined diagonal. First seed of each method. One linear colour "
         "scale for all panels.",
     )
 
@@ -180,11 +180,11 @@ def draw_similarity_distribution(similarities: Sequence[Similarity], about: Subj
     )
     n_seeds = max(len(similarity.values) for similarity in similarities)
     return figure.finish(
-        "Similarity of pairs that match and that do not",
+        "Similarity of matching and of other pairs",
         about,
         _counts(similarities, pairs),
-        "Densities of similarity, each scaled to its own peak: matching pairs upwards, the others downwards; lines at "
-        "quartiles, the dashed one at the median.",
+        "Densities of similarity, each scaled to its own peak: matching pairs upwards, other pairs downwards; lines at "
+        "the quartiles, dashed at the median.",
         f"All seeds together (up to {n_seeds}). " if n_seeds > 1 else "",
     )
 

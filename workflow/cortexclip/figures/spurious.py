@@ -43,11 +43,11 @@ def spurious(study: Study, protocol: str, table: pd.DataFrame, nearness: pd.Data
     spaces = ", ".join(dict.fromkeys(near.space))
     sentences = [
         "Dimensions: participation ratio of the predictions about the mean training image. In the span: share of their "
-        "variance that mixtures of training images can have. Dashed in both: the scored stimuli. 2-way identification "
+        "variance in the span of the training images. Dashed in both: the scored stimuli. 2-way identification "
         f"over pixels among all scored images and within {first.clusters} clusters of them (space: {first.space}); "
-        "dashed: chance. A method that tells no more than these clusters apart is at chance within them. "
-        f"{NEARNESS}: share of scored images whose similarity to the nearest image that was trained on is at most "
-        f"so high (correlation of pixels, cosine of embeddings; {spaces}); 1 for images that were trained on.",
+        "dashed: chance. A method that distinguishes only these clusters is at chance within them. "
+        f"{NEARNESS}: share of scored images whose similarity to the most similar training image is at most the value "
+        f"on the axis (correlation of pixels, cosine of embeddings; {spaces}); 1 for images that were trained on.",
     ]
     last = NEARNESS, lambda axes: _cumulative(axes, near)
     return draw_rows(title, data[[*ROWS, "row"]], looks, panels, about, sentences, lines, last=last)

@@ -104,7 +104,7 @@ class Study:
         split = self.splits[protocol]
         scored = split[split.role == "score"]
         most = max(len(np.unique(self.stimulus[rows.to_numpy()])) for _, rows in scored.groupby("fold")["sample"])
-        why = ": each fold scores a single image, which cannot be confused with another" if most == 1 else ""
+        why = ": each fold scores a single image, so there is none to confuse it with" if most == 1 else ""
         return f"{METRICS[metric].label} is not defined {where}{why}."
 
     def about(self, protocols: Sequence[str]) -> Subject:
@@ -112,7 +112,7 @@ class Study:
         entry, kinds = self.plan.datasets[self.name], {name: self.plan.protocols[name] for name in protocols}
         starts = {name: kind.title[:1].upper() + kind.title[1:] for name, kind in kinds.items()}
         notes = [f"{starts[name]}: {kind.note}" for name, kind in kinds.items() if kind.optimistic]
-        notes += [f"{starts[name]}: means weigh each image once." for name in protocols if self.by_stimulus(name)]
+        notes += [f"{starts[name]}: each image has the same weight." for name in protocols if self.by_stimulus(name)]
         caveats: dict[str, tuple[str, list[str]]] = {}
         for name in protocols:
             for finding in findings_for(self.audit, name)[:1]:
@@ -147,9 +147,9 @@ def differences(study: Study, protocol: str, statistics: pd.DataFrame, reference
 
 
 def ablation(study: Study, protocol: str, table: pd.DataFrame) -> PaperFigure:
-    """What each part of a method is worth, from the table of variants against their plain methods."""
+    """What each part of a method contributes, from the table of variants against their plain methods."""
     about = subject(study.plan, study.name, protocol, notes_for(study.audit, protocol))
-    title = "What each part is worth"
+    title = "What each part contributes"
     pairs = study.plan.ablations[study.name]
     references = dict.fromkeys(pair["reference"] for pair in pairs)
     rows = [
@@ -162,7 +162,7 @@ def ablation(study: Study, protocol: str, table: pd.DataFrame) -> PaperFigure:
     table = table.assign(group=table.reference.map({name: study.looks[name].label for name in references}))
     text = (
         "Mean difference of each variant from the plain method named above it, on the same trials, with its 95 % "
-        f"interval over stimuli and seeds; both have as many seeds. {HOW_TO_READ}"
+        f"interval over stimuli and seeds; both have the same number of seeds. {HOW_TO_READ}"
     )
     return _tested(study, protocol, title, table, rows, ("plain", "variant"), about, text)
 
@@ -230,9 +230,9 @@ def _verdict(row) -> str:
 
 
 def _power(label: str, tested: pd.DataFrame, by_stimulus: bool) -> str:
-    """How much was tested on how much, and whether anything could have been found."""
+    """Which metric was tested on how many samples, and whether there were enough for a verdict."""
     stimuli, comparisons = int(tested.n_stimuli.max()), int(tested.n_comparisons.max())
-    amount = f"{stimuli} stimuli, each weighed once"
+    amount = f"{stimuli} stimuli with equal weights"
     if not by_stimulus:
         amount = f"{int(tested.n_samples.max())} trials of {stimuli} stimuli"
     text = f"{label}: {amount}, corrected for {comparisons} declared comparisons"
@@ -248,7 +248,7 @@ Pair = tuple[str, str, np.ndarray, str]
 
 def optimism(study: Study) -> PaperFigure:
     """Each protocol in which the scored samples choose beside its honest counterpart."""
-    title, pairs = "What choosing on the scored samples is worth", []
+    title, pairs = "What choosing on the scored samples gains", []
     for first in study.protocols:
         other = study.plan.protocols[first].counterpart
         if other in study.protocols:
@@ -256,15 +256,15 @@ def optimism(study: Study) -> PaperFigure:
             trials = f"Means of the {study.amount(samples)} that both protocols score{_weights(study, first, other)}."
             pairs.append((first, other, samples, trials))
     remark = (
-        "A method that chooses nothing on the scored samples, such as ridge, gains nothing from choosing there; the "
-        "protocols of a pair may differ in their training samples too."
+        "A method that chooses nothing on the scored samples, such as ridge, gains nothing from it; the protocols of a "
+        "pair may also differ in their training samples."
     )
     return _paired(study, title, pairs, remark)
 
 
 def seen_unseen(study: Study) -> PaperFigure:
     """Each protocol under which images may repeat, or its honest counterpart, beside the one under which none does."""
-    title = "Images that were trained on and images that were not"
+    title = "Images in training and new images"
     kinds = study.plan.protocols
     unseen = next(name for name in study.protocols if not kinds[name].repeats)
     others = [n for n in study.protocols if kinds[n].repeats and kinds[n].counterpart not in study.protocols]
@@ -275,7 +275,7 @@ def seen_unseen(study: Study) -> PaperFigure:
         trials = (
             f"Means of the {study.amount(samples)} whose image is trained on under {study.protocols[protocol]} "
             f"({len(seen)} of the {len(study.scored(protocol))} trials that it scores), and of the same trials "
-            f"when it is not{_weights(study, protocol, unseen)}."
+            f"when their image is not trained on{_weights(study, protocol, unseen)}."
         )
         if not len(seen):
             trials = (
@@ -284,18 +284,18 @@ def seen_unseen(study: Study) -> PaperFigure:
             )
         pairs.append((protocol, unseen, samples, trials))
     remark = (
-        "Where a fold scores other images under the two protocols, identification is among other images too, and the "
-        "number of training samples differs."
+        "Folds of the two protocols may score different sets of images; then identification is among different images, "
+        "and the number of training samples differs."
     )
     return _paired(study, title, pairs, remark)
 
 
 def _weights(study: Study, *protocols: str) -> str:
-    return "; each image is weighed once" if study.by_stimulus(*protocols) else ""
+    return "; each image has the same weight" if study.by_stimulus(*protocols) else ""
 
 
 def _paired(study: Study, title: str, pairs: Sequence[Pair], remark: str) -> PaperFigure:
-    """The figure of pairs of protocols; a metric that has no value in any is said below and not drawn."""
+    """The figure of pairs of protocols; a metric that has no value in any is not drawn, and a sentence says so."""
     frames, shown = [], []
     undefined: dict[tuple[int, str], str] = {}
     for number, pair in enumerate(pairs):
@@ -309,8 +309,8 @@ def _paired(study: Study, title: str, pairs: Sequence[Pair], remark: str) -> Pap
     both = list(dict.fromkeys(name for first, second, *_ in pairs for name in (first, second)))
     styles = {study.protocols[name]: protocol_looks(study.plan)[name] for name in both}
     text = (
-        "Mean, over seeds too, with its 95 % interval over stimuli and seeds. Both means of a row are of the "
-        "same trials, so intervals that overlap do not say that they are equal. Scales differ between panels."
+        "Mean over trials and seeds with its 95 % interval over stimuli and seeds. Both means of a row are of the "
+        "same trials, so overlapping intervals do not show that they are equal. Scales differ between panels."
     )
     about = study.about(both)
     return draw_pairs(title, data, shown, styles, metrics, undefined, about, [text, remark, *nowhere])
@@ -382,15 +382,15 @@ def permutation_null(study: Study, reference: str | None) -> PaperFigure:
                 sign = "" if p_value.startswith("<") else "= "
                 words[cell] = f"p {sign}{p_value}, {good} of {len(shuffles)} as good"
     remarks = [
-        f"Histogram: mean over all that is scored ({_amounts(study)}), for each shuffle. Marks below it: the other "
+        f"Histogram: mean over everything scored ({_amounts(study)}), for each shuffle. Marks below it: the other "
         "methods, unshuffled."
     ]
     if most and reference in shown:
         name = shown[reference].label
         remarks.append(
             f"p of {name}: (1 + shuffles at least as good) / (1 + shuffles), with {most} shuffles at least "
-            f"{1 / (1 + most):.2g}; not corrected for the number of panels. Shuffles of {name} say nothing of the "
-            "chance level of another method, so no other has a p value."
+            f"{1 / (1 + most):.2g}; not corrected for the number of panels. Shuffles of {name} do not give the chance "
+            "level of another method, so no other method has a p value."
         )
     frame = pd.DataFrame(data, columns=[*NULL, "run"])
     metrics = {METRICS[metric].label: way_of(metric) for metric in SHOWN}
@@ -445,7 +445,7 @@ def identification_curves(study: Study, found: Mapping[str, Identified]) -> Pape
     about = study.about(list(study.protocols))
     frames, protocols = [pd.DataFrame(columns=[*CURVES, "run"])], {}
     for name, cell in found.items():
-        words = "A single image is scored, which cannot be confused with another."
+        words = "A single image is scored, so there is none to confuse it with."
         if len(cell.ways):
             words = study.amount(study.scored(name)) + (f", {cell.folds} folds" if cell.folds > 1 else "")
             frames += _curves(study, name, cell)
@@ -453,13 +453,13 @@ def identification_curves(study: Study, found: Mapping[str, Identified]) -> Pape
     data = pd.concat(frames[1:] or frames)
     remarks = [
         "Share of trials whose image correlates more with its reconstruction than n \N{MINUS SIGN} 1 other images. "
-        "These are of the same fold, or of all folds where one scores a single image; n goes up to the number that "
-        "every fold has. Mean over trials and seeds, of reconstructed images; a reconstruction without contrast "
+        "These are from the same fold, or from all folds if one scores a single image; n goes up to the number that "
+        "every fold has. Mean over trials and seeds, for reconstructed images; a reconstruction without contrast "
         "identifies nothing and is left out. At n = 2 this is "
         f"{METRICS['pairwise_identification'].label}, whose intervals are in the table."
     ]
     if data.shuffles_low.notna().any():
-        remarks.append("Grey: what 95 % of the shuffles of the control on shuffled pairs reach.")
+        remarks.append("Grey: the range of 95 % of the shuffles of the control on shuffled pairs.")
     return draw_identification_curves(data, protocols, study.looks, about, remarks)
 
 

@@ -241,7 +241,7 @@ def protocol_looks(plan: Plan) -> dict[str, tuple[str, str]]:
 
 
 def subject(plan: Plan, dataset: str, protocol: str, caveats: Sequence[str]) -> Subject:
-    """Titles, and what has to be known: of the protocol, and of the audit's and the dataset's notes the weightiest."""
+    """Titles, and what a reader must know: of the protocol, and the most serious notes of the audit and the dataset."""
     about, kind = plan.datasets[dataset], plan.protocols[protocol]
     notes = [f"Optimistic protocol: {kind.note}"] if kind.optimistic else []
     notes += [seeds_of(plan), *weightiest(caveats, about.notes)]
@@ -255,7 +255,7 @@ def weightiest(caveats: Sequence[str], notes: Sequence[str]) -> list[str]:
 
 def seeds_of(plan: Plan) -> str:
     """The sentence of a caption on how often methods are trained."""
-    seeds = f"{plan.seeds} seeds of each method that has any." if plan.seeds > 1 else "One seed of each method."
+    seeds = f"{plan.seeds} seeds of each random method." if plan.seeds > 1 else "One seed of each method."
     return f"{seeds} {plan.reduced_precision()}".strip()
 
 
@@ -328,14 +328,14 @@ class PaperFigure(Figure):
 
 def gist(caption: str, caveat: str, characters: int) -> str:
     """As many of a caption's first sentences as fit beside the first sentence of the caveat, in so many characters."""
-    said, *others = _SENTENCE_ENDS.split(caption)
-    caveat = "" if not caveat or caveat in said else _SENTENCE_ENDS.split(caveat)[0]
+    text, *others = _SENTENCE_ENDS.split(caption)
+    caveat = "" if not caveat or caveat in text else _SENTENCE_ENDS.split(caveat)[0]
     for other in others:
-        if other == caveat or len(said) + len(other) + len(caveat) + 2 > characters:
+        if other == caveat or len(text) + len(other) + len(caveat) + 2 > characters:
             break
-        said += f" {other}"
-    said = textwrap.shorten(said, max(characters - len(caveat) - 1, characters // 2), placeholder=" ...")
-    return textwrap.shorten(f"{said} {caveat}", characters, placeholder=" ...")
+        text += f" {other}"
+    text = textwrap.shorten(text, max(characters - len(caveat) - 1, characters // 2), placeholder=" ...")
+    return textwrap.shorten(f"{text} {caveat}", characters, placeholder=" ...")
 
 
 def save(figure: PaperFigure, stem: str | os.PathLike) -> None:

@@ -74,7 +74,7 @@ def draw_training_curves(history: pd.DataFrame, runs: Mapping[str, Look], about:
         history[DRAWN],
         f"Lines: {several}."
         if folds * seeds == 1
-        else f"Lines: mean of {several}, up to the epoch that all reach; "
+        else f"Lines: mean of {several}, up to the last epoch that all of them reach; "
         "shaded: from the lowest to the highest of them.",
         "Logarithmic scales that differ between panels: each method minimises a loss of its own.",
         "Here the selection loss is the test loss: it is taken on the scored samples themselves."

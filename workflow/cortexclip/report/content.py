@@ -266,7 +266,7 @@ def badges_of(plan: Plan, audits: Mapping[str, Mapping]) -> dict[str, dict[str, 
             badges += [["optimistic: scored samples choose", kind.note]] if kind.optimistic else []
             if plan.datasets[name].simulated:
                 badges.append(
-                    ["simulated responses", "They say nothing about brains and show that the pipeline works."]
+                    ["simulated responses", "They say nothing about brains; they only show that the pipeline works."]
                 )
             found.setdefault(name, {})[protocol] = badges
     return found

@@ -98,7 +98,7 @@ def pack(sources: Sequence[Source], budget: int = BUDGET) -> tuple[dict, dict, l
     for what, number in rounds:
         more = _round(cells, most, budget - used, number)
         if more is None:
-            left.append(f"To keep this page small, {what} and what would come after are left out.")
+            left.append(f"To keep this page small, {what} and everything after it is left out.")
             break
         used += more
     if any(entry["n_seeds"] > MOST_SEEDS for cell in cells for entry in cell.packed.values()):

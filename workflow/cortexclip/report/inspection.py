@@ -67,7 +67,7 @@ def report(found: Inspection, pictures: bool = True) -> str:
     if found.facts:
         parts.append("Arrays\n" + _aligned(map(_array_row, found.facts)))
     if found.dataset is not None:
-        parts.append("Would be ingested as\n" + "\n".join(f"  {line}" for line in _ingested(found, found.dataset)))
+        parts.append("Would be read as\n" + "\n".join(f"  {line}" for line in _ingested(found, found.dataset)))
     if found.guessed:
         parts.append("Guessed, so check it\n" + "\n".join(f"  {line}" for line in found.guessed))
     if found.not_used:

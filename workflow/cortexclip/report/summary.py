@@ -1,4 +1,4 @@
-"""What the workflow says on the terminal before and after a run."""
+"""What the workflow prints on the terminal before and after a run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def closing(configuration: Configuration) -> str:
         return "\n".join(_missing(configuration.unavailable))
     lines = [
         "Everything in one page: results/report/index.html. Tables in results/tables/, figures in results/figures/. "
-        "In short: python -m cortexclip show"
+        "A short table: python -m cortexclip show"
     ]
     return "\n".join([*lines, *_missing(configuration.unavailable)])
 
@@ -100,7 +100,7 @@ def short_table(path: Path, metric: str) -> str:
 
 
 def outcome(results: Path, dataset: str, answers: Sequence[Mapping[str, str]], width: int) -> str:
-    """What came out of a run on a dataset: its serious findings, who leads by the tests, and the table in short.
+    """The outcome of a run on a dataset: its serious findings, the leading method, the tests, and a short table.
 
     ``answers`` are the sentences that the explorer opens with (`cortexclip.report.content.answers`).
     """

@@ -78,14 +78,14 @@ def differences(results: Path, manifest: Mapping) -> list[str]:
         if not path.is_file():
             lines.append(f"missing  {name}")
         elif path.stat().st_size != known["bytes"] or sha256(path) != known["sha256"]:
-            lines.append("stale    all: the configuration is another one now" if name == PLAN else f"altered  {name}")
+            lines.append("stale    all: the configuration has changed" if name == PLAN else f"altered  {name}")
     for stage, digest in manifest["code"].items():
         if digest != _digest(stage):
             made = ", ".join(pattern(name) for name, stages in MADE_BY.items() if stage in stages)
-            lines.append(f"stale    {made}: the code of the stage '{stage}' is another one now")
+            lines.append(f"stale    {made}: the code of the stage '{stage}' has changed")
     for name, run in manifest["runs"].items():
         if run["code"] and run["code"] != _digest("train", run["module"]):
-            lines.append(f"stale    {name.rpartition('/')[0]}: its training code is another one now")
+            lines.append(f"stale    {name.rpartition('/')[0]}: its training code has changed")
     return lines
 
 

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, help="labelled dataset (.nc)")
     parser.add_argument("--audit", required=True, type=read_json, help="the dataset's audit (.json)")
     parser.add_argument("--statistics", required=True, help="the table of tested differences (statistics.csv)")
-    parser.add_argument("--ablation", required=True, help="the table of what each part is worth (ablation.csv)")
+    parser.add_argument("--ablation", required=True, help="the table of what each part contributes (ablation.csv)")
     parser.add_argument("--reference", help="run that the others are compared with; if none is named, as the plan says")
     parser.add_argument("--results", required=True, help="folder with splits/, runs/, scores/ and tables/")
     parser.add_argument("--output", required=True, help="folder of the figures")

@@ -1,4 +1,4 @@
-"""Stage: the catalogues -> the data files and encoder weights that can be had, and a line about each."""
+"""Stage: the catalogues -> the data files and encoder weights that are available, and a line about each."""
 
 from __future__ import annotations
 

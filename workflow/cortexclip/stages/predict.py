@@ -30,8 +30,8 @@ PICTURES = 120
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="folder of a run, such as results/runs/holdout/vangerven/ridge")
     parser.add_argument("file", metavar="FILE", help="the new data: a MATLAB, HDF5, NetCDF or .npz file")
-    parser.add_argument("--output", required=True, metavar="FOLDER", help="a folder that is not there yet, or empty")
-    parser.add_argument("--fold", type=int, default=0, help="whose fold's decoder (default: %(default)s)")
+    parser.add_argument("--output", required=True, metavar="FOLDER", help="a new or empty folder")
+    parser.add_argument("--fold", type=int, default=0, help="fold of the decoder (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="number of the training seed (default: %(default)s)")
     parser.add_argument(
         "--entry",
@@ -147,7 +147,7 @@ def _means(scores: pd.DataFrame) -> dict:
 
 def _free(output: Path) -> Path:
     if output.is_dir() and any(output.iterdir()):
-        raise InputError(f"--output: {output} holds files already. Name another folder, or remove it.")
+        raise InputError(f"--output: {output} already contains files. Name another folder, or remove it.")
     if output.exists() and not output.is_dir():
         raise InputError(f"--output: {output} is a file, expected a folder.")
     return output

@@ -1,7 +1,7 @@
 """``cortexclip run FILE``: from a data file to its page, in a folder of its own.
 
 The file is inspected, its entry and the settings of the run go to ``run.yaml`` in the folder, the workflow runs
-there, and what came out is said in sentences. The same command goes on where it was stopped.
+there, and prints the outcome in sentences. The same command continues where it was stopped.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, metavar="N", help="trainings of each stochastic method (3)")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, metavar="N", help="processor cores (all)")
     parser.add_argument("--entry", default="{}", metavar="JSON", help="keys of the entry that are known, as in inspect")
-    parser.add_argument("--verbose", action="store_true", help="show everything that the workflow says")
+    parser.add_argument("--verbose", action="store_true", help="show all output of the workflow")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(outcome(results.folder, name, answers, WIDTH))
     print(f"\nPage      {folder / PAGE}\nTables    {folder / 'results/tables'}\nSettings  {folder / SETTINGS}")
     if arguments.quick:
-        print("The same command without --quick compares all methods of config.yaml, and keeps what is there.")
+        print("The same command without --quick compares all methods of config.yaml, and keeps these results.")
     if arguments.open and not webbrowser.open((folder / PAGE).as_uri()):
         print("No browser could be opened here.")
     return 0
@@ -127,9 +127,9 @@ def _say(found: Inspection, dataset: xr.Dataset, folder: Path, kept: dict, setti
     if not kept:
         print(f"Everything goes to {folder}")
     elif all(entry.get("sha256") == found.digest for entry in before.values()):
-        print(f"Goes on in {folder}: what is there and still fits is kept.")
+        print(f"Continues in {folder}: results that are still valid are kept.")
     else:
-        print(f"The file is not the one that {folder} was made of: its results are made anew.")
+        print(f"The results in {folder} were made from another file: they are made again.")
 
 
 def _link(path: Path, place: Path) -> None:

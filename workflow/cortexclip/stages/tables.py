@@ -165,7 +165,7 @@ def write_statistics(
     write_readable(output, "power", "How many images it takes", power_tables(powers, plan), plan, NO_PAIR)
     write_csv(output / "ablation.csv", parts)
     tables = ablation_tables(parts, plan, audits)
-    write_readable(output, "ablation", "What each part is worth", tables, plan, NO_PARTS)
+    write_readable(output, "ablation", "What each part contributes", tables, plan, NO_PARTS)
     logger.info("statistics: %d pairs of methods, %d of them a part and its absence", len(pairs), len(parts))
 
 

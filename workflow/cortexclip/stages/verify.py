@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         print(f"\n{len(lines)} differences from {results / manifest.NAME}. {todo} snakemake to make them again.")
         return 1
-    print(f"{len(known['files'])} files are as {results / manifest.NAME} says, and their code has not changed since.")
+    print(f"{len(known['files'])} files match {results / manifest.NAME}, and the code has not changed since.")
     return 0
 
 
@@ -44,5 +44,5 @@ def replaced(known: dict, folder: Path) -> list[str]:
         file = entries.get(dataset, {}).get("file")
         path = file and locate(file, "data", data_dir, folder)
         if digest and path and path.is_file() and sha256(path) != digest:
-            lines.append(f"replaced {path}: the results are of another version of this file")
+            lines.append(f"replaced {path}: the results are from another version of this file")
     return lines

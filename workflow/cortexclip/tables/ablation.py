@@ -1,4 +1,4 @@
-"""What one part of a method is worth: each variant against its plain method, each embedding space against a plain one.
+"""What a part of a method contributes: each variant against its plain method, each space against a plain one.
 
 Which runs are compared is the plan's (`cortexclip.configuration.plan`); the tests are those of
 `cortexclip.tables.statistics`.
@@ -24,7 +24,7 @@ ABLATION = TABLES["ablation"]
 ABLATED = [*COMPARED, "mrr_test"]
 NO_PARTS = (
     "No method of this configuration is a variant of another one in it (key ablates of methods.yaml), and none runs in "
-    "more than one embedding space, so there is no part whose worth could be measured."
+    "more than one embedding space, so no part's contribution can be measured."
 )
 
 
@@ -82,10 +82,10 @@ def _overview(rows: pd.DataFrame, plan: Plan) -> Table:
     cells = {(r.method, r.encoder, r.reference, r.dataset, r.protocol): r for r in rows.itertuples(index=False)}
     pairs = sorted({key[:3] for key in cells}, key=lambda pair: _order(pair, plan))
     body, strong = _body([[cells.get((*pair, *place)) for place in places] for pair in pairs], pairs, plan)
-    caution = "Optimistic protocols choose on the scored samples: what helps there need not help."
+    caution = "Optimistic protocols choose on the scored samples: what helps there need not help elsewhere."
     optimistic = any(plan.protocols[protocol].optimistic for _, protocol in places)
     return Table(
-        title="What each part is worth in mean squared error",
+        title="What each part contributes in mean squared error",
         label="ablation-overview",
         columns=["Variant", "Against", *(plan.place(dataset, protocol) for dataset, protocol in places)],
         rows=body,
@@ -113,11 +113,11 @@ def _details(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mapping]) -> 
             + (f" A verdict needs {int(rows.least_stimuli.max())} stimuli." if few else ""),
         ]
         if (rows.kind == ENCODER).any():
-            notes.append("Embedding spaces are held against one that no network learned, where the method has one.")
+            notes.append("Embedding spaces are compared with one made without a trained network, if there is one.")
         if kind.optimistic:
             notes.append(kind.note)
         yield Table(
-            title=f"What each part is worth: {plan.place(dataset, protocol)}",
+            title=f"What each part contributes: {plan.place(dataset, protocol)}",
             label=f"ablation-{dataset}-{protocol}",
             columns=["Variant", "Against", *(METRICS[metric].label for metric in metrics)],
             rows=body,
@@ -139,9 +139,9 @@ def _body(
 
 def _how_to_read() -> list[str]:
     return [
-        "Mean difference from the plain method on the same folds and samples, means over as many seeds; positive is "
-        "better, whichever way the metric runs [95 % interval over stimuli and seeds], in parentheses the p of the "
-        "paired permutation test, corrected for the declared number of comparisons.",
+        "Mean difference from the plain method on the same folds and samples with the same number of seeds; positive "
+        "is better for every metric [95 % interval over stimuli and seeds]; in parentheses p of the paired permutation "
+        "test, corrected for the declared number of comparisons.",
         "Bold: a difference is shown, by the test over folds too where there are enough folds. That none is shown does "
         "not mean that there is none. All columns of the tests are in ablation.csv.",
     ]

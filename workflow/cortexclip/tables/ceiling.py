@@ -37,13 +37,13 @@ def ceiling_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
                     *(
                         [
                             f"On the {n.n_stimuli:.0f} images that are scored more than once, {n.n_repeats:.1f} trials "
-                            "each on average; every image weighs the same.",
-                            "Ceiling: the best score that predictions of single trials can have which agree over the "
-                            "repeats of an image as much as these do. It is of this method with its noise, and not "
-                            "what the best decoder would reach.",
-                            "Share: of MSE the gain over always answering the mean scored image, over the gain at the "
-                            "ceiling; else score over ceiling. With a 95 % interval by the jackknife over images. What "
-                            "is missing to 100 % is no noise of the response.",
+                            "each on average; every image has the same weight.",
+                            "Ceiling: the best possible score of predictions from single trials that agree over the "
+                            "repeats of an image as much as these do. It is specific to this method and its noise, "
+                            "not the score of the best possible decoder.",
+                            "Share: for MSE the gain over always predicting the mean scored image, divided by the gain "
+                            "at the ceiling; else score over ceiling. The 95 % interval is from the jackknife over "
+                            "images. The gap to 100 % is not due to noise of the responses.",
                         ]
                         if n is not None
                         else []

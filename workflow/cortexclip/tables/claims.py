@@ -30,10 +30,10 @@ OUTCOMES = (REPRODUCED, IN_SAMPLE, NO_BRAIN_DATA, OTHER_FILE, NOT_REPRODUCED, UN
 
 
 REASONS = {
-    "method": "its network or model is none of the methods here",
+    "method": "its network or model is not among the methods here",
     "procedure": "no protocol here repeats its procedure",
     "run": "not measured in this configuration; config/paper.yaml or config/literature.yaml measures it",
-    "spread": "a spread over folds, and what was measured has none",
+    "spread": "it is a spread over folds, and what was measured has no folds",
     "data": "the data are not available here",
     "encoder": "the claim is about CLIP, and no run here used CLIP's weights",
 }
@@ -403,21 +403,21 @@ def _overview(rows: Sequence[Claim]) -> Table:
         for name, mine in {**groups, "all": list(rows)}.items()
     ]
     return Table(
-        title="Published numbers and what became of them",
+        title="Published numbers and their outcomes",
         label="claims-overview",
         columns=["Dataset", "Numbers", *(outcome.capitalize() for outcome in OUTCOMES)],
         rows=body,
         notes=[
-            "Reproduced: the published value lies where one more run of the source's procedure would lie with "
-            "probability 0.95 (t-based prediction interval over our seeds), on the same scored samples.",
-            "Without brain data: that interval is from rows that are all the same (mindbigdata_constant, "
-            "crell_constant) or, where these were not trained on, from two small public files of the kind, always by "
-            "the split source_split. The published scored images are not known, so their sampling error is added.",
+            "Reproduced: the published value is in the range in which one more run of the source's procedure would be "
+            "with probability 0.95 (t-based prediction interval over our seeds), on the same scored samples.",
+            "Without brain data: that interval is from rows that are all equal (mindbigdata_constant, "
+            "crell_constant) or, where these were not run, from two small public files of the kind, always with the "
+            "split source_split. The scored images of the publication are not known, so their sampling error is added.",
             "In-sample: the procedure scores samples that it trained on. Another version of the file: the interval "
-            "on a second public file of the same trials holds the value, the one on the first does not.",
+            "on a second public file of the same trials contains the value, the one on the first does not.",
             "Honest: our value of the same method where nothing is chosen on scored samples (holdout; for folds cv10 "
             "if it is run). Best control: the control with the best mean in that protocol; without brain data the "
-            "error of always answering the mean image. It compares means and is no test.",
+            "error of always predicting the mean image. It compares means and is not a test.",
         ],
     )
 
@@ -468,12 +468,12 @@ def _words(rows: Sequence[Claim], evidence: Evidence) -> Table:
     ]
     notes = [note for place, name in enumerate(sources, 1) for note in _source_notes(place, name, evidence.published)]
     notes.append(
-        "Measured again: for each seed the number of datasets on which the error is below both rivals', or by how many "
-        "percent it is below the better rival's, each by its source's procedure; for mindbigdata and crell without "
-        "brain data."
+        "Measured again: for each seed the number of datasets on which the error is below that of both rivals, or how "
+        "many percent it is below the better rival's, each with its source's procedure; for mindbigdata and crell "
+        "without brain data."
     )
     columns = ["Claim", "Source", "Published", "Measured again [range over seeds]", "Verdict"]
-    return Table("Claims in words", columns, body, notes, "claims-words")
+    return Table("Verbal claims", columns, body, notes, "claims-words")
 
 
 def _source_notes(place: int, name: str, published: Mapping) -> Iterator[str]:

@@ -40,10 +40,10 @@ def collapse_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
                 notes=[
                     "Dimensions: participation ratio of the predictions' deviations from the mean training image, the "
                     "number of directions in which they vary. In the span: the share of their variance about that "
-                    "image that mixtures of training images can have.",
+                    "image that is in the span of the training images.",
                     f"2-way identification over pixels among all scored stimuli and within {first.clusters} clusters "
                     f"of them (Ward, space: {first.space}), for the {rows.compared.max()} samples whose cluster has "
-                    "another. Chance is 0.5. A method that only tells clusters apart is at chance within them.",
+                    "another. Chance is 0.5. A method that only distinguishes clusters is at chance within them.",
                     kind.note,
                 ],
             )

@@ -126,7 +126,7 @@ def retrieval_tables(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mappi
                 notes=[
                     f"Cosine similarity of the predicted embedding to distinct stimuli: {_count(sizes['test'])} of the "
                     f"scored part (test), {_count(sizes['all'])} of the whole dataset (all). "
-                    "Mean [95 % interval]; ties count by expected rank.",
+                    "Mean [95 % interval]; ties get their expected rank.",
                     kind.note,
                     *notes_for(audits[dataset], protocol),
                     *plan.datasets[dataset].notes,
@@ -183,19 +183,19 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, caveats) -> T
     first = cells.iloc[0]
     seeds = plan.seeds
     shuffled = [run.fits for run in plan.runs.values() if run.role == "shuffled"]
-    shuffles = f" ({shuffled[0]} shuffles where pairs are shuffled)" if shuffled else ""
+    shuffles = f" ({shuffled[0]} shuffles for shuffled pairs)" if shuffled else ""
     units = "stimuli" if kind.average == "stimulus" else "samples"
     gallery = cells.loc[cells.metric == "gallery_test", "mean"]
     notes = [
         f"Mean over {int(first.n_samples)} scored {units} and, for methods with seeds, {_plural(seeds, 'seed')}"
-        f"{shuffles} [95 % interval over stimuli and seeds]. MSE: lower is better; the others: higher.",
+        f"{shuffles} [95 % interval over stimuli and seeds]. MSE: lower is better; others: higher is better.",
         kind.note,
     ]
     if len(gallery):
         size = float(gallery.iloc[0])
         notes.append(
-            f"Top-1: the predicted embedding among the {_count(size)} distinct scored stimuli; chance {1 / size:.3f}. "
-            "Methods without a predicted embedding retrieve nothing."
+            f"Top-1: retrieval among the {_count(size)} distinct scored stimuli by the predicted embedding; chance "
+            f"{1 / size:.3f}. Methods without a predicted embedding retrieve nothing."
         )
     if plan.judge is not None:
         judge = plan.encoders[plan.judge]

@@ -13,8 +13,8 @@ from cortexclip.tables.render import NOT_MEASURED, Table
 
 CURVED = ["mse", "pixcorr", "ssim", "pairwise_identification"]
 NOTHING = (
-    "No protocol of this configuration learns from a share of the training samples (key train_share of "
-    "protocols.yaml); config/power.yaml has such."
+    "No protocol of this configuration uses only a share of the training samples (key train_share of "
+    "protocols.yaml); protocols of config/power.yaml do."
 )
 
 
@@ -74,9 +74,9 @@ def learning_curve_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
                 columns=["Method", *(f"{size:.0f} samples" for size in sizes)],
                 rows=[[plan.title(*method), *(text(*method, size) for size in sizes)] for method in methods],
                 notes=[
-                    "Training samples of a fold, those that choose included; the same samples are scored at every "
-                    "size, and those of a size are among those of the larger ones. Intervals are over images and "
-                    "seeds, not over other draws of training samples.",
+                    "Training samples of a fold, including those that choose; the same samples are scored at every "
+                    "size, and a smaller training set is part of a larger one. Intervals are over images and seeds, "
+                    "not over other draws of training samples.",
                     plan.protocols[curve].note,
                 ],
             )

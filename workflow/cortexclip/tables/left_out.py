@@ -9,7 +9,7 @@ from cortexclip.results.tables import TABLES
 from cortexclip.tables.render import NOT_MEASURED, Table
 
 NOTHING = (
-    "No two protocols of this configuration of which one leaves more out of training (key compared_with of "
+    "This configuration has no protocol together with one that leaves more out of training (key compared_with of "
     "protocols.yaml)."
 )
 _KEYS = ["dataset", "method", "encoder"]
@@ -51,7 +51,7 @@ def left_out_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
             Table(
                 title=f"{more.heading} beside {less.heading}: {plan.datasets[dataset].heading}",
                 label=f"left-out-{dataset}-{protocol}",
-                columns=["Method", f"MSE, {less.heading}", f"MSE, {more.heading}", "Remains of the gain"],
+                columns=["Method", f"MSE, {less.heading}", f"MSE, {more.heading}", "Gain that remains"],
                 rows=[
                     [
                         run_name(row.method, row.encoder),
@@ -62,8 +62,9 @@ def left_out_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
                     for row in rows.itertuples(index=False)
                 ],
                 notes=[
-                    "Gain: by how much the error is below that of always answering the mean training image, in each of "
-                    "the two protocols; what remains of it is no test, and training parts differ a little in size.",
+                    "Gain: how far the error is below that of always predicting the mean training image, in each of "
+                    "the two protocols; the share that remains is not a test, and training parts differ slightly in "
+                    "size.",
                     less.note,
                     more.note,
                 ],

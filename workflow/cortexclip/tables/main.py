@@ -61,8 +61,8 @@ def _table(
         "Bold: leads and is better than the declared references by the corrected test, under a protocol that is not "
         "optimistic."
         if strong
-        else "No value is bold: under no protocol that is not optimistic is the leading method shown to be better than "
-        "the declared references."
+        else "No value is bold: the corrected test does not show the leading method to be better than the declared "
+        "references under any protocol that is not optimistic."
     )
     title = "Mean squared error by method"
     if of_one_dataset:

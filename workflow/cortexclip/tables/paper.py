@@ -84,11 +84,12 @@ def paper_tables(rows: Sequence[Claim], evidence: Evidence) -> list[Table]:
     ]
     sources = list(dict.fromkeys(claim.entry["source"] for claim in shown))
     notes = [
-        "Mean squared error, lower is better. The document's three rows: the published value · measured again by the "
+        "Mean squared error, lower is better. The document's three rows: the published value · measured again with the "
         f"procedure that made it, mean [range over seeds] · the same method in the honest protocol {split}. Rows "
         f"below: {split}.",
-        "mindbigdata and crell: the published brain data are not public, so what is measured again has no brain data "
-        "(the dataset is named in the remark). Best control there: always answering the mean of the ten images.",
+        "mindbigdata and crell: the brain data of the publication are not public, so they are measured again without "
+        "brain data (on the dataset named in the remark). Best control there: always predicting the mean of the ten "
+        "images.",
         *(f"({place}) {text}." for place, text in enumerate(verdicts, 1)),
         *(f"{name}: {evidence.published['sources'][name]['link']}" for name in sources),
     ]
@@ -110,10 +111,10 @@ def _stand_ins(shown: Sequence[Claim], names: Sequence[str], evidence: Evidence)
         about = evidence.about.set_index("dataset").loc[dataset]
         body.append([*row, NOT_MEASURED if evidence.brain_data(dataset) else f"{about.constant_mse:.4f}"])
     notes = [
-        "Mean squared error, mean [range over seeds]. Constant: every row the same. Noise: white noise. eeg2fmri: the "
-        "two small public files of the kind. Without brain data all three methods by the split of the row CCCV1 "
+        "Mean squared error, mean [range over seeds]. Constant: all rows are equal. Noise: white noise. eeg2fmri: the "
+        "two small public files of the kind. Without brain data all three methods use the split of the row CCCV1 "
         "(source_split).",
-        "Constant answer: always the mean image, every image shown equally often.",
+        "Constant answer: always predicting the mean image, with every image shown equally often.",
     ]
     columns = ["Dataset", "Brain data", *names, "Constant answer"]
     return [

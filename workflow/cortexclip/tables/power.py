@@ -55,7 +55,7 @@ def power_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
         name = plan.title(run.method, run.encoder)
         tables.append(
             Table(
-                title=f"Images needed to tell methods from {name}: {plan.place(dataset, protocol)}",
+                title=f"Images needed to show a difference from {name}: {plan.place(dataset, protocol)}",
                 label=f"power-{dataset}-{protocol}-{reference}",
                 columns=[
                     "Method",
@@ -79,14 +79,14 @@ def power_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
                     for row in rows.itertuples(index=False)
                 ],
                 notes=[
-                    f"MSE, positive: better than {name}. Images needed: distinct images on which a paired t-test at "
-                    f"0.05, of this one comparison, has a power of {POWER:g}, given difference and SD as they were "
-                    "found; in brackets for the ends of the 95 % interval of their ratio. Corrected for several "
-                    "comparisons it takes more.",
-                    "Power: with the images there are. It restates the p value. 0 with fewer than 6 images, where "
-                    "no permutation test finds anything.",
-                    "Simulated power: with the images needed, drawn from the differences found; far from "
-                    f"{POWER:g} where these are not normal. Not simulated above {MOST_SIMULATED} images.",
+                    f"MSE, positive: better than {name}. Images needed: number of distinct images with which a paired "
+                    f"t-test at 0.05, of this one comparison, has a power of {POWER:g}, given the difference and SD "
+                    "found here; in brackets for the ends of the 95 % interval of their ratio. Tests corrected for "
+                    "several comparisons need more.",
+                    "Power: with the present number of images. It restates the p value. 0 with fewer than 6 images, "
+                    "where no permutation test can be significant.",
+                    "Simulated power: with the number of images needed, drawn from the differences found; far from "
+                    f"{POWER:g} if these are not normal. Not simulated above {MOST_SIMULATED} images.",
                     plan.protocols[protocol].note,
                 ],
             )

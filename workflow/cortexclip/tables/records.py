@@ -69,11 +69,11 @@ def cost_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
                 ],
                 rows=body,
                 notes=[
-                    "Seconds of a training job, all folds and seeds and its prediction of the scored samples included; "
-                    "in brackets the number of fits. Seconds and memory differ from run to run and machine to machine, "
+                    "Seconds of a training job, including all folds and seeds and the prediction of scored samples; "
+                    "in brackets the number of fits. Seconds and memory differ between runs and between machines, "
                     "unlike every other table of this folder.",
-                    "Parameters: fitted numbers of the decoder, of the fold that has most. Peak: the largest resident "
-                    "memory of the job.",
+                    "Parameters: fitted numbers of the decoder, of the fold that has the most. Peak: the largest "
+                    "resident memory of the job.",
                     f"Measured on: {', '.join(dict.fromkeys(here.device))}.",
                 ],
             )
@@ -126,8 +126,8 @@ def grid_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
                 rows=body,
                 notes=[
                     f"{str(rows.criterion.iloc[0]).capitalize()} (lower is better), mean and range over {fits} fits "
-                    "(folds and seeds), and in how many of them the point was chosen. Each fit chooses for itself, "
-                    "on its own selection part; the scored decoder has the chosen point's settings.",
+                    "(folds and seeds), and the number of fits that chose the point. Each fit chooses on its own "
+                    "selection part; the scored decoder has the settings of the chosen point.",
                     *([kind.note] if kind.optimistic else []),
                 ],
                 strong=frozenset((i, 3) for i, line in enumerate(body) if int(line[3]) == most),

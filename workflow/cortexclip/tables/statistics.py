@@ -57,8 +57,8 @@ def compare(
 ) -> pd.DataFrame:
     """All pairs of methods on one metric of one dataset and protocol.
 
-    Every figure of a pair is of the trials on which both have a value (``n_samples``; ``n_missing`` are the others),
-    means over seeds. Verdicts are given on the pairs with one of ``references``, which were declared beforehand.
+    All values of a pair are over the trials on which both have a value (``n_samples``; ``n_missing`` are the others),
+    means over seeds. Only pairs with one of ``references``, which were declared beforehand, get a verdict.
 
     Parameters
     ----------
@@ -422,7 +422,7 @@ def _leaders_table(leading: pd.DataFrame, plan: Plan, references: Sequence[str])
         "Tests flip the sign of all differences of a stimulus together, since its trials are not independent. They and "
         "the intervals are about other stimuli like these; only the test over folds is about other training samples. "
         "With one seed they show nothing about other seeds.",
-        "Corrections are within a table (one dataset, protocol and metric): with many tables some will show a "
+        "Corrections are within a table (one dataset, protocol and metric): with many tables some of them may show a "
         "difference by chance.",
     ]
     if leading.dataset.nunique() < MIN_DATASETS:
@@ -470,7 +470,7 @@ def _reference_table(
     notes = [
         f"Positive: better than {reference} ({better} {METRICS[metric].label}) [95 % interval over stimuli "
         f"and seeds], on {samples} samples of {stimuli} stimuli. "
-        "d: Cohen's d over stimuli, each weighed once, corrected for few (Hedges).",
+        "d: Cohen's d over stimuli with equal weights, corrected for small samples (Hedges).",
         f"p: paired permutation test, smallest possible {p_text(cells.smallest_p.min())}; corrected for the declared "
         f"{int(cells.n_comparisons.max())} comparisons, for which a verdict needs {int(cells.least_stimuli.max())} "
         "stimuli"
@@ -515,7 +515,9 @@ def _ranks_table(rows: pd.DataFrame, leading: pd.DataFrame, protocol: str, plan:
     kind = plan.protocols[protocol]
     notes = [
         f"Average rank over {len(named)} datasets, 1 leads: {'; '.join(named)}."
-        + (f" {simulated} of them simulated, which says nothing about brains." if simulated else " None is simulated."),
+        + (
+            f" {simulated} of them simulated, which shows nothing about brains." if simulated else " None is simulated."
+        ),
         "Ranks that differ by less than the critical difference (Nemenyi, 0.05) are not shown to differ. With few "
         "datasets it is large. Only methods with a mean on every dataset are ranked.",
     ]

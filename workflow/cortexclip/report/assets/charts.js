@@ -150,6 +150,6 @@ const drawCost = (target, rows, metric, title) => {
     },
     title,
     [...families].map(([name, method]) => [name, method.colour, method.symbol]),
-    `${metricOf(metric).label} with 95 % intervals against training time; one mark for all embedding spaces of a method. Point at a mark for its figures, which the table has too.`,
+    `${metricOf(metric).label} with 95 % intervals against training time; all embedding spaces of a method have the same mark. Point at a mark to see its values, which are also in the table.`,
   );
 };

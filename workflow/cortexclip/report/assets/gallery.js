@@ -147,7 +147,7 @@ define(
     const dialog = element("dialog", { "aria-labelledby": "trial-title" });
     dialog.addEventListener("close", () => stateOf("gallery").trial !== "" && change("gallery", { trial: "" }));
     body.append(
-      paragraph("What was seen, and below it what every method made of the brain's response. Choose a stimulus to see all of its scores and what was retrieved for it.", "lead"),
+      paragraph("The seen images, and below them every method's reconstructions. Choose a stimulus to see all of its scores and the images retrieved for it.", "lead"),
       element("div", { class: "controls" }, controls, picker),
       element("div", { class: "flipper" }, previous, where, next, element("span", { class: "hint" }, "Arrow keys flip, too.")),
       caveats,
@@ -239,7 +239,7 @@ define(
               ? element(
                   "div",
                   { class: "cells" },
-                  stripOf(shown.map(([sheet, number]) => [sheet, number]), `${entry.id}: what it made of trials ${ats.map((at) => gallery.samples[at]).join(", ")}; ${metric.label} below each`),
+                  stripOf(shown.map(([sheet, number]) => [sheet, number]), `${entry.id}: reconstructions of trials ${ats.map((at) => gallery.samples[at]).join(", ")}; ${metric.label} below each`),
                   below.map((score) => element("span", { class: "score" }, score)),
                 )
               : null,
@@ -262,7 +262,7 @@ define(
       remarks.replaceChildren(
         list([
           "Grey values from 0 (black) to 1 (white), shown in 64 levels; scores are of the images as predicted.",
-          ...(draws.length ? [`Images are drawn by ${draws.map((entry) => entry.id).join(", ")}; what is shown under this name is the mean of all their draws, and under the name that ends in _draw the first one. Draws are of the first seed.`] : []),
+          ...(draws.length ? [`Images are drawn by ${draws.map((entry) => entry.id).join(", ")}; under this name the mean of all draws is shown, and under the name that ends in _draw the first draw. Draws are from the first seed.`] : []),
           ...galleryInfo().left_out,
           ...(protocols.get(state.protocol).optimistic ? [protocols.get(state.protocol).note] : []),
           ...(core.caveats[state.dataset]?.[state.protocol] ?? []),
@@ -314,7 +314,7 @@ define(
         ),
         scrolling("Scores of this trial", table),
         downloads(`Scores of trial ${gallery.samples[at]} of ${state.dataset} ${state.protocol}`, { CSV: () => csvOfTable(table) }),
-        retrieving ? paragraph("Retrieved: the distinct stimuli of the dataset whose embedding is nearest to the predicted one; the seen image is framed. Methods without a predicted embedding retrieve nothing.", "note") : null,
+        retrieving ? paragraph("Retrieved: the distinct stimuli of the dataset whose embeddings are nearest to the predicted one; the seen image is framed. Methods without a predicted embedding retrieve nothing.", "note") : null,
       );
       if (!dialog.open) dialog.showModal();
       if (focused) (dialog.querySelector(`[data-step="${focused}"]:not(:disabled)`) ?? dialog.querySelector("[data-step]:not(:disabled)")).focus();

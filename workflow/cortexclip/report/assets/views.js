@@ -55,7 +55,7 @@ const oneCell = (view) => [
 ];
 const simulatedNote = (names) => {
   const simulated = names.filter((name) => datasets.get(name)?.simulated);
-  return simulated.length ? ["Simulated responses say nothing about brains; they show that the pipeline works."] : [];
+  return simulated.length ? ["Simulated responses say nothing about brains; they only show that the pipeline works."] : [];
 };
 
 // What became of published numbers: the words are those of the claims table, `core.verdicts` says how they look.
@@ -113,9 +113,9 @@ const drawPaper = (target) => {
   });
   table.append(
     list([
-      `Published: with a link to its source. Again: by the procedure that made it, mean [range over seeds]. Honest: the same method where nothing is chosen on scored samples (${split ?? "not run"}), and so the rows below.`,
+      `Published: with a link to its source. Again: with the procedure that made it, mean [range over seeds]. Honest: the same method where nothing is chosen on scored samples (${split ?? "not run"}); the rows below are from there, too.`,
       ...places.filter((dataset) => badgesOf(dataset, split).length).map((dataset) => `! ${cellTitle(dataset, split)}: ${badgesOf(dataset, split).map(([short]) => short).join("; ")}.`),
-      ...(places.some(noStandBrain) ? [`${places.filter(noStandBrain).join(" and ")}: the published brain data are not public; measured again on rows that hold no brain data. Best control there: always answering the mean image.`] : []),
+      ...(places.some(noStandBrain) ? [`${places.filter(noStandBrain).join(" and ")}: the brain data of the publication are not public; measured again on rows that contain no brain data. Best control there: always predicting the mean image.`] : []),
     ]),
   );
   const stood = Object.entries(core.stand_ins).filter(([name, about]) => about.stands_for !== name).map(([name, about]) => ({ name, ...about }));
@@ -135,7 +135,7 @@ const drawPaper = (target) => {
     ],
     groups: [{ rows: stood }],
   });
-  others.append(list(["Constant answer: always the mean image, every image shown equally often."]));
+  others.append(list(["Constant answer: always predicting the mean image, with every image shown equally often."]));
 };
 const noStandBrain = (dataset) => Object.entries(core.stand_ins).some(([name, about]) => name !== dataset && about.stands_for === dataset && !about.brain_data);
 
@@ -300,14 +300,14 @@ define(
         groups: [{ rows: turned }],
         sort: state.sort,
         onsort: (sort) => change("tests", { sort }),
-        nothing: here.length ? `${reference} has no score here that others could be compared with.` : "No pair of methods was tested here.",
+        nothing: here.length ? `${reference} has no score here, so no method can be compared with it.` : "No pair of methods was tested here.",
       });
       const family = turned.find((row) => row.p_family !== null);
       differenceNotes.replaceChildren(
         list([
-          `Positive: better than ${reference}${family ? `, on ${family.n_samples} samples of ${family.n_stimuli} stimuli` : ""}. d: Cohen's d over stimuli, corrected for few (Hedges).`,
-          `p: paired permutation test that flips the sign of all differences of a stimulus together; corrected for the declared${family ? ` ${family.n_comparisons}` : ""} comparisons.${folds ? " Folds: Nadeau and Bengio's t-test over folds, not corrected for comparisons." : ""}`,
-          ...(reference === core.reference ? [] : ["On pairs without a reference that was declared beforehand no verdict is given."]),
+          `Positive: better than ${reference}${family ? `, on ${family.n_samples} samples of ${family.n_stimuli} stimuli` : ""}. d: Cohen's d over stimuli, corrected for small samples (Hedges).`,
+          `p: paired permutation test that flips the signs of all differences of a stimulus together; corrected for the declared${family ? ` ${family.n_comparisons}` : ""} comparisons.${folds ? " Folds: Nadeau and Bengio's t-test over folds, not corrected for comparisons." : ""}`,
+          ...(reference === core.reference ? [] : ["Pairs without a reference that was declared beforehand get no verdict."]),
           ...(statistics().onlyReference ? ["There are too many pairs for this page; all are in results/tables/statistics.csv."] : []),
           ...(protocols.get(state.protocol).optimistic ? [protocols.get(state.protocol).note] : []),
           ...(core.caveats[state.dataset]?.[state.protocol] ?? []),
@@ -345,17 +345,17 @@ define(
   () => ({ dataset: ALL, protocol: ALL, metric: "mse", sort: "" }),
   (body) => {
     if (!tables.ablation().length) {
-      body.append(paragraph("No method of this configuration is a variant of another one in it, and none runs in more than one embedding space, so there is no part whose worth could be measured.", "nothing"), list(core.absent));
+      body.append(paragraph("No method of this configuration is a variant of another one in it, and none runs in more than one embedding space, so no part's contribution can be measured.", "nothing"), list(core.absent));
       return { render: () => {} };
     }
     const controls = [...cellControls("ablation"), chooser("ablation", "metric", "Metric", () => metricOptions([...new Set(tables.ablation().map((row) => row.metric))]))];
     const table = element("div", {});
-    body.append(paragraph("Each variant against the method that it varies, and each embedding space against a plain one.", "lead"), element("div", { class: "controls" }, controls), table, list(["Positive: the part that the row names is worth something. Tests as in the view of tests, corrected within a dataset, protocol and metric.", ...core.absent]));
+    body.append(paragraph("Each variant against its plain method, and each embedding space against a plain one.", "lead"), element("div", { class: "controls" }, controls), table, list(["Positive: the part named in the row helps. Tests as in the view of tests, corrected within a dataset, protocol and metric.", ...core.absent]));
     const render = (state) => {
       const rows = tables.ablation().filter((row) => row.metric === state.metric && matches(state, row));
       const scale = scaleOf(rows.flatMap((row) => [row.difference, row.ci_low, row.ci_high]), 0);
       drawTable(table, {
-        caption: `${metricOf(state.metric).label}: what each part is worth`,
+        caption: `${metricOf(state.metric).label}: what each part contributes`,
         columns: [
           { key: "method", title: "Method", value: (row) => orderOf.method.get(row.id), cell: (row) => methodName(row.id) },
           { key: "reference", title: "Against", value: (row) => titleOf(row.reference), cell: (row) => methodName(row.reference) },
@@ -417,15 +417,15 @@ define(
     const empty = element("div", {});
     const [inNumbers, inText] = ["claims", "claims"].map((kind) => element("div", { class: kind }));
     body.append(
-      paragraph(`Of ${plural(claims.length, "published number")} and claims in words: ${counts(claims)}.`, "lead"),
+      paragraph(`Of ${plural(claims.length, "published number")} and verbal claims: ${counts(claims)}.`, "lead"),
       element("div", { class: "controls" }, controls),
       empty,
       inNumbers,
       inText,
       list([
-        "Reproduced: the published value lies where one more run of the source's procedure would lie with probability 0.95 (prediction interval over our seeds). Measured again: the mean over seeds [their range], by the source's procedure.",
-        "In-sample: the procedure scores samples that it trained on. Without brain data: measured on rows that hold no brain data. Another version of the file: a second public file of the same trials gives the value, the first does not.",
-        "Honest: the same method where nothing is chosen on scored samples (holdout; for folds cv10 if it is run). Best control: the control with the best mean there; without brain data always answering the mean image.",
+        "Reproduced: the published value is in the range in which one more run of the source's procedure would be with probability 0.95 (prediction interval over our seeds). Measured again: mean over seeds [their range], with the source's procedure.",
+        "In-sample: the procedure scores samples that it trained on. Without brain data: measured on rows that contain no brain data. Another version of the file: a second public file of the same trials gives the value, the first does not.",
+        "Honest: the same method where nothing is chosen on scored samples (holdout; for folds cv10 if it is run). Best control: the control with the best mean there; without brain data always predicting the mean image.",
       ]),
     );
     const folds = new Map();
@@ -461,7 +461,7 @@ define(
       ];
       empty.replaceChildren(...(kept.length ? [] : [paragraph("Nothing matches these filters.", "nothing")]));
       const [words, figures] = [true, false].map((text) => kept.filter((claim) => inWords(claim) === text));
-      for (const [spot, mine, caption, columns] of [[inNumbers, figures, "Published numbers, by source", numbers], [inText, words, "Claims in words, by source", said]]) {
+      for (const [spot, mine, caption, columns] of [[inNumbers, figures, "Published numbers, by source", numbers], [inText, words, "Verbal claims, by source", said]]) {
         spot.hidden = !mine.length;
         if (mine.length) drawTable(spot, { caption, columns, groups: groupsOf(mine), sort: state.sort, onsort: (sort) => change("claims", { sort }) });
         else spot.replaceChildren();
@@ -489,12 +489,12 @@ define(
       chooser("audit", "severity", "Severity", () => [["grave", "serious and notable"], [ALL, "all"], ...severities.map((word) => [word, word])]),
     ];
     const table = element("div", {});
-    body.append(paragraph("What one has to know of each dataset and split before reading any score; found before any training.", "lead"), element("div", { class: "controls" }, controls), table);
+    body.append(paragraph("What you have to know about each dataset and split before you read a score; found before any training.", "lead"), element("div", { class: "controls" }, controls), table);
     const rank = (row) => severities.indexOf(row.severity);
     const render = (state) => {
       const kept = findings.filter((row) => (state.dataset === ALL || row.dataset === state.dataset) && (state.severity === ALL || (state.severity === "grave" ? row.severity !== "info" : row.severity === state.severity)) && (state.scope === ALL || row.scope === state.scope));
       drawTable(table, {
-        caption: "Findings of the audit, the gravest first",
+        caption: "Findings of the audit, the most serious first",
         columns: [
           { key: "check", title: "Check", cell: (row) => row.check.replaceAll("_", " ") },
           { key: "scope", title: "About", cell: (row) => scopeTitle(row.scope) },
@@ -536,7 +536,7 @@ define(
       const many = new Set(mine.map((curve) => `${curve.fold}/${curve.seed}`)).size;
       if (mine.length) {
         drawCurves(curves, mine, state.scale === "log", `${runTitle(state.run)}: ${words(state.stage)}, ${cellTitle(state.dataset, state.protocol)}`);
-        curves.append(paragraph(`${many === 1 ? "One fit" : `A line for each of ${many} pairs of fold and seed`}${many >= 30 ? ", of more than 30 the first" : ""}; of long histories evenly spaced epochs are drawn. Rings: the epoch that the fit chose.`, "note"));
+        curves.append(paragraph(`${many === 1 ? "One fit" : `A line for each of ${many} pairs of fold and seed`}${many >= 30 ? ", at most the first 30" : ""}; in long histories only evenly spaced epochs are drawn. Rings: the epoch that the fit chose.`, "note"));
       } else nothing(curves, "No method of this dataset and protocol is trained in epochs, so there are no curves.");
       const rows = tables.cost().filter((row) => row.dataset === state.dataset && row.protocol === state.protocol);
       const scores = new Map(tables.comparison().filter((row) => row.dataset === state.dataset && row.protocol === state.protocol && row.metric === state.metric).map((row) => [row.id, row]));
@@ -559,7 +559,7 @@ define(
         groups: [{ rows: joined }],
         sort: state.sort,
         onsort: (sort) => change("training", { sort }),
-        nothing: "No training job of this dataset and protocol is on record.",
+        nothing: "There is no record of a training job of this dataset and protocol.",
       });
       const points = rowsOf(core.grid).filter((row) => row.dataset === state.dataset && row.protocol === state.protocol);
       drawTable(grid, {
@@ -683,7 +683,7 @@ const follow = (focus) => {
   show(state ? name : "overview", focus);
   // What the address asks for and is not here is said.
   const wrong = Object.keys(given).filter((key) => !state || !Object.hasOwn(state, key) || String(stateOf(name)[key]) !== given[key]);
-  lost.textContent = !state && name ? `This page has no view called "${name}". Below is the overview; the other views are linked above.` : wrong.length ? `Not in this page: ${wrong.map((key) => `${key} "${given[key]}"`).join(", ")}. Shown is what there is.` : "";
+  lost.textContent = !state && name ? `This page has no view called "${name}". Below is the overview; the other views are linked above.` : wrong.length ? `Not in this page: ${wrong.map((key) => `${key} "${given[key]}"`).join(", ")}. The rest is shown.` : "";
   lost.hidden = !lost.textContent;
 };
 addEventListener("hashchange", () => follow(true));
