@@ -142,7 +142,7 @@ def keys(rule: Mapping, whole: Mapping, above: str = "") -> Iterator[tuple[str, 
 
 def key_table(rule: Mapping, whole: Mapping) -> str:
     rows = [[f"`{name}`", *cells] for name, *cells in keys(resolved(rule, whole), whole)]
-    return table(["key", "needed", "holds", "meaning"], rows)
+    return table(["key", "needed", "type", "meaning"], rows)
 
 
 def main_keys() -> str:
@@ -151,7 +151,7 @@ def main_keys() -> str:
         [f"`{name}`", kind, code(default[name]) if name in default else "", meaning]
         for name, _, kind, meaning in keys(rule, rule)
     ]
-    return table(["key", "holds", "default", "meaning"], rows)
+    return table(["key", "type", "default", "meaning"], rows)
 
 
 def catalogue_keys(kind: str) -> str:
@@ -257,7 +257,7 @@ def method_settings() -> str:
         if rows:
             first = described.setdefault(entry["module"], name)
             meaning = prose(cls.__doc__) if first == name else f"Settings as explained for `{first}`."
-            parts += [meaning, "", table(["setting", "holds", *cases], rows), ""]
+            parts += [meaning, "", table(["setting", "type", *cases], rows), ""]
         else:
             parts += ["No settings.", ""]
     return "\n".join(parts).rstrip()
@@ -271,7 +271,7 @@ def procedure_fields() -> str:
         [code(key), python_type(field.annotation), capital(prose(meanings.get(key, "see `schedule`.")))]
         for key, field in Procedure.model_fields.items()
     ]
-    return table(["key", "holds", "meaning"], rows)
+    return table(["key", "type", "meaning"], rows)
 
 
 def encoder_settings() -> str:

@@ -161,7 +161,7 @@ BOTH = "{arrays: {brain: bold, stimuli: images}, parts: none, pixel_order: row-m
             "ridge",
             {"bold": np.ones((30, 12))},
             ["--entry", "arrays: {brain: bold}"],
-            "12 voxels.*say sample_axis: last in --entry",
+            "12 voxels.*set sample_axis: last in --entry",
         ),
         ("ridge", {"bold": 1000 + NEW.brain}, [], "standard deviations of the training data.*--rescale do it"),
         ("ridge", {"bold": NEW.brain / 1000}, [], "vary 0.00.* times as much. They are on another scale"),

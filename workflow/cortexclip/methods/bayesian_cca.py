@@ -118,9 +118,9 @@ class BayesianCCA(Method):
     """The image is the mean of its view given the latent values that the voxels imply; nothing is squashed."""
 
     class Settings(Checked):
-        """``latents``: most latent values; relevance determination switches off those that are not needed.
+        """``latents``: largest number of latent variables; relevance determination switches off the others.
 
-        ``iterations``: most of the variational updates, which end when the bound rises by less than ``tolerance`` of
+        ``iterations``: at most so many variational updates, which end when the bound rises by less than ``tolerance`` of
         its range.
         """
 

@@ -41,15 +41,15 @@ KNOWN_SHARE = 0.9
 
 
 class SharedSettings(PriorSettings):
-    """Of ``strength``, ``guidance``, ``mixing`` and ``steps`` several values may be given. They are chosen in this
-    order, the others at their first or chosen value, by the squared error that the mean of ``draws`` images is expected
-    to have on the selection part.
+    """``strength``, ``guidance``, ``mixing`` and ``steps`` may have several values. They are chosen in this order, with
+    the others at their first or chosen value, by the squared error that the mean of ``draws`` images is expected to
+    have on the selection part.
 
-    ``strength``: share of the ``steps`` of DDIM that are done, from the rough image on. ``guidance``: 1 is plain, more
-    exaggerates. ``mixing``: share of the text in the guidance. ``draws``: images drawn for each sample; their mean is
-    the answer. ``captions``: prompts of the classes in order of their label; left empty, each training image gets the
-    caption of the corpus that its embedding is nearest to. Penalties are tried on a logarithmic grid. ``prior`` names a
-    folder of resources/priors.
+    ``strength``: share of the ``steps`` of DDIM that are done, starting from the rough image. ``guidance``: 1 is none,
+    more exaggerates. ``mixing``: share of the text in the guidance. ``draws``: images drawn for each sample; their mean
+    is the prediction. ``captions``: prompts of the classes in order of their label; if empty, each training image gets
+    the caption of the corpus that its embedding is nearest to. Penalties are tried on a logarithmic grid. ``prior``
+    names a folder of resources/priors.
     """
 
     strength: Several[Annotated[float, Field(gt=0, le=1)]]

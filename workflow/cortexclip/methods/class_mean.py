@@ -1,6 +1,6 @@
-"""Control: the mean training image of a class, decoded from the brain or given away (oracle).
+"""Control: the mean training image of a class, which is decoded from the brain responses or given (oracle).
 
-The oracle is no decoder: it is given the class of the scored image and shows how much of a score the class alone buys.
+The oracle is not a decoder: it is given the class of the scored image and shows what the class alone gains.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Control: decodes the cluster of the image, and answers with an image that is typical of it. It only classifies.
+"""Control: decodes the cluster of the image, and predicts an image that is typical of it. It only classifies.
 
-What another method scores beyond it is what that method does beyond telling clusters of training images apart
-(Shirakawa et al. 2025, arXiv 2405.10078).
+What another method gains over it is more than distinguishing clusters of training images (Shirakawa et al. 2025, arXiv
+2405.10078).
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from cortexclip.runtime.settings import Count
 class ClusterClassifier(Method):
     """Cluster by ridge on one column per cluster (the largest wins), image from the cluster's training images.
 
-    Clusters are Ward's on the pixels of the distinct training images, so that scored images take no part. Where there
-    are no more images than clusters, each image is a cluster of its own and the image is decoded.
+    Clusters are Ward's on the pixels of the distinct training images, so scored images are not used. If there are no
+    more images than clusters, each image is its own cluster and the image is decoded.
     """
 
     class Settings(PenaltyGrid):
-        """``clusters``: the most clusters; ``answer``: the mean of the decoded cluster's distinct training images
-        (mean), or one of them at random for each scored sample (random). The penalties are those of the decoder of the
-        cluster.
+        """``clusters``: the largest number of clusters; ``answer``: predict the mean of the decoded cluster's distinct
+        training images (mean), or one of them at random for each scored sample (random). The penalties are those of
+        the decoder of the cluster.
         """
 
         clusters: Count

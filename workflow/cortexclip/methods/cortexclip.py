@@ -33,11 +33,11 @@ from cortexclip.numerics.standardise import voxel_weights
 class CortexClip(Method):
     """Fit all candidates inside inner folds, weigh them by their predictions there, and fit them on all samples.
 
-    The inner folds ask what the protocol asks, images seen before or not (`FitData.inner_groups`).
+    The inner folds score images seen before or new ones, as the protocol does (`FitData.inner_groups`).
     """
 
     class Settings(PenaltyGrid):
-        """``folds``: inner folds of the training samples that weigh the candidates.
+        """``folds``: inner folds of the training samples on which the candidates are weighted.
 
         Encoding: ``field_sizes``, standard deviations of receptive fields as fractions of the image's side;
         ``field_spacing`` of their centres in pixels; ``shared``, parts of the noise that voxels share; ``doubt``,

@@ -1,4 +1,4 @@
-"""Control: as gaussian_bayes with an encoding model of receptive fields, which is what `cortexclip` begins with."""
+"""Control: as gaussian_bayes with an encoding model of receptive fields, which is the first part of `cortexclip`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class GaussianBayesFields(GaussianBayes):
     """
 
     class Settings(Prior):
-        """As of gaussian_bayes, without penalties; ``field_sizes``: standard deviations of
+        """As for gaussian_bayes, without penalties; ``field_sizes``: standard deviations of
         receptive fields as fractions of the image's side, with centres ``field_spacing`` pixels apart.
         """
 

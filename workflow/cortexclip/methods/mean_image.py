@@ -1,4 +1,4 @@
-"""Control: always answer the mean of the training images. Whatever does not beat it has decoded nothing."""
+"""Control: always predict the mean of the training images. A method that is no better has decoded nothing."""
 
 from __future__ import annotations
 

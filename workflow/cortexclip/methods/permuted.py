@@ -1,4 +1,4 @@
-"""Control: ridge on shuffled pairs of brain response and image; many of them are the distribution under chance."""
+"""Control: ridge on shuffled pairs of brain response and image; many shuffles give the distribution under chance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cortexclip.runtime.settings import Count
 
 
 class Permuted(Ridge):
-    """Ridge after the images of the training samples have been dealt out anew; the penalty is chosen anew too."""
+    """Ridge after the images of the training samples have been shuffled; the penalty is chosen again, too."""
 
     class Settings(PenaltyGrid):
         """As for ridge, and the number of shuffles."""

@@ -15,10 +15,10 @@ from cortexclip.runtime.settings import Checked, Count
 
 
 class PLS(Method):
-    """PLS2 (scikit-learn's PLSRegression) with the number of components of least squared error over inner folds."""
+    """PLS2 (scikit-learn's PLSRegression); the number of components has the lowest squared error over inner folds."""
 
     class Settings(Checked):
-        """``components``: the most components to try (all smaller numbers are tried too); ``folds``: of the inner
+        """``components``: the largest number to try (all smaller numbers are tried too); ``folds``: of the inner
         cross-validation over training samples, cut without shuffling.
         """
 

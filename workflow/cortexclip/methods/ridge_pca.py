@@ -15,13 +15,13 @@ from cortexclip.runtime.settings import Count
 
 
 class RidgePCA(Ridge):
-    """The penalty of each component and the number of components are those of least squared error over inner folds.
+    """The penalty of each component and the number of components have the lowest squared error over inner folds.
 
     Each inner fold has the components of its own images.
     """
 
     class Settings(PenaltyGrid):
-        """``components``: the most components to try (all smaller numbers are tried too); ``folds``: inner folds.
+        """``components``: the largest number to try (all smaller numbers are tried too); ``folds``: inner folds.
 
         Penalties are tried on a logarithmic grid from ``penalty_low`` to ``penalty_high``.
         """

@@ -1,4 +1,4 @@
-"""Control: ridge to pixels, then the training image closest to it. Strong wherever test images were seen."""
+"""Control: ridge to pixels, then the training image nearest to it. Strong wherever test images occur in training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cortexclip.methods.ridge import Ridge
 
 
 class RidgeSnap(Ridge):
-    """The distinct training image of least squared distance to the ridge prediction (the first of equals)."""
+    """The distinct training image with the lowest squared distance to the ridge prediction (of ties the first)."""
 
     def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
         base = super().fit(data, seed, progress)

@@ -1,4 +1,4 @@
-"""Baseline: ridge from voxels to pixels, where voxels that carry the stimulus count more."""
+"""Baseline: ridge from voxels to pixels, with larger weights for voxels that the stimulus predicts better."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cortexclip.runtime.settings import Count, NonNegative, Positive, Several
 
 
 class RidgeWeighted(Ridge):
-    """A voxel's weight is the share of its variance that a ridge from pixels explains in training samples left out.
+    """A voxel's weight is the share of its variance that ridge from pixels explains in held-out training samples.
 
     A weight multiplies the voxel's variance, so that ridge has a smaller penalty for it. The power of the weights and
     the penalty are those of least squared error over inner folds, each of which finds its own weights.

@@ -1,6 +1,6 @@
-"""Control: the mean training image of the trial's session, which is given away (oracle).
+"""Control: the mean training image of the trial's session, which is given (oracle).
 
-It is no decoder and sees no brain: it shows how much of a score the session alone is worth.
+It is not a decoder and uses no brain data: it shows what the session alone gains.
 """
 
 from __future__ import annotations

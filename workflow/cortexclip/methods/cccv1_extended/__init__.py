@@ -23,16 +23,16 @@ class ExtendedCCCV1(NetworkMethod):
     """
 
     class Settings(CCCV1.Settings):
-        """The first nine as for cccv1; an extension is off where its weight or number is 0.
+        """The first nine are those of cccv1; an extension is off if its weight or number is 0.
 
         `clip_weight`: of 1 - cosine between the enhanced embedding and the stimulus's; `consistency_weight`: of 1 -
         cosine between the embedding before and after the enhancer; `contrastive_weight`: of InfoNCE (as in
-        clip_encoder) at `temperature`; `views`: of how many embeddings of equal size the stimulus's is made (1: one, of
-        the whole image). `attention_group`: voxels in a group whose token, of `attention_size`, attends to the others
-        with `attention_heads`. `resolution_weight`: of the pixel errors at a quarter and half of the size, with a
-        convolutional decoder through these. `enhancer_blocks`: gated blocks in place of the enhancer. `mask_fraction`:
-        of the voxels hidden in at most `pretraining_epochs` epochs of pretraining. `domain_weight`: of the reversed
-        gradient of a classifier of sessions.
+        clip_encoder) at `temperature`; `views`: number of embeddings of equal size that the stimulus's consists of (1:
+        that of the whole image). `attention_group`: voxels in a group whose token, of `attention_size`, attends to the
+        others with `attention_heads`. `resolution_weight`: of the pixel errors at a quarter and half of the size, with
+        a convolutional decoder through these. `enhancer_blocks`: gated blocks in place of the enhancer.
+        `mask_fraction`: of the voxels hidden in at most `pretraining_epochs` epochs of pretraining. `domain_weight`: of
+        the reversed gradient of a classifier of sessions.
         """
 
         clip_weight: NonNegative

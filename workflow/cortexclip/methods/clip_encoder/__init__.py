@@ -29,9 +29,9 @@ class ClipEncoder(NetworkMethod):
         """Source: layer sizes, temperature, batch size, epochs and learning rate; ours: dropout, decay, patience and
         readout.
 
-        `duplicates` says what equal stimuli in one batch are to each other. The readout's penalties are tried on a
-        logarithmic grid. `residual`: a block of equal width with a shortcut after each hidden layer;
-        `attention_tokens`: into how many tokens the first hidden layer is cut, which attend to each other with
+        `duplicates`: whether equal stimuli in a batch are positives or negatives of each other. The readout's penalties
+        are tried on a logarithmic grid. `residual`: a block of equal width with a shortcut after each hidden layer;
+        `attention_tokens`: number of tokens into which the first hidden layer is cut; they attend to each other with
         `attention_heads` (0: none); `projections`: heads whose unit-length outputs are summed; `checkpointing`: less
         memory for more time, the same result. The learning rate rises over `warm_up` epochs and then follows
         `schedule`.

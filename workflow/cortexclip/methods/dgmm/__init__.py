@@ -28,10 +28,10 @@ class DGMM(NetworkMethod):
         """As the published code names them: ``latents`` K, ``noise_latents`` C, ``neighbours`` k, ``width`` t and
         ``pull`` rho.
 
-        The autoencoder has ``filters`` channels and dense layers of width ``dense``. Of ``starts`` initial ones that
+        The autoencoder has ``filters`` channels and dense layers of width ``dense``. Of ``starts`` initial networks the
         one is trained whose latents differ most among the training images. ``image_weight`` and ``divergence_weight``
-        are those of the loss. The posterior of the voxels' model is updated ``rounds`` times. The answer is the mean
-        image of ``draws``.
+        are those of the loss. The posterior of the voxels' model is updated ``rounds`` times. The prediction is the
+        mean image of ``draws``.
         """
 
         latents: Count

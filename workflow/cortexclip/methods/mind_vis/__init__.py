@@ -32,7 +32,7 @@ class MindVis(NetworkMethod):
 
         The diffusion model has ``latent_depth`` blocks of ``latent_tokens`` tokens with ``latent_size`` features. In a
         training step it sees each sample at ``levels`` noise levels, and ``dropout`` of the voxels are hidden.
-        ``steps`` of the solver draw an image. The answer is the mean of ``draws`` images.
+        The solver draws an image in ``steps``. The prediction is the mean of ``draws`` images.
         """
 
         prior: str

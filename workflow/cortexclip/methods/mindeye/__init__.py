@@ -31,10 +31,10 @@ class MindEye(NetworkMethod):
     class Settings(ReadoutSettings):
         """`width`, `depth`, `dropout` are those of the backbone, `prior_width` that of the prior's hidden layers.
 
-        `mixed_epochs` are at most spent on mixed samples, `epochs` on the rest. `temperature` divides cosines, `mixup`
-        is the parameter of the symmetric beta distribution of the shares of mixed samples, half of which stay unmixed.
-        The three weights are those of the losses, the pixel error's is 1. `steps` of the prior, and how many `draws`
-        of it the image is a mean of. The penalties of the readout are tried on a logarithmic grid.
+        At most `mixed_epochs` train on mixed samples, then at most `epochs` without mixing. `temperature` divides
+        cosines, `mixup` is the parameter of the symmetric beta distribution of the shares of mixed samples, half of
+        which stay unmixed. The weights are those of the losses, that of the pixel error is 1. The prior takes `steps`;
+        the image is the mean of `draws`. The penalties of the readout are tried on a logarithmic grid.
         """
 
         width: Count
