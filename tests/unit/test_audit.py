@@ -169,7 +169,7 @@ def test_duplicated_voxels(rng):
     assert check_duplicated_voxels(brain).numbers["copies"] == 1
     assert check_duplicated_voxels(np.tile(brain, 2)).severity == "serious"
     assert check_duplicated_voxels(np.ones((4, 3))).numbers["copies"] == 0  # constant voxels are counted elsewhere
-    assert "not judged" in check_duplicated_voxels(np.ones((4, 3))).message
+    assert "not checked" in check_duplicated_voxels(np.ones((4, 3))).message
 
 
 def rows_of(brain, test, stimulus):
@@ -191,7 +191,7 @@ def test_duplicated_and_constant_rows(rng):
     assert (flat.severity, flat.numbers["constant"]) == ("notable", 1)
     within, across, _ = rows_of(np.tile(brain[:1], (40, 1)), test, stimulus)
     assert (within.severity, within.message) == ("serious", "All 40 samples have exactly the same brain responses.")
-    assert (across.severity, "not judged" in across.message) == ("info", True)  # it was not memory that was scored
+    assert (across.severity, "not checked" in across.message) == ("info", True)  # it was not memory that was scored
 
 
 @pytest.mark.parametrize("ddof", [0, 1])
@@ -230,7 +230,7 @@ def test_other_scaling_is_not_mistaken_for_it(rng, kind):
 
 
 def test_scaling_of_constant_voxels_is_not_judged():
-    assert "not judged" in check_scaling(np.ones((6, 3)), parts(4, 2)).message
+    assert "not checked" in check_scaling(np.ones((6, 3)), parts(4, 2)).message
 
 
 def test_pixels_outside_their_range_and_pale_images(rng):
@@ -460,7 +460,7 @@ def test_folds_over_images_promise_unseen_ones_and_say_where_that_is_nothing_new
         assert of(single, protocol, "seen_images")["numbers"]["samples"] == 0
     broken = split_of((0, "train", 0), (0, "train", 100), (0, "select", 1), (0, "score", 120))
     findings = audit_protocol(clean.assign_coords(stimulus=("sample", ["s"] * 180)), PROTOCOLS["unseen"], broken)
-    assert "does not keep it" in found(findings, "seen_images").meaning
+    assert "which is not true" in found(findings, "seen_images").meaning
     assert check_grouping(PROTOCOLS["unseen"], np.array(["s"] * 180), broken).severity == "info"
 
 
@@ -617,7 +617,7 @@ def test_nearest_neighbour_finds_planted_responses_and_nothing_in_noise(rng):
     assert "is beyond chance" in found.message
     noise = check_signal_nearest(rng.standard_normal((60, 16)), images, stimulus, test, 0)
     assert "not beyond chance" in noise.message
-    assert "cannot be tried" in check_signal_nearest(np.ones((60, 16)), images, stimulus, test, 0).message
+    assert "cannot be used" in check_signal_nearest(np.ones((60, 16)), images, stimulus, test, 0).message
 
 
 def test_large_data_are_drawn_from_and_both_tests_still_see_the_signal(rng):

@@ -120,8 +120,8 @@ class BayesianCCA(Method):
     class Settings(Checked):
         """``latents``: largest number of latent variables; relevance determination switches off the others.
 
-        ``iterations``: at most so many variational updates, which end when the bound rises by less than ``tolerance`` of
-        its range.
+        ``iterations``: largest number of variational updates, which end when the bound rises by less than ``tolerance``
+        of its range.
         """
 
         standardise: bool
