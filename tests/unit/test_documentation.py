@@ -246,7 +246,7 @@ def test_the_example_of_a_dataset_works(tmp_path, monkeypatch, capsys):
     assert main(["inspect", "bars.mat", "--yaml", "--strict"]) == 1
     printed = capsys.readouterr().out
     proposed = yaml.safe_load(printed)["bars"]
-    assert "a mere habit of such files" in printed and "serious:" in printed
+    assert "only the usual order in such files" in printed and "serious:" in printed
     kept = {key: proposed[key] for key in entry if key not in ("title", "modality", "source", "licence", "citation")}
     assert kept | {"notes": entry["notes"], "how": entry["how"], "pixel_order": "row-major"} == {
         key: entry[key] for key in kept

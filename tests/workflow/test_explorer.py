@@ -517,7 +517,7 @@ def test_what_is_not_there_is_said(made, chromium):
         "overview": "This configuration measures none of the published table's numbers.",
         "claims": "No number has been published",
         "audit": "has no findings",
-        "ablation": "there is no part whose worth could be measured",
+        "ablation": "so no part's contribution can be measured",
         "tests": "No pair of methods was tested here.",
         "training": "no curves",
     }.items():

@@ -74,7 +74,7 @@ def test_a_second_call_keeps_what_is_there_and_a_replaced_file_is_noticed(there)
     (folder / "run.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     anew = run(there, *options)
     assert anew.returncode == 0, anew.stdout[-3000:]
-    assert "The file is not the one" in anew.stdout and "train holdout/subject/ridge" in anew.stdout
+    assert "were made from another file" in anew.stdout and "train holdout/subject/ridge" in anew.stdout
     assert (folder / "results/tables/comparison.csv").read_bytes() != before
     kept = yaml.safe_load((folder / "run.yaml").read_text())["overrides"]["datasets"]["subject"]
     assert kept["licence"] == "Mine"
