@@ -126,7 +126,7 @@ def peak_of(n_samples: int, n_voxels: int) -> tuple[float, float]:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
     after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     if after <= before:
-        raise SystemExit("an earlier child used more memory, so this one's peak cannot be told")
+        raise SystemExit("an earlier child used more memory, so this one's peak is unknown")
     return after / 2**20, 4 * n_samples * n_voxels / 2**30
 
 

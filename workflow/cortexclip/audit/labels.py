@@ -25,7 +25,7 @@ def check_labels(
 ) -> Finding:
     """Whether the class labels belong to the images that they stand beside.
 
-    Two traces of labels that do not: one image with several labels, and classes that cannot be told apart: the class
+    Two traces of labels that do not: one image with several labels, and classes that cannot be separated: the class
     whose mean image is nearest (over distinct images, the judged one left out of its own class) agrees with the label
     no more often than after shuffling the labels. Where there is such a trace, labels displaced by a few samples within
     their part are tried; if these fit, the file is displaced.

@@ -343,9 +343,9 @@ def _sources(configuration) -> Sources:
 def ablations(configuration, cells: Iterable[str]) -> list[dict[str, str]]:
     """The pairs of runs that differ in one part, among those that apply to a dataset.
 
-    A variant is held against the plain method that its key ``ablates`` names, in the same embedding space, or without
+    A variant is compared with the plain method that its key ``ablates`` names, in the same embedding space, or without
     one if the plain method uses none; a variant whose plain method was not run there has no pair. The spaces of a
-    method are held against the last that no network learned (key ``plain`` of encoders.yaml), or the last of all.
+    method are compared with the last that no network learned (key ``plain`` of encoders.yaml), or the last of all.
     Variants come first.
 
     Parameters

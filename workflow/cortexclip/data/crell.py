@@ -33,7 +33,7 @@ INSTALL = "Install it into the environment that runs cortexclip, without constra
 
 
 class Settings(epochs.EpochSettings):
-    """What the reader can be told under ``settings``."""
+    """What ``settings`` may set for the reader."""
 
     subject: int = Field(default=1, ge=1, le=20)
     """1 to 20"""

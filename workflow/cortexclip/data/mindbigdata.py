@@ -74,7 +74,7 @@ HEADSETS = {
 
 
 class Settings(epochs.EpochSettings):
-    """What the reader can be told under ``settings``."""
+    """What ``settings`` may set for the reader."""
 
     headset: Literal["MW", "EP", "MU", "IN"] = "MW"
     """MW (MindWave), EP (EPOC), MU (Muse) or IN (Insight); rows of others are dropped"""

@@ -33,7 +33,7 @@ Trials = Annotated[int, Field(ge=MINIMUM_SAMPLES, le=100_000)]
 
 
 class Settings(Checked):
-    """What the reader can be told under ``settings``."""
+    """What ``settings`` may set for the reader."""
 
     characters: str = "0123456789"
     """one picture of each, named like 7.png or 7.jpg, in the order of the labels"""

@@ -370,7 +370,7 @@ def _verified(path: Path, expected: str | None) -> str:
 
 
 def _is_torchscript(path: Path) -> bool:
-    """Whether the file is a TorchScript archive, told from a state dict by the code in it."""
+    """Whether the file is a TorchScript archive, recognised among state dicts by the code in it."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:

@@ -133,7 +133,7 @@ def draw_differences(
     ----------
     data : columns `TESTED`, which are written beside the figure (metrics by their labels), and group and row, where a
         difference belongs
-    groups : looks of the rows by the title of what they are held against, "" where the title of the figure says it
+    groups : looks of the rows by the title of what they are compared with, "" where the title of the figure says it
     metrics : what is subtracted from what, and what is written where no difference is defined, by label
     sentences : of the caption
     """
