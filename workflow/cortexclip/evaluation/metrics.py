@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -413,96 +415,49 @@ def _gallery_size(ranking: Ranking) -> np.ndarray:
     return np.full(ranking.above.shape, float(ranking.gallery))
 
 
+def _of_ranking(
+    gallery: str, name: str, label: str, low: int, high: float, better: bool | None, decimals: int, **options: Any
+) -> Metric:
+    return Metric(f"{name}_{gallery}", f"{label} ({gallery})", low, high, better, decimals, gallery=gallery, **options)
+
+
 def _forward_metrics(gallery: str) -> list[Metric]:
-    size = f"gallery_{gallery}"
+    size, of_ranking = f"gallery_{gallery}", partial(_of_ranking, gallery)
+    by_rank, by_reciprocal = (size, retrieval.chance_rank), (size, retrieval.chance_reciprocal_rank)
 
     def accuracy(k: int) -> Metric:
-        return Metric(
-            f"top{k}_{gallery}",
-            f"Top-{k} ({gallery})",
-            *(0, 1, True, 3),
-            chance_from=(size, lambda items: min(1.0, k / items)),
-            of_forward=lambda ranking: retrieval.top_k(ranking, k),
-            gallery=gallery,
-        )
+        chance, value = (size, lambda items: min(1.0, k / items)), partial(retrieval.top_k, k=k)
+        return of_ranking(f"top{k}", f"Top-{k}", 0, 1, True, 3, chance_from=chance, of_forward=value)
 
     return [
         *map(accuracy, (1, 5, 10)),
-        Metric(
-            f"rank_{gallery}",
-            f"Rank ({gallery})",
-            *(1, np.inf, False, 1),
-            chance_from=(size, retrieval.chance_rank),
-            of_forward=retrieval.expected_rank,
-            gallery=gallery,
-        ),
-        Metric(
-            f"median_rank_{gallery}",
-            f"Median rank ({gallery})",
-            *(1, np.inf, False, 1),
-            chance_from=(size, retrieval.chance_rank),
-            gallery=gallery,
-            median_of=f"rank_{gallery}",
-        ),
-        Metric(
-            f"mrr_{gallery}",
-            f"MRR ({gallery})",
-            *(0, 1, True, 3),
-            chance_from=(size, retrieval.chance_reciprocal_rank),
-            of_forward=retrieval.reciprocal_rank,
-            gallery=gallery,
-        ),
-        Metric(
-            size,
-            f"Gallery ({gallery})",
-            *(1, np.inf, None, 0),
-            unit="stimuli",
-            of_forward=_gallery_size,
-            gallery=gallery,
-        ),
+        of_ranking("rank", "Rank", 1, np.inf, False, 1, chance_from=by_rank, of_forward=retrieval.expected_rank),
+        of_ranking("median_rank", "Median rank", 1, np.inf, False, 1, chance_from=by_rank, median_of=f"rank_{gallery}"),
+        of_ranking("mrr", "MRR", 0, 1, True, 3, chance_from=by_reciprocal, of_forward=retrieval.reciprocal_rank),
+        of_ranking("gallery", "Gallery", 1, np.inf, None, 0, unit="stimuli", of_forward=_gallery_size),
     ]
 
 
 def _backward_metrics() -> list[Metric]:
+    of_ranking = partial(_of_ranking, "test")
+
     def accuracy(k: int) -> Metric:
-        return Metric(
-            f"backward_top{k}_test",
-            f"Top-{k} backward (test)",
-            *(0, 1, True, 3),
-            chance_from=(f"backward_chance{k}_test", float),
-            of_backward=lambda ranking: retrieval.top_k(ranking, k),
-            gallery="test",
-        )
+        chance, value = (f"backward_chance{k}_test", float), partial(retrieval.top_k, k=k)
+        name, label = f"backward_top{k}", f"Top-{k} backward"
+        return of_ranking(name, label, 0, 1, True, 3, chance_from=chance, of_backward=value)
 
     def chance(k: int) -> Metric:
-        return Metric(
-            f"backward_chance{k}_test",
-            f"Chance of top-{k} backward (test)",
-            *(0, 1, None, 3),
-            of_backward=lambda ranking: np.broadcast_to(
-                retrieval.chance_top_k(ranking.gallery, k, ranking.correct), ranking.above.shape
-            ),
-            gallery="test",
-        )
+        def value(ranking: Ranking) -> np.ndarray:
+            return np.broadcast_to(retrieval.chance_top_k(ranking.gallery, k, ranking.correct), ranking.above.shape)
 
+        return of_ranking(f"backward_chance{k}", f"Chance of top-{k} backward", 0, 1, None, 3, of_backward=value)
+
+    rank, size = retrieval.expected_rank, _gallery_size
     return [
         *map(accuracy, (1, 5, 10)),
         *map(chance, (1, 5, 10)),
-        Metric(
-            "backward_rank_test",
-            "Rank backward (test)",
-            *(1, np.inf, False, 1),
-            of_backward=retrieval.expected_rank,
-            gallery="test",
-        ),
-        Metric(
-            "backward_gallery_test",
-            "Gallery backward (test)",
-            *(1, np.inf, None, 0),
-            unit="trials",
-            of_backward=_gallery_size,
-            gallery="test",
-        ),
+        of_ranking("backward_rank", "Rank backward", 1, np.inf, False, 1, of_backward=rank),
+        of_ranking("backward_gallery", "Gallery backward", 1, np.inf, None, 0, unit="trials", of_backward=size),
     ]
 
 
