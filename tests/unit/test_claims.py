@@ -15,14 +15,13 @@ from cortexclip.configuration.plan import Plan, Sources
 from cortexclip.configuration.schema import Status, read_yaml
 from cortexclip.evaluation.reproduction import Repeated
 from cortexclip.results.folder import Results
-from cortexclip.results.tables import TABLES
+from cortexclip.results.tables import TABLES, write_csv
 from cortexclip.runtime.files import write_json
 from cortexclip.stages.tables import write_claims
 from cortexclip.tables import claims as tables
 from cortexclip.tables.claims import OUTCOMES, REASONS, STATUS, Claim, Evidence, claims, claims_csv
 from cortexclip.tables.paper import paper_csv, paper_tables
 from cortexclip.tables.render import latex, markdown
-from cortexclip.tables.write import write_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTHING = {"datasets": {}, "protocols": {}, "runs": {}, "names": [], "cells": [], "seeds": 4}

@@ -23,7 +23,7 @@ from cortexclip.figures.overview import critical_difference
 from cortexclip.results import drawn as known
 from cortexclip.results.folder import Results
 from cortexclip.results.runs import write_predictions
-from cortexclip.results.tables import NEARNESS, TABLES, read_table
+from cortexclip.results.tables import NEARNESS, TABLES, read_table, write_csv
 from cortexclip.runtime.arrays import write_parquet
 from cortexclip.runtime.files import write_json
 from cortexclip.stages import evaluation_figures as stage
@@ -31,7 +31,6 @@ from cortexclip.stages.evaluate import ceilings_of, collapse_of
 from cortexclip.stages.tables import write_statistics
 from cortexclip.tables.ablation import ABLATION
 from cortexclip.tables.statistics import RANKS, STATISTICS
-from cortexclip.tables.write import write_csv
 
 VERDICTS = ["shown", "not over folds", "not shown"]
 

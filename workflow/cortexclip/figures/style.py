@@ -34,8 +34,8 @@ from matplotlib.transforms import Bbox
 
 from cortexclip.configuration.plan import Plan
 from cortexclip.evaluation import READOUTS
+from cortexclip.results.tables import write_csv
 from cortexclip.runtime.files import atomic_path, write_text
-from cortexclip.tables.write import write_csv
 
 DPI = 200
 WIDTH_MM, COLUMN_MM = 175, 85  # two columns of a journal, and one

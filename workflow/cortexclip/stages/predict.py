@@ -18,11 +18,11 @@ from cortexclip.estimator import catalogue, encoder_named
 from cortexclip.evaluation.score import score_predictions
 from cortexclip.methods.interface import Prediction
 from cortexclip.results.restore import Fitted, load_run
+from cortexclip.results.tables import write_csv
 from cortexclip.runtime import provenance
 from cortexclip.runtime.arrays import single
 from cortexclip.runtime.files import atomic_folder, write_json
 from cortexclip.runtime.log import logger
-from cortexclip.tables.write import write_csv
 
 PICTURES = 120
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +20,24 @@ from cortexclip.evaluation.statistics import summarise
 from cortexclip.figures.style import save_pdf
 from cortexclip.figures.tables import draw_tables
 from cortexclip.results.folder import Results
-from cortexclip.results.tables import TABLES, read_table
+from cortexclip.results.tables import TABLES, read_table, write_csv
 from cortexclip.runtime.log import Progress, logger
 from cortexclip.runtime.seeds import derive_seed
 from cortexclip.tables.ablation import ABLATED, NO_PARTS, ablated, ablation_tables
 from cortexclip.tables.audit import audit_rows, audit_tables
-from cortexclip.tables.ceiling import ceiling_rows, ceiling_tables
+from cortexclip.tables.ceiling import ceiling_tables
 from cortexclip.tables.claims import Evidence, claims, claims_csv, claims_tables
-from cortexclip.tables.collapse import collapse_rows, collapse_tables
-from cortexclip.tables.comparison import comparison, comparison_tables, retrieval, retrieval_tables
-from cortexclip.tables.learning_curve import NOTHING as NO_CURVE
-from cortexclip.tables.learning_curve import learning_curve_rows, learning_curve_tables
-from cortexclip.tables.left_out import NOTHING as NOTHING_LEFT_OUT
-from cortexclip.tables.left_out import left_out_rows, left_out_tables
+from cortexclip.tables.collapse import collapse_tables
+from cortexclip.tables.comparison import comparison, comparison_tables, ordered, retrieval, retrieval_tables
+from cortexclip.tables.learning_curve import NO_CURVE, learning_curve_rows, learning_curve_tables
+from cortexclip.tables.left_out import NOTHING_LEFT_OUT, left_out_rows, left_out_tables
 from cortexclip.tables.paper import NO_NUMBERS, paper_csv, paper_tables
-from cortexclip.tables.power import NOTHING as NO_PAIR
-from cortexclip.tables.power import power_rows, power_tables
+from cortexclip.tables.power import NO_PAIR, power_rows, power_tables
 from cortexclip.tables.read import lay_out
 from cortexclip.tables.records import NO_GRID, cost_rows, cost_tables, grid_rows, grid_tables
 from cortexclip.tables.remeasured import configurations, remeasured, source_datasets
 from cortexclip.tables.statistics import COMPARED, compare, leaders, ranks, statistics_tables
-from cortexclip.tables.write import write_csv, write_readable
+from cortexclip.tables.write import write_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,31 +89,22 @@ def write_comparison(results: Results, scores: pd.DataFrame, output: Path, **opt
     """The tables audit, comparison, left_out, learning_curve, collapse, ceiling and retrieval."""
     plan, audits = results.plan, results.audits
     summary = summarise(scores, **options)
-    write_readable(output, "audit", "Audit", audit_tables(audits, plan), plan)
-    write_csv(output / "audit.csv", audit_rows(audits))
-    compared = comparison(summary, plan)
-    write_csv(output / "comparison.csv", compared)
-    write_readable(output, "comparison", "Comparison", comparison_tables(summary, plan, audits), plan)
-    left_out = left_out_rows(compared, plan)
-    write_csv(output / "left_out.csv", left_out)
-    tables = left_out_tables(left_out, plan)
-    write_readable(output, "left_out", "What remains where more is left out", tables, plan, NOTHING_LEFT_OUT)
+    compared, retrieved = comparison(summary, plan), retrieval(summary, plan)
     cells = [(d, p) for d in plan.datasets for p in plan.protocols_of(d)]
+    left_out = left_out_rows(compared, plan)
     curves = learning_curve_rows(compared, {(d, p): results.split(p, d) for d, p in cells}, plan)
-    write_csv(output / "learning_curve.csv", curves)
-    tables = learning_curve_tables(curves, plan)
-    write_readable(output, "learning_curve", "Scores by the number of training samples", tables, plan, NO_CURVE)
-    ceilings = ceiling_rows([results.ceiling(p, d) for d, p in cells], plan)
-    write_csv(output / "ceiling.csv", ceilings)
-    write_readable(output, "ceiling", "Noise ceilings", ceiling_tables(ceilings, plan), plan)
-    collapsed = collapse_rows([results.collapse(p, d) for d, p in cells])
-    write_csv(output / "collapse.csv", collapsed)
-    write_readable(
-        output, "collapse", "More than a choice among training images", collapse_tables(collapsed, plan), plan
-    )
-    retrieved = retrieval(summary, plan)
-    write_csv(output / "retrieval.csv", retrieved)
-    write_readable(output, "retrieval", "Retrieval", retrieval_tables(retrieved, plan, audits), plan)
+    ceilings = pd.concat([results.ceiling(p, d) for d, p in cells], ignore_index=True)
+    ceilings = ordered(ceilings, plan)[TABLES["ceiling"]]
+    collapsed = pd.concat([results.collapse(p, d) for d, p in cells], ignore_index=True)[TABLES["collapse"]]
+    write, of_curves = partial(write_table, output, plan), learning_curve_tables(curves, plan)
+    write("audit", "Audit", audit_rows(audits), audit_tables(audits, plan))
+    write("comparison", "Comparison", compared, comparison_tables(summary, plan, audits))
+    tables = left_out_tables(left_out, plan)
+    write("left_out", "What remains where more is left out", left_out, tables, NOTHING_LEFT_OUT)
+    write("learning_curve", "Scores by the number of training samples", curves, of_curves, NO_CURVE)
+    write("ceiling", "Noise ceilings", ceilings, ceiling_tables(ceilings, plan))
+    write("collapse", "More than a choice among training images", collapsed, collapse_tables(collapsed, plan))
+    write("retrieval", "Retrieval", retrieved, retrieval_tables(retrieved, plan, audits))
     logger.info("tables: %d cells from %d scores", len(summary), len(scores))
 
 
@@ -155,17 +144,13 @@ def write_statistics(
     names = {run_name(m, e) for m, e in zip(leading.method, leading.encoder, strict=True)}
     if reference is not None and reference not in names:
         logger.warning("--reference %s was not run. %s", reference, nearest(reference, names))
-    write_csv(output / "statistics.csv", pairs)
     write_csv(output / "leaders.csv", leading.replace({True: "true", False: "false"}))
     write_csv(output / "ranks.csv", ranked)
+    write, powers = partial(write_table, output, plan), _joined(powers, "power")
     tables = statistics_tables(pairs, leading, ranked, plan, audits, references)
-    write_readable(output, "statistics", "Which methods differ", tables, plan)
-    powers = _joined(powers, "power")
-    write_csv(output / "power.csv", powers)
-    write_readable(output, "power", "How many images it takes", power_tables(powers, plan), plan, NO_PAIR)
-    write_csv(output / "ablation.csv", parts)
-    tables = ablation_tables(parts, plan, audits)
-    write_readable(output, "ablation", "What each part contributes", tables, plan, NO_PARTS)
+    write("statistics", "Which methods differ", pairs, tables)
+    write("power", "How many images it takes", powers, power_tables(powers, plan), NO_PAIR)
+    write("ablation", "What each part contributes", parts, ablation_tables(parts, plan, audits), NO_PARTS)
     logger.info("statistics: %d pairs of methods, %d of them a part and its absence", len(pairs), len(parts))
 
 
@@ -183,11 +168,9 @@ def write_claims(results: Results, published: Mapping, output: Path) -> None:
     read = ("remeasured", "configurations", "source_datasets", "comparison")  # with the digits that are written
     evidence = Evidence(published, plan, *(read_table(output / f"{name}.csv", TABLES[name]) for name in read))
     rows = claims(evidence)
-    write_csv(output / "claims.csv", claims_csv(rows))
-    write_readable(output, "claims", "Claims", claims_tables(rows, evidence, results.audits), plan)
-    write_csv(output / "paper.csv", paper_csv(rows, evidence))
-    tables = paper_tables(rows, evidence)
-    write_readable(output, "paper", "The published table", tables, plan, NO_NUMBERS)
+    write, tables = partial(write_table, output, plan), paper_tables(rows, evidence)
+    write("claims", "Claims", claims_csv(rows), claims_tables(rows, evidence, results.audits))
+    write("paper", "The published table", paper_csv(rows, evidence), tables, NO_NUMBERS)
     save_pdf(draw_tables("The published table, measured again", tables), output / "paper.pdf")
     counts = Counter(row.outcome for row in rows)
     logger.info("claims: %s", ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
@@ -198,8 +181,7 @@ def write_records(results: Results, output: Path) -> None:
     plan = results.plan
     records = {(d, p, run): results.record(p, d, run) for p, d, run in plan.trainings()}
     cost, grid = cost_rows(records, plan), grid_rows(records, plan)
-    write_csv(output / "cost.csv", cost)
-    write_readable(output, "cost", "Cost of training", cost_tables(cost, plan), plan)
-    write_csv(output / "grid.csv", grid)
-    write_readable(output, "grid", "Grid points", grid_tables(grid, plan), plan, NO_GRID)
+    write = partial(write_table, output, plan)
+    write("cost", "Cost of training", cost, cost_tables(cost, plan))
+    write("grid", "Grid points", grid, grid_tables(grid, plan), NO_GRID)
     logger.info("records: %d training jobs, %d grid points", len(cost), len(grid))

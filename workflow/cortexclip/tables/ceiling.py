@@ -6,17 +6,10 @@ import pandas as pd
 
 from cortexclip.configuration.plan import Plan
 from cortexclip.evaluation.metrics import METRICS
-from cortexclip.results.tables import TABLES
-from cortexclip.tables.comparison import ordered
 from cortexclip.tables.render import NOT_MEASURED, Table
 
 CEILED = {"mse": "MSE", "pixcorr": "PixCorr", "embedding_correlation": "Correlation of embedding features"}
 """What metrics with a ceiling are called."""
-
-
-def ceiling_rows(found: list[pd.DataFrame], plan: Plan) -> pd.DataFrame:
-    """The table of results/tables/ceiling.csv, from those of all datasets and protocols."""
-    return ordered(pd.concat(found, ignore_index=True), plan)[TABLES["ceiling"]]
 
 
 def ceiling_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from cortexclip.configuration.plan import Plan, run_name
-from cortexclip.results.tables import TABLES
 from cortexclip.tables.render import NOT_MEASURED, Table
-
-
-def collapse_rows(found: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The table of results/tables/collapse.csv, from those of all datasets and protocols."""
-    return pd.concat(found, ignore_index=True)[TABLES["collapse"]]
 
 
 def collapse_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:

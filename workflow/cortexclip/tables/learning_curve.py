@@ -12,7 +12,7 @@ from cortexclip.results.tables import TABLES
 from cortexclip.tables.render import NOT_MEASURED, Table
 
 CURVED = ["mse", "pixcorr", "ssim", "pairwise_identification"]
-NOTHING = (
+NO_CURVE = (
     "No protocol of this configuration uses only a share of the training samples (key train_share of "
     "protocols.yaml); protocols of config/power.yaml do."
 )

@@ -8,7 +8,7 @@ from cortexclip.configuration.plan import Plan, run_name
 from cortexclip.results.tables import TABLES
 from cortexclip.tables.render import NOT_MEASURED, Table
 
-NOTHING = (
+NOTHING_LEFT_OUT = (
     "This configuration has no protocol together with one that leaves more out of training (key compared_with of "
     "protocols.yaml)."
 )

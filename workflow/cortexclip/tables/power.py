@@ -16,7 +16,7 @@ from cortexclip.runtime.seeds import derive_seed
 from cortexclip.tables.read import SeededScores
 from cortexclip.tables.render import NOT_MEASURED, Table
 
-NOTHING = "No method was compared with the reference or with our own decoder."
+NO_PAIR = "No method was compared with the reference or with our own decoder."
 
 
 def power_rows(scores: SeededScores, metric: str, references: Collection[str], base_seed: int = 0) -> pd.DataFrame:

@@ -8,17 +8,25 @@ from pathlib import Path
 import pandas as pd
 
 from cortexclip.configuration.plan import Plan
-from cortexclip.runtime.files import atomic_path, write_text
+from cortexclip.results.tables import write_csv
+from cortexclip.runtime.files import write_text
 from cortexclip.tables.render import LATEX_PACKAGES, Table, latex, markdown
 
-
-def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table with six significant digits, so that equal results are equal bytes."""
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-
-
 NOTHING = "No method of this configuration has anything to show here."
+
+
+def write_table(
+    folder: Path,
+    plan: Plan,
+    name: str,
+    title: str,
+    rows: pd.DataFrame,
+    tables: Sequence[Table],
+    nothing: str = NOTHING,
+) -> None:
+    """Write a table for scripts, and the tables for reading that are made of it."""
+    write_csv(folder / f"{name}.csv", rows)
+    write_readable(folder, name, title, tables, plan, nothing)
 
 
 def write_readable(
