@@ -6,7 +6,7 @@ import pandas as pd
 
 from cortexclip.configuration.plan import Plan
 from cortexclip.evaluation.metrics import METRICS
-from cortexclip.tables.render import NOT_MEASURED, Table
+from cortexclip.tables.render import NOT_MEASURED, Table, with_interval
 
 CEILED = {"mse": "MSE", "pixcorr": "PixCorr", "embedding_correlation": "Correlation of embedding features"}
 """What metrics with a ceiling are called."""
@@ -50,6 +50,6 @@ def ceiling_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
 
 def _row(row, plan: Plan) -> list[str]:
     digits = METRICS["mse" if row.metric == "mse" else "pixcorr"].decimals
-    share = NOT_MEASURED if pd.isna(row.share) else f"{row.share:.0%} [{row.share_low:.0%}, {row.share_high:.0%}]"
+    share = with_interval(row.share, row.share_low, row.share_high, ".0%")
     values = f"{row.value:.{digits}f}", f"{row.ceiling:.{digits}f}"
     return [plan.title(row.method, row.encoder), CEILED[row.metric], *values, share]

@@ -21,7 +21,7 @@ from cortexclip.methods.catalogue import size_class
 from cortexclip.results.tables import TABLES
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.comparison import number
-from cortexclip.tables.render import NOT_MEASURED, Table
+from cortexclip.tables.render import NOT_MEASURED, Table, formatted
 
 REPRODUCED, IN_SAMPLE = "reproduced", "reproduced, in-sample"
 NO_BRAIN_DATA, OTHER_FILE = "reproduced without brain data", "reproduced on another version of the file"
@@ -436,8 +436,8 @@ def _table(dataset: str, rows: Sequence[Claim], evidence: Evidence, audits: Mapp
                 _published(row.entry),
                 _again(row),
                 row.measured_on or NOT_MEASURED,
-                _digits(row.honest),
-                f"{_digits(row.control.value)} ({row.control.name})" if row.control else NOT_MEASURED,
+                formatted(row.honest, ".4f"),
+                control_text(row.control),
                 "; ".join([verdict, *(STATUS[kind] for kind in row.marks)]),
             ]
         )
@@ -509,5 +509,6 @@ def _again(row: Claim) -> str:
     return f"{digits(row.metric, row.repeated.mean)} [{digits(row.metric, low)}, {digits(row.metric, high)}]"
 
 
-def _digits(value: float | None) -> str:
-    return NOT_MEASURED if value is None else f"{value:.4f}"
+def control_text(control: Control | None) -> str:
+    """A control with its value."""
+    return NOT_MEASURED if control is None else f"{control.value:.4f} ({control.name})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from cortexclip.configuration.plan import Plan, run_name
-from cortexclip.tables.render import NOT_MEASURED, Table
+from cortexclip.tables.render import Table, formatted
 
 
 def collapse_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
@@ -24,8 +24,9 @@ def collapse_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
                     [
                         run_name(row.method, row.encoder),
                         f"{row.dimensions:.1f}",
-                        NOT_MEASURED if pd.isna(row.span) else f"{row.span:.0%}",
-                        *(_share(value) for value in (row.identification, row.identification_within)),
+                        formatted(row.span, ".0%"),
+                        formatted(row.identification, ".3f"),
+                        formatted(row.identification_within, ".3f"),
                     ]
                     for row in rows.itertuples(index=False)
                 ],
@@ -41,7 +42,3 @@ def collapse_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
             )
         )
     return tables
-
-
-def _share(value: float) -> str:
-    return NOT_MEASURED if pd.isna(value) else f"{value:.3f}"

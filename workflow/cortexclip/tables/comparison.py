@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,7 +12,7 @@ from cortexclip.evaluation import READOUTS, own_name, readout_of
 from cortexclip.evaluation.metrics import METRICS, chance_level
 from cortexclip.results.tables import TABLES
 from cortexclip.tables.audit import ceiling_of, notes_for
-from cortexclip.tables.render import NOT_MEASURED, Table
+from cortexclip.tables.render import NOT_MEASURED, Table, formatted, with_interval
 
 SHOWN = ["mse", "pixcorr", "ssim", "pairwise_identification", "clip_identification"]
 RETRIEVED = ["top1", "top5", "top10", "median_rank", "mrr"]
@@ -144,19 +143,14 @@ def gallery_row(metric: str) -> str:
 
 def interval(metric: str, row) -> str:
     """Mean and interval with the metric's digits; a dash where the score is not defined."""
-    if row is None or not math.isfinite(row.mean):
+    if row is None:
         return NOT_MEASURED
-    text = number(metric, row.mean)
-    if math.isfinite(row.ci_low):
-        text += f" [{number(metric, row.ci_low)}, {number(metric, row.ci_high)}]"
-    return text
+    return with_interval(row.mean, row.ci_low, row.ci_high, f".{METRICS[metric].decimals}f")
 
 
 def number(metric: str, value: float | None) -> str:
     """A value with the metric's digits."""
-    if value is None or not math.isfinite(value):
-        return NOT_MEASURED
-    return f"{value:.{METRICS[metric].decimals}f}"
+    return formatted(value, f".{METRICS[metric].decimals}f")
 
 
 def _comparison_table(cells, dataset, about, protocol, kind, plan, caveats) -> Table:

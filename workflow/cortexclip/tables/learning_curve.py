@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import pandas as pd
 
 from cortexclip.configuration.plan import Plan
-from cortexclip.evaluation.metrics import METRICS
 from cortexclip.results.tables import TABLES
-from cortexclip.tables.render import NOT_MEASURED, Table
+from cortexclip.tables.comparison import interval
+from cortexclip.tables.render import Table
 
 CURVED = ["mse", "pixcorr", "ssim", "pairwise_identification"]
 NO_CURVE = (
@@ -53,26 +53,20 @@ def samples_learned_from(split: pd.DataFrame) -> float:
 
 def learning_curve_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
     """One table to read for each dataset and curve: the mean squared error by size."""
-    tables, digits = [], METRICS["mse"].decimals
+    tables = []
     for (dataset, curve), rows in table[table.metric == "mse"].groupby(["dataset", "curve"], sort=False):
         sizes = sorted(set(rows.n_train))
         cells = {(row.method, row.encoder, row.n_train): row for row in rows.itertuples(index=False)}
         methods = dict.fromkeys(zip(rows.method, rows.encoder, strict=True))
-
-        def text(*cell, cells=cells) -> str:
-            row = cells.get(cell)
-            return (
-                NOT_MEASURED
-                if row is None
-                else f"{row.mean:.{digits}f} [{row.ci_low:.{digits}f}, {row.ci_high:.{digits}f}]"
-            )
-
         tables.append(
             Table(
                 title=f"MSE by training samples: {plan.datasets[dataset].title}, {plan.protocols[curve].heading}",
                 label=f"learning-curve-{dataset}-{curve}",
                 columns=["Method", *(f"{size:.0f} samples" for size in sizes)],
-                rows=[[plan.title(*method), *(text(*method, size) for size in sizes)] for method in methods],
+                rows=[
+                    [plan.title(*method), *(interval("mse", cells.get((*method, size))) for size in sizes)]
+                    for method in methods
+                ],
                 notes=[
                     "Training samples of a fold, including those that choose; the same samples are scored at every "
                     "size, and a smaller training set is part of a larger one. Intervals are over images and seeds, "

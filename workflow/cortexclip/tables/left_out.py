@@ -6,7 +6,7 @@ import pandas as pd
 
 from cortexclip.configuration.plan import Plan, run_name
 from cortexclip.results.tables import TABLES
-from cortexclip.tables.render import NOT_MEASURED, Table
+from cortexclip.tables.render import Table, formatted
 
 NOTHING_LEFT_OUT = (
     "This configuration has no protocol together with one that leaves more out of training (key compared_with of "
@@ -57,7 +57,7 @@ def left_out_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
                         run_name(row.method, row.encoder),
                         f"{row.mse_compared:.4f}",
                         f"{row.mse:.4f}",
-                        NOT_MEASURED if pd.isna(row.remains) else f"{row.remains:.0%}",
+                        formatted(row.remains, ".0%"),
                     ]
                     for row in rows.itertuples(index=False)
                 ],

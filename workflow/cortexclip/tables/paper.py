@@ -9,8 +9,8 @@ import pandas as pd
 
 from cortexclip.evaluation.reproduction import Repeated
 from cortexclip.results.tables import TABLES
-from cortexclip.tables.claims import Claim, Control, Evidence, honest_method, sentence
-from cortexclip.tables.render import NOT_MEASURED, Table
+from cortexclip.tables.claims import Claim, Control, Evidence, control_text, honest_method, sentence
+from cortexclip.tables.render import NOT_MEASURED, Table, formatted
 
 NO_NUMBERS = "This configuration measures none of the table's numbers."
 
@@ -68,18 +68,18 @@ def paper_tables(rows: Sequence[Claim], evidence: Evidence) -> list[Table]:
             parts = [
                 f"{claim.entry['value']:.6f}",
                 _range(measured(claim, dataset, evidence)),
-                _honest(honest_of(claim, evidence)),
+                formatted(honest_of(claim, evidence), ".4f"),
             ]
             cells.append(f"{' · '.join(parts)} ({place})")
         body.append([name, *cells])
     plan, split = evidence.plan, evidence.plan.honest("split") or "(none was run)"
     body += [
-        [method, *(_honest(with_role("reference", name, evidence)) for name in datasets)]
+        [method, *(formatted(with_role("reference", name, evidence), ".4f") for name in datasets)]
         for method in plan.role("reference")[:1]
     ]
-    body.append(["Best control", *(_control(control_of(by_cell[names[0], name], evidence)) for name in datasets)])
+    body.append(["Best control", *(control_text(control_of(by_cell[names[0], name], evidence)) for name in datasets)])
     body += [
-        [f"{method} (ours)", *(_honest(with_role("ours", name, evidence)) for name in datasets)]
+        [f"{method} (ours)", *(formatted(with_role("ours", name, evidence), ".4f") for name in datasets)]
         for method in plan.role("ours")[:1]
     ]
     sources = list(dict.fromkeys(claim.entry["source"] for claim in shown))
@@ -168,14 +168,6 @@ def _range(repeated: Repeated | None) -> str:
     if repeated is None:
         return "not measured"
     return f"{repeated.mean:.4f} [{min(repeated.values):.4f}, {max(repeated.values):.4f}]"
-
-
-def _honest(value: float | None) -> str:
-    return NOT_MEASURED if value is None else f"{value:.4f}"
-
-
-def _control(control: Control | None) -> str:
-    return NOT_MEASURED if control is None else f"{control.value:.4f} ({control.name})"
 
 
 def _value(value: float | None) -> float:

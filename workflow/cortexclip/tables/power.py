@@ -14,7 +14,7 @@ from cortexclip.evaluation.power import MOST_SIMULATED, POWER, power_of
 from cortexclip.results.tables import TABLES
 from cortexclip.runtime.seeds import derive_seed
 from cortexclip.tables.read import SeededScores
-from cortexclip.tables.render import NOT_MEASURED, Table
+from cortexclip.tables.render import NOT_MEASURED, Table, formatted
 
 NO_PAIR = "No method was compared with the reference or with our own decoder."
 
@@ -69,12 +69,12 @@ def power_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
                 rows=[
                     [
                         plan.title(row.method, row.encoder),
-                        _number(row.effect, f"+.{digits}f"),
-                        _number(row.sd, f".{digits}f"),
+                        formatted(row.effect, f"+.{digits}f"),
+                        formatted(row.sd, f".{digits}f"),
                         str(row.n_images),
-                        _number(row.power, ".2f"),
+                        formatted(row.power, ".2f"),
                         needed_text(row),
-                        _number(row.simulated, ".2f"),
+                        formatted(row.simulated, ".2f"),
                     ]
                     for row in rows.itertuples(index=False)
                 ],
@@ -103,7 +103,3 @@ def needed_text(row) -> str:
 
 def _count(value: float) -> str:
     return f"{value:.0f}" if np.isfinite(value) else "\N{INFINITY}"
-
-
-def _number(value: float, form: str) -> str:
-    return NOT_MEASURED if pd.isna(value) else f"{value:{form}}"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from cortexclip.configuration.plan import Plan, run_name
 from cortexclip.results.tables import TABLES
-from cortexclip.tables.render import NOT_MEASURED, Table
+from cortexclip.tables.render import NOT_MEASURED, Table, formatted
 
 COST, GRID = TABLES["cost"], TABLES["grid"]
 NO_GRID = "No method of this configuration has a grid of settings to choose from (key grid of methods.yaml)."
@@ -54,7 +54,7 @@ def cost_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
                     run_name(method, encoder),
                     f"{rows.parameters.max():,}",
                     *(_seconds(cells.get(protocol)) for protocol in protocols),
-                    NOT_MEASURED if rows.peak_mb.isna().all() else f"{rows.peak_mb.max():.0f}",
+                    formatted(rows.peak_mb.max(), ".0f"),
                 ]
             )
         tables.append(

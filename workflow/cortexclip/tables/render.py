@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import html
+import math
 import re
 import textwrap
 import unicodedata
@@ -81,6 +82,17 @@ class Table:
     notes: Sequence[str] = ()
     label: str = ""
     strong: frozenset[tuple[int, int]] = field(default_factory=frozenset)
+
+
+def formatted(value: float | None, form: str) -> str:
+    """A number in a format of Python's; a dash where there is none."""
+    return NOT_MEASURED if value is None or not math.isfinite(value) else f"{value:{form}}"
+
+
+def with_interval(value: float, low: float, high: float, form: str) -> str:
+    """A number with its interval, if it has one."""
+    text = formatted(value, form)
+    return f"{text} [{low:{form}}, {high:{form}}]" if text != NOT_MEASURED and math.isfinite(low) else text
 
 
 def markdown(table: Table, level: int = 2) -> str:

@@ -35,7 +35,7 @@ from cortexclip.runtime.seeds import derive_seed
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.comparison import number
 from cortexclip.tables.read import SeededScores, mean_over_seeds
-from cortexclip.tables.render import NOT_MEASURED, Table
+from cortexclip.tables.render import Table, formatted, with_interval
 
 COMPARED = ["mse", "pixcorr", "ssim", "pairwise_identification"]
 STATISTICS, LEADERS, RANKS = TABLES["statistics"], TABLES["leaders"], TABLES["ranks"]
@@ -458,7 +458,7 @@ def _reference_table(
             [
                 run_name(row.method, row.encoder),
                 difference_text(metric, row),
-                NOT_MEASURED if not np.isfinite(row.effect_size) else f"{row.effect_size:+.2f}",
+                formatted(row.effect_size, "+.2f"),
                 p_text(row.p),
                 p_text(row.p_family),
                 *([p_text(row.p_corrected_t)] if has_folds else []),
@@ -502,7 +502,7 @@ def _ranks_table(rows: pd.DataFrame, leading: pd.DataFrame, protocol: str, plan:
     body = [
         [
             run_name(*method),
-            *(f"{cells[*method, m]:.2f}" if (*method, m) in cells else NOT_MEASURED for m in metrics),
+            *(formatted(cells.get((*method, m)), ".2f") for m in metrics),
         ]
         for method in methods
     ]
@@ -534,17 +534,9 @@ def _ranks_table(rows: pd.DataFrame, leading: pd.DataFrame, protocol: str, plan:
 
 def p_text(value: float) -> str:
     """A p value with three digits, never as zero."""
-    if not np.isfinite(value):
-        return NOT_MEASURED
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
+    return "<0.001" if value < 0.001 else formatted(value, ".3f")
 
 
 def difference_text(metric: str, row) -> str:
     """A difference with its sign and interval, in the metric's digits; a dash where there is none."""
-    if not np.isfinite(row.difference):
-        return NOT_MEASURED
-    digits = METRICS[metric].decimals
-    text = f"{row.difference:+.{digits}f}"
-    if np.isfinite(row.ci_low):
-        text += f" [{row.ci_low:+.{digits}f}, {row.ci_high:+.{digits}f}]"
-    return text
+    return with_interval(row.difference, row.ci_low, row.ci_high, f"+.{METRICS[metric].decimals}f")
