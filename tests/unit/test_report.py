@@ -22,6 +22,7 @@ from cortexclip.data import dataset as datasets
 from cortexclip.evaluation import DRAW, NEAREST
 from cortexclip.report import content, gallery, page, sheets
 from cortexclip.results import drawn
+from cortexclip.results.folder import Results
 from cortexclip.results.paths import CSV_TABLES, READABLE_TABLES
 from cortexclip.tables.claims import OUTCOMES, REASONS, STATUS
 from cortexclip.tables.statistics import VERDICTS
@@ -104,35 +105,37 @@ def source(seeds=2, samples=12, seed=0):
         {"similarity": (("seed", "sample", "gallery"), rng.random((seeds, samples, len(stimuli))))},
         coords={"sample": sample, "gallery": dataset.stimulus.values},
     )
-    files = {"net": predictions(seeds, True), "flat": predictions(1, False)}
-    scored = {"net.space": scores("net", seeds), "flat": scores("flat", 1)}
-    runs = [
-        gallery.Run("net.space", "net", "space", lambda: files["net"], lambda: scored, lambda: similarity),
-        gallery.Run("flat", "flat", "none", lambda: files["flat"], lambda: scored, lambda: None),
-    ]
-    return gallery.Source(dataset, "p", runs), files, similarity
+    runs = {"net.space": {"method": "net", "encoder": "space"}, "flat": {"method": "flat"}}
+    plan = {"datasets": {"d": {}}, "protocols": {"p": {}}, "runs": runs, "cells": {"d": list(runs)}}
+    results = Results("nowhere", Plan.of(plan))
+    files = {"net.space": predictions(seeds, True), "flat": predictions(1, False)}
+    results.dataset = lambda name: dataset
+    results.predictions = lambda protocol, name, run: files[run]
+    results.scores_by_run = lambda *_: {"net.space": scores("net", seeds), "flat": scores("flat", 1)}
+    results.similarity = lambda protocol, name, run: similarity if run == "net.space" else None
+    return results, files, similarity
 
 
 def test_the_gallery_holds_what_the_files_hold():
     given, files, similarity = source()
-    packed, stimuli, left = gallery.pack([given])
+    packed, stimuli, left = gallery.pack(given)
     shown, pool = packed["d/p"], pictures(stimuli["d"])
     assert left == []
     assert shown["samples"] == list(range(4, 16)) and shown["n_scored"] == 12
-    truth = given.dataset.stimuli.values
+    truth = given.dataset("d").stimuli.values
     np.testing.assert_allclose(pool[shown["stimuli"]] / 255, truth[4:16], atol=0.011)
     net, near, draw, flat = shown["methods"]
     assert [m["id"] for m in shown["methods"]] == ["net.space", f"net{NEAREST}.space", f"net{DRAW}.space", "flat"]
     assert [len(m["seeds"]) for m in shown["methods"]] == [2, 2, 2, 1]
     for number, seed in enumerate(net["seeds"]):
-        image = files["net"].image.values[number][::-1]
+        image = files["net.space"].image.values[number][::-1]
         np.testing.assert_allclose(pictures(seed["sheet"])[seed["tiles"]] / 255, image, atol=0.011)
         assert seed["scores"]["mse"] == pytest.approx([0.001 * k + number for k in range(4, 16)])
         best = np.argsort(-similarity.similarity.values[number][::-1], axis=1)[:, :5]
         np.testing.assert_allclose(pool[seed["retrieved"]] / 255, truth[best], atol=0.011)
     np.testing.assert_allclose(pool[near["seeds"][1]["tiles"]] / 255, np.repeat(truth[:1], 12, 0), atol=0.011)
     for number, seed in enumerate(draw["seeds"]):
-        image = files["net"].draws.values[number, 0][::-1]
+        image = files["net.space"].draws.values[number, 0][::-1]
         np.testing.assert_allclose(pictures(seed["sheet"])[seed["tiles"]] / 255, image, atol=0.011)
     assert len(net["seeds"][0]["draws"]["tiles"]) == 2
     assert flat["seeds"][0]["tiles"] and "retrieved" not in flat["seeds"][0]
@@ -140,13 +143,13 @@ def test_the_gallery_holds_what_the_files_hold():
 
 def test_what_does_not_fit_the_budget_is_left_out_and_said():
     given, _, _ = source(samples=40)
-    whole = gallery.pack([given])[0]["d/p"]
+    whole = gallery.pack(given)[0]["d/p"]
     first = sum(len(m["seeds"][0]["sheet"]["data"]) for m in whole["methods"] if "sheet" in m["seeds"][0])
-    packed, _, left = gallery.pack([given], budget=first + 10)
+    packed, _, left = gallery.pack(given, budget=first + 10)
     assert [len(m["seeds"]) for m in packed["d/p"]["methods"]] == [1, 1, 1, 1]
     assert "draws" not in packed["d/p"]["methods"][0]["seeds"][0]
     assert any("left out" in sentence for sentence in left)
-    packed, _, left = gallery.pack([given], budget=first // 3)
+    packed, _, left = gallery.pack(given, budget=first // 3)
     assert len(packed["d/p"]["samples"]) in (6, 12, 25)
     assert any("scored trials" in sentence for sentence in left)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +13,7 @@ import xarray as xr
 from cortexclip.evaluation import NEAREST
 from cortexclip.report.content import short
 from cortexclip.report.sheets import Pool
+from cortexclip.results.folder import Results
 from cortexclip.results.runs import readouts
 from cortexclip.tables.statistics import run_name
 
@@ -25,31 +27,6 @@ BUDGET = 12_000_000
 """Characters that the pictures of all seeds and draws together may take; the default configuration needs 2 million."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """Where the files of one run come from; each is read when it is asked for; scores are those of all runs by name."""
-
-    name: str
-    method: str
-    encoder: str
-    predictions: Callable[[], xr.Dataset]
-    scores: Callable[[], Mapping[str, pd.DataFrame]]
-    similarity: Callable[[], xr.Dataset | None]
-
-
-@dataclass(frozen=True)
-class Source:
-    """The runs of one dataset and protocol."""
-
-    dataset: xr.Dataset
-    protocol: str
-    runs: Sequence[Run]
-
-    @property
-    def name(self) -> str:
-        return self.dataset.attrs["name"]
-
-
 @dataclass
 class Cell:
     """The gallery of one dataset and protocol while it is filled.
@@ -60,13 +37,23 @@ class Cell:
     packed : what is shown of each run and of its other readouts, by name
     """
 
-    source: Source
+    results: Results
+    protocol: str
+    name: str
     pool: Pool
     samples: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     folds: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     n_scored: int = 0
     shown: list[int] = field(default_factory=list)
     packed: dict[str, dict] = field(default_factory=dict)
+
+    @functools.cached_property
+    def dataset(self) -> xr.Dataset:
+        return self.results.dataset(self.name)
+
+    @functools.cached_property
+    def scores(self) -> dict[str, pd.DataFrame]:
+        return self.results.scores_by_run(self.protocol, self.name, SHOWN)
 
 
 def choose(fold: np.ndarray, sample: np.ndarray, most: int) -> np.ndarray:
@@ -75,7 +62,7 @@ def choose(fold: np.ndarray, sample: np.ndarray, most: int) -> np.ndarray:
     return order[np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).round().astype(int))]
 
 
-def pack(sources: Sequence[Source], budget: int = BUDGET) -> tuple[dict, dict, list[str]]:
+def pack(results: Results, budget: int = BUDGET) -> tuple[dict, dict, list[str]]:
     """Fill the galleries in rounds: every run's first seed, then draws where there are any, then seed after seed.
 
     If the first seeds alone do not fit into ``budget``, half as many images of each are shown, and so on. A later
@@ -85,10 +72,10 @@ def pack(sources: Sequence[Source], budget: int = BUDGET) -> tuple[dict, dict, l
     -------
     Galleries by "dataset/protocol", the stimuli of each dataset as a sheet, and a sentence for what was left out.
     """
-    most = MOST_IMAGES
+    most, plan = MOST_IMAGES, results.plan
     while True:
-        pools = {source.name: Pool() for source in sources}
-        cells = [Cell(source, pools[source.name]) for source in sources]
+        pools = {name: Pool() for name in plan.datasets}
+        cells = [Cell(results, protocol, name, pools[name]) for name in pools for protocol in plan.protocols_of(name)]
         used = _round(cells, most, budget if most > FEWEST_IMAGES else None, 0)
         if used is not None:
             break
@@ -105,7 +92,7 @@ def pack(sources: Sequence[Source], budget: int = BUDGET) -> tuple[dict, dict, l
         left.append(f"Of methods with more than {MOST_SEEDS} seeds or shuffles {MOST_SEEDS} are shown at most.")
     if any(len(cell.samples) < cell.n_scored for cell in cells):
         left.append(f"Of more than {most} scored trials {most} are shown, evenly spaced over folds.")
-    packed = {f"{cell.source.name}/{cell.source.protocol}": _gallery(cell) for cell in cells}
+    packed = {f"{cell.name}/{cell.protocol}": _gallery(cell) for cell in cells}
     return packed, {name: pool.sheet() for name, pool in pools.items()}, left
 
 
@@ -113,10 +100,10 @@ def _round(cells: Sequence[Cell], most: int, budget: int | None, number: int | N
     """Add one seed of every run (or, without a number, its draws); its characters, or None if they do not fit."""
     used, additions = 0, []
     for cell in cells:
-        for run in cell.source.runs:
-            if number and number >= cell.packed[run.name]["n_seeds"]:
+        for run in cell.results.plan.cells[cell.name]:
+            if number and number >= cell.packed[run]["n_seeds"]:
                 continue
-            if number is None and not cell.packed[run.name]["n_draws"]:
+            if number is None and not cell.packed[run]["n_draws"]:
                 continue
             for name, key, addition in _additions(cell, run, number, most):
                 used += len(addition.get("sheet", {"data": ""})["data"])
@@ -131,36 +118,37 @@ def _round(cells: Sequence[Cell], most: int, budget: int | None, number: int | N
     return used
 
 
-def _additions(cell: Cell, run: Run, number: int | None, most: int) -> Iterator[tuple[str, str, dict]]:
+def _additions(cell: Cell, run: str, number: int | None, most: int) -> Iterator[tuple[str, str, dict]]:
     """What a round adds of a run: (name, "seed" or "draws", what), for each of its readouts."""
-    predictions = run.predictions()
+    predictions, method = cell.results.predictions(cell.protocol, cell.name, run), cell.results.plan.runs[run].method
     position = _place(cell, predictions, most)
     if number is None:
         draws = predictions.draws.values[0, :MOST_DRAWS][:, position]
         sheet, places = _sheet(draws.reshape(-1, *draws.shape[2:]))
         drawn = [places[at : at + len(position)] for at in range(0, len(places), len(position))]
-        yield run.name, "draws", {"sheet": sheet, "tiles": drawn}
+        yield run, "draws", {"sheet": sheet, "tiles": drawn}
         return
     if not number:
         _announce(cell, run, predictions)
-    scores = _scores(run, cell.samples, number)
+    scores = _scores(cell, run, number)
     for suffix, images in readouts(predictions).items():
-        entry: dict = {"scores": scores.get(run.method + suffix, {})}
+        entry: dict = {"scores": scores.get(method + suffix, {})}
         if suffix == NEAREST:
             entry["tiles"] = cell.pool.add(images[number][position])
         else:
             entry["sheet"], entry["tiles"] = _sheet(images[number][position])
         if not suffix and (retrieved := _retrieved(cell, run, number)):
             entry["retrieved"] = retrieved
-        yield run.name + suffix, "seed", entry
+        yield run + suffix, "seed", entry
 
 
-def _announce(cell: Cell, run: Run, predictions: xr.Dataset) -> None:
+def _announce(cell: Cell, run: str, predictions: xr.Dataset) -> None:
     """Make room for the readouts of a run."""
+    about = cell.results.plan.runs[run]
     for suffix in readouts(predictions):
-        name, draws = run_name(run.method + suffix, run.encoder), 0 if suffix else predictions.sizes.get("draw", 0)
+        name, draws = run_name(about.method + suffix, about.encoder), 0 if suffix else predictions.sizes.get("draw", 0)
         sizes = {"n_seeds": predictions.sizes["seed"], "n_draws": draws}
-        cell.packed[run.name + suffix] = {"id": name, **sizes, "seeds": []}
+        cell.packed[run + suffix] = {"id": name, **sizes, "seeds": []}
 
 
 def _place(cell: Cell, predictions: xr.Dataset, most: int) -> np.ndarray:
@@ -169,7 +157,7 @@ def _place(cell: Cell, predictions: xr.Dataset, most: int) -> np.ndarray:
     if not cell.n_scored:
         at = choose(predictions.fold.values, sample, most)
         cell.samples, cell.folds, cell.n_scored = sample[at], predictions.fold.values[at], len(sample)
-        cell.shown = cell.pool.add(cell.source.dataset.stimuli.values[cell.samples])
+        cell.shown = cell.pool.add(cell.dataset.stimuli.values[cell.samples])
     order = np.argsort(sample)
     return order[np.searchsorted(sample, cell.samples, sorter=order)]
 
@@ -180,36 +168,35 @@ def _sheet(images: np.ndarray) -> tuple[dict, list[int]]:
     return own.sheet(), tiles
 
 
-def _scores(run: Run, samples: np.ndarray, number: int) -> dict[str, dict[str, list]]:
+def _scores(cell: Cell, run: str, number: int) -> dict[str, dict[str, list]]:
     """Scores of one seed, by method and metric, for the samples that are shown."""
-    table = run.scores()[run.name]
     found: dict[str, dict[str, list]] = {}
-    for (method, metric), rows in table.groupby(["method", "metric"], sort=False, observed=True):
+    for (method, metric), rows in cell.scores[run].groupby(["method", "metric"], sort=False, observed=True):
         seeds = np.unique(rows.seed.to_numpy())
         if metric not in SHOWN or number >= len(seeds):
             continue
         mine = rows[rows.seed == seeds[number]].set_index("sample").value
-        mine = mine[~mine.index.duplicated()].reindex(samples)
+        mine = mine[~mine.index.duplicated()].reindex(cell.samples)
         found.setdefault(str(method), {})[str(metric)] = [short(value) for value in mine]
     return found
 
 
-def _retrieved(cell: Cell, run: Run, number: int) -> list[list[int]]:
+def _retrieved(cell: Cell, run: str, number: int) -> list[list[int]]:
     """Of each shown sample, the numbers in the pool of the stimuli nearest to its predicted embedding; may be empty."""
-    file = run.similarity()
+    file = cell.results.similarity(cell.protocol, cell.name, run)
     if file is None:
         return []
     order = np.argsort(file.sample.values)
     at = order[np.searchsorted(file.sample.values, cell.samples, sorter=order)]
     best = np.argsort(-file.similarity.values[number][at], axis=1, kind="stable")[:, :RETRIEVED]
-    first = {str(name): place for place, name in reversed(list(enumerate(cell.source.dataset.stimulus.values)))}
+    first = {str(name): place for place, name in reversed(list(enumerate(cell.dataset.stimulus.values)))}
     gallery = [first[str(name)] for name in file.gallery.values]
     wanted = [[gallery[place] for place in row] for row in best]
-    return [cell.pool.add(cell.source.dataset.stimuli.values[row]) for row in wanted]
+    return [cell.pool.add(cell.dataset.stimuli.values[row]) for row in wanted]
 
 
 def _gallery(cell: Cell) -> dict:
-    labels = cell.source.dataset.label.values[cell.samples]
+    labels = cell.dataset.label.values[cell.samples]
     return {
         "samples": [int(value) for value in cell.samples],
         "folds": [int(value) for value in cell.folds],

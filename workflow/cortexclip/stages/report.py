@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import functools
 from collections.abc import Mapping
 
 import pandas as pd
@@ -145,12 +144,7 @@ def records(results: Results) -> list[dict]:
 
 def galleries(results: Results) -> dict[str, object]:
     """The gallery of every dataset and protocol, the stimuli of every dataset, and what of it is left out."""
-    sources = [
-        gallery.Source(results.dataset(name), protocol, runs_of(results, name, protocol))
-        for name in results.plan.datasets
-        for protocol in results.plan.protocols_of(name)
-    ]
-    packed, stimuli, left_out = gallery.pack(sources)
+    packed, stimuli, left_out = gallery.pack(results)
     return {
         "gallery": {
             "left_out": left_out,
@@ -159,25 +153,6 @@ def galleries(results: Results) -> dict[str, object]:
         },
         **{f"gallery/{name}": entry for name, entry in packed.items()},
     }
-
-
-def runs_of(results: Results, dataset: str, protocol: str) -> list[gallery.Run]:
-    """The runs of a dataset and protocol, whose files are read when they are asked for."""
-    scores = functools.cache(lambda: results.scores_by_run(protocol, dataset, gallery.SHOWN))
-    found = []
-    for name in results.plan.cells[dataset]:
-        cell, about = (protocol, dataset, name), results.plan.runs[name]
-        found.append(
-            gallery.Run(
-                name,
-                about.method,
-                about.encoder,
-                functools.partial(results.predictions, *cell),
-                scores,
-                functools.partial(results.similarity, *cell),
-            )
-        )
-    return found
 
 
 def _about(metric: str) -> dict:
