@@ -22,11 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the drawing (default: 0)")
     parser.add_argument("--images", metavar="FOLDER", help="a folder of your own pictures to add")
     parser.add_argument("--output", required=True, metavar="FILE.nc", help="the corpus to write")
-    parser.add_argument(
-        "--nearest",
-        metavar="FILE.parquet",
-        help="write which image is most like each stimulus",
-    )
+    parser.add_argument("--nearest", metavar="FILE.parquet", help="write which image is most like each stimulus")
     parser.add_argument(
         "--stimuli", nargs="*", default=[], metavar="FILE.nc", help="datasets to compare, besides simulated digits"
     )

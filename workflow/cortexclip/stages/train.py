@@ -192,10 +192,6 @@ def _write_predictions(arguments: argparse.Namespace, folds: Folds, fits: Sequen
         predicted.pop("images"),
         np.concatenate(scored),
         np.repeat(np.arange(len(folds)), [len(rows) for rows in scored]),
-        attributes={
-            "protocol": arguments.protocol,
-            "method": arguments.method,
-            "encoder": arguments.encoder or "",
-        },
+        attributes={"protocol": arguments.protocol, "method": arguments.method, "encoder": arguments.encoder or ""},
         **predicted,
     )

@@ -28,12 +28,7 @@ NO_PARTS = (
 )
 
 
-def ablated(
-    scores: SeededScores,
-    metric: str,
-    pairs: Sequence[Mapping[str, str]],
-    **options: Any,
-) -> pd.DataFrame:
+def ablated(scores: SeededScores, metric: str, pairs: Sequence[Mapping[str, str]], **options: Any) -> pd.DataFrame:
     """Variants against what they vary, on one metric of one dataset and protocol; all were declared beforehand.
 
     Parameters
@@ -89,11 +84,7 @@ def _overview(rows: pd.DataFrame, plan: Plan) -> Table:
         label="ablation-overview",
         columns=["Variant", "Against", *(plan.place(dataset, protocol) for dataset, protocol in places)],
         rows=body,
-        notes=[
-            *_how_to_read(),
-            *([caution] if optimistic else []),
-            *absent_references(plan),
-        ],
+        notes=[*_how_to_read(), *([caution] if optimistic else []), *absent_references(plan)],
         strong=strong,
     )
 

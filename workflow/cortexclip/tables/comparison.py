@@ -161,13 +161,7 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, caveats) -> T
     for method, encoder in dict.fromkeys(zip(cells.method, cells.encoder, strict=True)):
         name = run_name(method, encoder)
         found = {m: rows.get((method, encoder, m)) for m in [*shown, "top1_test"]}
-        body.append(
-            [
-                name,
-                plan.title(method, encoder),
-                *(interval(m, found[m]) for m in [*shown, "top1_test"]),
-            ]
-        )
+        body.append([name, plan.title(method, encoder), *(interval(m, found[m]) for m in [*shown, "top1_test"])])
         missing += [
             f"{METRICS[m].label} of {name} is not defined for {row.n_missing} of "
             f"{row.n_samples * row.n_seeds} predictions; these are left out of its mean."

@@ -61,12 +61,7 @@ def cost_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
             Table(
                 title=f"Cost of training: {about.heading}",
                 label=f"cost-{dataset}",
-                columns=[
-                    "Method",
-                    "Parameters",
-                    *(f"{plan.protocols[p].heading} (s)" for p in protocols),
-                    "Peak (MB)",
-                ],
+                columns=["Method", "Parameters", *(f"{plan.protocols[p].heading} (s)" for p in protocols), "Peak (MB)"],
                 rows=body,
                 notes=[
                     "Seconds of a training job, including all folds and seeds and the prediction of scored samples; "

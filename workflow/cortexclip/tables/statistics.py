@@ -49,11 +49,7 @@ DIFFERENT = (BETTER, WORSE)
 
 
 def compare(
-    scores: SeededScores,
-    metric: str,
-    *,
-    references: Sequence[str] = ("ridge",),
-    **options: Any,
+    scores: SeededScores, metric: str, *, references: Sequence[str] = ("ridge",), **options: Any
 ) -> pd.DataFrame:
     """All pairs of methods on one metric of one dataset and protocol.
 
@@ -439,13 +435,7 @@ def _leaders_table(leading: pd.DataFrame, plan: Plan, references: Sequence[str])
 
 
 def _reference_table(
-    cells: pd.DataFrame,
-    dataset: str,
-    protocol: str,
-    metric: str,
-    plan: Plan,
-    reference: str,
-    caveats: Sequence[str],
+    cells: pd.DataFrame, dataset: str, protocol: str, metric: str, plan: Plan, reference: str, caveats: Sequence[str]
 ) -> Table:
     kind = plan.protocols[protocol]
     has_folds = bool(np.isfinite(cells.p_corrected_t).any())
@@ -499,13 +489,7 @@ def _ranks_table(rows: pd.DataFrame, leading: pd.DataFrame, protocol: str, plan:
     metrics = list(dict.fromkeys(rows.metric))
     cells = {(r.method, r.encoder, r.metric): r.average_rank for r in rows.itertuples(index=False)}
     methods = list(dict.fromkeys(zip(rows.method, rows.encoder, strict=True)))
-    body = [
-        [
-            run_name(*method),
-            *(formatted(cells.get((*method, m)), ".2f") for m in metrics),
-        ]
-        for method in methods
-    ]
+    body = [[run_name(*method), *(formatted(cells.get((*method, m)), ".2f") for m in metrics)] for method in methods]
     per_metric = rows.drop_duplicates("metric").set_index("metric")
     body.append(["Friedman's p", *(p_text(per_metric.friedman_p[m]) for m in metrics)])
     body.append(["Critical difference", *(f"{per_metric.critical_difference[m]:.2f}" for m in metrics)])

@@ -16,13 +16,7 @@ NOTHING = "No method of this configuration has anything to show here."
 
 
 def write_table(
-    folder: Path,
-    plan: Plan,
-    name: str,
-    title: str,
-    rows: pd.DataFrame,
-    tables: Sequence[Table],
-    nothing: str = NOTHING,
+    folder: Path, plan: Plan, name: str, title: str, rows: pd.DataFrame, tables: Sequence[Table], nothing: str = NOTHING
 ) -> None:
     """Write a table for scripts, and the tables for reading that are made of it."""
     write_csv(folder / f"{name}.csv", rows)
