@@ -113,18 +113,7 @@ class Results:
 def read_scores(path: str | os.PathLike, metrics: Iterable[str] | None = None) -> pd.DataFrame:
     """A score table, or its rows that hold one of ``metrics``, the others being left on the disk.
 
-    Raises
-    ------
-    InputError
-        If the file is missing, damaged, or not a score table.
+    Raises InputError if the file is missing, damaged, or not a score table.
     """
-    try:
-        wanted = None if metrics is None else [("metric", "in", sorted(set(metrics)))]
-        return pd.read_parquet(path, columns=COLUMNS, filters=wanted, page_checksum_verification=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: missing. Run the workflow again.") from error
-    except Exception as error:  # damaged files raise ArrowInvalid, OSError and others
-        raise InputError(
-            f"{path}: damaged or not a score table ({' '.join(str(error).split())}). Delete it and run the workflow "
-            "again."
-        ) from error
+    wanted = None if metrics is None else [("metric", "in", sorted(set(metrics)))]
+    return read_parquet(path, "damaged or not a score table", columns=COLUMNS, filters=wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ def single(array: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def _reading(path: str | os.PathLike) -> Iterator[None]:
+def _reading(path: str | os.PathLike, what: str = "damaged") -> Iterator[None]:
     """Turn whatever reading a file raises into an InputError."""
     try:
         yield
@@ -28,7 +29,7 @@ def _reading(path: str | os.PathLike) -> Iterator[None]:
         raise InputError(f"{path}: missing. Run the workflow again.") from error
     except Exception as error:  # damaged files raise OSError, KeyError, ArrowInvalid and others
         reason = " ".join(str(error).split())
-        raise InputError(f"{path}: damaged ({reason}). Delete it and run the workflow again.") from error
+        raise InputError(f"{path}: {what} ({reason}). Delete it and run the workflow again.") from error
 
 
 def read_netcdf(path: str | os.PathLike, group: str | None = None) -> xr.Dataset:
@@ -44,10 +45,10 @@ def write_groups(path: str | os.PathLike, groups: Mapping[str, xr.Dataset]) -> N
         xr.DataTree.from_dict(dict(groups)).to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
 
 
-def read_parquet(path: str | os.PathLike) -> pd.DataFrame:
-    """Read one of the project's own tables; InputError if it is missing or damaged."""
-    with _reading(path):
-        return pd.read_parquet(path, page_checksum_verification=True)
+def read_parquet(path: str | os.PathLike, what: str = "damaged", **options: Any) -> pd.DataFrame:
+    """Read one of the project's own tables; InputError if it is missing, or ``what`` where it cannot be read."""
+    with _reading(path, what):
+        return pd.read_parquet(path, page_checksum_verification=True, **options)
 
 
 def write_parquet(path: str | os.PathLike, table: pd.DataFrame) -> None:
