@@ -31,15 +31,11 @@ SSIM_CHUNK = 256
 
 
 def mse(predicted: np.ndarray, stimuli: np.ndarray) -> np.ndarray:
-    """Mean squared error over the pixels of each image.
+    """Mean squared error over the pixels of each image: array of shape (...), from 0; NaN where an image is not finite.
 
     Parameters
     ----------
     predicted, stimuli : arrays of shape (..., y, x) that broadcast, in 0..1
-
-    Returns
-    -------
-    array of shape (...), from 0; NaN where an image is not finite.
     """
     predicted, stimuli = _in_unit_range(predicted, stimuli)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -48,29 +44,17 @@ def mse(predicted: np.ndarray, stimuli: np.ndarray) -> np.ndarray:
 
 
 def psnr(predicted: np.ndarray, stimuli: np.ndarray) -> np.ndarray:
-    """Peak signal-to-noise ratio of each image in dB, ``-10 log10(mse)`` for a data range of 1.
+    """Peak signal-to-noise ratio of each image in dB, ``-10 log10(mse)`` for a data range of 1: array of shape (...).
 
-    Parameters
-    ----------
-    predicted, stimuli : arrays of shape (..., y, x) that broadcast, in 0..1
-
-    Returns
-    -------
-    array of shape (...), at most `PSNR_CEILING` (which identical images get).
+    It is at most `PSNR_CEILING`, which identical images get; arguments as of `mse`.
     """
     return -10 * np.log10(np.maximum(mse(predicted, stimuli), 10 ** (-PSNR_CEILING / 10)))
 
 
 def pixcorr(predicted: np.ndarray, stimuli: np.ndarray) -> np.ndarray:
-    """Pearson correlation over the pixels of each image.
+    """Pearson correlation over the pixels of each image: array of shape (...), in -1..1.
 
-    Parameters
-    ----------
-    predicted, stimuli : arrays of shape (..., y, x) that broadcast
-
-    Returns
-    -------
-    array of shape (...), in -1..1; NaN where either image is constant: it has no correlation.
+    NaN where either image is constant: it has no correlation. Images are arrays of shape (..., y, x) that broadcast.
     """
     predicted, stimuli = _images(predicted, stimuli)
     return np.clip(np.einsum("...p,...p->...", _standardised(predicted, 2), _standardised(stimuli, 2)), -1, 1)
@@ -80,20 +64,13 @@ def ssim(predicted: np.ndarray, stimuli: np.ndarray) -> np.ndarray:
     """Structural similarity with a gaussian window (sigma 1.5, 11 x 11), population covariance, data range 1.
 
     As scikit-image with ``gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1``: the mean is
-    over windows that lie wholly in the image (torchmetrics adds those of a padded border, and differs).
+    over windows that lie wholly in the image (torchmetrics adds those of a padded border, and differs). Returns an
+    array of shape (...), in -1..1. Source: Wang, Bovik, Sheikh & Simoncelli (2004), Image quality assessment: from
+    error visibility to structural similarity, IEEE Transactions on Image Processing 13, equations 13 to 17.
 
     Parameters
     ----------
     predicted, stimuli : arrays of shape (..., y, x) that broadcast, in 0..1, y and x at least 11
-
-    Returns
-    -------
-    array of shape (...), in -1..1.
-
-    References
-    ----------
-    Wang, Bovik, Sheikh & Simoncelli (2004), Image quality assessment: from error visibility to structural
-    similarity, IEEE Transactions on Image Processing 13, equations 13 to 17.
     """
     offsets = np.arange(-5, 6)
     window = np.exp(-0.5 * np.square(offsets / 1.5))
@@ -103,15 +80,7 @@ def ssim(predicted: np.ndarray, stimuli: np.ndarray) -> np.ndarray:
 def ssim_uniform7(predicted: np.ndarray, stimuli: np.ndarray) -> np.ndarray:
     """Structural similarity with a uniform 7 x 7 window and sample covariance: scikit-image's default.
 
-    Published tables mix it with `ssim`; the two are not comparable.
-
-    Parameters
-    ----------
-    predicted, stimuli : arrays of shape (..., y, x) that broadcast, in 0..1, y and x at least 7
-
-    Returns
-    -------
-    array of shape (...), in -1..1.
+    Published tables mix it with `ssim`; the two are not comparable. Arguments and result as there, y and x at least 7.
     """
     return _structural_similarity(predicted, stimuli, np.full(7, 1 / 7), covariance_scale=49 / 48)
 
@@ -187,19 +156,14 @@ def pairwise_identification(predicted: np.ndarray, stimuli: np.ndarray, stimulus
     trials of the same stimulus are none, and a stimulus shown in many trials counts once, so that the figure does not
     depend on how often the others were repeated. Ties count one half. Chance is 0.5.
 
+    Returns an array of shape (..., n_samples), in 0..1; NaN for a constant prediction or true stimulus, and where there
+    is no distractor. A constant distractor has no correlation to compare with and is left out.
+
     Parameters
     ----------
     predicted : array of shape (..., n_samples, y, x)
-    stimuli : array of shape (n_samples, y, x)
-        The true stimulus of each trial of one scored part.
-    stimulus_ids : array of shape (n_samples,)
-        Identity of that stimulus.
-
-    Returns
-    -------
-    array of shape (..., n_samples), in 0..1
-        NaN for a constant prediction or true stimulus, and where there is no distractor. A constant distractor has
-        no correlation to compare with and is left out.
+    stimuli : array of shape (n_samples, y, x): the true stimulus of each trial of one scored part
+    stimulus_ids : array of shape (n_samples,): identity of that stimulus
     """
     predicted, stimuli = _images(predicted, stimuli)
     return _share(_comparisons(_standardised(predicted, 2), _standardised(stimuli, 2), stimulus_ids))
@@ -213,13 +177,8 @@ def embedding_identification(predicted: np.ndarray, embeddings: np.ndarray, stim
     Parameters
     ----------
     predicted : array of shape (..., n_samples, n_features)
-    embeddings : array of shape (n_samples, n_features)
-        The embedding of the true stimulus of each trial.
+    embeddings : array of shape (n_samples, n_features): the embedding of the true stimulus of each trial
     stimulus_ids : array of shape (n_samples,)
-
-    Returns
-    -------
-    array of shape (..., n_samples), in 0..1, NaN as there.
     """
     predicted, embeddings = np.asarray(predicted, dtype=float), np.asarray(embeddings, dtype=float)
     return _share(_comparisons(_standardised(predicted, 1), _standardised(embeddings, 1), stimulus_ids))
@@ -230,20 +189,15 @@ def n_way_identification(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Probability that the true stimulus is the most similar among itself and n - 1 random distractors.
 
-    Similarity and distractors are those of `pairwise_identification`, which is the curve at n = 2. The distractors
-    are drawn without replacement. With D distractors, L of them less similar and T tied, the true stimulus takes any
-    of the T + 1 tied places with equal probability (ties shared), hence the curve is
+    Arguments, similarity and distractors are those of `pairwise_identification`, which is the curve at n = 2. The
+    distractors are drawn without replacement. With D distractors, L of them less similar and T tied, the true stimulus
+    takes any of the T + 1 tied places with equal probability (ties shared), hence the curve is
     ``mean over t = 0..T of C(L + t, n - 1) / C(D, n - 1)``. Chance is 1 / n.
-
-    Parameters
-    ----------
-    predicted, stimuli, stimulus_ids : as in `pairwise_identification`
 
     Returns
     -------
-    ways : int array of shape (n_ways,)
-        2, 3, ... up to all distractors.
-    curve : array of shape (..., n_samples, n_ways), in 0..1, NaN as in `pairwise_identification`.
+    ways : int array of shape (n_ways,): 2, 3, ... up to all distractors
+    curve : array of shape (..., n_samples, n_ways), in 0..1, NaN as in `pairwise_identification`
     """
     predicted, stimuli = _images(predicted, stimuli)
     counts = _comparisons(_standardised(predicted, 2), _standardised(stimuli, 2), stimulus_ids)
@@ -340,26 +294,18 @@ class Metric:
 
     Attributes
     ----------
-    name : str
-        As in the column ``metric`` of score tables.
-    label, unit : str
-        For tables and figures; the unit is empty for a pure number.
-    low, high : float
-        Range of its values; infinite where it has no bound.
-    higher_is_better : bool or None
-        None for what describes the task (a gallery size, a chance level).
-    decimals : int
-        Digits after the point in tables.
-    chance : float or None
-        Level of a decoder that knows nothing, where it is the same for all data.
-    chance_from : (name, function) or None
-        Where it depends on the data: the function of the mean of another metric of the same cell that gives it.
-    of_images, of_forward, of_backward : function or None
-        How it is computed: from (predicted, stimuli, stimulus_ids), or from a ranking in the gallery ``gallery``.
-    gallery : str
-        "test" (distinct stimuli of the scored part) or "all" (of the dataset) for retrieval metrics, else empty.
-    median_of : str or None
-        Summarised as the median of that metric, instead of being computed for each trial.
+    name : as in the column ``metric`` of score tables.
+    label, unit : for tables and figures; the unit is empty for a pure number.
+    low, high : range of its values; infinite where it has no bound.
+    higher_is_better : None for what describes the task (a gallery size, a chance level).
+    decimals : digits after the point in tables.
+    chance : level of a decoder that knows nothing, where it is the same for all data, or None.
+    chance_from : (name, function) or None: where it depends on the data, the function of the mean of another metric of
+        the same cell that gives it.
+    of_images, of_forward, of_backward : function or None: how it is computed, from (predicted, stimuli, stimulus_ids),
+        or from a ranking in the gallery ``gallery``.
+    gallery : "test" (distinct stimuli of the scored part) or "all" (of the dataset) for retrieval metrics, else empty.
+    median_of : summarised as the median of that metric, instead of being computed for each trial.
     """
 
     name: str
@@ -379,15 +325,7 @@ class Metric:
 
 
 def chance_level(name: str, means: Mapping[str, float]) -> float | None:
-    """Chance level of a metric, or None if it has none.
-
-    Parameters
-    ----------
-    name : str
-        A key of `METRICS`.
-    means : mapping of str to float
-        Means of the other metrics of the same cell (gallery sizes among them).
-    """
+    """Chance level of a metric, None if it has none; ``means`` are of its cell's other metrics, gallery sizes too."""
     metric = METRICS[name]
     if metric.chance_from is None:
         return metric.chance

@@ -23,16 +23,13 @@ class Ranking:
 
     Attributes
     ----------
-    above : array of shape (..., n_queries)
-        Wrong items more similar to the query than its most similar correct item; NaN if it cannot be ranked.
-    tied : array of shape (..., n_queries)
-        Wrong items tied with that correct item.
-    own : array of shape (..., n_queries)
-        Correct items tied at that place, itself included (1 where one item only is correct).
-    correct : array of shape (n_queries,)
-        Correct items in the gallery.
-    gallery : int
-        Items in the gallery.
+    above : array of shape (..., n_queries): wrong items more similar to the query than its most similar correct item;
+        NaN if it cannot be ranked.
+    tied : array of shape (..., n_queries): wrong items tied with that correct item.
+    own : array of shape (..., n_queries): correct items tied at that place, itself included (1 where one alone is
+        correct).
+    correct : array of shape (n_queries,): correct items in the gallery.
+    gallery : items in the gallery.
     """
 
     above: np.ndarray
@@ -43,17 +40,10 @@ class Ranking:
 
 
 def similarity_matrix(predicted: np.ndarray, gallery: np.ndarray) -> np.ndarray:
-    """Cosine similarity of predicted embeddings and gallery embeddings.
+    """Cosine similarity of predicted (..., n_samples, n_features) and gallery embeddings (n_gallery, n_features).
 
-    Parameters
-    ----------
-    predicted : array of shape (..., n_samples, n_features)
-    gallery : array of shape (n_gallery, n_features)
-
-    Returns
-    -------
-    array of shape (..., n_samples, n_gallery), in -1..1
-        NaN where an embedding is zero or not finite: it has no direction.
+    Returns an array of shape (..., n_samples, n_gallery), in -1..1; NaN where an embedding is zero or not finite: it
+    has no direction.
     """
     predicted, gallery = np.asarray(predicted, dtype=float), np.asarray(gallery, dtype=float)
     if gallery.ndim != 2 or predicted.ndim < 2 or predicted.shape[-1] != gallery.shape[-1]:
@@ -73,7 +63,7 @@ def unit_vectors(vectors: np.ndarray) -> np.ndarray:
 
 
 def forward_ranking(similarity: np.ndarray, true_index: np.ndarray) -> Ranking:
-    """Brain to image: for every trial, rank the gallery's stimuli by similarity to its prediction.
+    """Brain to image: for every trial, rank the gallery's stimuli by similarity to its prediction; one query per trial.
 
     The one correct item is the stimulus that was shown, whichever trial showed it. A stimulus whose embedding is zero,
     such as a black image's, has no cosine: its trials are not ranked, and it does not stand among the others.
@@ -81,12 +71,7 @@ def forward_ranking(similarity: np.ndarray, true_index: np.ndarray) -> Ranking:
     Parameters
     ----------
     similarity : array of shape (..., n_samples, n_gallery)
-    true_index : int array of shape (n_samples,)
-        Column of the stimulus of each trial.
-
-    Returns
-    -------
-    Ranking with one query per trial.
+    true_index : int array of shape (n_samples,): column of the stimulus of each trial
     """
     similarity, true_index = _checked(similarity, true_index)
     true = similarity[..., np.arange(len(true_index)), true_index][..., None]
@@ -108,17 +93,8 @@ def backward_ranking(similarity: np.ndarray, true_index: np.ndarray) -> Ranking:
     over trials weighs stimuli as the forward metrics do. Where no stimulus repeats this is the usual image-to-brain
     retrieval. A stimulus with more trials is easier to hit: compare with `chance_top_k` of the same trials.
 
-    Parameters
-    ----------
-    similarity : array of shape (..., n_samples, n_gallery)
-    true_index : int array of shape (n_samples,)
-        Column of the stimulus of each trial.
-
-    Returns
-    -------
-    Ranking with one query per trial; its gallery are the n_samples trials.
-        NaN for all of them if one trial cannot be ranked, since the gallery is then not complete; and for the trials of
-        a stimulus whose embedding is zero.
+    Arguments are those of `forward_ranking`; the gallery are the n_samples trials. NaN for all of them if one trial
+    cannot be ranked, since the gallery is then not complete; and for the trials of a stimulus whose embedding is zero.
     """
     similarity, true_index = _checked(similarity, true_index)
     shown, stimulus, trials = np.unique(true_index, return_inverse=True, return_counts=True)
@@ -152,10 +128,7 @@ def top_k(ranking: Ranking, k: int) -> np.ndarray:
 
     Let ``r = k - above`` places be left for the tied block of ``own`` correct and ``tied`` wrong items. No correct
     item is among them with probability C(tied, r) / C(tied + own, r) (hypergeometric). Without ties it is 0 or 1.
-
-    Returns
-    -------
-    array of shape (..., n_queries), NaN where the query cannot be ranked.
+    Returns an array of shape (..., n_queries), NaN where the query cannot be ranked.
     """
     miss = np.ones_like(ranking.above)
     for drawn in range(k):
@@ -165,22 +138,12 @@ def top_k(ranking: Ranking, k: int) -> np.ndarray:
 
 
 def expected_rank(ranking: Ranking) -> np.ndarray:
-    """Expected place of the first correct item, from 1; with one correct item, 1 + above + tied / 2.
-
-    Returns
-    -------
-    array of shape (..., n_queries), NaN where the query cannot be ranked.
-    """
+    """Expected place (..., n_queries) of the first correct item, from 1; with one of these 1 + above + tied / 2."""
     return ranking.above + (ranking.tied + ranking.own + 1) / (ranking.own + 1)
 
 
 def reciprocal_rank(ranking: Ranking) -> np.ndarray:
-    """Expected value, in 0..1, of 1 / place of the first correct item; its mean is the mean reciprocal rank.
-
-    Returns
-    -------
-    array of shape (..., n_queries), NaN where the query cannot be ranked.
-    """
+    """Expected value (..., n_queries), in 0..1, of 1 / place of the first correct item; its mean is the MRR."""
     total, missed = np.zeros_like(ranking.above), np.ones_like(ranking.above)
     longest = 0 if np.isnan(ranking.tied).all() else int(np.nanmax(ranking.tied))
     for drawn in range(longest + 1):
@@ -199,10 +162,8 @@ def _still_missed(ranking: Ranking, drawn: int) -> np.ndarray:
 def chance_top_k(gallery: int | np.ndarray, k: int, correct: int | np.ndarray = 1) -> np.ndarray | float:
     """Top-k accuracy of random order: 1 - C(gallery - correct, k) / C(gallery, k); k / gallery for one correct item.
 
-    Parameters
-    ----------
-    gallery, correct : int or arrays that broadcast
-        Items in the gallery, and how many of them are correct.
+    ``gallery`` and ``correct``, numbers or arrays that broadcast: items in the gallery, and how many of them are
+    correct.
     """
     gallery, correct = np.asarray(gallery, dtype=float), np.asarray(correct, dtype=float)
     miss = np.ones(np.broadcast_shapes(gallery.shape, correct.shape))
