@@ -33,18 +33,9 @@ def noise_ceiling(brain: np.ndarray, stimulus: np.ndarray) -> np.ndarray:
     correlation of any prediction with a single trial. With n repeats averaged, the share s becomes
     n s / (1 + (n - 1) s) (Allen et al. 2022, Nature Neuroscience 25:116, "noise ceiling"; Shrout and Fleiss 1979).
 
-    Parameters
-    ----------
-    brain : array of shape (n_trials, n_voxels).
-    stimulus : array of shape (n_trials,): identity of what was shown.
-
-    Returns
-    -------
-    Array of shape (n_voxels,), 0 to 1 (negative estimates are 0; 0 for a constant voxel).
-
-    Raises
-    ------
-    ValueError if fewer than two stimuli were shown, or none of them more than once.
+    ``brain`` has shape (n_trials, n_voxels), ``stimulus``, the identity of what was shown, (n_trials,), and the result
+    (n_voxels,), 0 to 1 (negative estimates are 0; 0 for a constant voxel). Raises ValueError if fewer than two stimuli
+    were shown, or none of them more than once.
     """
     brain = np.asarray(brain, dtype=np.float64)
     _, group = np.unique(stimulus, return_inverse=True)

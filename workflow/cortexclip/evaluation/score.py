@@ -149,10 +149,7 @@ def _tidy(
 def combine_scores(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """One table of the rows of several score tables, in the order given, with names kept as categories.
 
-    Raises
-    ------
-    InputError
-        If a table lacks one of `COLUMNS`, or none is given.
+    Raises InputError if a table lacks one of `COLUMNS`, or none is given.
     """
     if not tables:
         raise InputError("scores: no table given; expected at least one. Run a method first.")

@@ -27,6 +27,11 @@ def make_split(
 ) -> pd.DataFrame:
     """Split samples by an entry of config/protocols.yaml.
 
+    Returns a data frame of columns fold (int), role ("train", "select" or "score") and sample (int, position in the
+    dataset). A sample that both chooses and is scored has two rows, and one that is scored in-sample has another for
+    training. Raises InputError if a part would be empty, or if the samples are not known to belong to two groups or
+    more.
+
     Parameters
     ----------
     protocol : the entry: ``over``, ``select`` and what these need.
@@ -37,15 +42,6 @@ def make_split(
         session or run; below 0 where unknown.
     share_seed : of the part of the training samples that ``train_share`` leaves, equal for all points of a learning
         curve, so that smaller parts lie within larger ones.
-
-    Returns
-    -------
-    Data frame of columns fold (int), role ("train", "select" or "score") and sample (int, position in the dataset). A
-    sample that both chooses and is scored has two rows, and one that is scored in-sample has another for training.
-
-    Raises
-    ------
-    InputError if a part would be empty, or if the samples are not known to belong to two groups or more.
     """
     part, stimulus = np.asarray(part), np.asarray(stimulus)
 

@@ -40,9 +40,8 @@ def collapse(
     -------
     ``dimensions`` and ``dimensions_stimuli``: `participation_ratio` of predictions and of stimuli, as deviations from
     the mean training image of their fold. ``span`` and ``span_stimuli``: `span_share` of both, mean over folds weighed
-    by samples. ``identification`` among all scored
-    stimuli, of all folds, and ``identification_within`` clusters, both over the ``compared`` samples whose cluster has
-    another scored stimulus.
+    by samples. ``identification`` among all scored stimuli, of all folds, and ``identification_within`` clusters, both
+    over the ``compared`` samples whose cluster has another scored stimulus.
     """
 
     def span(images: np.ndarray) -> float:
@@ -119,17 +118,9 @@ def image_clusters(embedding: np.ndarray, most: int) -> np.ndarray:
 def identification_within(
     predicted: np.ndarray, stimuli: np.ndarray, stimulus_ids: np.ndarray, cluster: np.ndarray
 ) -> np.ndarray:
-    """`pairwise_identification` with distractors of the true stimulus's own cluster alone.
+    """`pairwise_identification` with distractors of the true stimulus's own cluster alone; ``cluster`` is (n_samples,).
 
-    Parameters
-    ----------
-    predicted : array of shape (..., n_samples, y, x).
-    stimuli : array of shape (n_samples, y, x).
-    stimulus_ids, cluster : arrays of shape (n_samples,).
-
-    Returns
-    -------
-    array of shape (..., n_samples), in 0..1; NaN as there, so where no other stimulus of the cluster is scored.
+    NaN also where no other stimulus of the cluster is scored.
     """
     values = np.full(predicted.shape[:-2], np.nan)
     for number in np.unique(cluster):

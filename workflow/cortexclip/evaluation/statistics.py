@@ -48,19 +48,13 @@ def mean_interval(
 
     The variance of the mean is that of the stimuli's shares in it over their number, and as much for the seeds; what is
     particular to a value (neither to its stimulus nor to its seed) is in both, so that it is counted twice. With one
-    seed the interval says nothing about other seeds. Values that are not finite are left out.
+    seed the interval says nothing about other seeds. Values that are not finite are left out. Bounds are NaN with fewer
+    than two stimuli, which say nothing about other stimuli.
 
     Parameters
     ----------
-    values, clusters, seeds : arrays of shape (n_values,)
-        Scores, the stimulus of each, and the training seed of each (all one if None).
-    level : float
-        Between 0 and 1.
-
-    Returns
-    -------
-    Interval
-        Its bounds are NaN with fewer than two stimuli, which say nothing about other stimuli.
+    values, clusters, seeds : arrays of shape (n_values,): scores, the stimulus of each, and its seed (all one if None)
+    level : between 0 and 1
     """
     values, cluster, seed, shape, n_missing = _grouped(values, clusters, seeds, level)
     if not len(values):
@@ -98,17 +92,14 @@ def skewed_bounds(
     Hall's monotone transformation of t removes the skewness of a mean to the order 1/n; it is inverted at the quantiles
     of t. The bound that it would move inwards stays that of t. With 10 to 20 stimuli this covers the mean of real score
     distributions as often as the bootstrap-t, which is wider and random, and more often than t and percentile intervals
-    (benchmarks/coverage.py; docs/evaluation.md has the table).
+    (benchmarks/coverage.py; docs/evaluation.md has the table). Source: Hall (1992), On the removal of skewness by
+    transformation, Journal of the Royal Statistical Society B 54.
 
     Parameters
     ----------
-    mean, variance, skewness, dof : arrays of one shape, or numbers
-        Estimate, the variance of the mean over stimuli, the skewness of the stimuli's values, and their number less 1.
-    other_variance, other_dof : what seeds add to the variance; degrees of freedom follow Satterthwaite (1946).
-
-    References
-    ----------
-    Hall (1992), On the removal of skewness by transformation, Journal of the Royal Statistical Society B 54.
+    mean, variance, skewness, dof : arrays of one shape, or numbers: estimate, the variance of the mean over stimuli,
+        the skewness of the stimuli's values, and their number less 1
+    other_variance, other_dof : what seeds add to the variance; degrees of freedom follow Satterthwaite (1946)
     """
     whole = variance + other_variance
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -137,18 +128,10 @@ def median_interval(
 ) -> Interval:
     """Percentile bootstrap of a median, as `mean_interval` otherwise.
 
-    Each resample draws stimuli with replacement and, independently, seeds with replacement; a value counts as often
-    as its stimulus was drawn times as often as its seed was drawn.
-
-    Parameters
-    ----------
-    n_resamples : int
-        From 1. With 2000 the bounds of a 95 % interval vary by about 3 % of its half width from seed to seed.
-    rng : numpy Generator or seed
-
-    References
-    ----------
-    Owen (2007), The pigeonhole bootstrap, Annals of Applied Statistics 1; Efron & Tibshirani (1993), chapter 13.
+    Each resample draws stimuli with replacement and, independently, seeds with replacement; a value counts as often as
+    its stimulus was drawn times as often as its seed was drawn. With 2000 resamples the bounds of a 95 % interval vary
+    by about 3 % of its half width from seed to seed. Sources: Owen (2007), The pigeonhole bootstrap, Annals of Applied
+    Statistics 1; Efron & Tibshirani (1993), chapter 13. Raises InputError for fewer than one resample.
     """
     values, cluster, seed, shape, n_missing = _grouped(values, clusters, seeds, level)
     if n_resamples < 1:
@@ -226,14 +209,7 @@ def summarise(
 
     Metrics that `METRICS` declares as the median of another (the median rank) get a row of their own, whose ``mean``
     is that median. Its generator is seeded by its names, so that a cell's interval depends on nothing else. Intervals
-    end where the metric's range does.
-
-    Parameters
-    ----------
-    scores : DataFrame with the columns of score tables
-        Plain strings or categories for names.
-    base_seed : int
-    n_resamples, level : as in `median_interval`
+    end where the metric's range does. Names of ``scores`` are plain strings or categories.
 
     Returns
     -------
@@ -317,25 +293,17 @@ def paired_permutation_test(
 
     If two methods do not differ, a stimulus's differences are as likely with the opposite sign. The statistic is the
     mean over trials. All sign patterns are enumerated if there are at most ``max_exact`` (14 stimuli); else
-    ``n_resamples`` random ones are drawn and the observed one is counted among them: (b + 1) / (n + 1).
+    ``n_resamples`` random ones are drawn and the observed one is counted among them: (b + 1) / (n + 1). NaN for a
+    comparison without a value. Sources: Phipson & Smyth (2010), Permutation p-values should never be zero, Statistical
+    Applications in Genetics and Molecular Biology 9; Winkler et al. (2015), Multi-level block permutation, NeuroImage
+    123.
 
     Parameters
     ----------
-    differences : array of shape (..., n_trials)
-        Score of one method minus that of the other on each trial (mean over seeds), comparisons along the leading
-        axes, which share the flips. NaN is left out.
-    clusters : array of shape (n_trials,)
-        Stimulus of each trial.
+    differences : array of shape (..., n_trials): score of one method minus that of the other on each trial (mean over
+        seeds), comparisons along the leading axes, which share the flips; NaN is left out
+    clusters : array of shape (n_trials,): stimulus of each trial
     rng : numpy Generator or seed
-
-    Returns
-    -------
-    PairedTest, NaN for a comparison without a value.
-
-    References
-    ----------
-    Phipson & Smyth (2010), Permutation p-values should never be zero, Statistical Applications in Genetics and
-    Molecular Biology 9; Winkler et al. (2015), Multi-level block permutation, NeuroImage 123.
     """
     sums, counts = _cluster_sums(differences, clusters)
     leading, n_clusters = sums.shape[:-1], sums.shape[-1]
@@ -402,14 +370,10 @@ def least_stimuli(n_comparisons: int, alpha: float = ALPHA) -> int:
 
     So many that (1) the smallest p of a sign-flip test, ``2**(1 - n)``, stays below ``alpha`` after the correction, and
     (2) a very large effect is found with probability `POWER` at the corrected level. With less power, most differences
-    that are found are exaggerated, and many are none (Button et al. 2013; Gelman & Carlin 2014). The power is that of
-    Student's t-test of normal differences, which a sign-flip test comes close to.
-
-    References
-    ----------
-    Button et al. (2013), Power failure, Nature Reviews Neuroscience 14; Gelman & Carlin (2014), Beyond power
-    calculations, Perspectives on Psychological Science 9; Sawilowsky (2009), New effect size rules of thumb, Journal
-    of Modern Applied Statistical Methods 8.
+    that are found are exaggerated, and many are none (Button et al. 2013, Power failure, Nature Reviews Neuroscience
+    14; Gelman & Carlin 2014, Beyond power calculations, Perspectives on Psychological Science 9). The power is that of
+    Student's t-test of normal differences, which a sign-flip test comes close to. The very large effect: Sawilowsky
+    (2009), New effect size rules of thumb, Journal of Modern Applied Statistical Methods 8.
     """
     level = alpha / n_comparisons
     by_flips = int(np.floor(1 - np.log2(level))) + 1
@@ -443,25 +407,15 @@ def corrected_resampled_t_test(
     """Nadeau and Bengio's corrected resampled t-test of the differences of two methods on the folds of one split.
 
     Training parts overlap, so that folds are not independent; the variance of the mean over J folds is taken as
-    ``(1 / J + n_test / n_train)`` times the variance over folds, with J - 1 degrees of freedom.
+    ``(1 / J + n_test / n_train)`` times the variance over folds, with J - 1 degrees of freedom. NaN with fewer than two
+    folds or a fold that is NaN. Without any variance p is 1 for no difference, else 0. Source: Nadeau & Bengio (2003),
+    Inference for the generalization error, Machine Learning 52, section 4.
 
     Parameters
     ----------
-    fold_differences : array of shape (..., n_folds)
-        Difference of the mean scores in each fold.
-    n_train, n_test : float
-        Samples trained on and scored in a fold (means where folds differ).
-    level : float
-        Of the interval ``low`` to ``high`` of the mean difference.
-
-    Returns
-    -------
-    CorrectedTTest
-        NaN with fewer than two folds or a fold that is NaN. Without any variance p is 1 for no difference, else 0.
-
-    References
-    ----------
-    Nadeau & Bengio (2003), Inference for the generalization error, Machine Learning 52, section 4.
+    fold_differences : array of shape (..., n_folds): difference of the mean scores in each fold
+    n_train, n_test : samples trained on and scored in a fold (means where folds differ), above 0
+    level : of the interval ``low`` to ``high`` of the mean difference
     """
     differences = np.asarray(fold_differences, dtype=float)
     if not (n_train > 0 and n_test > 0):
@@ -483,27 +437,18 @@ def corrected_resampled_t_test(
 
 
 def cohens_dz(differences: np.ndarray, clusters: np.ndarray) -> np.ndarray:
-    """Standardised mean of paired differences (Cohen's d_z), corrected for few stimuli (Hedges).
+    """Standardised mean of paired differences (Cohen's d_z), corrected for few stimuli (Hedges): array of shape (...).
 
     The unit is the stimulus: the mean difference over a stimulus's trials counts once. d_z is the mean of these over
-    their standard deviation (ddof 1), times Hedges' exact factor
-    ``gamma(m / 2) / (sqrt(m / 2) gamma((m - 1) / 2))`` for m = n_stimuli - 1.
+    their standard deviation (ddof 1), times Hedges' exact factor ``gamma(m / 2) / (sqrt(m / 2) gamma((m - 1) / 2))``
+    for m = n_stimuli - 1. NaN with fewer than three stimuli (the factor needs two degrees of freedom) or without any
+    variance. Sources: Cohen (1988), Statistical power analysis, section 2.3.5; Hedges (1981), Distribution theory for
+    Glass's estimator of effect size and related estimators, Journal of Educational Statistics 6, equation 6.
 
     Parameters
     ----------
-    differences : array of shape (..., n_trials)
-        NaN is left out.
-    clusters : array of shape (n_trials,)
-
-    Returns
-    -------
-    array of shape (...)
-        NaN with fewer than three stimuli (the factor needs two degrees of freedom) or without any variance.
-
-    References
-    ----------
-    Cohen (1988), Statistical power analysis, section 2.3.5; Hedges (1981), Distribution theory for Glass's estimator
-    of effect size and related estimators, Journal of Educational Statistics 6, equation 6.
+    differences : array of shape (..., n_trials), of which NaN is left out
+    clusters : array of shape (n_trials,): stimulus of each trial
     """
     sums, counts = _cluster_sums(differences, clusters)
     used = counts > 0
@@ -519,20 +464,10 @@ def cohens_dz(differences: np.ndarray, clusters: np.ndarray) -> np.ndarray:
 
 
 def average_ranks(scores: np.ndarray, higher_is_better: bool) -> np.ndarray:
-    """Mean over datasets of the methods' ranks, 1 for the leading score, equal scores sharing their mean rank.
+    """Mean ranks of methods over datasets (n_methods,), 1 for the leading score, equal scores sharing their mean rank.
 
-    Parameters
-    ----------
-    scores : array of shape (n_datasets, n_methods)
-
-    Returns
-    -------
-    array of shape (n_methods,)
-
-    Raises
-    ------
-    InputError
-        If a score is missing: ranks need every method on every dataset.
+    ``scores`` has shape (n_datasets, n_methods). Raises InputError if one is missing: ranks need every method on every
+    dataset.
     """
     return _ranks(scores, higher_is_better).mean(axis=0)
 
@@ -550,19 +485,9 @@ def _ranks(scores: np.ndarray, higher_is_better: bool) -> np.ndarray:
 def friedman_test(scores: np.ndarray) -> float:
     """P value of Friedman's chi-squared test, corrected for ties: whether methods differ over datasets.
 
-    Parameters
-    ----------
-    scores : array of shape (n_datasets, n_methods)
-        At least 2 datasets and 3 methods (for two methods compare them directly).
-
-    Raises
-    ------
-    InputError
-        If a score is missing or there are too few.
-
-    References
-    ----------
-    Demsar (2006), Statistical comparisons of classifiers over multiple data sets, JMLR 7, section 3.2.2.
+    ``scores`` has shape (n_datasets, n_methods), at least 2 datasets and 3 methods (for two methods compare them
+    directly); raises InputError if one is missing or there are too few. Source: Demsar (2006), Statistical comparisons
+    of classifiers over multiple data sets, JMLR 7, section 3.2.2.
     """
     ranks = _ranks(scores, higher_is_better=False)
     if len(ranks) < 2 or ranks.shape[1] < 3:
@@ -576,10 +501,7 @@ def nemenyi_critical_difference(n_methods: int, n_datasets: int, alpha: float = 
     """Difference of average ranks that two methods need to differ: ``q sqrt(k (k + 1) / (6 n))``.
 
     q is the upper ``alpha`` point of the studentized range of k values with infinite degrees of freedom, over sqrt 2.
-
-    References
-    ----------
-    Demsar (2006), JMLR 7, section 3.2.2 and table 5(a).
+    Source: Demsar (2006), JMLR 7, section 3.2.2 and table 5(a).
     """
     if n_methods < 2 or n_datasets < 1 or not 0 < alpha < 1:
         raise InputError(
@@ -591,19 +513,9 @@ def nemenyi_critical_difference(n_methods: int, n_datasets: int, alpha: float = 
 
 
 def groups_not_different(ranks: np.ndarray, critical_difference: float) -> list[tuple[int, ...]]:
-    """Groups of methods that a bar joins in a critical-difference diagram.
+    """Groups of methods that a bar joins in a critical-difference diagram: method numbers in order of rank.
 
-    Parameters
-    ----------
-    ranks : array of shape (n_methods,)
-        Average ranks.
-    critical_difference : float
-        Methods differ if their ranks are at least this far apart.
-
-    Returns
-    -------
-    list of tuples of method numbers in order of rank
-        Every largest group of two or more whose ranks lie less than the critical difference apart.
+    Every largest group of two or more whose average ``ranks`` (n_methods,) lie less than the critical difference apart.
     """
     ranks = np.asarray(ranks, dtype=float)
     order = np.argsort(ranks, kind="stable")
