@@ -108,13 +108,10 @@ def merge(base: Mapping, changes: Mapping) -> dict:
 
 
 def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike | None = None) -> Configuration:
-    """Check ``settings`` (the content of config.yaml) and resolve it against the catalogues beside it.
+    """Check ``settings`` (content of config.yaml after all merging) and resolve it against the catalogues beside it.
 
-    Parameters
-    ----------
-    settings : content of the main configuration file, after all merging.
-    root : the project's root folder, where shipped weights are found.
-    catalogues : folder with datasets.yaml, protocols.yaml, methods.yaml and encoders.yaml; default ``root/config``.
+    Shipped weights are found below ``root``, the project's; ``catalogues`` is the folder with datasets.yaml,
+    protocols.yaml, methods.yaml and encoders.yaml, by default ``root/config``.
     """
     root, settings = Path(root), with_lists(settings)
     folder = Path(catalogues) if catalogues else root / "config"

@@ -341,21 +341,13 @@ def _sources(configuration) -> Sources:
 
 
 def ablations(configuration, cells: Iterable[str]) -> list[dict[str, str]]:
-    """The pairs of runs that differ in one part, among those that apply to a dataset.
+    """The pairs of runs that differ in one part, among those that apply to a dataset (``cells``, in order).
 
     A variant is compared with the plain method that its key ``ablates`` names, in the same embedding space, or without
     one if the plain method uses none; a variant whose plain method was not run there has no pair. The spaces of a
     method are compared with the last that no network learned (key ``plain`` of encoders.yaml), or the last of all.
-    Variants come first.
-
-    Parameters
-    ----------
-    configuration : with ``runs``, ``methods`` and ``encoders``.
-    cells : names of the runs that apply to the dataset, in order.
-
-    Returns
-    -------
-    list of dicts with the keys ``kind`` (`EXTENSION` or `ENCODER`), ``run`` and ``reference`` (names of runs)
+    Variants come first. A pair has the keys ``kind`` (`EXTENSION` or `ENCODER`), ``run`` and ``reference`` (names of
+    runs).
     """
     here = {name: configuration.runs[name] for name in cells}
     by_part = {(run.method, run.encoder): name for name, run in here.items()}

@@ -24,11 +24,8 @@ SCRIPTS = ("base.js", "tables.js", "charts.js", "gallery.js", "views.js")
 def page(title: str, subtitle: str, data: Mapping[str, object], views: Mapping[str, str]) -> str:
     """The page as text.
 
-    Parameters
-    ----------
-    title, subtitle : what stands on top and in the browser's title bar
-    data : one script element each, by its id
-    views : title of each view by its name, in the order of the navigation
+    ``title`` and ``subtitle`` stand on top; ``data`` is one script element each, by its id; ``views`` has the title of
+    each view by its name, in the order of the navigation.
     """
     libraries = [asset(name) for name in LIBRARIES]
     own = "\n".join(['"use strict";', *(asset(name) for name in SCRIPTS)])

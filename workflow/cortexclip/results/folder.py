@@ -22,13 +22,7 @@ from cortexclip.runtime.files import read_json
 
 
 class Results:
-    """The files of a results folder that belong to a plan, each read when it is first needed.
-
-    Parameters
-    ----------
-    folder : the results folder.
-    plan : what is compared (results/plan.json).
-    """
+    """The files of a results folder that belong to a plan (results/plan.json), each read when it is first needed."""
 
     def __init__(self, folder: str | os.PathLike, plan: Plan):
         self.folder, self.plan = Path(folder), plan

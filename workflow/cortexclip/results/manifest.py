@@ -34,12 +34,8 @@ def files_of(results: Path, plan: Plan) -> list[str]:
 def make(results: Path, plan: Plan, configuration: Mapping, fields: Mapping[str, object]) -> dict:
     """The manifest of the results that belong to a plan.
 
-    Parameters
-    ----------
-    results : the results folder
-    plan : what was to be compared
-    configuration : the settings of the run, after all merging
-    fields : what else to say, such as the command
+    ``configuration`` are the settings of the run, after all merging, and ``fields`` what else to say, such as the
+    command.
     """
     names = files_of(results, plan)
     records = {name: read_json(results / name) for name in select(names, ["runs/*/run.json"])}

@@ -31,15 +31,9 @@ NO_PARTS = (
 def ablated(scores: SeededScores, metric: str, pairs: Sequence[Mapping[str, str]], **options: Any) -> pd.DataFrame:
     """Variants against what they vary, on one metric of one dataset and protocol; all were declared beforehand.
 
-    Parameters
-    ----------
-    pairs : see `cortexclip.configuration.plan.ablations`; those without a score of the metric on both sides
-        are left out
-    options : passed on to `cortexclip.tables.statistics.tested_pairs`
-
-    Returns
-    -------
-    DataFrame with the columns `ABLATION` but dataset and protocol
+    ``pairs`` are those of `cortexclip.configuration.plan.ablations`, of which those without a score of the metric on
+    both sides are left out; ``options`` are passed on to `cortexclip.tables.statistics.tested_pairs`. Returns a
+    DataFrame with the columns `ABLATION` but dataset and protocol.
     """
     place = {run_name(*method): number for number, method in enumerate(scores.methods)}
     known = [pair for pair in pairs if pair["run"] in place and pair["reference"] in place]
@@ -55,10 +49,7 @@ def ablated(scores: SeededScores, metric: str, pairs: Sequence[Mapping[str, str]
 def ablation_tables(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mapping]) -> list[Table]:
     """Tables to read: the mean squared error of every variant over all datasets and protocols, then each of these.
 
-    Parameters
-    ----------
-    table : DataFrame with the columns `ABLATION`
-    audits : dataset -> its audit, whose findings stand below its tables
+    ``table`` has the columns `ABLATION`; findings of the audit of a dataset stand below its tables.
     """
     if table.empty:
         return []

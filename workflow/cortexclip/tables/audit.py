@@ -17,24 +17,13 @@ MOST_NOTES = 6
 
 
 def audit_rows(audits: Mapping[str, Mapping]) -> pd.DataFrame:
-    """The table of results/tables/audit.csv.
-
-    Parameters
-    ----------
-    audits : what the stage ``audit`` wrote, by name of the dataset.
-    """
+    """The table of results/tables/audit.csv, from what the stage ``audit`` wrote, by name of the dataset."""
     rows = [{"dataset": name, **finding} for name, audit in audits.items() for finding in audit["findings"]]
     return pd.DataFrame(rows, columns=TABLES["audit"])
 
 
 def audit_tables(audits: Mapping[str, Mapping], plan: Plan) -> list[Table]:
-    """One table to read for each dataset: checks by scope, each cell a severity, and below it what they say.
-
-    Parameters
-    ----------
-    audits : what the stage ``audit`` wrote, by name of the dataset.
-    plan : what is compared, see :func:`cortexclip.configuration.config.plan`.
-    """
+    """One table to read for each dataset: checks by scope, each cell a severity, and below it what they say."""
     tables = []
     for name, about in plan.datasets.items():
         if name not in audits:

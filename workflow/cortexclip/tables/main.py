@@ -21,12 +21,7 @@ LATEX_TABLES = ("main", "paper", "comparison", "retrieval", "statistics", "ablat
 def main_tables(comparison: pd.DataFrame, leaders: pd.DataFrame, plan: Plan, notes: Sequence[str]) -> list[Table]:
     """Mean squared error with its interval: methods in rows, datasets and protocols in columns.
 
-    Parameters
-    ----------
-    comparison : rows of comparison.csv that hold MSE
-    leaders : leaders.csv
-    plan : what is compared
-    notes : sentences below the tables
+    ``comparison`` are the rows of comparison.csv that hold MSE, ``leaders`` is leaders.csv; ``notes`` stand below.
     """
     found = {(row.dataset, row.protocol) for row in comparison.itertuples(index=False)}
     columns = [(d, p) for d in plan.datasets for p in plan.protocols if (d, p) in found]
@@ -96,10 +91,7 @@ def _heading(plan: Plan, column: tuple[str, str], of_one_dataset: bool) -> str:
 def latex_document(figure: str = "../figures/mse_by_method", caption: str = NOT_MEASURED) -> str:
     """A LaTeX document beside the tables that shows the main table, a figure and then every table that is there.
 
-    Parameters
-    ----------
-    figure : path of a PDF without its suffix
-    caption : of the figure, as LaTeX
+    ``figure`` is the path of a PDF without its suffix, ``caption`` that of the figure, as LaTeX.
     """
     return "\n".join(
         [

@@ -17,10 +17,9 @@ class SeededScores:
     Attributes
     ----------
     methods : list of (method, encoder), length n_methods
-    folds, samples, stimuli : arrays of shape (n_trials,)
-        Ordered by fold and sample; ``stimuli`` are numbers, equal for trials of one stimulus.
-    values : list of n_methods arrays of shape (n_seeds of the method, n_trials)
-        NaN where a method has no finite value.
+    folds, samples, stimuli : arrays of shape (n_trials,), ordered by fold and sample; ``stimuli`` are numbers, equal
+        for trials of one stimulus
+    values : list of n_methods arrays of shape (n_seeds of the method, n_trials), NaN where a method has no finite value
     """
 
     methods: list[tuple[str, str]]
@@ -44,12 +43,8 @@ def mean_over_seeds(values: np.ndarray) -> np.ndarray:
 def lay_out(table: pd.DataFrame, metric: str) -> SeededScores:
     """Scores of one metric of all methods, side by side on the same trials of one dataset and protocol.
 
-    Methods come in the order of the table.
-
-    Raises
-    ------
-    InputError
-        If the table does not have the metric, a trial is scored twice, or its rows disagree on what a trial showed.
+    Methods come in the order of the table. Raises InputError if the table does not have the metric, a trial is scored
+    twice, or its rows disagree on what a trial showed.
     """
     table = table[(table["metric"] == metric).to_numpy()]
     if table.empty:

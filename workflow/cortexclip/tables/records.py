@@ -16,12 +16,7 @@ NO_GRID = "No method of this configuration has a grid of settings to choose from
 
 
 def cost_rows(records: Mapping[tuple[str, str, str], Mapping], plan: Plan) -> pd.DataFrame:
-    """The table of results/tables/cost.csv: a row for each training job.
-
-    Parameters
-    ----------
-    records : (dataset, protocol, run) -> its run.json
-    """
+    """The table of results/tables/cost.csv, a row for each training; ``records`` are by dataset, protocol and run."""
     rows = []
     for key, record in records.items():
         fits, about = record["fits"], plan.runs[key[2]]

@@ -54,13 +54,9 @@ def compare(
     """All pairs of methods on one metric of one dataset and protocol.
 
     All values of a pair are over the trials on which both have a value (``n_samples``; ``n_missing`` are the others),
-    means over seeds. Only pairs with one of ``references``, which were declared beforehand, get a verdict.
-
-    Parameters
-    ----------
-    references : names of runs; pairs with one of them have the first such as their reference, others the method that
-        comes first.
-    options : passed on to `tested_pairs`
+    means over seeds. Only pairs with one of ``references``, names of runs that were declared beforehand, get a verdict:
+    they have the first such as their reference, others the method that comes first. ``options`` are passed on to
+    `tested_pairs`.
 
     Returns
     -------
@@ -200,24 +196,18 @@ def conclusion(verdict: str, reference: str, optimistic: bool = False, brief: bo
 def difference_intervals(
     values: Sequence[np.ndarray], clusters: np.ndarray, first: np.ndarray, second: np.ndarray, *, level: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Intervals of paired differences of means over stimuli and each method's own seeds.
+    """Intervals of paired differences of means over stimuli and each method's own seeds: low and high, (n_pairs,).
 
     They are those of `cortexclip.evaluation.statistics.mean_interval`: stimuli are the same for both methods, but seed
     3 of one has nothing in common with seed 3 of the other. A pair counts on the trials on which both have a value.
     Where only some seeds of a method have a value, the others are given its mean, so that they move no estimate.
+    NaN with fewer than two stimuli.
 
     Parameters
     ----------
     values : list of arrays of shape (n_seeds of the method, n_trials)
-    clusters : array of shape (n_trials,)
-        Stimulus of each trial.
-    first, second : int arrays of shape (n_pairs,)
-        Numbers of the two methods of each pair; the difference is first minus second.
-
-    Returns
-    -------
-    low, high : arrays of shape (n_pairs,)
-        NaN with fewer than two stimuli.
+    clusters : array of shape (n_trials,): stimulus of each trial
+    first, second : int arrays of shape (n_pairs,): numbers of the two methods; the difference is first minus second
     """
     means = np.stack([mean_over_seeds(array) for array in values])
     filled = [np.where(np.isnan(array), mean, array) for array, mean in zip(values, means, strict=True)]
@@ -247,19 +237,11 @@ def difference_intervals(
 
 
 def fold_test(differences: np.ndarray, folds: np.ndarray, n_samples: int) -> np.ndarray:
-    """P values of Nadeau and Bengio's test over the folds of a split that trains on whatever it does not score.
+    """P values (n_pairs,) of Nadeau and Bengio's test over folds of a split that trains on whatever it does not score.
 
-    Parameters
-    ----------
-    differences : array of shape (n_pairs, n_trials)
-    folds : array of shape (n_trials,)
-    n_samples : int
-        Samples that are split; those not scored in a fold are trained on.
-
-    Returns
-    -------
-    array of shape (n_pairs,)
-        NaN with fewer than `MIN_FOLDS` folds, or where a pair has no value in one of them.
+    ``differences`` have shape (n_pairs, n_trials), ``folds`` (n_trials,); those of the ``n_samples`` samples that are
+    not scored in a fold are trained on. NaN with fewer than `MIN_FOLDS` folds, or where a pair has no value in one of
+    them.
     """
     names, fold = np.unique(folds, return_inverse=True)
     n_test = len(folds) / len(names)
@@ -293,11 +275,9 @@ def leaders(
     methods' comparisons with the references are one family, so that it does not matter that the data chose the leader.
     Comparisons with other methods were not declared and get no verdict. ``oracles`` are left out.
 
-    Returns
-    -------
-    DataFrame with the columns `LEADERS` but dataset and protocol, in the order of the methods
-        ``rival``: whether the leader is compared with it; ``tied``: it is the leader, or a rival that the leader is not
-        shown to be better than; ``decidable``: whether there are enough stimuli for any verdict.
+    Returns a DataFrame with the columns `LEADERS` but dataset and protocol, in the order of the methods. ``rival``:
+    whether the leader is compared with it; ``tied``: it is the leader, or a rival that the leader is not shown to be
+    better than; ``decidable``: whether there are enough stimuli for any verdict.
     """
     candidates = [at for at, (method, _) in enumerate(scores.methods) if own_name(method) not in oracles]
     if not candidates:
@@ -330,18 +310,13 @@ def leaders(
 def ranks(leading: pd.DataFrame) -> pd.DataFrame:
     """Average ranks over datasets with Friedman's test and Nemenyi's critical difference at 0.05.
 
-    Of each protocol and metric, the methods that have a mean on every dataset (of those that have any); nothing with
-    fewer than `MIN_DATASETS` datasets, fewer than three methods, or where no method has a mean everywhere.
+    Of each protocol and metric of ``leading`` (columns `LEADERS`), the methods that have a mean on every dataset (of
+    those that have any); nothing with fewer than `MIN_DATASETS` datasets, fewer than three methods, or where no method
+    has a mean everywhere.
 
-    Parameters
-    ----------
-    leading : DataFrame with the columns `LEADERS`
-
-    Returns
-    -------
-    DataFrame with the columns `RANKS`, by rank
-        ``friedman_p``: chi-squared approximation, corrected for ties. It is the same in all rows of a protocol and
-        metric, as is ``critical_difference``: a smaller difference of average ranks shows nothing.
+    Returns a DataFrame with the columns `RANKS`, by rank. ``friedman_p``: chi-squared approximation, corrected for
+    ties. It is the same in all rows of a protocol and metric, as is ``critical_difference``: a smaller difference of
+    average ranks shows nothing.
     """
     found = []
     for (protocol, metric), rows in leading.groupby(["protocol", "metric"], sort=False):
@@ -369,11 +344,9 @@ def statistics_tables(
 ) -> list[Table]:
     """Tables to read: which method leads, each method against each declared reference, the ranks over datasets.
 
-    Parameters
-    ----------
-    pairs, leading, ranked : the tables of `compare`, `leaders` (with dataset and protocol) and `ranks`
-    audits : dataset -> its audit, whose findings stand below its tables
-    references : names of the runs that others were compared with, as was declared
+    ``pairs``, ``leading`` and ``ranked`` are the tables of `compare`, `leaders` (with dataset and protocol) and
+    `ranks`; findings of the audit of a dataset stand below its tables; ``references`` are names of runs, as was
+    declared.
     """
     tables = [_leaders_table(leading, plan, references)]
     against = pairs[pairs.reference.isin(references)]
