@@ -33,12 +33,10 @@ class Results:
 
     @functools.cache  # noqa: B019  a stage has one folder and ends with it
     def dataset(self, dataset: str) -> xr.Dataset:
-        """A labelled dataset."""
         return datasets.read(self.path("dataset", dataset=dataset))
 
     @functools.cached_property
     def audits(self) -> dict[str, dict]:
-        """The audit of every dataset."""
         return {name: read_json(self.path("audit", dataset=name)) for name in self.plan.datasets}
 
     def split(self, protocol: str, dataset: str) -> pd.DataFrame:

@@ -65,7 +65,6 @@ class Jobs:
         return [name for name in self.configuration.encoders if name in used]
 
     def encoders_of(self, runs: Iterable[str]) -> list[str]:
-        """The encoders that these runs are trained against."""
         found = dict.fromkeys(self.configuration.every_run[run].encoder for run in runs)
         return [encoder for encoder in found if encoder]
 
@@ -74,11 +73,9 @@ class Jobs:
         return compact({name: encoder_settings(self.entry("encoder", name), self.root) for name in names})
 
     def encoder_entry(self, name: str) -> str:
-        """Module and settings of an encoder, with the place of its weights."""
         return compact(encoder_settings(self.entry("encoder", name), self.root))
 
     def encoder_modules(self, names: Iterable[str]) -> list[str]:
-        """The modules of encoders."""
         return [self.entry("encoder", name)["module"] for name in names]
 
     def weights(self, names: Iterable[str]) -> list[str]:
@@ -91,7 +88,6 @@ class Jobs:
         return pool_for(dataset, self.configuration.datasets) if self.entry("run", run).get("pools") else []
 
     def repeats_source(self, protocol: str) -> bool:
-        """Whether a protocol repeats the split of a source."""
         return protocol in self.configuration.sources.protocols
 
     def follows_source(self, protocol: str, run: str) -> bool:
@@ -122,7 +118,6 @@ class Jobs:
         return self.configuration.settings["seeds"] if self.configuration.runs[run].trained else 1
 
     def precision(self, run: str) -> str:
-        """The precision in which a run is trained."""
         return self.configuration.settings["precision"] if self.configuration.every_run[run].trained else "float32"
 
     def resource(self, run: str, name: str, gpus: Mapping[str, int] | None) -> int:

@@ -94,6 +94,5 @@ def _digest(stage: str, *modules: str) -> str | None:
 
 
 def select(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
-    """The names that match any of the patterns."""
     patterns = list(patterns)
     return [name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]

@@ -17,7 +17,6 @@ from cortexclip.runtime.log import logger
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the stage."""
     parser.add_argument("--settings", default="{}", metavar="JSON", help="counts other than the default, as JSON text")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the drawing (default: 0)")
     parser.add_argument("--images", metavar="FOLDER", help="a folder of your own pictures to add")
@@ -29,7 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Draw the corpus and write it."""
     drawn = corpus.draw(json_object(arguments.settings, "corpus, --settings"), arguments.seed, arguments.images)
     corpus.write(drawn, arguments.output)
     logger.info("corpus: %d images, sha256 %s", drawn.sizes["image"], corpus.digest(drawn))

@@ -18,7 +18,6 @@ from cortexclip.runtime.precision import configure
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the stage."""
     parser.add_argument("--dataset", required=True, metavar="FILE.nc", help="the labelled dataset")
     parser.add_argument(
         "--encoders", required=True, metavar="JSON", help="the encoders by name: module and settings of each, as JSON"

@@ -95,7 +95,6 @@ def ceilings_of(dataset: xr.Dataset, predictions: xr.Dataset, features: xr.Datas
 
 
 def scored(dataset: xr.Dataset, predictions: xr.Dataset, features: xr.Dataset | None) -> pd.DataFrame:
-    """The tidy scores of one run."""
     rows = predictions.sample.values
     images = readouts(predictions)
     return score_predictions(

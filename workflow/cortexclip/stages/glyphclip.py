@@ -9,7 +9,6 @@ from cortexclip.runtime.log import Progress, logger
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the stage."""
     parser.add_argument("--output", required=True, metavar="FOLDER", help="folder for configuration and weights")
     parser.add_argument("--report", required=True, metavar="FILE.json", help="the report to write")
     parser.add_argument(

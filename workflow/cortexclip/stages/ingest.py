@@ -17,7 +17,6 @@ from cortexclip.runtime.log import logger
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the stage."""
     parser.add_argument("--dataset", required=True, metavar="NAME", help="name of the dataset")
     parser.add_argument("--entry", required=True, metavar="JSON", help="its entry in datasets.yaml, as JSON text")
     parser.add_argument("--input", required=True, metavar="FILE", help="the raw file, or folder")

@@ -10,7 +10,6 @@ from cortexclip.runtime.log import Progress, logger
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the stage."""
     parser.add_argument("--corpus", required=True, metavar="FILE.nc", help="the images to learn from")
     parser.add_argument(
         "--encoder", required=True, metavar="JSON", help="module and settings of the encoder of the condition, as JSON"

@@ -122,7 +122,6 @@ def identified(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def statistics(results: Results, reference: str) -> dict:
-    """The tested pairs of methods."""
     pairs, fewer = content.fewer_pairs(identified(results.table("statistics")), reference)
     names = ["dataset", "protocol", "metric", "id", "reference", "difference", "ci_low", "ci_high", "effect_size", "p"]
     names += ["p_family", "p_corrected_t", "n_samples", "n_stimuli", "n_comparisons", "verdict"]

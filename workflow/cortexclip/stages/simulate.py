@@ -10,7 +10,6 @@ from cortexclip.runtime.log import logger
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the stage."""
     parser.add_argument("--dataset", required=True, metavar="NAME", help="name of the dataset")
     parser.add_argument("--entry", required=True, metavar="JSON", help="its entry in datasets.yaml, as JSON text")
     parser.add_argument("--seed", required=True, type=int, metavar="N", help="base seed of the simulation")
@@ -18,7 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Simulate the dataset that the entry describes and write it."""
     entry = parse_dataset_entry(arguments.entry, arguments.dataset)
     stated = {key: value for key, value in attributes(arguments.dataset, entry).items() if value}
     made = simulated.simulate(entry.get("settings") or {}, arguments.seed, stated)

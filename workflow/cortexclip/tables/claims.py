@@ -162,7 +162,6 @@ class Evidence:
         return ran[0] if ran and protocol not in ran and not self.brain_data(dataset) else protocol
 
     def brain_data(self, dataset: str) -> bool:
-        """Whether a dataset holds brain data."""
         return self.plan.sources.datasets[dataset].brain_data
 
     def constant(self, dataset: str) -> Control | None:
@@ -510,5 +509,4 @@ def _again(row: Claim) -> str:
 
 
 def control_text(control: Control | None) -> str:
-    """A control with its value."""
     return NOT_MEASURED if control is None else f"{control.value:.4f} ({control.name})"
