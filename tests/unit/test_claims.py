@@ -407,7 +407,7 @@ def test_tables_render_with_everything_escaped():
     rows = claims(found)
     made = tables.claims_tables(rows, found, {"dots": {"findings": []}})
     assert [table.label for table in made] == ["claims-overview", "claims-dots", "claims-lines", "claims-words"]
-    made += paper_tables(rows, found)
+    made += paper_tables(paper_csv(rows, found), found)
     for table in made:
         assert {len(row) for row in table.rows} == {len(table.columns)}
         text, source = markdown(table), latex(table)
@@ -442,7 +442,7 @@ def test_the_papers_table_has_each_cell_and_the_other_files():
     assert net.loc["dots_sharp"].remeasured == pytest.approx(0.07) and math.isnan(net.loc["dots_sharp"].honest)
     assert net.loc["dots_sharp"].control == ""
     assert net.loc["lines"].control == "constant answer"
-    main, other = paper_tables(rows, found)
+    main, other = paper_tables(table, found)
     assert main.columns == ["Method", "dots", "lines"]
     assert main.rows[0][1].startswith("0.050000 · 0.0500 [0.0490, 0.0510] · 0.0600 (")
     assert main.rows[1][1].startswith("0.050000 · not measured · ")

@@ -168,9 +168,10 @@ def write_claims(results: Results, published: Mapping, output: Path) -> None:
     read = ("remeasured", "configurations", "source_datasets", "comparison")  # with the digits that are written
     evidence = Evidence(published, plan, *(read_table(output / f"{name}.csv", TABLES[name]) for name in read))
     rows = claims(evidence)
-    write, tables = partial(write_table, output, plan), paper_tables(rows, evidence)
+    write, table = partial(write_table, output, plan), paper_csv(rows, evidence)
+    tables = paper_tables(table, evidence)
     write("claims", "Claims", claims_csv(rows), claims_tables(rows, evidence, results.audits))
-    write("paper", "The published table", paper_csv(rows, evidence), tables, NO_NUMBERS)
+    write("paper", "The published table", table, tables, NO_NUMBERS)
     save_pdf(draw_tables("The published table, measured again", tables), output / "paper.pdf")
     counts = Counter(row.outcome for row in rows)
     logger.info("claims: %s", ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
