@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from pandas.api.types import union_categoricals
 
 from cortexclip.errors import InputError
@@ -19,6 +21,12 @@ NAMES = ["dataset", "protocol", "method", "encoder", "stimulus", "metric"]
 SMALLEST_GALLERY = 2
 """Where a fold scores fewer distinct stimuli, those of all folds are the distractors and the gallery ``test``: a single
 stimulus has nothing to be told from."""
+
+
+def names_of(dataset: xr.Dataset, predictions: xr.Dataset) -> dict[str, Any]:
+    """The names of a run's scores: the dataset, and the protocol, method and encoder of its predictions."""
+    names = {key: predictions.attrs[key] or "none" for key in ("protocol", "method", "encoder")}
+    return {"dataset": dataset.attrs["name"], **names}
 
 
 def score_predictions(

@@ -13,7 +13,7 @@ from cortexclip.data import dataset as datasets
 from cortexclip.evaluation import DRAW, NEAREST
 from cortexclip.evaluation.ceiling import decoding_ceilings
 from cortexclip.evaluation.retrieval import similarity_matrix
-from cortexclip.evaluation.score import combine_scores, score_predictions
+from cortexclip.evaluation.score import combine_scores, names_of, score_predictions
 from cortexclip.evaluation.spurious import collapse, scored_clusters
 from cortexclip.results.runs import readouts
 from cortexclip.runtime.arrays import read_netcdf, read_parquet, write_groups, write_parquet
@@ -58,18 +58,14 @@ def collapse_of(dataset: xr.Dataset, predictions: xr.Dataset, split: pd.DataFram
     """The row of one run in the table collapse; stimuli are clustered by the judge's embeddings, or by their pixels."""
     rows, fold = predictions.sample.values, predictions.fold.values
     stimuli, shown = dataset.stimuli.values, dataset.stimulus.values[rows]
-    space = stimuli[rows].reshape(len(rows), -1)
-    if judge is not None:
-        at = {name: number for number, name in enumerate(judge.stimulus.values)}
-        space = judge.embedding.values[[at[name] for name in shown]]
+    space = stimuli[rows].reshape(len(rows), -1) if judge is None else judge.embedding.sel(stimulus=shown).values
     cluster = scored_clusters(space, shown)
     folds = [
         (np.flatnonzero(fold == number), stimuli[trained.trained])
         for number, trained in zip(np.unique(split.fold), folds_of(split), strict=True)
     ]
     return {
-        "dataset": dataset.attrs["name"],
-        **{key: predictions.attrs[key] or "none" for key in ("protocol", "method", "encoder")},
+        **names_of(dataset, predictions),
         **collapse(predictions.image.values, stimuli[rows], shown, cluster, folds),
         "clusters": int(cluster.max()) + 1,
         "space": "pixels" if judge is None else judge.attrs["encoder"],
@@ -82,11 +78,8 @@ def ceilings_of(dataset: xr.Dataset, predictions: xr.Dataset, features: xr.Datas
     stimuli, shown = dataset.stimuli.values[rows], dataset.stimulus.values[rows]
     given = [(suffix, images, stimuli, False) for suffix, images in readouts(predictions).items()]
     if features is not None and "embedding" in predictions:
-        at = {name: number for number, name in enumerate(features.stimulus.values)}
-        true = features.embedding.values[[at[name] for name in shown]]
-        given.append(("", predictions.embedding.values, true, True))
-    about = {"dataset": dataset.attrs["name"]}
-    about |= {key: predictions.attrs[key] or "none" for key in ("protocol", "method", "encoder")}
+        given.append(("", predictions.embedding.values, features.embedding.sel(stimulus=shown).values, True))
+    about = names_of(dataset, predictions)
     return [
         {**about, "method": about["method"] + suffix, "metric": metric, **values}
         for suffix, predicted, true, embedded in given
@@ -98,10 +91,7 @@ def scored(dataset: xr.Dataset, predictions: xr.Dataset, features: xr.Dataset | 
     rows = predictions.sample.values
     images = readouts(predictions)
     return score_predictions(
-        dataset=dataset.attrs["name"],
-        protocol=predictions.attrs["protocol"],
-        method=predictions.attrs["method"],
-        encoder=predictions.attrs["encoder"] or "none",
+        **names_of(dataset, predictions),
         folds=predictions.fold.values,
         samples=rows,
         stimuli=dataset.stimuli.values[rows],

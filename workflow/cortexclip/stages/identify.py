@@ -13,7 +13,7 @@ import numpy as np
 
 from cortexclip.configuration.loading import load_encoder
 from cortexclip.data import dataset as datasets
-from cortexclip.evaluation.score import combine_scores, score_predictions
+from cortexclip.evaluation.score import combine_scores, names_of, score_predictions
 from cortexclip.results.runs import readouts
 from cortexclip.runtime.arrays import read_netcdf, write_parquet
 from cortexclip.runtime.log import Progress, logger
@@ -38,15 +38,12 @@ def run(arguments: argparse.Namespace) -> None:
     tables = []
     for path in arguments.predictions:
         predictions = read_netcdf(path)
-        rows = predictions.sample.values
+        rows, names = predictions.sample.values, names_of(dataset, predictions)
         for suffix, images in readouts(predictions).items():
             embedding = encode_stack(encoder, images)
             tables.append(
                 score_predictions(
-                    dataset=name,
-                    protocol=predictions.attrs["protocol"],
-                    method=predictions.attrs["method"] + suffix,
-                    encoder=predictions.attrs["encoder"] or "none",
+                    **names | {"method": names["method"] + suffix},
                     folds=predictions.fold.values,
                     samples=rows,
                     stimuli=dataset.stimuli.values[rows],
