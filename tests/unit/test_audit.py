@@ -524,7 +524,7 @@ def test_tables_hold_every_finding_and_mark_the_serious_ones(clean, of_clean):
     )
     assert "**serious**" in markdown(table)
     assert r"\textbf{serious}" in latex(table)
-    assert audit_rows({}).empty and audit_tables({}, PLAN) == []
+    assert audit_rows({}).empty and list(audit_tables({}, PLAN)) == []
 
 
 def test_notes_are_few_gravest_first_and_about_the_protocol(clean, of_clean):

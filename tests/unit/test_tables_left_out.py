@@ -59,7 +59,7 @@ def test_methods_without_a_value_in_both_and_runs_without_such_protocols_have_no
     assert left_out_rows(comparison(errors), PLAN).empty
     empty = left_out_rows(comparison({("holdout", "ridge"): 0.01}), PLAN)
     assert list(empty.columns) == TABLES["left_out"]
-    assert left_out_tables(empty, PLAN) == []
+    assert list(left_out_tables(empty, PLAN)) == []
 
 
 def test_without_the_mean_image_nothing_is_said_of_gains():

@@ -22,9 +22,8 @@ def audit_rows(audits: Mapping[str, Mapping]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=TABLES["audit"])
 
 
-def audit_tables(audits: Mapping[str, Mapping], plan: Plan) -> list[Table]:
+def audit_tables(audits: Mapping[str, Mapping], plan: Plan) -> Iterator[Table]:
     """One table to read for each dataset: checks by scope, each cell a severity, and below it what they say."""
-    tables = []
     for name, about in plan.datasets.items():
         if name not in audits:
             continue
@@ -41,17 +40,14 @@ def audit_tables(audits: Mapping[str, Mapping], plan: Plan) -> list[Table]:
         notes = [f"{word}: {meaning}." for word, meaning in SEVERITIES.items()]
         for text, where in _merged(findings, dict(zip(scopes, titles, strict=True))):
             notes.append(f"{'; '.join(where)}: {text}")
-        tables.append(
-            Table(
-                title=f"Audit: {about.heading}",
-                label=f"audit-{name}",
-                columns=["Check", *titles],
-                rows=rows,
-                notes=notes,
-                strong=frozenset(strong),
-            )
+        yield Table(
+            title=f"Audit: {about.heading}",
+            label=f"audit-{name}",
+            columns=["Check", *titles],
+            rows=rows,
+            notes=notes,
+            strong=frozenset(strong),
         )
-    return tables
 
 
 def ceiling_of(audit: Mapping) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from cortexclip.configuration.plan import Plan
@@ -12,15 +14,13 @@ CEILED = {"mse": "MSE", "pixcorr": "PixCorr", "embedding_correlation": "Correlat
 """What metrics with a ceiling are called."""
 
 
-def ceiling_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
+def ceiling_tables(table: pd.DataFrame, plan: Plan) -> Iterator[Table]:
     """One table to read for each dataset and protocol; where there is no ceiling it says why in a row."""
-    tables = []
     for (dataset, protocol), rows in table.groupby(["dataset", "protocol"], sort=False):
         there = rows[rows.ceiling.notna()]
         reasons = dict.fromkeys(rows.reason[rows.ceiling.isna()])
         n = there.iloc[0] if len(there) else None
-        tables.append(
-            Table(
+        yield Table(
                 title=f"Noise ceilings: {plan.place(dataset, protocol)}",
                 label=f"ceiling-{dataset}-{protocol}",
                 columns=["Method", "Metric", "Score", "Ceiling", "Share"],
@@ -44,8 +44,6 @@ def ceiling_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
                     plan.protocols[protocol].note,
                 ],
             )
-        )
-    return tables
 
 
 def _row(row, plan: Plan) -> list[str]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from cortexclip.configuration.plan import Plan, run_name
 from cortexclip.tables.render import Table, formatted
 
 
-def collapse_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
+def collapse_tables(table: pd.DataFrame, plan: Plan) -> Iterator[Table]:
     """One table to read for each dataset and protocol."""
-    tables = []
     for (dataset, protocol), rows in table.groupby(["dataset", "protocol"], sort=False):
         first, kind = rows.iloc[0], plan.protocols[protocol]
         stimuli = ["Scored stimuli", f"{first.dimensions_stimuli:.1f}", f"{first.span_stimuli:.0%}", "", ""]
-        tables.append(
-            Table(
+        yield Table(
                 title=f"Collapse: {plan.datasets[dataset].heading}, {kind.heading}",
                 label=f"collapse-{dataset}-{protocol}",
                 columns=["Method", "Dimensions", "In the span of training", "2-way, all", "2-way, within clusters"],
@@ -40,5 +40,3 @@ def collapse_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
                     kind.note,
                 ],
             )
-        )
-    return tables

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -76,12 +76,11 @@ def retrieval(summary: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=TABLES["retrieval"])
 
 
-def comparison_tables(summary: pd.DataFrame, plan: Plan, audits: Mapping[str, Mapping]) -> list[Table]:
+def comparison_tables(summary: pd.DataFrame, plan: Plan, audits: Mapping[str, Mapping]) -> Iterator[Table]:
     """One table to read for each dataset and protocol.
 
     ``audits`` maps a dataset to its audit, whose findings stand below its tables.
     """
-    tables = []
     summary = ordered(summary, plan)
     for dataset, about in plan.datasets.items():
         for protocol, kind in plan.protocols.items():
@@ -90,13 +89,11 @@ def comparison_tables(summary: pd.DataFrame, plan: Plan, audits: Mapping[str, Ma
                 caveats = [*notes_for(audits[dataset], protocol), *ceiling_of(audits[dataset]), *about.notes]
                 if not_run := plan.without_split(dataset):
                     caveats.append(not_run)
-                tables.append(_comparison_table(cells, dataset, about, protocol, kind, plan, caveats))
-    return tables
+                yield _comparison_table(cells, dataset, about, protocol, kind, plan, caveats)
 
 
-def retrieval_tables(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mapping]) -> list[Table]:
+def retrieval_tables(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mapping]) -> Iterator[Table]:
     """One table to read for each dataset and protocol: retrieval among the scored stimuli and among all stimuli."""
-    tables = []
     for (dataset, protocol), rows in table.groupby(["dataset", "protocol"], sort=False, observed=True):
         cells = {(r.method, r.encoder, r.metric): r for r in rows.itertuples(index=False)}
         sizes = rows.drop_duplicates("gallery").set_index("gallery").gallery_size
@@ -116,8 +113,7 @@ def retrieval_tables(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mappi
         chance = {m: next(r.chance for (_, _, name), r in cells.items() if name == m) for m, _ in metrics}
         body.append(["Chance", "", *(number(m, chance[m]) for m, _ in metrics)])
         kind = plan.protocols[protocol]
-        tables.append(
-            Table(
+        yield Table(
                 title=f"Retrieval: {plan.place(dataset, protocol)}",
                 label=f"retrieval-{dataset}-{protocol}",
                 columns=columns,
@@ -131,8 +127,6 @@ def retrieval_tables(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mappi
                     *plan.datasets[dataset].notes,
                 ],
             )
-        )
-    return tables
 
 
 def gallery_row(metric: str) -> str:

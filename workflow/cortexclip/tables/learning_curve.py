@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
@@ -51,15 +51,13 @@ def samples_learned_from(split: pd.DataFrame) -> float:
     return float(learned.groupby("fold").size().mean())
 
 
-def learning_curve_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
+def learning_curve_tables(table: pd.DataFrame, plan: Plan) -> Iterator[Table]:
     """One table to read for each dataset and curve: the mean squared error by size."""
-    tables = []
     for (dataset, curve), rows in table[table.metric == "mse"].groupby(["dataset", "curve"], sort=False):
         sizes = sorted(set(rows.n_train))
         cells = {(row.method, row.encoder, row.n_train): row for row in rows.itertuples(index=False)}
         methods = dict.fromkeys(zip(rows.method, rows.encoder, strict=True))
-        tables.append(
-            Table(
+        yield Table(
                 title=f"MSE by training samples: {plan.datasets[dataset].title}, {plan.protocols[curve].heading}",
                 label=f"learning-curve-{dataset}-{curve}",
                 columns=["Method", *(f"{size:.0f} samples" for size in sizes)],
@@ -74,5 +72,3 @@ def learning_curve_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
                     plan.protocols[curve].note,
                 ],
             )
-        )
-    return tables

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from cortexclip.configuration.plan import Plan, run_name
@@ -42,13 +44,11 @@ def left_out_rows(comparison: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)[TABLES["left_out"]]
 
 
-def left_out_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
+def left_out_tables(table: pd.DataFrame, plan: Plan) -> Iterator[Table]:
     """One table to read for each dataset and pair of protocols."""
-    tables = []
     for (dataset, protocol, other), rows in table.groupby(["dataset", "protocol", "compared_with"], sort=False):
         more, less = plan.protocols[protocol], plan.protocols[other]
-        tables.append(
-            Table(
+        yield Table(
                 title=f"{more.heading} beside {less.heading}: {plan.datasets[dataset].heading}",
                 label=f"left-out-{dataset}-{protocol}",
                 columns=["Method", f"MSE, {less.heading}", f"MSE, {more.heading}", "Gain that remains"],
@@ -69,5 +69,3 @@ def left_out_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
                     more.note,
                 ],
             )
-        )
-    return tables

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import pandas as pd
@@ -46,52 +46,40 @@ def power_rows(scores: SeededScores, metric: str, references: Collection[str], b
     return pd.DataFrame(rows, columns=[name for name in TABLES["power"] if name not in ("dataset", "protocol")])
 
 
-def power_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
+def power_tables(table: pd.DataFrame, plan: Plan) -> Iterator[Table]:
     """One table to read for each dataset, protocol and reference: the mean squared error."""
-    tables = []
     shown = table[table.metric == "mse"]
     for (dataset, protocol, reference), rows in shown.groupby(["dataset", "protocol", "reference"], sort=False):
         run, digits = plan.runs[reference], METRICS["mse"].decimals
         name = plan.title(run.method, run.encoder)
-        tables.append(
-            Table(
-                title=f"Images needed to show a difference from {name}: {plan.place(dataset, protocol)}",
-                label=f"power-{dataset}-{protocol}-{reference}",
-                columns=[
-                    "Method",
-                    "Difference",
-                    "SD over images",
-                    "Images",
-                    "Power",
-                    "Images needed",
-                    "Simulated power",
-                ],
-                rows=[
-                    [
-                        plan.title(row.method, row.encoder),
-                        formatted(row.effect, f"+.{digits}f"),
-                        formatted(row.sd, f".{digits}f"),
-                        str(row.n_images),
-                        formatted(row.power, ".2f"),
-                        needed_text(row),
-                        formatted(row.simulated, ".2f"),
-                    ]
-                    for row in rows.itertuples(index=False)
-                ],
-                notes=[
-                    f"MSE, positive: better than {name}. Images needed: number of distinct images with which a paired "
-                    f"t-test at 0.05, of this one comparison, has a power of {POWER:g}, given the difference and SD "
-                    "found here; in brackets for the ends of the 95 % interval of their ratio. Tests corrected for "
-                    "several comparisons need more.",
-                    "Power: with the present number of images. It restates the p value. 0 with fewer than 6 images, "
-                    "where no permutation test can be significant.",
-                    "Simulated power: with the number of images needed, drawn from the differences found; far from "
-                    f"{POWER:g} if these are not normal. Not simulated above {MOST_SIMULATED} images.",
-                    plan.protocols[protocol].note,
-                ],
-            )
+        yield Table(
+            title=f"Images needed to show a difference from {name}: {plan.place(dataset, protocol)}",
+            label=f"power-{dataset}-{protocol}-{reference}",
+            columns=["Method", "Difference", "SD over images", "Images", "Power", "Images needed", "Simulated power"],
+            rows=[
+                [
+                    plan.title(row.method, row.encoder),
+                    formatted(row.effect, f"+.{digits}f"),
+                    formatted(row.sd, f".{digits}f"),
+                    str(row.n_images),
+                    formatted(row.power, ".2f"),
+                    needed_text(row),
+                    formatted(row.simulated, ".2f"),
+                ]
+                for row in rows.itertuples(index=False)
+            ],
+            notes=[
+                f"MSE, positive: better than {name}. Images needed: number of distinct images with which a paired "
+                f"t-test at 0.05, of this one comparison, has a power of {POWER:g}, given the difference and SD "
+                "found here; in brackets for the ends of the 95 % interval of their ratio. Tests corrected for "
+                "several comparisons need more.",
+                "Power: with the present number of images. It restates the p value. 0 with fewer than 6 images, "
+                "where no permutation test can be significant.",
+                "Simulated power: with the number of images needed, drawn from the differences found; far from "
+                f"{POWER:g} if these are not normal. Not simulated above {MOST_SIMULATED} images.",
+                plan.protocols[protocol].note,
+            ],
         )
-    return tables
 
 
 def needed_text(row) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -35,9 +35,8 @@ def cost_rows(records: Mapping[tuple[str, str, str], Mapping], plan: Plan) -> pd
     return pd.DataFrame(rows, columns=COST)
 
 
-def cost_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
+def cost_tables(table: pd.DataFrame, plan: Plan) -> Iterator[Table]:
     """One table to read: for each run and dataset the parameters, and the cost of its protocols together."""
-    tables = []
     for dataset, about in plan.datasets.items():
         here = table[table.dataset == dataset]
         protocols = [name for name in plan.protocols_of(dataset) if (here.protocol == name).any()]
@@ -52,8 +51,7 @@ def cost_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
                     formatted(rows.peak_mb.max(), ".0f"),
                 ]
             )
-        tables.append(
-            Table(
+        yield Table(
                 title=f"Cost of training: {about.heading}",
                 label=f"cost-{dataset}",
                 columns=["Method", "Parameters", *(f"{plan.protocols[p].heading} (s)" for p in protocols), "Peak (MB)"],
@@ -67,8 +65,6 @@ def cost_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
                     f"Measured on: {', '.join(dict.fromkeys(here.device))}.",
                 ],
             )
-        )
-    return tables
 
 
 def grid_rows(records: Mapping[tuple[str, str, str], Mapping], plan: Plan) -> pd.DataFrame:
@@ -91,9 +87,8 @@ def grid_rows(records: Mapping[tuple[str, str, str], Mapping], plan: Plan) -> pd
     return pd.DataFrame(rows, columns=GRID)
 
 
-def grid_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
+def grid_tables(table: pd.DataFrame, plan: Plan) -> Iterator[Table]:
     """One table to read for each run on each dataset and protocol: every point with its criterion."""
-    tables = []
     for (dataset, protocol, method, encoder), rows in table.groupby(GRID[:4], sort=False):
         kind, about = plan.protocols[protocol], plan.datasets[dataset]
         points = rows.groupby("point", sort=False)
@@ -108,8 +103,7 @@ def grid_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
         ]
         fits = len(rows) // max(1, points.ngroups)
         most = max(int(line[3]) for line in body)
-        tables.append(
-            Table(
+        yield Table(
                 title=f"Grid of {run_name(method, encoder)}: {about.heading}, {kind.heading}",
                 label=f"grid-{dataset}-{protocol}-{method}-{encoder}",
                 columns=["Point", "Mean", "Range", "Chosen"],
@@ -122,8 +116,6 @@ def grid_tables(table: pd.DataFrame, plan: Plan) -> list[Table]:
                 ],
                 strong=frozenset((i, 3) for i, line in enumerate(body) if int(line[3]) == most),
             )
-        )
-    return tables
 
 
 def point_text(point: Mapping[str, object]) -> str:

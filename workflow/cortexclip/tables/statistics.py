@@ -5,7 +5,7 @@ What the tests of a pair allow to say is data, one of `VERDICTS`; `conclusion` m
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -341,22 +341,21 @@ def statistics_tables(
     plan: Plan,
     audits: Mapping[str, Mapping],
     references: Sequence[str],
-) -> list[Table]:
+) -> Iterator[Table]:
     """Tables to read: which method leads, each method against each declared reference, the ranks over datasets.
 
     ``pairs``, ``leading`` and ``ranked`` are the tables of `compare`, `leaders` (with dataset and protocol) and
     `ranks`; findings of the audit of a dataset stand below its tables; ``references`` are names of runs, as was
     declared.
     """
-    tables = [_leaders_table(leading, plan, references)]
+    yield _leaders_table(leading, plan, references)
     against = pairs[pairs.reference.isin(references)]
     for (dataset, protocol), rows in against.groupby(["dataset", "protocol"], sort=False):
         caveats = [*notes_for(audits[dataset], protocol), *plan.datasets[dataset].notes]
         for (metric, reference), cells in rows.groupby(["metric", "reference"], sort=False):
-            tables.append(_reference_table(cells, dataset, protocol, metric, plan, reference, caveats))
+            yield _reference_table(cells, dataset, protocol, metric, plan, reference, caveats)
     for protocol, rows in ranked.groupby("protocol", sort=False):
-        tables.append(_ranks_table(rows, leading, protocol, plan))
-    return tables
+        yield _ranks_table(rows, leading, protocol, plan)
 
 
 def claim(rows: pd.DataFrame) -> str:

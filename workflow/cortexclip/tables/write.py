@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +16,7 @@ NOTHING = "No method of this configuration has anything to show here."
 
 
 def write_table(
-    folder: Path, plan: Plan, name: str, title: str, rows: pd.DataFrame, tables: Sequence[Table], nothing: str = NOTHING
+    folder: Path, plan: Plan, name: str, title: str, rows: pd.DataFrame, tables: Iterable[Table], nothing: str = NOTHING
 ) -> None:
     """Write a table for scripts, and the tables for reading that are made of it."""
     write_csv(folder / f"{name}.csv", rows)
@@ -24,12 +24,13 @@ def write_table(
 
 
 def write_readable(
-    folder: Path, name: str, title: str, tables: Sequence[Table], plan: Plan, nothing: str = NOTHING
+    folder: Path, name: str, title: str, tables: Iterable[Table], plan: Plan, nothing: str = NOTHING
 ) -> None:
     """Write tables for reading as Markdown and LaTeX, with what was not available said at the top.
 
     Without any table ``nothing`` is written, a sentence that says why there is none.
     """
+    tables = list(tables)
     absent = [f"{key}: {reason}" for key, reason in plan.unavailable.items()]
     text = [f"# {title}", ""]
     if absent:
