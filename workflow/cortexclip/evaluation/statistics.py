@@ -218,18 +218,22 @@ def summarise(
         sample), ``n_seeds`` seeds, ``n_missing`` values that are not finite; mean and interval are of the others, NaN
         where there is none.
     """
-    names, codes, cell = _numbered(scores)
-    order = np.argsort(cell, kind="stable")
-    bounds = np.flatnonzero(np.diff(cell[order], prepend=-1))
-    columns = {column: scores[column].to_numpy() for column in ("fold", "seed", "sample", "value")}
+    needed = [*CELL, "fold", "seed", "sample", "stimulus", "value"]
+    if missing := [column for column in needed if column not in scores]:
+        raise InputError(f"scores: the columns {', '.join(missing)} are missing. Give a table of scores.")
+    for column in (*CELL, "stimulus"):
+        if scores[column].isna().any():
+            raise InputError(f"scores: the column {column} has rows without a name. Fill them.")
+    folds, all_seeds, samples, values = (scores[c].to_numpy() for c in ("fold", "seed", "sample", "value"))
+    stimuli = scores["stimulus"].astype("category").cat.codes.to_numpy()
     medians = {metric.median_of: name for name, metric in METRICS.items() if metric.median_of}
     rows = []
-    for at in np.split(order, bounds[1:]) if len(order) else []:
-        labels = {column: names[column][codes[column][at[0]]] for column in CELL}
-        fold, sample = columns["fold"][at].astype(np.int64), columns["sample"][at].astype(np.int64)
+    for key, at in scores.groupby(CELL, observed=True, sort=False).indices.items():
+        labels = dict(zip(CELL, key, strict=True))
+        fold, sample = folds[at].astype(np.int64), samples[at].astype(np.int64)
         trials = len(np.unique(fold * (sample.max() + 1) + sample))
-        seeds = columns["seed"][at]
-        grouped = columns["value"][at], codes["stimulus"][at], seeds
+        seeds = all_seeds[at]
+        grouped = values[at], stimuli[at], seeds
         found = {labels["metric"]: mean_interval(*grouped, level=level)}
         if median := medians.get(labels["metric"]):
             rng = derive_seed(base_seed, *{**labels, "metric": median}.values())
@@ -247,23 +251,6 @@ def summarise(
         .sort_values([*CELL[:-1], "place", "metric"], kind="stable", ignore_index=True)
         .drop(columns="place")
     )
-
-
-def _numbered(scores: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, np.ndarray], np.ndarray]:
-    """Names of each column of names, the number of each row's name, and one number for its cell."""
-    needed = [*CELL, "fold", "seed", "sample", "stimulus", "value"]
-    if missing := [column for column in needed if column not in scores]:
-        raise InputError(f"scores: the columns {', '.join(missing)} are missing. Give a table of scores.")
-    names, codes = {}, {}
-    for column in [*CELL, "stimulus"]:
-        categories = scores[column].astype("category")
-        codes[column], names[column] = categories.cat.codes.to_numpy(), list(categories.cat.categories)
-        if (codes[column] < 0).any():
-            raise InputError(f"scores: the column {column} has rows without a name. Fill them.")
-    cell = np.zeros(len(scores), dtype=np.int64)
-    for column in CELL:
-        cell = cell * max(len(names[column]), 1) + codes[column]
-    return names, codes, cell
 
 
 @dataclass(frozen=True)

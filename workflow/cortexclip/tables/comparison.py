@@ -37,9 +37,13 @@ def ordered(summary: pd.DataFrame, plan: Plan) -> pd.DataFrame:
 def comparison(summary: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """The table of results/tables/comparison.csv; gallery sizes are left to the retrieval table."""
     table = ordered(summary, plan)
-    described = table.metric.map(lambda name: METRICS[name].higher_is_better is not None)
-    table = table.loc[described, TABLES["comparison"]].reset_index(drop=True)
+    table = table.loc[table.metric.map(_is_better), TABLES["comparison"]].reset_index(drop=True)
     return table.assign(metric=table.metric.map(lambda name: judged_name(name, plan)))
+
+
+def _is_better(metric: str) -> bool:
+    """Whether one of two values of a metric is better; gallery sizes are not."""
+    return METRICS[metric].higher_is_better is not None
 
 
 def judged_name(metric: str, plan: Plan) -> str:
@@ -56,24 +60,17 @@ def column_label(metric: str, plan: Plan) -> str:
 
 def retrieval(summary: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """The table of results/tables/retrieval.csv: every retrieval metric with its gallery's size and chance level."""
-    table = ordered(summary, plan)
-    rows = []
-    for _, cell in table.groupby(["dataset", "protocol", "method", "encoder"], sort=False, observed=True):
-        means = dict(zip(cell.metric, cell["mean"], strict=True))
-        for row in cell.itertuples(index=False):
-            metric = METRICS[row.metric]
-            if not metric.gallery or metric.higher_is_better is None:
-                continue
-            rows.append(
-                {
-                    **{key: getattr(row, key) for key in TABLES["retrieval"] if hasattr(row, key)},
-                    "gallery": metric.gallery,
-                    "gallery_size": means[gallery_row(row.metric)],
-                    "metric": row.metric,
-                    "chance": chance_level(row.metric, means),
+    keys, table = ["dataset", "protocol", "method", "encoder"], ordered(summary, plan)
+    means = {
+        key: dict(zip(cell.metric, cell["mean"], strict=True))
+        for key, cell in table.groupby(keys, sort=False, observed=True)
                 }
-            )
-    return pd.DataFrame(rows, columns=TABLES["retrieval"])
+    galleries = table.metric.map(lambda name: METRICS[name].gallery)
+    table = table.assign(gallery=galleries)[(galleries != "") & table.metric.map(_is_better)]
+    cells = list(zip(table.metric, table[keys].itertuples(index=False, name=None), strict=True))
+    table["gallery_size"] = [means[key][gallery_row(metric)] for metric, key in cells]
+    table["chance"] = [chance_level(metric, means[key]) for metric, key in cells]
+    return table[TABLES["retrieval"]].reset_index(drop=True)
 
 
 def comparison_tables(summary: pd.DataFrame, plan: Plan, audits: Mapping[str, Mapping]) -> Iterator[Table]:

@@ -31,18 +31,19 @@ def learning_curve_rows(
     shares = {name: kind.compared_with for name, kind in plan.protocols.items() if kind.train_share < 1}
     curves = {name: name for name in shares.values()} | shares
     table = comparison[comparison.protocol.isin(list(curves)) & comparison.metric.isin(CURVED)]
-    sizes = {cell: samples_learned_from(splits[cell]) for cell in set(zip(table.dataset, table.protocol, strict=True))}
     cells = list(zip(table.dataset, table.protocol, strict=True))
+    sizes = {cell: samples_learned_from(splits[cell]) for cell in set(cells)}
     table = table.assign(
         curve=table.protocol.map(curves),
         train_share=[plan.protocols[protocol].train_share for _, protocol in cells],
         n_train=[sizes[cell] for cell in cells],
     )
-    order = ["dataset", "curve", "method", "encoder", "metric"]
-    ranks = {name: {value: i for i, value in enumerate(dict.fromkeys(table[name]))} for name in order}
-    keyed = table.assign(**{f"_{name}": table[name].map(ranks[name]) for name in order})
-    keyed = keyed.sort_values([*(f"_{name}" for name in order), "train_share"], kind="stable", ignore_index=True)
-    return keyed[TABLES["learning_curve"]]
+    order = ["dataset", "curve", "method", "encoder", "metric", "train_share"]
+
+    def place(column: pd.Series) -> pd.Series:
+        return column if column.name == "train_share" else pd.Series(pd.factorize(column)[0], column.index)
+
+    return table.sort_values(order, key=place, ignore_index=True)[TABLES["learning_curve"]]
 
 
 def samples_learned_from(split: pd.DataFrame) -> float:
