@@ -120,7 +120,9 @@ class Decoder(RegressorMixin, BaseEstimator):
         unlabelled=None,
         others: Sequence[tuple] = (),
     ):
-        """Learn from brain responses and the images that were seen.
+        """Learn from brain responses and the images that were seen; returns self.
+
+        Raises InputError, a ValueError, for what cannot be used.
 
         Parameters
         ----------
@@ -134,14 +136,6 @@ class Decoder(RegressorMixin, BaseEstimator):
         unlabelled : array of shape (n, n_voxels), the responses to be decoded, for transductive methods, and for these
             alone: their images are never seen.
         others : pairs of responses and images of other recordings, for methods that pool them.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        InputError, a ValueError, for what cannot be used.
         """
         entry = self._entry()
         X, images = self._checked(X, y)

@@ -63,7 +63,7 @@ class Configuration:
     the order of the configuration; ``unavailable`` maps the names of selected datasets and encoders that are not there
     to a sentence on why and how to get them; ``runs`` are the methods with their embedding spaces, and ``cells`` says
     which of them apply to each dataset; ``protocols_of`` says which protocols do. ``sources`` is what is trained
-    besides the comparison, as published sources did it.
+    besides the comparison, as published sources did it; ``every_...`` are the entries, or runs, of both.
     """
 
     settings: dict
@@ -79,22 +79,18 @@ class Configuration:
 
     @property
     def every_dataset(self) -> dict[str, dict]:
-        """The entries of the datasets that are compared and of those that only the claims read."""
         return {**self.datasets, **self.sources.datasets}
 
     @property
     def every_protocol(self) -> dict[str, dict]:
-        """The entries of the protocols of the comparison and of the sources'."""
         return {**self.protocols, **self.sources.protocols}
 
     @property
     def every_method(self) -> dict[str, dict]:
-        """The entries of the methods of the comparison and of those that follow a source alone."""
         return {**self.methods, **self.sources.methods}
 
     @property
     def every_run(self) -> dict[str, Run]:
-        """The runs of the comparison and those that follow a source alone."""
         return {**self.runs, **self.sources.runs}
 
 

@@ -6,7 +6,6 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable
 
 import numpy as np
 import xarray as xr
@@ -17,6 +16,7 @@ from cortexclip.data import arrays as named_arrays
 from cortexclip.data import dataset as datasets
 from cortexclip.data.guess import Facts
 from cortexclip.data.variables import printable, shape_text
+from cortexclip.report.summary import aligned
 
 VERDICTS = {USABLE: "usable", SERIOUS: "usable, with serious findings", UNUSABLE: "not usable"}
 PICTURES = 8
@@ -65,7 +65,7 @@ def report(found: Inspection, pictures: bool = True) -> str:
         parts[0] += f"\n  {found.format_name}, {found.path.stat().st_size / 1e6:.3g} MB"
         parts[0] += f"\n  sha256 {found.digest}" if found.digest else ""
     if found.facts:
-        parts.append("Arrays\n" + _aligned(map(_array_row, found.facts)))
+        parts.append("\n".join(["Arrays", *(f"  {line}" for line in aligned(map(_array_row, found.facts)))]))
     if found.dataset is not None:
         parts.append("Would be read as\n" + "\n".join(f"  {line}" for line in _ingested(found, found.dataset)))
     if found.guessed:
@@ -123,13 +123,6 @@ def _remark(fact: Facts) -> str:
         if constant.any():
             return f"{extent}; {np.count_nonzero(constant)} constant columns"
     return extent
-
-
-def _aligned(rows: Iterable[tuple[str, str, str, str]]) -> str:
-    rows = list(rows)
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    lines = ("  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[3]]) for row in rows)
-    return "\n".join(f"  {line}".rstrip() for line in lines)
 
 
 def _folded(severity: str, check: str, text: str) -> str:

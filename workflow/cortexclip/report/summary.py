@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cortexclip.configuration.config import Configuration
@@ -78,7 +78,7 @@ def paper_table(path: Path) -> str:
     lines.append(["best control", *controls])
     lines += [[f"{method} (ours)", *(_number(row["ours"]) for row in first)] for method in plan.role("ours")[:1]]
     note = "Mean squared error. Ranges over seeds, verdicts and sources: results/tables/paper.md"
-    return f"{_aligned(lines)}\n{note}"
+    return f"{_underlined(lines)}\n{note}"
 
 
 def short_table(path: Path, metric: str) -> str:
@@ -95,7 +95,7 @@ def short_table(path: Path, metric: str) -> str:
             }
             name = run_name(method, encoder)
             lines.append([name, *(cells.get(protocol, "not run") for protocol in protocols)])
-        blocks.append(_aligned(lines))
+        blocks.append(_underlined(lines))
     return "\n\n".join(blocks)
 
 
@@ -129,11 +129,17 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def _aligned(lines: list[list[str]]) -> str:
-    """Rows of words in columns, the first one underlined."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    padded = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([padded[0], "-" * len(padded[0]), *padded[1:]])
+def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Rows of words as lines, in columns."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _underlined(rows: Sequence[Sequence[str]]) -> str:
+    """Aligned rows, the first one underlined."""
+    first, *others = aligned(rows)
+    return "\n".join([first, "-" * len(first), *others])
 
 
 def _number(text: str) -> str:
