@@ -98,27 +98,47 @@ def score_predictions(
 def _image_blocks(
     method: str, predictions: dict[str, np.ndarray], stimuli: np.ndarray, ids: np.ndarray, parts: list[np.ndarray]
 ) -> dict[tuple[str, str], np.ndarray]:
-    """Values (seed, sample) of every readout and metric of images."""
-    blocks: dict[tuple[str, str], np.ndarray] = {}
-    for suffix, name in (("", "images"), (NEAREST, "nearest_images"), (DRAW, "drawn_images")):
-        if name in predictions:
-            for metric, values in _image_scores(predictions[name], stimuli, ids, parts).items():
-                blocks[method + suffix, metric] = values
-    return blocks
+    """Values (seed, sample) of every readout and metric of images, each fold's scored part by itself."""
+    return {
+        (method + suffix, name): _by_part(
+            predictions[given],
+            parts,
+            lambda values, part, compute=metric.of_images: compute(values, stimuli[part], ids[part]),
+        )
+        for suffix, given in (("", "images"), (NEAREST, "nearest_images"), (DRAW, "drawn_images"))
+        for name, metric in METRICS.items()
+        if given in predictions and metric.of_images is not None
+    }
 
 
 def _embedding_blocks(
     method: str, predictions: dict[str, np.ndarray], parts: list[np.ndarray], gallery: np.ndarray, index: np.ndarray
 ) -> dict[tuple[str, str], np.ndarray]:
     """Values (seed, sample) of every metric of embeddings; ``index`` is the true row of the gallery."""
+
+    def identified(values: np.ndarray, part: np.ndarray) -> np.ndarray:
+        return embedding_identification(values, gallery[index[part]], index[part])
+
     blocks: dict[tuple[str, str], np.ndarray] = {}
-    if "image_embeddings" in predictions:
-        blocks[method, "clip_identification"] = _by_part(
-            predictions["image_embeddings"], parts, lambda values, part: _identified(values, part, gallery, index)
-        )
-    if "embeddings" in predictions:
-        for metric, values in _embedding_scores(predictions["embeddings"], gallery, index, parts).items():
-            blocks[method, metric] = values
+    for given, name in (("image_embeddings", "clip_identification"), ("embeddings", "embedding_identification")):
+        if given in predictions:
+            blocks[method, name] = _by_part(predictions[given], parts, identified)
+    for part in parts if "embeddings" in predictions else ():
+        similarity = retrieval.similarity_matrix(predictions["embeddings"][:, part], gallery)
+        shown, column = np.unique(index[part], return_inverse=True)
+        forward = {
+            "test": retrieval.forward_ranking(similarity[..., shown], column),
+            "all": retrieval.forward_ranking(similarity, index[part]),
+        }
+        backward = retrieval.backward_ranking(similarity, index[part])
+        for name, metric in METRICS.items():
+            if metric.of_forward is not None:
+                values = metric.of_forward(forward[metric.gallery])
+            elif metric.of_backward is not None:
+                values = metric.of_backward(backward)
+            else:
+                continue
+            blocks.setdefault((method, name), np.empty(predictions["embeddings"].shape[:2]))[:, part] = values
     return blocks
 
 
@@ -196,52 +216,6 @@ def weigh(scores: pd.DataFrame, plan) -> pd.DataFrame:
     if not apart.any():
         return scores
     return combine_scores([scores[~apart], mean_over_trials(scores[apart])])
-
-
-def _image_scores(
-    images: np.ndarray, stimuli: np.ndarray, ids: np.ndarray, parts: list[np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Values (seed, sample) of every image metric, each fold's scored part by itself."""
-    return {
-        name: _by_part(
-            images, parts, lambda values, part, compute=metric.of_images: compute(values, stimuli[part], ids[part])
-        )
-        for name, metric in METRICS.items()
-        if metric.of_images is not None
-    }
-
-
-def _embedding_scores(
-    embeddings: np.ndarray, gallery: np.ndarray, index: np.ndarray, parts: list[np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Values (seed, sample) of every metric of predicted embeddings; ``index`` is the true row of the gallery."""
-    shape = embeddings.shape[:2]
-    scores = {
-        "embedding_identification": _by_part(
-            embeddings, parts, lambda values, part: _identified(values, part, gallery, index)
-        )
-    }
-    for part in parts:
-        similarity = retrieval.similarity_matrix(embeddings[:, part], gallery)
-        shown, column = np.unique(index[part], return_inverse=True)
-        forward = {
-            "test": retrieval.forward_ranking(similarity[..., shown], column),
-            "all": retrieval.forward_ranking(similarity, index[part]),
-        }
-        backward = retrieval.backward_ranking(similarity, index[part])
-        for name, metric in METRICS.items():
-            if metric.of_forward is not None:
-                values = metric.of_forward(forward[metric.gallery])
-            elif metric.of_backward is not None:
-                values = metric.of_backward(backward)
-            else:
-                continue
-            scores.setdefault(name, np.empty(shape))[:, part] = values
-    return scores
-
-
-def _identified(predicted: np.ndarray, part: np.ndarray, gallery: np.ndarray, index: np.ndarray) -> np.ndarray:
-    return embedding_identification(predicted, gallery[index[part]], index[part])
 
 
 def _by_part(predicted: np.ndarray, parts: list[np.ndarray], compute) -> np.ndarray:
