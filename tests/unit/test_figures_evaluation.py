@@ -360,7 +360,7 @@ def results(tmp_path_factory):
     cells = [(protocol, run) for protocol in PROTOCOLS for run in ("permuted", "ridge")]
     rows = [row for p, run in cells for row in ceilings_of(dataset, results.predictions(p, "toy", run), None)]
     write_csv(folder / "tables/ceiling.csv", pd.DataFrame(rows)[TABLES["ceiling"]])
-    splits = {protocol: results.split(protocol, "toy") for protocol in PROTOCOLS}
+    splits = {protocol: results.frame("split", protocol=protocol, dataset="toy") for protocol in PROTOCOLS}
     runs = [(p, results.predictions(p, "toy", run)) for p in PROTOCOLS for run in plan.runs]
     collapsed = pd.DataFrame([collapse_of(dataset, predictions, splits[p], None) for p, predictions in runs])
     write_csv(folder / "tables/collapse.csv", collapsed[TABLES["collapse"]])

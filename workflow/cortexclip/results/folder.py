@@ -39,9 +39,9 @@ class Results:
     def audits(self) -> dict[str, dict]:
         return {name: read_json(self.path("audit", dataset=name)) for name in self.plan.datasets}
 
-    def split(self, protocol: str, dataset: str) -> pd.DataFrame:
-        """Which samples train, choose and are scored: fold, role and sample."""
-        return read_parquet(self.path("split", protocol=protocol, dataset=dataset))
+    def frame(self, name: str, **names: str) -> pd.DataFrame:
+        """A table by the name of its path: split, identification, collapse, ceiling or history."""
+        return read_parquet(self.path(name, **names))
 
     def scores(self, protocol: str, dataset: str, metrics: Iterable[str] | None = None) -> pd.DataFrame:
         """The tidy scores of all runs, of some metrics alone if these are named."""
@@ -64,29 +64,13 @@ class Results:
             return None
         return read_netcdf(self.path("similarity", protocol=protocol, dataset=dataset), group=run)
 
-    def identification(self, judge: str, dataset: str) -> pd.DataFrame:
-        """The scores of all runs in the space of an encoder that judges reconstructions."""
-        return read_parquet(self.path("identification", judge=judge, dataset=dataset))
-
-    def collapse(self, protocol: str, dataset: str) -> pd.DataFrame:
-        """Whether the predictions of all runs are a choice among training images."""
-        return read_parquet(self.path("collapse", protocol=protocol, dataset=dataset))
-
     def nearness(self, dataset: str) -> pd.DataFrame:
         """How near the scored images of each protocol are to those that were trained on."""
         return read_table(self.path("nearness", dataset=dataset), NEARNESS)
 
-    def ceiling(self, protocol: str, dataset: str) -> pd.DataFrame:
-        """Scores of all runs beside their noise ceilings."""
-        return read_parquet(self.path("ceiling", protocol=protocol, dataset=dataset))
-
     def predictions(self, protocol: str, dataset: str, run: str) -> xr.Dataset:
         """What a run predicted for every scored sample."""
         return read_netcdf(self.path("predictions", protocol=protocol, dataset=dataset, run=run))
-
-    def history(self, protocol: str, dataset: str, run: str) -> pd.DataFrame:
-        """Training curves of a run: fold, seed, stage, epoch, quantity and value."""
-        return read_parquet(self.path("history", protocol=protocol, dataset=dataset, run=run))
 
     def record(self, protocol: str, dataset: str, run: str) -> dict:
         """What was done in a training job (run.json)."""

@@ -86,7 +86,7 @@ def read(dataset: xr.Dataset, plan: Plan, audit: dict, results: Results) -> Stud
         audit,
         name,
         dataset.stimulus.values,
-        splits={protocol: results.split(protocol, name) for protocol in protocols},
+        splits={protocol: results.frame("split", protocol=protocol, dataset=name) for protocol in protocols},
         scores={protocol: results.scores_by_run(protocol, name, SHOWN) for protocol in protocols},
     )
 

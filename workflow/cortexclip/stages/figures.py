@@ -62,7 +62,7 @@ def read(path: str, plan: Plan, audit: dict, protocol: str, results: Results) ->
         methods={run: plan.runs[run].method for run in cells},
         predictions={run: results.predictions(protocol, name, run) for run in cells},
         scores=scores,
-        histories={run: results.history(protocol, name, run) for run in cells},
+        histories={run: results.frame("history", protocol=protocol, dataset=name, run=run) for run in cells},
         similarity={run: file for run, file in similarity.items() if file is not None},
     )
 

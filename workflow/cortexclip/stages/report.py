@@ -136,7 +136,7 @@ def records(results: Results) -> list[dict]:
         paths = [results.path("predictions", **cell), results.path("scores", **cell)]
         files = {path.relative_to(results.folder).as_posix(): sha256(path) for path in paths}
         record = results.record(**cell)
-        curves = content.curves_of(results.history(**cell), record)
+        curves = content.curves_of(results.frame("history", **cell), record)
         found.append({**cell, "record": content.record_of(record, files), "curves": curves})
     return found
 

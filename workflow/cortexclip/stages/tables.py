@@ -76,9 +76,10 @@ def whole_scores(results: Results) -> pd.DataFrame:
     for dataset in plan.datasets:
         for protocol in plan.protocols_of(dataset):
             tables.append(results.scores(protocol, dataset))
-            counts[dataset, protocol] = int((results.split(protocol, dataset).role == "score").sum())
+            split = results.frame("split", protocol=protocol, dataset=dataset)
+            counts[dataset, protocol] = int((split.role == "score").sum())
         if plan.judge is not None:
-            tables.append(results.identification(plan.judge, dataset))
+            tables.append(results.frame("identification", judge=plan.judge, dataset=dataset))
     scores = combine_scores(tables)
     if wrong := problems(scores, plan, counts):
         raise InputError("the comparison is not whole, so no table is written. " + " ".join(wrong[:5]))
@@ -90,12 +91,14 @@ def write_comparison(results: Results, scores: pd.DataFrame, output: Path, **opt
     plan, audits = results.plan, results.audits
     summary = summarise(scores, **options)
     compared, retrieved = comparison(summary, plan), retrieval(summary, plan)
-    cells = [(d, p) for d in plan.datasets for p in plan.protocols_of(d)]
+    cells = [{"dataset": d, "protocol": p} for d in plan.datasets for p in plan.protocols_of(d)]
+    splits = {(cell["dataset"], cell["protocol"]): results.frame("split", **cell) for cell in cells}
     left_out = left_out_rows(compared, plan)
-    curves = learning_curve_rows(compared, {(d, p): results.split(p, d) for d, p in cells}, plan)
-    ceilings = pd.concat([results.ceiling(p, d) for d, p in cells], ignore_index=True)
+    curves = learning_curve_rows(compared, splits, plan)
+    ceilings = pd.concat([results.frame("ceiling", **cell) for cell in cells], ignore_index=True)
     ceilings = ordered(ceilings, plan)[TABLES["ceiling"]]
-    collapsed = pd.concat([results.collapse(p, d) for d, p in cells], ignore_index=True)[TABLES["collapse"]]
+    collapsed = pd.concat([results.frame("collapse", **cell) for cell in cells], ignore_index=True)
+    collapsed = collapsed[TABLES["collapse"]]
     write, of_curves = partial(write_table, output, plan), learning_curve_tables(curves, plan)
     write("audit", "Audit", audit_rows(audits), audit_tables(audits, plan))
     write("comparison", "Comparison", compared, comparison_tables(summary, plan, audits))
