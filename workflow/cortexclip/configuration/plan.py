@@ -318,18 +318,18 @@ def groups_needed(protocol: Mapping) -> list[str]:
 def _sources(configuration) -> Sources:
     sources = configuration.sources
     used = {dataset for _, dataset, _ in sources.cells}
-    datasets = {}
-    for name, entry in configuration.every_dataset.items():
-        if name in used:
-            settings = entry.get("settings", {})
-            datasets[name] = SourceDataset(
+    datasets = {
+        name: SourceDataset(
                 entry["title"],
                 entry["notes"],
                 stands_for=entry.get("stands_for", name),
                 brain_data=entry.get("brain_data", True),
-                published_trials="rows" in settings,
-                judges=settings.get("rows") != "noise",
+            published_trials="rows" in entry.get("settings", {}),
+            judges=entry.get("settings", {}).get("rows") != "noise",
             )
+        for name, entry in configuration.every_dataset.items()
+        if name in used
+    }
     return Sources(
         datasets,
         {name: _protocol(name, entry) for name, entry in sources.protocols.items()},

@@ -76,27 +76,24 @@ def methods_of(plan: Plan, tables: Iterable[pd.DataFrame]) -> list[dict]:
     """Every method and readout of the tables in the order of the plan, and how it is called and drawn."""
     present = set().union(*(zip(table.method, table.encoder, strict=True) for table in tables))
     every = looks(plan)
-    found = []
-    for name, run in plan.runs.items():
-        for method in (run.method + suffix for suffix in READOUTS):
-            if (method, run.encoder) not in present:
-                continue
-            found.append(
-                {
-                    "id": run_name(method, run.encoder),
-                    "run": name,
-                    "title": plan.title(method, run.encoder),
-                    "family": run.method,
-                    "encoder": run.encoder,
-                    "control": run.control,
-                    "oracle": plan.is_oracle(method),
-                    "readout": READOUTS[readout_of(method)],
-                    "note": run.note,
-                    "colour": every[name].colour,
-                    "symbol": SYMBOLS.get(every[name].marker, "circle"),
-                }
-            )
-    return found
+    return [
+        {
+            "id": run_name(method, run.encoder),
+            "run": name,
+            "title": plan.title(method, run.encoder),
+            "family": run.method,
+            "encoder": run.encoder,
+            "control": run.control,
+            "oracle": plan.is_oracle(method),
+            "readout": READOUTS[readout_of(method)],
+            "note": run.note,
+            "colour": every[name].colour,
+            "symbol": SYMBOLS.get(every[name].marker, "circle"),
+        }
+        for name, run in plan.runs.items()
+        for method in (run.method + suffix for suffix in READOUTS)
+        if (method, run.encoder) in present
+    ]
 
 
 def metrics_of(plan: Plan) -> dict[str, dict]:

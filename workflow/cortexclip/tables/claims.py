@@ -424,10 +424,8 @@ def _overview(rows: Sequence[Claim]) -> Table:
 def _table(dataset: str, rows: Sequence[Claim], evidence: Evidence, audits: Mapping[str, Mapping]) -> Table:
     plan, sources = evidence.plan, list(dict.fromkeys(row.entry["source"] for row in rows))
     reasons = list(dict.fromkeys(row.reason for row in rows if row.reason))
-    body = []
-    for row in rows:
-        verdict = f"cannot be tested ({reasons.index(row.reason) + 1})" if row.reason else row.outcome
-        body.append(
+    verdicts = [f"cannot be tested ({reasons.index(row.reason) + 1})" if row.reason else row.outcome for row in rows]
+    body = [
             [
                 row.entry["name"],
                 _what(row.entry),
@@ -439,7 +437,8 @@ def _table(dataset: str, rows: Sequence[Claim], evidence: Evidence, audits: Mapp
                 control_text(row.control),
                 "; ".join([verdict, *(STATUS[kind] for kind in row.marks)]),
             ]
-        )
+        for row, verdict in zip(rows, verdicts, strict=True)
+    ]
     notes = [note for place, name in enumerate(sources, 1) for note in _source_notes(place, name, evidence.published)]
     notes += [f"Cannot be tested ({place}): {REASONS[reason]}." for place, reason in enumerate(reasons, 1)]
     stand_ins = [name for name in evidence.stand_ins(dataset) if name != dataset]

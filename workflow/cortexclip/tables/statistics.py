@@ -411,12 +411,7 @@ def _reference_table(
 ) -> Table:
     kind = plan.protocols[protocol]
     has_folds = bool(np.isfinite(cells.p_corrected_t).any())
-    body: list[list[str]] = []
-    strong: set[tuple[int, int]] = set()
-    for row in cells.itertuples(index=False):
-        if row.verdict in DIFFERENT:
-            strong.add((len(body), 5 + has_folds))
-        body.append(
+    body = [
             [
                 run_name(row.method, row.encoder),
                 difference_text(metric, row),
@@ -426,7 +421,8 @@ def _reference_table(
                 *([p_text(row.p_corrected_t)] if has_folds else []),
                 conclusion(row.verdict, reference, kind.optimistic, brief=True),
             ]
-        )
+        for row in cells.itertuples(index=False)
+    ]
     stimuli, samples = cells.n_stimuli.max(), cells.n_samples.max()
     better = "lower" if METRICS[metric].higher_is_better is False else "higher"
     notes = [
@@ -453,7 +449,7 @@ def _reference_table(
         columns=["Method", "Difference", "d", "p", "p (corrected)", *["p (folds)"] * has_folds, "Conclusion"],
         rows=body,
         notes=notes,
-        strong=frozenset(strong),
+        strong=frozenset((i, 5 + has_folds) for i, found in enumerate(cells.verdict) if found in DIFFERENT),
     )
 
 
