@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -94,27 +95,14 @@ def retrieval_tables(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mappi
     for (dataset, protocol), rows in table.groupby(["dataset", "protocol"], sort=False, observed=True):
         cells = {(r.method, r.encoder, r.metric): r for r in rows.itertuples(index=False)}
         sizes = rows.drop_duplicates("gallery").set_index("gallery").gallery_size
-        columns, body = ["Method", "Title"], []
-        metrics = [(f"{name}_{gallery}", gallery) for gallery in ("test", "all") for name in RETRIEVED]
-        for metric, _ in metrics:
-            columns.append(METRICS[metric].label)
-        for method, encoder in dict.fromkeys(zip(rows.method, rows.encoder, strict=True)):
-            found = [cells.get((method, encoder, metric)) for metric, _ in metrics]
-            body.append(
-                [
-                    run_name(method, encoder),
-                    plan.title(method, encoder),
-                    *(interval(m, row) for (m, _), row in zip(metrics, found, strict=True)),
-                ]
-            )
-        chance = {m: next(r.chance for (_, _, name), r in cells.items() if name == m) for m, _ in metrics}
-        body.append(["Chance", "", *(number(m, chance[m]) for m, _ in metrics)])
+        metrics = [f"{name}_{gallery}" for gallery in ("test", "all") for name in RETRIEVED]
+        chance = [next(r.chance for (_, _, name), r in cells.items() if name == m) for m in metrics]
         kind = plan.protocols[protocol]
         yield Table(
                 title=f"Retrieval: {plan.place(dataset, protocol)}",
                 label=f"retrieval-{dataset}-{protocol}",
-                columns=columns,
-                rows=body,
+            columns=["Method", "Title", *(METRICS[metric].label for metric in metrics)],
+            rows=[*_rows(cells, metrics, plan), ["Chance", "", *map(number, metrics, chance)]],
                 notes=[
                     f"Cosine similarity of the predicted embedding to distinct stimuli: {_count(sizes['test'])} of the "
                     f"scored part (test), {_count(sizes['all'])} of the whole dataset (all). "
@@ -148,16 +136,12 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, caveats) -> T
     rows = {(r.method, r.encoder, r.metric): r for r in cells.itertuples(index=False)}
     shown = [metric for metric in SHOWN if metric != "clip_identification" or plan.judge is not None]
     columns = ["Method", "Title", *(column_label(m, plan) for m in shown), "Top-1"]
-    body, missing = [], []
-    for method, encoder in dict.fromkeys(zip(cells.method, cells.encoder, strict=True)):
-        name = run_name(method, encoder)
-        found = {m: rows.get((method, encoder, m)) for m in [*shown, "top1_test"]}
-        body.append([name, plan.title(method, encoder), *(interval(m, found[m]) for m in [*shown, "top1_test"])])
-        missing += [
-            f"{METRICS[m].label} of {name} is not defined for {row.n_missing} of "
+    missing = [
+        f"{METRICS[m].label} of {run_name(*method)} is not defined for {row.n_missing} of "
             f"{row.n_samples * row.n_seeds} predictions; these are left out of its mean."
-            for m, row in found.items()
-            if row is not None and row.n_missing
+        for method in dict.fromkeys(key[:2] for key in rows)
+        for m in (*shown, "top1_test")
+        if (row := rows.get((*method, m))) is not None and row.n_missing
         ]
     first = cells.iloc[0]
     seeds = plan.seeds
@@ -187,9 +171,18 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, caveats) -> T
         title=f"{about.heading}, {kind.heading}",
         label=f"comparison-{dataset}-{protocol}",
         columns=columns,
-        rows=body,
+        rows=_rows(rows, [*shown, "top1_test"], plan),
         notes=notes,
     )
+
+
+def _rows(cells: Mapping[tuple[str, str, str], Any], metrics: Sequence[str], plan: Plan) -> list[list[str]]:
+    """A row for each method, from rows of a summary by method, encoder and metric."""
+    methods = dict.fromkeys(key[:2] for key in cells)
+    return [
+        [run_name(*method), plan.title(*method), *(interval(m, cells.get((*method, m))) for m in metrics)]
+        for method in methods
+    ]
 
 
 def _plural(number: int, word: str) -> str:

@@ -42,20 +42,13 @@ def _table(
     cells = {(r.method, r.encoder, r.dataset, r.protocol): r for r in comparison.itertuples(index=False)}
     honest = leaders[~leaders.protocol.map(lambda name: plan.protocols[name].optimistic).astype(bool)]
     best = leading(honest)
-    rows: list[list[str]] = []
-    strong: set[tuple[int, int]] = set()
-    for method, encoder in dict.fromkeys(zip(comparison.method, comparison.encoder, strict=True)):
-        values = [cells.get((method, encoder, *column)) for column in columns]
-        if not any(row is not None for row in values):
-            continue
-        strong |= {
-            (len(rows), j + 1) for j, column in enumerate(columns) if best.get((*column, METRIC)) == (method, encoder)
-        }
-        rows.append([run_name(method, encoder), *(interval(METRIC, row) for row in values)])
+    methods = dict.fromkeys(zip(comparison.method, comparison.encoder, strict=True))
+    here = [method for method in methods if any((*method, *column) in cells for column in columns)]
+    leads = [(here.index(first), j) for j, c in enumerate(columns, 1) if (first := best.get((*c, METRIC))) in here]
     words = (
         "Bold: leads and is better than the declared references by the corrected test, under a protocol that is not "
         "optimistic."
-        if strong
+        if leads
         else "No value is bold: the corrected test does not show the leading method to be better than the declared "
         "references under any protocol that is not optimistic."
     )
@@ -66,9 +59,9 @@ def _table(
         title=title,
         label="main" if not of_one_dataset else f"main-{columns[0][0]}",
         columns=["Method", *(_heading(plan, column, of_one_dataset) for column in columns)],
-        rows=rows,
+        rows=[[run_name(*each), *(interval(METRIC, cells.get((*each, *c))) for c in columns)] for each in here],
         notes=["Mean [95 % interval over stimuli and seeds]; lower is better.", words, *notes],
-        strong=frozenset(strong),
+        strong=frozenset(leads),
     )
 
 
