@@ -15,7 +15,7 @@ import numpy as np
 
 from cortexclip.errors import InputError
 from cortexclip.evaluation import retrieval
-from cortexclip.evaluation.retrieval import TIE_TOLERANCE, Ranking, unit_vectors
+from cortexclip.evaluation.retrieval import Ranking, unit_vectors
 
 PSNR_CEILING = 100.0
 """PSNR in dB given to identical images, whose ratio has no finite value; a mean over images needs one."""
@@ -236,15 +236,9 @@ def _comparisons(predicted: np.ndarray, true: np.ndarray, stimulus_ids: np.ndarr
     _, first, stimulus = np.unique(stimulus_ids, return_index=True, return_inverse=True)
     gallery = true[first]
     usable = np.isfinite(gallery).all(axis=-1)
-    correlation = predicted @ gallery.T
-    own = correlation[..., np.arange(len(stimulus)), stimulus][..., None]
-    with np.errstate(invalid="ignore"):
-        less = (correlation < own - TIE_TOLERANCE).sum(axis=-1).astype(float)
-        tied = (np.abs(correlation - own) <= TIE_TOLERANCE).sum(axis=-1) - 1.0
-    unknown = np.isnan(own[..., 0])
-    less[unknown] = tied[unknown] = np.nan
+    ranking = retrieval.forward_ranking(-(predicted @ gallery.T), stimulus)  # by dissimilarity: above is less similar
     # Where the true stimulus is itself not usable the result is NaN, so one number serves all others.
-    return Comparisons(less, tied, max(int(usable.sum()) - 1, 0))
+    return Comparisons(ranking.above, ranking.tied, max(int(usable.sum()) - 1, 0))
 
 
 def _in_unit_range(predicted: np.ndarray, stimuli: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
