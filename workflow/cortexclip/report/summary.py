@@ -89,12 +89,9 @@ def short_table(path: Path, metric: str) -> str:
         inside = [row for row in rows if row["dataset"] == dataset]
         protocols = list(dict.fromkeys(row["protocol"] for row in inside))
         lines = [[f"{dataset}, {metric}", *protocols]]
-        for method, encoder in dict.fromkeys((row["method"], row["encoder"]) for row in inside):
-            cells = {
-                row["protocol"]: _cell(row) for row in inside if (row["method"], row["encoder"]) == (method, encoder)
-            }
-            name = run_name(method, encoder)
-            lines.append([name, *(cells.get(protocol, "not run") for protocol in protocols)])
+        cells = {(row["method"], row["encoder"], row["protocol"]): _cell(row) for row in inside}
+        for method in dict.fromkeys(key[:2] for key in cells):
+            lines.append([run_name(*method), *(cells.get((*method, p), "not run") for p in protocols)])
         blocks.append(_underlined(lines))
     return "\n\n".join(blocks)
 

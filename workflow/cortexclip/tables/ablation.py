@@ -66,7 +66,8 @@ def absent_references(plan: Plan) -> list[str]:
 def _overview(rows: pd.DataFrame, plan: Plan) -> Table:
     places = list(dict.fromkeys(zip(rows.dataset, rows.protocol, strict=True)))
     cells = {(r.method, r.encoder, r.reference, r.dataset, r.protocol): r for r in rows.itertuples(index=False)}
-    pairs = sorted({key[:3] for key in cells}, key=lambda pair: _order(pair, plan))
+    order = [(found["run"], found["reference"]) for pairs in plan.ablations.values() for found in pairs]
+    pairs = sorted({key[:3] for key in cells}, key=lambda pair: order.index((run_name(*pair[:2]), pair[2])))
     body, strong = _body([[cells.get((*pair, *place)) for place in places] for pair in pairs], pairs, plan)
     caution = "Optimistic protocols choose on the scored samples: what helps there need not help elsewhere."
     optimistic = any(plan.protocols[protocol].optimistic for _, protocol in places)
@@ -127,14 +128,6 @@ def _how_to_read() -> list[str]:
         "Bold: a difference is shown, by the test over folds too where there are enough folds. That none is shown does "
         "not mean that there is none. All columns of the tests are in ablation.csv.",
     ]
-
-
-def _order(pair: tuple[str, str, str], plan: Plan) -> int:
-    """Place of a pair in the order of the plan."""
-    for number, found in enumerate(found for pairs in plan.ablations.values() for found in pairs):
-        if (found["run"], found["reference"]) == (run_name(*pair[:2]), pair[2]):
-            return number
-    raise KeyError(pair)
 
 
 def _cell(row) -> str:

@@ -127,7 +127,8 @@ def latex(table: Table) -> str:
         for side, length in zip(sides, longest, strict=True)
     ]
     heads = [
-        _stacked(textwrap.wrap(table.columns[j], _HEADING) or [""], side) for j, side in zip(kept, sides, strict=True)
+        _stacked([latex_text(line) for line in textwrap.wrap(table.columns[j], _HEADING) or [""]], side, "b")
+        for j, side in zip(kept, sides, strict=True)
     ]
     body = []
     for i, row in enumerate(table.rows):
@@ -196,15 +197,11 @@ def _latex_cell(text: str, side: str, strong: bool) -> str:
         return rf"\textbf{{{escaped}}}" if strong else escaped
 
     if side == "r" and (found := INTERVAL.fullmatch(text)):
-        return _stacked_text([shown(found[1]), rf"\scriptsize {shown(found[2])}"], "r", "t")
+        return _stacked([shown(found[1]), rf"\scriptsize {shown(found[2])}"], "r", "t")
     return shown(text)
 
 
-def _stacked(lines: Sequence[str], side: str) -> str:
-    return _stacked_text([latex_text(line) for line in lines], side, "b")
-
-
-def _stacked_text(lines: Sequence[str], side: str, place: str) -> str:
+def _stacked(lines: Sequence[str], side: str, place: str) -> str:
     if len(lines) == 1:
         return lines[0]
     return (
