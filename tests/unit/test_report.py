@@ -20,7 +20,7 @@ from cortexclip.configuration.plan import Plan, make_plan
 from cortexclip.configuration.schema import read_yaml
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation import DRAW, NEAREST
-from cortexclip.report import content, gallery, page, sheets
+from cortexclip.report import content, gallery, page
 from cortexclip.results import drawn
 from cortexclip.results.folder import Results
 from cortexclip.results.paths import CSV_TABLES, READABLE_TABLES
@@ -43,7 +43,7 @@ def pictures(sheet):
 def test_a_sheet_holds_each_distinct_image_once():
     images = np.random.default_rng(0).random((7, 5, 4))
     images[3], images[5, 0, 0] = images[1], np.nan
-    pool = sheets.Pool()
+    pool = gallery.Pool()
     numbers = pool.add(images)
     assert numbers == [0, 1, 2, 1, 3, -1, 4]
     assert pool.add(images[:2]) == [0, 1]
@@ -54,12 +54,12 @@ def test_a_sheet_holds_each_distinct_image_once():
 
 
 def test_greys_are_clipped_and_keep_black_and_white():
-    assert sheets.grey(np.array([-1.0, 0.0, 1.0, 2.0, np.inf, np.nan])).tolist() == [0, 0, 255, 255, 255, 0]
-    assert len(np.unique(sheets.grey(np.linspace(0, 1, 10_000)))) == sheets.LEVELS
+    assert gallery.grey(np.array([-1.0, 0.0, 1.0, 2.0, np.inf, np.nan])).tolist() == [0, 0, 255, 255, 255, 0]
+    assert len(np.unique(gallery.grey(np.linspace(0, 1, 10_000)))) == gallery.LEVELS
 
 
 def test_an_empty_sheet_holds_nothing():
-    assert sheets.Pool().sheet()["data"] == ""
+    assert gallery.Pool().sheet()["data"] == ""
 
 
 @pytest.mark.parametrize(
