@@ -320,13 +320,13 @@ def _sources(configuration) -> Sources:
     used = {dataset for _, dataset, _ in sources.cells}
     datasets = {
         name: SourceDataset(
-                entry["title"],
-                entry["notes"],
-                stands_for=entry.get("stands_for", name),
-                brain_data=entry.get("brain_data", True),
+            entry["title"],
+            entry["notes"],
+            stands_for=entry.get("stands_for", name),
+            brain_data=entry.get("brain_data", True),
             published_trials="rows" in entry.get("settings", {}),
             judges=entry.get("settings", {}).get("rows") != "noise",
-            )
+        )
         for name, entry in configuration.every_dataset.items()
         if name in used
     }

@@ -21,29 +21,29 @@ def ceiling_tables(table: pd.DataFrame, plan: Plan) -> Iterator[Table]:
         reasons = dict.fromkeys(rows.reason[rows.ceiling.isna()])
         n = there.iloc[0] if len(there) else None
         yield Table(
-                title=f"Noise ceilings: {plan.place(dataset, protocol)}",
-                label=f"ceiling-{dataset}-{protocol}",
-                columns=["Method", "Metric", "Score", "Ceiling", "Share"],
-                rows=[_row(row, plan) for row in there.itertuples(index=False)]
-                or [[f"No ceiling: {reason}.", *[NOT_MEASURED] * 4] for reason in reasons],
-                notes=[
-                    *(
-                        [
-                            f"On the {n.n_stimuli:.0f} images that are scored more than once, {n.n_repeats:.1f} trials "
-                            "each on average; every image has the same weight.",
-                            "Ceiling: the best possible score of predictions from single trials that agree over the "
-                            "repeats of an image as much as these do. It is specific to this method and its noise, "
-                            "not the score of the best possible decoder.",
-                            "Share: for MSE the gain over always predicting the mean scored image, divided by the gain "
-                            "at the ceiling; else score over ceiling. The 95 % interval is from the jackknife over "
-                            "images. The gap to 100 % is not due to noise of the responses.",
-                        ]
-                        if n is not None
-                        else []
-                    ),
-                    plan.protocols[protocol].note,
-                ],
-            )
+            title=f"Noise ceilings: {plan.place(dataset, protocol)}",
+            label=f"ceiling-{dataset}-{protocol}",
+            columns=["Method", "Metric", "Score", "Ceiling", "Share"],
+            rows=[_row(row, plan) for row in there.itertuples(index=False)]
+            or [[f"No ceiling: {reason}.", *[NOT_MEASURED] * 4] for reason in reasons],
+            notes=[
+                *(
+                    [
+                        f"On the {n.n_stimuli:.0f} images that are scored more than once, {n.n_repeats:.1f} trials "
+                        "each on average; every image has the same weight.",
+                        "Ceiling: the best possible score of predictions from single trials that agree over the "
+                        "repeats of an image as much as these do. It is specific to this method and its noise, "
+                        "not the score of the best possible decoder.",
+                        "Share: for MSE the gain over always predicting the mean scored image, divided by the gain "
+                        "at the ceiling; else score over ceiling. The 95 % interval is from the jackknife over "
+                        "images. The gap to 100 % is not due to noise of the responses.",
+                    ]
+                    if n is not None
+                    else []
+                ),
+                plan.protocols[protocol].note,
+            ],
+        )
 
 
 def _row(row, plan: Plan) -> list[str]:

@@ -426,17 +426,17 @@ def _table(dataset: str, rows: Sequence[Claim], evidence: Evidence, audits: Mapp
     reasons = list(dict.fromkeys(row.reason for row in rows if row.reason))
     verdicts = [f"cannot be tested ({reasons.index(row.reason) + 1})" if row.reason else row.outcome for row in rows]
     body = [
-            [
-                row.entry["name"],
-                _what(row.entry),
-                f"[{sources.index(row.entry['source']) + 1}]",
-                _published(row.entry),
-                _again(row),
-                row.measured_on or NOT_MEASURED,
-                formatted(row.honest, ".4f"),
-                control_text(row.control),
-                "; ".join([verdict, *(STATUS[kind] for kind in row.marks)]),
-            ]
+        [
+            row.entry["name"],
+            _what(row.entry),
+            f"[{sources.index(row.entry['source']) + 1}]",
+            _published(row.entry),
+            _again(row),
+            row.measured_on or NOT_MEASURED,
+            formatted(row.honest, ".4f"),
+            control_text(row.control),
+            "; ".join([verdict, *(STATUS[kind] for kind in row.marks)]),
+        ]
         for row, verdict in zip(rows, verdicts, strict=True)
     ]
     notes = [note for place, name in enumerate(sources, 1) for note in _source_notes(place, name, evidence.published)]

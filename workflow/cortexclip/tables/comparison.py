@@ -65,7 +65,7 @@ def retrieval(summary: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     means = {
         key: dict(zip(cell.metric, cell["mean"], strict=True))
         for key, cell in table.groupby(keys, sort=False, observed=True)
-                }
+    }
     galleries = table.metric.map(lambda name: METRICS[name].gallery)
     table = table.assign(gallery=galleries)[(galleries != "") & table.metric.map(_is_better)]
     cells = list(zip(table.metric, table[keys].itertuples(index=False, name=None), strict=True))
@@ -99,19 +99,19 @@ def retrieval_tables(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mappi
         chance = [next(r.chance for (_, _, name), r in cells.items() if name == m) for m in metrics]
         kind = plan.protocols[protocol]
         yield Table(
-                title=f"Retrieval: {plan.place(dataset, protocol)}",
-                label=f"retrieval-{dataset}-{protocol}",
+            title=f"Retrieval: {plan.place(dataset, protocol)}",
+            label=f"retrieval-{dataset}-{protocol}",
             columns=["Method", "Title", *(METRICS[metric].label for metric in metrics)],
             rows=[*_rows(cells, metrics, plan), ["Chance", "", *map(number, metrics, chance)]],
-                notes=[
-                    f"Cosine similarity of the predicted embedding to distinct stimuli: {_count(sizes['test'])} of the "
-                    f"scored part (test), {_count(sizes['all'])} of the whole dataset (all). "
-                    "Mean [95 % interval]; ties get their expected rank.",
-                    kind.note,
-                    *notes_for(audits[dataset], protocol),
-                    *plan.datasets[dataset].notes,
-                ],
-            )
+            notes=[
+                f"Cosine similarity of the predicted embedding to distinct stimuli: {_count(sizes['test'])} of the "
+                f"scored part (test), {_count(sizes['all'])} of the whole dataset (all). "
+                "Mean [95 % interval]; ties get their expected rank.",
+                kind.note,
+                *notes_for(audits[dataset], protocol),
+                *plan.datasets[dataset].notes,
+            ],
+        )
 
 
 def gallery_row(metric: str) -> str:
@@ -138,11 +138,11 @@ def _comparison_table(cells, dataset, about, protocol, kind, plan, caveats) -> T
     columns = ["Method", "Title", *(column_label(m, plan) for m in shown), "Top-1"]
     missing = [
         f"{METRICS[m].label} of {run_name(*method)} is not defined for {row.n_missing} of "
-            f"{row.n_samples * row.n_seeds} predictions; these are left out of its mean."
+        f"{row.n_samples * row.n_seeds} predictions; these are left out of its mean."
         for method in dict.fromkeys(key[:2] for key in rows)
         for m in (*shown, "top1_test")
         if (row := rows.get((*method, m))) is not None and row.n_missing
-        ]
+    ]
     first = cells.iloc[0]
     seeds = plan.seeds
     shuffled = [run.fits for run in plan.runs.values() if run.role == "shuffled"]

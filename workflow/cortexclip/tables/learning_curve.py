@@ -59,17 +59,17 @@ def learning_curve_tables(table: pd.DataFrame, plan: Plan) -> Iterator[Table]:
         cells = {(row.method, row.encoder, row.n_train): row for row in rows.itertuples(index=False)}
         methods = dict.fromkeys(zip(rows.method, rows.encoder, strict=True))
         yield Table(
-                title=f"MSE by training samples: {plan.datasets[dataset].title}, {plan.protocols[curve].heading}",
-                label=f"learning-curve-{dataset}-{curve}",
-                columns=["Method", *(f"{size:.0f} samples" for size in sizes)],
-                rows=[
-                    [plan.title(*method), *(interval("mse", cells.get((*method, size))) for size in sizes)]
-                    for method in methods
-                ],
-                notes=[
-                    "Training samples of a fold, including those that choose; the same samples are scored at every "
-                    "size, and a smaller training set is part of a larger one. Intervals are over images and seeds, "
-                    "not over other draws of training samples.",
-                    plan.protocols[curve].note,
-                ],
-            )
+            title=f"MSE by training samples: {plan.datasets[dataset].title}, {plan.protocols[curve].heading}",
+            label=f"learning-curve-{dataset}-{curve}",
+            columns=["Method", *(f"{size:.0f} samples" for size in sizes)],
+            rows=[
+                [plan.title(*method), *(interval("mse", cells.get((*method, size))) for size in sizes)]
+                for method in methods
+            ],
+            notes=[
+                "Training samples of a fold, including those that choose; the same samples are scored at every "
+                "size, and a smaller training set is part of a larger one. Intervals are over images and seeds, "
+                "not over other draws of training samples.",
+                plan.protocols[curve].note,
+            ],
+        )

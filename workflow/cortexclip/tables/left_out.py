@@ -49,23 +49,23 @@ def left_out_tables(table: pd.DataFrame, plan: Plan) -> Iterator[Table]:
     for (dataset, protocol, other), rows in table.groupby(["dataset", "protocol", "compared_with"], sort=False):
         more, less = plan.protocols[protocol], plan.protocols[other]
         yield Table(
-                title=f"{more.heading} beside {less.heading}: {plan.datasets[dataset].heading}",
-                label=f"left-out-{dataset}-{protocol}",
-                columns=["Method", f"MSE, {less.heading}", f"MSE, {more.heading}", "Gain that remains"],
-                rows=[
-                    [
-                        run_name(row.method, row.encoder),
-                        f"{row.mse_compared:.4f}",
-                        f"{row.mse:.4f}",
-                        formatted(row.remains, ".0%"),
-                    ]
-                    for row in rows.itertuples(index=False)
-                ],
-                notes=[
-                    "Gain: how far the error is below that of always predicting the mean training image, in each of "
-                    "the two protocols; the share that remains is not a test, and training parts differ slightly in "
-                    "size.",
-                    less.note,
-                    more.note,
-                ],
-            )
+            title=f"{more.heading} beside {less.heading}: {plan.datasets[dataset].heading}",
+            label=f"left-out-{dataset}-{protocol}",
+            columns=["Method", f"MSE, {less.heading}", f"MSE, {more.heading}", "Gain that remains"],
+            rows=[
+                [
+                    run_name(row.method, row.encoder),
+                    f"{row.mse_compared:.4f}",
+                    f"{row.mse:.4f}",
+                    formatted(row.remains, ".0%"),
+                ]
+                for row in rows.itertuples(index=False)
+            ],
+            notes=[
+                "Gain: how far the error is below that of always predicting the mean training image, in each of "
+                "the two protocols; the share that remains is not a test, and training parts differ slightly in "
+                "size.",
+                less.note,
+                more.note,
+            ],
+        )

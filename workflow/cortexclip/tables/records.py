@@ -52,19 +52,19 @@ def cost_tables(table: pd.DataFrame, plan: Plan) -> Iterator[Table]:
                 ]
             )
         yield Table(
-                title=f"Cost of training: {about.heading}",
-                label=f"cost-{dataset}",
-                columns=["Method", "Parameters", *(f"{plan.protocols[p].heading} (s)" for p in protocols), "Peak (MB)"],
-                rows=body,
-                notes=[
-                    "Seconds of a training job, including all folds and seeds and the prediction of scored samples; "
-                    "in brackets the number of fits. Seconds and memory differ between runs and between machines, "
-                    "unlike every other table of this folder.",
-                    "Parameters: fitted numbers of the decoder, of the fold that has the most. Peak: the largest "
-                    "resident memory of the job.",
-                    f"Measured on: {', '.join(dict.fromkeys(here.device))}.",
-                ],
-            )
+            title=f"Cost of training: {about.heading}",
+            label=f"cost-{dataset}",
+            columns=["Method", "Parameters", *(f"{plan.protocols[p].heading} (s)" for p in protocols), "Peak (MB)"],
+            rows=body,
+            notes=[
+                "Seconds of a training job, including all folds and seeds and the prediction of scored samples; "
+                "in brackets the number of fits. Seconds and memory differ between runs and between machines, "
+                "unlike every other table of this folder.",
+                "Parameters: fitted numbers of the decoder, of the fold that has the most. Peak: the largest "
+                "resident memory of the job.",
+                f"Measured on: {', '.join(dict.fromkeys(here.device))}.",
+            ],
+        )
 
 
 def grid_rows(records: Mapping[tuple[str, str, str], Mapping], plan: Plan) -> pd.DataFrame:
@@ -104,18 +104,18 @@ def grid_tables(table: pd.DataFrame, plan: Plan) -> Iterator[Table]:
         fits = len(rows) // max(1, points.ngroups)
         most = max(int(line[3]) for line in body)
         yield Table(
-                title=f"Grid of {run_name(method, encoder)}: {about.heading}, {kind.heading}",
-                label=f"grid-{dataset}-{protocol}-{method}-{encoder}",
-                columns=["Point", "Mean", "Range", "Chosen"],
-                rows=body,
-                notes=[
-                    f"{str(rows.criterion.iloc[0]).capitalize()} (lower is better), mean and range over {fits} fits "
-                    "(folds and seeds), and the number of fits that chose the point. Each fit chooses on its own "
-                    "selection part; the scored decoder has the settings of the chosen point.",
-                    *([kind.note] if kind.optimistic else []),
-                ],
-                strong=frozenset((i, 3) for i, line in enumerate(body) if int(line[3]) == most),
-            )
+            title=f"Grid of {run_name(method, encoder)}: {about.heading}, {kind.heading}",
+            label=f"grid-{dataset}-{protocol}-{method}-{encoder}",
+            columns=["Point", "Mean", "Range", "Chosen"],
+            rows=body,
+            notes=[
+                f"{str(rows.criterion.iloc[0]).capitalize()} (lower is better), mean and range over {fits} fits "
+                "(folds and seeds), and the number of fits that chose the point. Each fit chooses on its own "
+                "selection part; the scored decoder has the settings of the chosen point.",
+                *([kind.note] if kind.optimistic else []),
+            ],
+            strong=frozenset((i, 3) for i, line in enumerate(body) if int(line[3]) == most),
+        )
 
 
 def point_text(point: Mapping[str, object]) -> str:

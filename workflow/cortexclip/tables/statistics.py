@@ -412,15 +412,15 @@ def _reference_table(
     kind = plan.protocols[protocol]
     has_folds = bool(np.isfinite(cells.p_corrected_t).any())
     body = [
-            [
-                run_name(row.method, row.encoder),
-                difference_text(metric, row),
-                formatted(row.effect_size, "+.2f"),
-                p_text(row.p),
-                p_text(row.p_family),
-                *([p_text(row.p_corrected_t)] if has_folds else []),
-                conclusion(row.verdict, reference, kind.optimistic, brief=True),
-            ]
+        [
+            run_name(row.method, row.encoder),
+            difference_text(metric, row),
+            formatted(row.effect_size, "+.2f"),
+            p_text(row.p),
+            p_text(row.p_family),
+            *([p_text(row.p_corrected_t)] if has_folds else []),
+            conclusion(row.verdict, reference, kind.optimistic, brief=True),
+        ]
         for row in cells.itertuples(index=False)
     ]
     stimuli, samples = cells.n_stimuli.max(), cells.n_samples.max()
