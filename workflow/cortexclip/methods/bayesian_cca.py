@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Saved, scaling
+from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Saved
 from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
 from cortexclip.runtime.settings import Checked, Count, Positive
 
@@ -151,4 +151,4 @@ def _decoder(arrays: dict, scaler: VoxelScaler, shape: tuple[int, int], chosen: 
         pixels = scaler(brain) @ arrays["voxel_readout"] @ arrays["image_bases"] + arrays["mean"]
         return Prediction(np.clip(pixels, 0.0, 1.0).reshape(-1, *shape))
 
-    return LinearDecoder(predict, arrays, chosen, scaling(scaler))
+    return LinearDecoder(predict, arrays, chosen, scaler.arrays)

@@ -10,16 +10,7 @@ from typing import Literal
 import numpy as np
 
 from cortexclip.errors import InputError
-from cortexclip.methods.interface import (
-    FitData,
-    LinearDecoder,
-    Method,
-    PenaltyGrid,
-    Prediction,
-    Progress,
-    Saved,
-    scaling,
-)
+from cortexclip.methods.interface import FitData, LinearDecoder, Method, PenaltyGrid, Prediction, Progress, Saved
 from cortexclip.numerics.ridge import Linear, Ridge, fit_ridge
 
 
@@ -45,7 +36,7 @@ class ClassMean(Method):
         ridge = fit_ridge(samples.brain, columns, settings.penalties, standardise=settings.standardise)
         arrays = {"means": means, "coefficients": ridge.coefficients, "intercept": ridge.intercept}
         overall = samples.images.astype(np.float64).mean(axis=0)
-        kept = {"classes": classes, "overall": overall, **scaling(ridge.scaler), "class_share": ridge.mean}
+        kept = {"classes": classes, "overall": overall, **ridge.scaler.arrays, "class_share": ridge.mean}
         return _decoder(ridge, arrays, {"classes": len(classes), "penalty": ridge.penalty}, kept)
 
     def restore(self, saved: Saved) -> LinearDecoder:

@@ -10,16 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from cortexclip.methods.interface import (
-    FitData,
-    LinearDecoder,
-    Method,
-    PenaltyGrid,
-    Prediction,
-    Progress,
-    Saved,
-    scaling,
-)
+from cortexclip.methods.interface import FitData, LinearDecoder, Method, PenaltyGrid, Prediction, Progress, Saved
 from cortexclip.numerics.ridge import Linear, Ridge, fit_ridge
 from cortexclip.runtime.seeds import derive_seed
 from cortexclip.runtime.settings import Count
@@ -58,7 +49,7 @@ class ClusterClassifier(Method):
         )
         arrays = {"coefficients": ridge.coefficients, "intercept": ridge.intercept}
         kept = {"images": samples.images[rows].astype(np.float64), "cluster": cluster, "cluster_share": ridge.mean}
-        kept |= {"sampling_seed": np.array([seed], np.int64), **scaling(ridge.scaler)}
+        kept |= {"sampling_seed": np.array([seed], np.int64), **ridge.scaler.arrays}
         chosen = {"clusters": int(cluster.max()) + 1, "penalty": ridge.penalty}
         return self._decoder(ridge, arrays, chosen, kept)
 

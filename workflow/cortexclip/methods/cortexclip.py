@@ -188,8 +188,7 @@ def _arrays(found: Candidates, weights: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "stack": weights,
         "mean": found.mean,
-        "voxel_mean": encoding.scaler.mean,
-        "voxel_scale": encoding.scaler.scale,
+        **encoding.scaler.arrays,
         **encoding.arrays(),
     }
 

@@ -276,11 +276,6 @@ class Saved:
         return VoxelScaler(self["voxel_mean"], self["voxel_scale"])
 
 
-def scaling(scaler: VoxelScaler) -> dict[str, np.ndarray]:
-    """The arrays of a scaler under the names that `Saved.scaler` reads."""
-    return {"voxel_mean": scaler.mean, "voxel_scale": scaler.scale}
-
-
 class PenaltyGrid(Checked):
     """Settings of a ridge regression: penalties on a logarithmic grid from ``penalty_low`` to ``penalty_high``."""
 

@@ -6,16 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cortexclip.methods.interface import (
-    FitData,
-    LinearDecoder,
-    Method,
-    PenaltyGrid,
-    Prediction,
-    Progress,
-    Saved,
-    scaling,
-)
+from cortexclip.methods.interface import FitData, LinearDecoder, Method, PenaltyGrid, Prediction, Progress, Saved
 from cortexclip.numerics.kernels import centre, median_distance, squared_distance
 from cortexclip.numerics.ridge import fit_dual
 from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
@@ -61,4 +52,4 @@ def _decoder(
         predicted = centre(cross, kernel) @ arrays["dual"] + arrays["mean"]
         return Prediction(np.clip(predicted, 0.0, 1.0).reshape(-1, *shape))
 
-    return LinearDecoder(predict, arrays, chosen, scaling(scaler))
+    return LinearDecoder(predict, arrays, chosen, scaler.arrays)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Saved, scaling
+from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Saved
 from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
 from cortexclip.runtime.settings import Checked, Count, Several
 
@@ -43,7 +43,7 @@ def _decoder(
         nearest = np.argsort(-(_unit_rows(scaler(brain)) @ patterns.T), axis=1, kind="stable")[:, :k]
         return Prediction(pixels[nearest].mean(axis=1).reshape(-1, *shape))
 
-    return LinearDecoder(predict, {"patterns": patterns, "pixels": pixels}, {"neighbours": k}, scaling(scaler))
+    return LinearDecoder(predict, {"patterns": patterns, "pixels": pixels}, {"neighbours": k}, scaler.arrays)
 
 
 def _unit_rows(patterns: np.ndarray) -> np.ndarray:

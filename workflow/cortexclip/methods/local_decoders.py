@@ -12,7 +12,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Samples, Saved, scaling
+from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Samples, Saved
 from cortexclip.numerics.resize import line_weights, resized
 from cortexclip.numerics.smlr import Logistic, fit_logistic
 from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
@@ -109,7 +109,7 @@ class LocalDecoders(Method):
             fit = fit_logistic(x, levels, count, penalty)
             arrays |= {f"scale{scale}.weights": fit.weights, f"scale{scale}.intercept": fit.intercept}
         chosen = {"resolution": n, "penalty": penalty, "held_out_mse": tried[n, penalty][0]}
-        return _decoder(arrays, {"voxels": rows, **scaling(scaler)}, chosen, data.shape)
+        return _decoder(arrays, {"voxels": rows, **scaler.arrays}, chosen, data.shape)
 
     def restore(self, saved: Saved) -> LinearDecoder:
         names = [f"scale{index}.{part}" for index in range(len(SCALES)) for part in ("weights", "intercept")]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cortexclip.errors import InputError
-from cortexclip.methods.interface import FitData, Prediction, Progress, Samples, Saved, Task, scaling
+from cortexclip.methods.interface import FitData, Prediction, Progress, Samples, Saved, Task
 from cortexclip.methods.recipe import Fitted, NetworkMethod, Recipe
 from cortexclip.numerics.standardise import VoxelScaler, fit_range_scaler, fit_scalar_scaler, fit_scaler
 from cortexclip.training import stack
@@ -47,7 +47,7 @@ class NetworkDecoder:
 
     def weights(self) -> dict[str, np.ndarray]:
         state = {name: value[0].cpu().numpy() for name, value in self.network.state_dict().items()}
-        return {**state, **scaling(self.scaler), **self.arrays}
+        return {**state, **self.scaler.arrays, **self.arrays}
 
     def facts(self) -> dict[str, float | int | str]:
         return {"parameters": stack.parameter_count(self.network), **self.chosen}

@@ -4,16 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cortexclip.methods.interface import (
-    FitData,
-    LinearDecoder,
-    Method,
-    PenaltyGrid,
-    Prediction,
-    Progress,
-    Saved,
-    scaling,
-)
+from cortexclip.methods.interface import FitData, LinearDecoder, Method, PenaltyGrid, Prediction, Progress, Saved
 from cortexclip.numerics.ridge import Linear, Ridge, fit_ridge, unscaled
 from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
 from cortexclip.runtime.settings import Count, Several
@@ -54,4 +45,4 @@ def _decoder(
         predicted = ridge.predict((scaler(brain) - mean) @ arrays["axes"].T)
         return Prediction(np.clip(predicted, 0.0, 1.0).reshape(-1, *shape))
 
-    return LinearDecoder(predict, arrays, chosen, {**scaling(scaler), "component_mean": mean})
+    return LinearDecoder(predict, arrays, chosen, {**scaler.arrays, "component_mean": mean})

@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Saved, scaling
+from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Saved
 from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
 from cortexclip.runtime.settings import Checked, Count
 
@@ -55,7 +55,7 @@ def _decoder(scaler: VoxelScaler, path: _Path, chosen: dict, shape: tuple[int, i
     def predict(brain: np.ndarray) -> Prediction:
         return Prediction(np.clip(path(scaler(brain), k), 0.0, 1.0).reshape(-1, *shape))
 
-    return LinearDecoder(predict, {**scaling(scaler), **vars(path)}, chosen)
+    return LinearDecoder(predict, {**scaler.arrays, **vars(path)}, chosen)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from cortexclip.methods.interface import (
     Progress,
     Samples,
     Saved,
-    scaling,
 )
 from cortexclip.numerics.ridge import Linear, fit_ridge
 from cortexclip.numerics.standardise import VoxelScaler
@@ -55,7 +54,7 @@ def ridge_decoder(
     n_voxels, n_pixels = len(scaler.mean), len(intercept)
     return LinearDecoder(
         lambda brain: Prediction(np.clip(pixels(brain), 0.0, 1.0).reshape(-1, *shape)),
-        lambda: {**scaling(scaler), "coefficients": coefficients(), "intercept": intercept},
+        lambda: {**scaler.arrays, "coefficients": coefficients(), "intercept": intercept},
         chosen,
         n_parameters=2 * n_voxels + (n_voxels + 1) * n_pixels,
     )

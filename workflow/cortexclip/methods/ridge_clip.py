@@ -13,7 +13,6 @@ from cortexclip.methods.interface import (
     Prediction,
     Progress,
     Saved,
-    scaling,
 )
 from cortexclip.numerics.readout import nearest_images
 from cortexclip.numerics.ridge import Linear, Ridge, fit_ridge, penalty_grid, unscaled
@@ -39,7 +38,7 @@ class RidgeClip(Method):
         grid = penalty_grid(settings.readout_penalty_low, settings.readout_penalty_high, settings.penalty_count)
         readout = fit_ridge(encoder.loo_prediction, samples.pixels, grid)
         arrays = {
-            **scaling(encoder.scaler),
+            **encoder.scaler.arrays,
             "encoder.coefficients": encoder.coefficients,
             "encoder.intercept": encoder.mean,
             "readout.coefficients": readout.coefficients,

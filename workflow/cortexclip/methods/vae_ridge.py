@@ -22,7 +22,6 @@ from cortexclip.methods.interface import (
     Progress,
     Samples,
     Saved,
-    scaling,
 )
 from cortexclip.numerics.ridge import Linear, fit_ridge
 
@@ -133,7 +132,7 @@ def arrays_of(targets: Mapping[str, Target]) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     for name, target in targets.items():
         arrays |= {
-            **scaling(target.ridge.scaler),
+            **target.ridge.scaler.arrays,
             f"{name}.coefficients": target.ridge.coefficients,
             f"{name}.intercept": target.ridge.intercept,
             f"{name}.loo_mean": target.loo_mean,

@@ -18,6 +18,11 @@ class VoxelScaler:
     mean: np.ndarray
     scale: np.ndarray
 
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Both under the names by which decoders keep them."""
+        return {"voxel_mean": self.mean, "voxel_scale": self.scale}
+
     def __call__(self, brain: np.ndarray) -> np.ndarray:
         """Standardise samples of shape (n_samples, n_voxels); returns float64 of the same shape."""
         return self._scale(brain, slice(None))
