@@ -137,18 +137,15 @@ class BayesianCCA(Method):
         (images, voxels), bounds = fit_views(views, settings.latents, settings.iterations, settings.tolerance)
         readout = voxels.precision * voxels.weights @ posterior([voxels], [voxels.data])[1]
         arrays = {"voxel_readout": readout, "image_bases": images.weights.T, "mean": mean}
+        arrays |= VoxelScaler(scaler.mean + centred.mean(axis=0) * scaler.scale, scaler.scale).arrays
         chosen = {"latents": images.weights.shape[1], "iterations": len(bounds)}
-        return _decoder(
-            arrays, VoxelScaler(scaler.mean + centred.mean(axis=0) * scaler.scale, scaler.scale), data.shape, chosen
-        )
+        return self.restore(Saved(arrays, chosen, data.shape))
 
     def restore(self, saved: Saved) -> LinearDecoder:
-        return _decoder(saved.named("voxel_readout", "image_bases", "mean"), saved.scaler, saved.shape, saved.chosen)
+        arrays, scaler = saved.named("voxel_readout", "image_bases", "mean"), saved.scaler
 
-
-def _decoder(arrays: dict, scaler: VoxelScaler, shape: tuple[int, int], chosen: dict) -> LinearDecoder:
     def predict(brain: np.ndarray) -> Prediction:
         pixels = scaler(brain) @ arrays["voxel_readout"] @ arrays["image_bases"] + arrays["mean"]
-        return Prediction(np.clip(pixels, 0.0, 1.0).reshape(-1, *shape))
+            return Prediction(np.clip(pixels, 0.0, 1.0).reshape(-1, *saved.shape))
 
-    return LinearDecoder(predict, arrays, chosen, scaler.arrays)
+        return LinearDecoder(predict, arrays, saved.chosen, scaler.arrays)

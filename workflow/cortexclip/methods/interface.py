@@ -227,6 +227,8 @@ class LinearDecoder:
 class Saved:
     """What the files of a run keep of one fit: all that `Method.restore` makes the decoder from.
 
+    A fit that predicts from just these arrays gives its decoder this way, too.
+
     Attributes
     ----------
     arrays : by name, as ``weights`` gave them; those of float64 were rounded to float32.
@@ -238,7 +240,7 @@ class Saved:
     arrays: Mapping[str, np.ndarray]
     facts: Mapping[str, float | int | str]
     shape: tuple[int, int]
-    where: str
+    where: str = "this fit"
 
     def __getitem__(self, name: str) -> np.ndarray:
         """An array, floating point as float64; raises InputError if it was not saved."""

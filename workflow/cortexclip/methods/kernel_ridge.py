@@ -9,7 +9,7 @@ import numpy as np
 from cortexclip.methods.interface import FitData, LinearDecoder, Method, PenaltyGrid, Prediction, Progress, Saved
 from cortexclip.numerics.kernels import centre, median_distance, squared_distance
 from cortexclip.numerics.ridge import fit_dual
-from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
+from cortexclip.numerics.standardise import fit_scaler
 from cortexclip.runtime.settings import Positive, Several
 
 
@@ -31,25 +31,20 @@ class KernelRidge(Method):
             kernel = np.exp(-distance / (2.0 * (width * median) ** 2))
             found = fit_dual(centre(kernel, kernel), pixels, self.settings.penalties)
             if best is None or found.loo_error.min() < best[0].loo_error.min():
-                best = found, width, kernel
-        dual, width, kernel = best
-        arrays = {"training_voxels": train, "dual": dual.dual, "mean": pixels.mean(axis=0)}
-        chosen = {"penalty": dual.penalty, "width": float(width)}
-        return _decoder(scaler, arrays, kernel, width * median, chosen, data.final.images.shape[1:])
+                best = found, width
+        dual, width = best
+        arrays = {"training_voxels": train, "dual": dual.dual, "mean": pixels.mean(axis=0), **scaler.arrays}
+        return self.restore(Saved(arrays, {"penalty": dual.penalty, "width": float(width)}, data.shape))
 
     def restore(self, saved: Saved) -> LinearDecoder:
-        arrays = saved.named("training_voxels", "dual", "mean")
+        arrays, scaler = saved.named("training_voxels", "dual", "mean"), saved.scaler
         distance = squared_distance(arrays["training_voxels"], arrays["training_voxels"])
         width = saved.fact("width") * median_distance(distance)
-        return _decoder(saved.scaler, arrays, np.exp(-distance / (2.0 * width**2)), width, saved.chosen, saved.shape)
+        kernel = np.exp(-distance / (2.0 * width**2))
 
+        def predict(brain: np.ndarray) -> Prediction:
+            cross = np.exp(-squared_distance(scaler(brain), arrays["training_voxels"]) / (2.0 * width**2))
+            predicted = centre(cross, kernel) @ arrays["dual"] + arrays["mean"]
+            return Prediction(np.clip(predicted, 0.0, 1.0).reshape(-1, *saved.shape))
 
-def _decoder(
-    scaler: VoxelScaler, arrays: dict, kernel: np.ndarray, width: float, chosen: dict, shape: tuple[int, int]
-) -> LinearDecoder:
-    def predict(brain: np.ndarray) -> Prediction:
-        cross = np.exp(-squared_distance(scaler(brain), arrays["training_voxels"]) / (2.0 * width**2))
-        predicted = centre(cross, kernel) @ arrays["dual"] + arrays["mean"]
-        return Prediction(np.clip(predicted, 0.0, 1.0).reshape(-1, *shape))
-
-    return LinearDecoder(predict, arrays, chosen, scaler.arrays)
+        return LinearDecoder(predict, arrays, saved.chosen, scaler.arrays)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Saved
-from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
+from cortexclip.numerics.standardise import fit_scaler
 from cortexclip.runtime.settings import Checked, Count, Several
 
 
@@ -29,21 +29,17 @@ class KNN(Method):
         order = np.argsort(-similarity, axis=1, kind="stable")
         usable = sorted({min(k, len(pixels) - 1) for k in self.settings.neighbours})
         errors = [np.mean((pixels[order[:, :k]].mean(axis=1) - pixels) ** 2) for k in usable]
-        k = usable[int(np.argmin(errors))]
-        return _decoder(scaler, patterns, pixels, k, data.final.images.shape[1:])
+        arrays = {"patterns": patterns, "pixels": pixels, **scaler.arrays}
+        return self.restore(Saved(arrays, {"neighbours": usable[int(np.argmin(errors))]}, data.shape))
 
     def restore(self, saved: Saved) -> LinearDecoder:
-        return _decoder(saved.scaler, saved["patterns"], saved["pixels"], saved.fact("neighbours"), saved.shape)
+        arrays, scaler, k = saved.named("patterns", "pixels"), saved.scaler, saved.fact("neighbours")
 
+        def predict(brain: np.ndarray) -> Prediction:
+            nearest = np.argsort(-(_unit_rows(scaler(brain)) @ arrays["patterns"].T), axis=1, kind="stable")[:, :k]
+            return Prediction(arrays["pixels"][nearest].mean(axis=1).reshape(-1, *saved.shape))
 
-def _decoder(
-    scaler: VoxelScaler, patterns: np.ndarray, pixels: np.ndarray, k: int, shape: tuple[int, int]
-) -> LinearDecoder:
-    def predict(brain: np.ndarray) -> Prediction:
-        nearest = np.argsort(-(_unit_rows(scaler(brain)) @ patterns.T), axis=1, kind="stable")[:, :k]
-        return Prediction(pixels[nearest].mean(axis=1).reshape(-1, *shape))
-
-    return LinearDecoder(predict, {"patterns": patterns, "pixels": pixels}, {"neighbours": k}, scaler.arrays)
+        return LinearDecoder(predict, arrays, saved.chosen, scaler.arrays)
 
 
 def _unit_rows(patterns: np.ndarray) -> np.ndarray:

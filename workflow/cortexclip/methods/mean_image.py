@@ -11,11 +11,8 @@ class MeanImage(Method):
     """Mean over the training trials (a repeated stimulus counts each time)."""
 
     def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
-        return _decoder(data.final.images.astype(np.float64).mean(axis=0))
+        return self.restore(Saved({"mean": data.final.images.astype(np.float64).mean(axis=0)}, {}, data.shape))
 
     def restore(self, saved: Saved) -> LinearDecoder:
-        return _decoder(saved["mean"])
-
-
-def _decoder(mean: np.ndarray) -> LinearDecoder:
+        mean = saved["mean"]
     return LinearDecoder(lambda brain: Prediction(np.repeat(mean[None], len(brain), axis=0)), {"mean": mean})

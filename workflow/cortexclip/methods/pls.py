@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Saved
-from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
+from cortexclip.numerics.standardise import fit_scaler
 from cortexclip.runtime.settings import Checked, Count
 
 
@@ -42,20 +42,16 @@ class PLS(Method):
         k = int(np.argmin(errors)) + 1
         scaler = fit_scaler(samples.brain, self.settings.standardise)
         path = _path(scaler(samples.brain), samples.pixels, k)
-        return _decoder(scaler, path, {"components": k}, samples.images.shape[1:])
+        return self.restore(Saved({**scaler.arrays, **vars(path)}, {"components": k}, data.shape))
 
     def restore(self, saved: Saved) -> LinearDecoder:
-        path = _Path(**{each.name: saved[each.name] for each in dataclasses.fields(_Path)})
-        return _decoder(saved.scaler, path, saved.chosen, saved.shape)
-
-
-def _decoder(scaler: VoxelScaler, path: _Path, chosen: dict, shape: tuple[int, int]) -> LinearDecoder:
+        scaler, path = saved.scaler, _Path(**saved.named(*(each.name for each in dataclasses.fields(_Path))))
     k = path.rotations.shape[1]
 
     def predict(brain: np.ndarray) -> Prediction:
-        return Prediction(np.clip(path(scaler(brain), k), 0.0, 1.0).reshape(-1, *shape))
+            return Prediction(np.clip(path(scaler(brain), k), 0.0, 1.0).reshape(-1, *saved.shape))
 
-    return LinearDecoder(predict, {**scaler.arrays, **vars(path)}, chosen)
+        return LinearDecoder(predict, {**scaler.arrays, **vars(path)}, saved.chosen)
 
 
 @dataclass(frozen=True)

@@ -27,24 +27,23 @@ class SessionMean(Method):
             raise InputError("session_mean: the sessions of the samples are not known. Leave the method out.")
         sessions, index = np.unique(samples.session, return_inverse=True)
         means = np.stack([samples.images[index == i].astype(np.float64).mean(axis=0) for i in range(len(sessions))])
-        return _decoder(means, sessions, samples.images.astype(np.float64).mean(axis=0))
+        arrays = {"means": means, "sessions": sessions, "overall": samples.images.astype(np.float64).mean(axis=0)}
+        return self.restore(Saved(arrays, {"sessions": len(sessions)}, data.shape))
 
     def restore(self, saved: Saved) -> LinearDecoder:
-        return _decoder(*saved.named("means", "sessions", "overall").values())
+        arrays, kept = saved.named("means"), saved.named("sessions", "overall")
+        sessions = kept["sessions"]
 
-
-def _decoder(means: np.ndarray, sessions: np.ndarray, overall: np.ndarray) -> LinearDecoder:
     def predict(brain: np.ndarray, session: np.ndarray) -> Prediction:
         known = np.isin(session, sessions)
         if not known.all():
             logger.info(
-                "session_mean: %d of %d samples are of a session that was not trained on; the answer is the mean of "
-                "all training images",
+                    "session_mean: %d of %d samples are of a session that was not trained on; the answer is the mean "
+                    "of all training images",
                 np.count_nonzero(~known),
                 len(known),
             )
         position = np.searchsorted(sessions, np.where(known, session, sessions[0]))
-        return Prediction(np.where(known[:, None, None], means[position], overall))
+            return Prediction(np.where(known[:, None, None], arrays["means"][position], kept["overall"]))
 
-    kept = {"sessions": sessions, "overall": overall}
-    return LinearDecoder(predict, {"means": means}, {"sessions": len(sessions)}, kept)
+        return LinearDecoder(predict, arrays, saved.chosen, kept)
