@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cortexclip.errors import InputError
-from cortexclip.methods.interface import FitData, Prediction, Progress, Samples, Saved, Task
+from cortexclip.methods.interface import FitData, Prediction, Progress, Samples, Task
 from cortexclip.methods.recipe import Fitted, NetworkMethod, Recipe
 from cortexclip.numerics.standardise import VoxelScaler, fit_range_scaler, fit_scalar_scaler, fit_scaler
 from cortexclip.training import stack
@@ -86,31 +85,6 @@ def _networks_at_once(method: NetworkMethod, task: Task, options: Options) -> in
     return stack.members_at_once(recipe.make, 4 * (data.final.brain.size + data.final.pixels.size))
 
 
-def restore_network(
-    saved: Saved,
-    make: Callable[[], nn.Module],
-    read: Callable[[nn.Module, Tensor], Prediction],
-    arrays: Sequence[str] = (),
-) -> NetworkDecoder:
-    """The decoder of a finished run: the network that ``make`` builds, with the weights that were saved.
-
-    ``arrays`` names what was saved beside network and scaling. Raises InputError for weights of another network.
-    """
-    with torch.random.fork_rng(devices=[]):  # initial weights are drawn and thrown away
-        network = make()
-    others = {"voxel_mean", "voxel_scale", *arrays}
-    state = {name: torch.tensor(array)[None] for name, array in saved.arrays.items() if name not in others}
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        raise InputError(
-            f"{saved.where}: weights.safetensors does not hold the network that the settings describe "
-            f"({' '.join(str(error).split())[:200]}). Train it again."
-        ) from error
-    network = network.to(stack.device()).eval()
-    return NetworkDecoder(network, saved.scaler, read, dict(saved.facts), [], {name: saved[name] for name in arrays})
-
-
 def voxels(brain: np.ndarray, scaler: VoxelScaler) -> Tensor:
     """Standardised voxels of a stack of one on the device, shape (1, n_samples, n_voxels), float32."""
     return to_tensor(scaler(brain))[None]
@@ -181,9 +155,8 @@ def _fit_together(points, tasks, parts, progress, options, at_once) -> Iterator[
             data = task.data()
             for number, point in list(enumerate(points))[start : start + n_points]:
                 recipe = point.recipe_followed(data)
-                scaler, train = parts.get(task.fold, "train", data.train, recipe, data.select)
-                select = parts.scaled(task.fold, "select", data.select, scaler, recipe)
-                attempts.append((i, _Attempt(task, data, number, recipe, scaler, train, select)))
+                part = parts.get(task.fold, "train", data.train, recipe, data.select)
+                attempts.append((i, _Attempt(task, data, number, recipe, *part)))
         if points[0].chooses:
             _train_phases([a for _, a in attempts], progress, options, "select")
         else:
@@ -201,7 +174,7 @@ def _fit_together(points, tasks, parts, progress, options, at_once) -> Iterator[
     if chosen[0].data.refit or not points[0].chooses:
         final = []
         for attempt in chosen:
-            scaler, train = parts.get(attempt.task.fold, "final", attempt.data.final, attempt.recipe)
+            scaler, train, _ = parts.get(attempt.task.fold, "final", attempt.data.final, attempt.recipe)
             final.append(
                 replace(attempt, scaler=scaler, train=train, select=None, network=None, epochs=list(attempt.epochs))
             )
@@ -299,7 +272,7 @@ class _Parts:
     """Standardised tensors of each part of a fold, made once for all seeds and grid points."""
 
     def __init__(self) -> None:
-        self.made: dict[tuple, tuple[VoxelScaler, stack.Part]] = {}
+        self.made: dict[tuple, tuple[VoxelScaler, stack.Part, Any]] = {}
 
     def keep(self, folds: set[int]) -> None:
         """Forget all other folds."""
@@ -307,7 +280,8 @@ class _Parts:
 
     def get(
         self, fold: int, name: str, samples: Samples, recipe: Recipe, select: Samples | None = None
-    ) -> tuple[VoxelScaler, stack.Part]:
+    ) -> tuple[VoxelScaler, stack.Part, Any]:
+        """The scaler of samples, their part, and that of ``select``, scaled alike."""
         key = (fold, name, recipe.scaling)
         if key not in self.made:
             brain = samples.brain
@@ -316,12 +290,6 @@ class _Parts:
             scaler = (
                 fit_scalar_scaler(brain) if recipe.scaling == "scalar" else fit_scaler(brain, recipe.scaling == "voxel")
             )
-            part = _part(samples, scaler, recipe)
-            self.made[key] = scaler, part if recipe.join is None else recipe.join(part)
+            part, chooses = _part(samples, scaler, recipe), None if select is None else _part(select, scaler, recipe)
+            self.made[key] = scaler, part if recipe.join is None else recipe.join(part), chooses
         return self.made[key]
-
-    def scaled(self, fold: int, name: str, samples: Samples, scaler: VoxelScaler, recipe: Recipe) -> stack.Part:
-        key = (fold, name, recipe.scaling)
-        if key not in self.made:
-            self.made[key] = scaler, _part(samples, scaler, recipe)
-        return self.made[key][1]

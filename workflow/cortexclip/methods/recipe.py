@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from cortexclip.errors import InputError
 from cortexclip.methods.interface import Decoder, FitData, Method, Prediction, Progress, Samples, Saved, Task
 from cortexclip.methods.procedure import Procedure
 from cortexclip.numerics.ridge import penalty_grid
@@ -180,10 +181,28 @@ class NetworkMethod(Method):
         return fit_groups(points, tasks, progress, options or ALONE)
 
     def restored(self, saved: Saved, make: Callable[[], nn.Module], read: Read, arrays: Sequence[str] = ()) -> Decoder:
-        """The decoder of a finished run, see `cortexclip.methods.network.restore_network`."""
-        from cortexclip.methods.network import restore_network
+        """The decoder of a finished run: the network that ``make`` builds, with the weights that were saved.
 
-        return restore_network(saved, make, read, arrays)
+        ``arrays`` names what was saved beside network and scaling. Raises InputError for weights of another network.
+        """
+        import torch
+
+        from cortexclip.methods.network import NetworkDecoder
+        from cortexclip.training.stack import device
+
+        with torch.random.fork_rng(devices=[]):  # initial weights are drawn and thrown away
+            network = make()
+        others = {"voxel_mean", "voxel_scale", *arrays}
+        state = {name: torch.tensor(array)[None] for name, array in saved.arrays.items() if name not in others}
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            raise InputError(
+                f"{saved.where}: weights.safetensors does not hold the network that the settings describe "
+                f"({' '.join(str(error).split())[:200]}). Train it again."
+            ) from error
+        network = network.to(device()).eval()
+        return NetworkDecoder(network, saved.scaler, read, dict(saved.facts), [], saved.named(*arrays))
 
 
 def predict_array(output: Tensor) -> np.ndarray:
