@@ -11,39 +11,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cortexclip.methods.cccv1.network import Enhancer, ImageDecoder
+from cortexclip.methods.cccv1.network import CCCV1
 from cortexclip.training.layers import Contextual, Dropout, LayerNorm, Linear
 
 LEVELS = 10
 BETAS = (0.0001, 0.02)  # of the first and the last noise level
 
 
-class ScriptCCCV1(nn.Module):
+class ScriptCCCV1(CCCV1):
     """CCCV1 as the script has it: dropout 0.06, 0.04, 0.03 and 0.02, and no normalisation before the enhancer.
 
-    Parameters
-    ----------
-    n_voxels : number of input voxels.
-    n_pixels : number of pixels, 784 for images of 28 x 28.
-    residual_weight : weight of the enhancer's residual, 0.1 in the script.
+    ``residual_weight`` is that of the enhancer's residual, 0.1 in the script.
     """
 
     def __init__(self, n_voxels: int, n_pixels: int, residual_weight: float):
-        super().__init__()
-        self.encoder = nn.Sequential(
-            *_block(n_voxels, 1024, nn.SiLU, 0.06),
-            *_block(1024, 1024, nn.SiLU, 0.04),
-            *_block(1024, 512, nn.SiLU, 0.03),
-            Linear(512, 512),
-            LayerNorm(512),
-            nn.Tanh(),
-        )
-        self.enhancer = Enhancer(residual_weight)
-        self.decoder = ImageDecoder(n_pixels, 0.02)
+        super().__init__(n_voxels, n_pixels, 0.06, 0.02, residual_weight)
+        dropouts = [layer for layer in self.encoder if isinstance(layer, Dropout)]
+        for layer, rate in zip(dropouts, (0.06, 0.04, 0.03), strict=True):
+            layer.rate = rate
 
-    def forward(self, brain: Tensor) -> Tensor:
-        """Pixels (members, batch, n_pixels) in 0..1 of voxels (members, batch, n_voxels)."""
-        return self.decoder(self.enhancer(self.encoder(brain)))
+    def embed(self, brain: Tensor) -> Tensor:
+        return self.encoder(brain)
 
 
 class BrainDiffuserPerceptron(nn.Module):
