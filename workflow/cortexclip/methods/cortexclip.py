@@ -113,15 +113,23 @@ class Candidates:
 
 
 def _decoder(found: Candidates, weights: np.ndarray, samples: Samples, chosen: dict) -> LinearDecoder:
-    distinct = samples.distinct()
+    distinct, encoding = samples.distinct(), found.encoding
     row_of = {name: number for number, name in enumerate(samples.stimulus[distinct])}
     kept = {
         "samples.brain": samples.brain,
         "samples.images": samples.images[distinct],
         "samples.stimulus": np.array([row_of[name] for name in samples.stimulus], np.int64),
     }
-    predict = partial(_predict, found=found, weights=weights, shape=samples.images.shape[1:])
-    return LinearDecoder(predict, _arrays(found, weights), chosen, kept)
+    arrays = {"stack": weights, "mean": found.mean, **encoding.scaler.arrays, **encoding.arrays()}
+
+    def predict(brain: np.ndarray) -> Prediction:
+        image = np.tile(found.mean, (len(brain), 1))
+        for weight, candidate in zip(weights, found.each, strict=True):
+            if weight > 0:
+                image += weight * (np.clip(candidate.pixels(brain), 0.0, 1.0) - found.mean)
+        return Prediction(np.clip(image, 0.0, 1.0).reshape(-1, *samples.images.shape[1:]))
+
+    return LinearDecoder(predict, arrays, chosen, kept)
 
 
 def fit_candidates(
@@ -175,30 +183,10 @@ def _regression(family: str, encoding: Encoding, scale: np.ndarray, regression) 
     return Candidate(family, lambda brain: regression(encoding.scaler(brain) * scale))
 
 
-def _predict(brain: np.ndarray, found: Candidates, weights: np.ndarray, shape: tuple[int, int]) -> Prediction:
-    image = np.tile(found.mean, (len(brain), 1))
-    for weight, candidate in zip(weights, found.each, strict=True):
-        if weight > 0:
-            image += weight * (np.clip(candidate.pixels(brain), 0.0, 1.0) - found.mean)
-    return Prediction(np.clip(image, 0.0, 1.0).reshape(-1, *shape))
-
-
-def _arrays(found: Candidates, weights: np.ndarray) -> dict[str, np.ndarray]:
-    encoding = found.encoding
-    return {
-        "stack": weights,
-        "mean": found.mean,
-        **encoding.scaler.arrays,
-        **encoding.arrays(),
-    }
-
-
 def _shares(found: Candidates, weights: np.ndarray) -> dict[str, float]:
     """Summed weight of each family of candidates."""
-    families = dict.fromkeys(candidate.family for candidate in found.each)
-    return {
-        f"weight_{family}": float(
-            sum(w for w, candidate in zip(weights, found.each, strict=True) if candidate.family == family)
-        )
-        for family in families
-    }
+    shares: dict[str, float] = {}
+    for weight, candidate in zip(weights, found.each, strict=True):
+        name = f"weight_{candidate.family}"
+        shares[name] = shares.get(name, 0.0) + float(weight)
+    return shares
