@@ -348,7 +348,7 @@ def test_captions():
 def test_rendering_is_deterministic_and_well_formed():
     first, second = (glyphs.render_glyphs("6aB", size=28) for _ in range(2))
     np.testing.assert_array_equal(first.images, second.images)
-    images, captions, names = first
+    images, captions, names = first.images, first.captions, first.names
     assert images.dtype == np.float32 and images.shape[1:] == (28, 28)
     assert images.min() >= 0 and images.max() <= 1
     assert set(captions) == {"the digit six", "the letter a", "the capital letter b"}

@@ -9,27 +9,20 @@ import numpy as np
 from cortexclip.audit.finding import Finding, span
 
 ALPHA = 0.05
+PERMUTATIONS = 100
 SHIFTS = (-3, -2, -1, 1, 2, 3)
 """Displacements, in samples, by which labels are tried when they do not fit."""
 MOST_IMAGES = 1500
 """Of more distinct images, so many are drawn at random and judged."""
 
 
-def check_labels(
-    label: np.ndarray,
-    stimulus: np.ndarray,
-    images: np.ndarray,
-    test: np.ndarray,
-    seed: int,
-    n_permutations: int = 100,
-) -> Finding:
+def check_labels(label: np.ndarray, stimulus: np.ndarray, images: np.ndarray, test: np.ndarray, seed: int) -> Finding:
     """Whether the class labels belong to the images that they stand beside.
 
     Two traces of labels that do not: one image with several labels, and classes that cannot be separated: the class
     whose mean image is nearest (over distinct images, the judged one left out of its own class) agrees with the label
     no more often than after shuffling the labels. Where there is such a trace, labels displaced by a few samples within
     their part are tried; if these fit, the file is displaced.
-
     """
     labelled = label >= 0
     if not labelled.any():
@@ -38,7 +31,7 @@ def check_labels(
     label, stimulus, images, test = label[labelled], stimulus[labelled], images[labelled], test[labelled]
     rng = np.random.default_rng(seed)
     contradicting = contradictions(label, stimulus)
-    agreement, chance = _agreement(label, stimulus, images, rng, n_permutations)
+    agreement, chance = _agreement(label, stimulus, images, rng, PERMUTATIONS)
     p_value = float("nan") if chance is None else (1 + np.count_nonzero(chance >= agreement)) / (1 + len(chance))
     numbers: dict[str, int | float] = {"labelled": len(label), "contradicting": contradicting}
     if chance is not None:

@@ -11,6 +11,7 @@ from cortexclip.audit.finding import Finding
 from cortexclip.numerics.standardise import fit_scaler
 
 ALPHA = 0.05
+PERMUTATIONS = 100
 PENALTIES = np.logspace(-3, 3, 13)
 """Penalties tried, in units of the mean eigenvalue of the Gram matrix of the training responses."""
 ENOUGH_STIMULI = 6
@@ -45,7 +46,7 @@ def signal_test(
     stimulus: np.ndarray,
     test: np.ndarray,
     seed: int,
-    n_permutations: int = 100,
+    n_permutations: int = PERMUTATIONS,
 ) -> SignalTest:
     """Fit ridge from voxels to pixels on the training part, score it on the test part, and again on shuffled pairs.
 
@@ -116,7 +117,7 @@ def check_signal(
     stimulus: np.ndarray,
     test: np.ndarray,
     seed: int,
-    n_permutations: int = 100,
+    n_permutations: int = PERMUTATIONS,
     what: str = "test",
 ) -> Finding:
     """Say whether images can be decoded beyond chance, by :func:`signal_test`.
@@ -162,12 +163,7 @@ def check_signal(
 
 
 def check_signal_nearest(
-    brain: np.ndarray,
-    images: np.ndarray,
-    stimulus: np.ndarray,
-    test: np.ndarray,
-    seed: int,
-    n_permutations: int = 100,
+    brain: np.ndarray, images: np.ndarray, stimulus: np.ndarray, test: np.ndarray, seed: int
 ) -> Finding:
     """Say what 1-NN decodes: the image of the training sample whose responses correlate best; parameters as above.
 
@@ -196,13 +192,13 @@ def check_signal_nearest(
         return float(product[np.arange(len(shown)), shown].sum() / both) if both > 1e-12 else 0.0
 
     reached = similarity(np.arange(len(first)))
-    chance, p_value = _permuted(similarity, reached, len(first), seed, n_permutations)
+    chance, p_value = _permuted(similarity, reached, len(first), seed, PERMUTATIONS)
     beyond = "beyond chance" if p_value <= ALPHA else "not beyond chance"
     return Finding(
         "signal_nearest",
         "info",
         f"1-NN, which copies the image of the training sample with the nearest responses, is {beyond}: cosine "
-        f"{reached:.2f}, p = {p_value:.2g} against {n_permutations} permutations.",
+        f"{reached:.2f}, p = {p_value:.2g} against {PERMUTATIONS} permutations.",
         "The result of ridge decides; 1-NN is better only where the relation is not linear.",
         {"similarity": reached, "chance_95": float(np.quantile(chance, 0.95)), "p_value": p_value},
     )

@@ -94,22 +94,18 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.images)
 
-    def __iter__(self):
-        return iter((self.images, self.captions, self.names))
-
 
 def render_glyphs(
     characters: Iterable[str] = CHARACTERS,
     faces: Sequence[str] = FACES,
     size: int = 28,
     styles: Sequence[str] = ("print", "pen"),
-    extent: float = 20 / 28,
 ) -> Corpus:
     """Render every character in every face out of `FACES` that has it, as images of ``size`` pixels; no randomness.
 
     Style ``"print"`` is the glyph as the font has it; ``"pen"`` its skeleton redrawn with a round pen of even width,
-    thin and medium (two images), which looks more like handwriting. ``extent`` is the longer side of the glyph's
-    bounding box as a fraction of the image; 20/28 as in MNIST. Raises InputError for unknown face, style or character.
+    thin and medium (two images), which looks more like handwriting. The longer side of the glyph's box is 20/28 of the
+    image's, as in MNIST. Raises InputError for unknown face, style or character.
     """
     unknown = set(styles) - {"print", "pen"}
     if unknown:
@@ -128,44 +124,38 @@ def render_glyphs(
             if "pen" in styles and "double-struck" not in face:
                 variants["pen thin"], variants["pen"] = _pen_strokes(coverage)
             for style, drawing in variants.items():
-                images.append(centred(drawing, size, extent))
+                images.append(centred(drawing, size, 20 / 28))
                 captions.append(text)
                 names.append(f"{face}/{character}/{style}")
     return Corpus(np.array(images, np.float32).reshape(-1, size, size), captions, names)
 
 
-def render_shapes(n: int, seed: int = 0, size: int = 28) -> Corpus:
-    """Draw ``n`` shapes and patterns with random position, size and proportions.
+def render_shapes(n: int, seed: int = 0) -> Corpus:
+    """Draw ``n`` shapes and patterns, 28 x 28 pixels, with random position, size and proportions.
 
     Captions name the kind, and where they apply the size and the place: ``"a small square ring at the left"``. All
-    kinds of `SHAPES` and `PATTERNS` are equally likely. Image i is a function of seed and i; ``size`` is in pixels.
+    kinds of `SHAPES` and `PATTERNS` are equally likely. Image i is a function of seed and i.
     """
     kinds = SHAPES + PATTERNS
-    images, captions, names = np.empty((n, size, size), np.float32), [], []
+    images, captions, names = np.empty((n, SIZE, SIZE), np.float32), [], []
     for i in range(n):
         rng = np.random.default_rng([seed, i])
         kind = kinds[rng.integers(len(kinds))]
         drawing, text = _pattern(kind, rng) if kind in PATTERNS else _shape(kind, rng)
-        images[i] = _area_resize(drawing, size)
+        images[i] = drawing.astype(np.float32).reshape(SIZE, _FINE // SIZE, SIZE, -1).mean(axis=(1, 3))
         captions.append(text)
         names.append(f"{kind}/{seed}/{i}")
     return Corpus(images, captions, names)
 
 
 @functools.cache
-def _font_folder() -> Path:
-    import matplotlib
-
-    return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-
-
-@functools.cache
 def _font(file: str):
     """The font for drawing and the set of characters that it has."""
+    import matplotlib
     from matplotlib.ft2font import FT2Font
     from PIL import ImageFont
 
-    path = _font_folder() / f"{file}.ttf"
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{file}.ttf"
     if not path.is_file():
         raise InputError(
             f"{path}: this font is not there, though matplotlib ships it. Reinstall the pinned matplotlib."
@@ -216,25 +206,14 @@ def _pen_strokes(coverage: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return strokes[0], strokes[1]
 
 
-_FINE = 112
-"""Pixels a side at which shapes are drawn before they are averaged to the size asked for."""
+SIZE, _FINE = 28, 112
+"""Pixels a side of shapes, and those at which they are drawn before they are averaged."""
 
 
 @functools.cache
 def _plane() -> tuple[np.ndarray, np.ndarray]:
     axis = ((np.arange(_FINE) + 0.5) / _FINE * 2 - 1).astype(np.float32)
     return np.meshgrid(axis, axis, indexing="ij")
-
-
-def _area_resize(drawing: np.ndarray, size: int) -> np.ndarray:
-    """Average a (112, 112) drawing to (size, size)."""
-    if _FINE % size == 0:
-        block = _FINE // size
-        return drawing.astype(np.float32).reshape(size, block, size, block).mean(axis=(1, 3))
-    from PIL import Image
-
-    fine = Image.fromarray((drawing.astype(np.float32) * 255).round().astype(np.uint8))
-    return np.asarray(fine.resize((size, size), Image.Resampling.BOX), np.float32) / 255
 
 
 def _shape(kind: str, rng: np.random.Generator) -> tuple[np.ndarray, str]:

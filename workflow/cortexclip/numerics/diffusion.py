@@ -23,6 +23,7 @@ TRAIN_STEPS = 1000
 """Noise levels of the training."""
 CONTEXT_WIDTH = 128
 N_TOKENS = 4
+MOST_RATIO = 5.0
 
 
 def make_unet(channels: Sequence[int] = (40, 80)) -> nn.Module:
@@ -121,17 +122,11 @@ def denoise(unet: nn.Module, x: Tensor, level: Tensor, context: Tensor) -> Tenso
     return unet(x, level, context, class_labels=context.mean(dim=1)).sample
 
 
-def training_loss(
-    unet: nn.Module, scheduler, images: Tensor, context: Tensor, generator: torch.Generator, cap: float = 5.0
-) -> Tensor:
+def training_loss(unet: nn.Module, scheduler, images: Tensor, context: Tensor, generator: torch.Generator) -> Tensor:
     """Mean squared error of the predicted velocity at random noise levels, weighted by min-SNR (Hang et al. 2023).
 
-    Parameters
-    ----------
-    images : (n, 28, 28) in 0..1
-    context : (n, tokens, 128)
-    generator : draws levels and noise
-    cap : signal-to-noise ratio above which weights no longer grow
+    Of images (n, 28, 28) in 0..1 and context (n, tokens, 128); ``generator`` draws levels and noise. Weights grow up to
+    a signal-to-noise ratio of ``MOST_RATIO``.
     """
     clean = to_network(images)
     level = torch.randint(TRAIN_STEPS, (len(images),), generator=generator)
@@ -140,7 +135,7 @@ def training_loss(
     error = (predicted - scheduler.get_velocity(clean, noise, level)).square().flatten(1).mean(dim=1)
     kept = scheduler.alphas_cumprod[level]
     ratio = kept / (1 - kept)
-    return (error * ratio.clamp(max=cap) / (ratio + 1)).mean()
+    return (error * ratio.clamp(max=MOST_RATIO) / (ratio + 1)).mean()
 
 
 def draw_noise(n: int, seed: int) -> Tensor:

@@ -17,6 +17,8 @@ from torch.nn import functional
 from cortexclip.training.noise import LOSS_STREAMS, Noise
 from cortexclip.training.products import Affine, suits
 
+EPS = 1e-5  # added to variances
+
 
 class Context:
     """What the layers of a stack know of the current training step: the noise, and which rows are padding.
@@ -66,17 +68,17 @@ class Linear(nn.Module):
 class LayerNorm(nn.Module):
     """Layer normalisation of the last axis (Ba, Kiros and Hinton 2016)."""
 
-    def __init__(self, size: int, eps: float = 1e-5):
+    def __init__(self, size: int):
         super().__init__()
-        self.size, self.eps = size, eps
+        self.size = size
         self.weight = nn.Parameter(torch.ones(1, size))
         self.bias = nn.Parameter(torch.zeros(1, size))
 
     def forward(self, x: Tensor) -> Tensor:
         if len(self.weight) == 1:
-            return functional.layer_norm(x, (self.size,), self.weight.squeeze(0), self.bias.squeeze(0), self.eps)
+            return functional.layer_norm(x, (self.size,), self.weight.squeeze(0), self.bias.squeeze(0), EPS)
         shape = (len(self.weight), *[1] * (x.dim() - 2), self.size)
-        normal = functional.layer_norm(x, (self.size,), eps=self.eps)
+        normal = functional.layer_norm(x, (self.size,), eps=EPS)
         return torch.addcmul(self.bias.view(shape), normal, self.weight.view(shape))
 
 
@@ -86,9 +88,9 @@ class BatchNorm(Contextual):
     Ioffe and Szegedy 2015; running statistics as in PyTorch (unbiased variance). Padding counts for nothing.
     """
 
-    def __init__(self, size: int, eps: float = 1e-5, momentum: float = 0.1):
+    def __init__(self, size: int):
         super().__init__()
-        self.size, self.eps, self.momentum = size, eps, momentum
+        self.momentum = 0.1
         self.weight = nn.Parameter(torch.ones(1, size))
         self.bias = nn.Parameter(torch.zeros(1, size))
         self.register_buffer("running_mean", torch.zeros(1, size))
@@ -106,7 +108,7 @@ class BatchNorm(Contextual):
             self.bias.view(-1),
             self.training,
             self.momentum,
-            self.eps,
+            EPS,
         )
         return y.view(batch, members, size).transpose(0, 1)
 
@@ -118,7 +120,7 @@ class BatchNorm(Contextual):
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)
-        scale = self.weight * torch.rsqrt(variance + self.eps)
+        scale = self.weight * torch.rsqrt(variance + EPS)
         return centred * scale[:, None] + self.bias[:, None]
 
 
@@ -164,12 +166,12 @@ class MultiHeadAttention(nn.Module):
     Vaswani et al. 2017, without dropout of attention weights.
     """
 
-    def __init__(self, size: int, heads: int, context_size: int | None = None):
+    def __init__(self, size: int, heads: int):
         super().__init__()
         self.heads = heads
         self.query = Linear(size, size)
-        self.key = Linear(context_size or size, size)
-        self.value = Linear(context_size or size, size)
+        self.key = Linear(size, size)
+        self.value = Linear(size, size)
         self.out = Linear(size, size)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
