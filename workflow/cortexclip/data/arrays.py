@@ -21,9 +21,9 @@ from cortexclip.data.containers import load_arrays, variables
 from cortexclip.data.dataset import MINIMUM_SAMPLES, NO_PARTS, labelled
 from cortexclip.data.entries import Channels, ImageSize, Labels, Parts, PixelOrder, SampleAxis, attributes
 from cortexclip.data.images import grey, rule
-from cortexclip.data.naming import SECOND_PARTS, STRONG, Declared, not_used
+from cortexclip.data.naming import SECOND_PARTS, STRONG, not_used
 from cortexclip.data.reading import with_not_used
-from cortexclip.data.variables import shape_text
+from cortexclip.data.variables import Declared, shape_text
 from cortexclip.errors import InputError, check_keys
 from cortexclip.numerics.resize import resized
 from cortexclip.runtime.settings import Checked, check

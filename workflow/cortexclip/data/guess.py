@@ -27,7 +27,7 @@ from cortexclip.data.arrays import (
     without_ones,
 )
 from cortexclip.data.naming import SECOND_PARTS, named, part_in, stem
-from cortexclip.data.variables import printable, shape_text
+from cortexclip.data.variables import Declared, printable, shape_text
 from cortexclip.errors import InputError
 
 MARGIN = 1.0
@@ -42,12 +42,9 @@ class NothingFitsError(InputError):
 
 
 @dataclass(frozen=True)
-class Facts:
+class Facts(Declared):
     """An array of a file: ``values`` is None where it cannot be used, and ``problem`` says why."""
 
-    name: str
-    shape: tuple[int, ...]
-    kind: str
     values: np.ndarray | None = None
     problem: str = ""
 

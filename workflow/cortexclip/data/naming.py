@@ -6,10 +6,9 @@ import functools
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import Protocol
 
 from cortexclip.data import GROUPINGS
-from cortexclip.data.variables import printable, shape_text
+from cortexclip.data.variables import Declared, printable, shape_text
 
 _STRONG = {
     "brain": "fmri brain bold voxel voxels resp response responses eeg meg ecog beta betas activity activities",
@@ -79,17 +78,6 @@ def part_in(name: str) -> str:
 def stem(name: str) -> frozenset[str]:
     """The words of a name without those of its part, by which arrays of two parts are known to belong together."""
     return words(name) - STRONG["train"] - STRONG["test"] - STRONG["validation"]
-
-
-class Declared(Protocol):
-    """What a file declares of an array."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def kind(self) -> str: ...
 
 
 def not_used(

@@ -39,12 +39,18 @@ class DamagedError(ValueError):
 
 
 @dataclass(frozen=True)
-class Variable:
-    """An array of a file."""
+class Declared:
+    """What a file declares of an array."""
 
     name: str  # as the file gives it; it may hold anything, so show it as printable(name)
     shape: tuple[int, ...]  # as the file declares it, which need not be possible
     kind: str  # that of numbers is a key of numpy ("float64"), "bool" or "text"; all others are refused
+
+
+@dataclass(frozen=True)
+class Variable(Declared):
+    """An array of a file."""
+
     stored: int  # number of bytes in the file that hold it, compressed or not
     load: Callable[[], np.ndarray]  # of dtype ``kind`` (text: str) and ``shape``; may raise whatever its library raises
     refused: str = ""  # why it cannot be used although its type could be
