@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cortexclip.audit.finding import Finding
+from cortexclip.numerics.readout import unit_length
 from cortexclip.numerics.standardise import fit_scaler
 
 ALPHA = 0.05
@@ -176,8 +177,8 @@ def check_signal_nearest(
         message = "1-NN cannot be used: all training samples have the same responses, so none is nearest."
         return Finding("signal_nearest", "info", message, "There is nothing to learn from.", {})
     scaler = fit_scaler(brain[~test])
-    rows = [part - part.mean(axis=1, keepdims=True) for part in (scaler(brain[~test]), scaler(brain[test]))]
-    train, scored = (row / np.maximum(np.linalg.norm(row, axis=1, keepdims=True), 1e-12) for row in rows)
+    parts = (scaler(brain[~test]), scaler(brain[test]))
+    train, scored = (unit_length(part - part.mean(axis=1, keepdims=True)) for part in parts)
     nearest = np.argmax(scored @ train.T, axis=1)
     pixels = images.reshape(len(images), -1).astype(np.float64)
     mean = pixels[~test].mean(axis=0)

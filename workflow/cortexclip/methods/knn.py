@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cortexclip.methods.interface import FitData, LinearDecoder, Method, Prediction, Progress, Saved
+from cortexclip.numerics.readout import unit_length
 from cortexclip.numerics.standardise import fit_scaler
 from cortexclip.runtime.settings import Checked, Count, Several
 
@@ -44,5 +45,4 @@ class KNN(Method):
 
 def _unit_rows(patterns: np.ndarray) -> np.ndarray:
     """Centre each row and scale it to unit length, so that inner products are correlations."""
-    centred = patterns - patterns.mean(axis=1, keepdims=True)
-    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    return unit_length(patterns - patterns.mean(axis=1, keepdims=True))

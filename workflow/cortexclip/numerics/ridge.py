@@ -332,8 +332,10 @@ class ShuffledRidge:
         n = len(self.features)
         self._axes = PrincipalAxes.of(self.scaler(self.features)) if n > self.features.shape[1] else None
         if self._axes is not None:
+            self.values, self.scores = self._axes.values, self._axes.scores
             return
         self.spectrum = Spectrum.of(products(self.scaler, self.features))
+        self.values, self.scores = self.spectrum.values, self.spectrum.vectors
         self._alike = self.targets @ self.targets.T
         self._descending = np.sort(self.penalties)[::-1]
         self._squares = np.empty((len(self.penalties), n * n), np.float64)
@@ -351,20 +353,15 @@ class ShuffledRidge:
 
     def predict(self, features: np.ndarray, order: np.ndarray, penalty: float) -> np.ndarray:
         """Predict targets of features (n_samples, n_features) by the ridge fitted on the shuffle ``order``."""
-        rotated = self._rotated(features)
-        if self._axes is not None:
-            weights = rotated / (self._axes.values + penalty) @ self._axes.scores.T
-        else:
-            weights = rotated / (self.spectrum.values + penalty) @ self.spectrum.vectors.T
+        weights = self._rotated(features) / (self.values + penalty) @ self.scores.T
         return weights @ self.targets[order] + self.mean
 
     def coefficients(self, order: np.ndarray, penalty: float) -> np.ndarray:
         """Weights of the scaled features, shape (n_features, n_targets)."""
+        shrunk = (self.scores.T @ self.targets[order]) / (self.values + penalty)[:, None]
         if self._axes is not None:
-            return self._axes.coefficients(self.targets[order], penalty)
-        rotated = self.spectrum.vectors.T @ self.targets[order]
-        dual = self.spectrum.vectors @ (rotated / (self.spectrum.values + penalty)[:, None])
-        return weights_of(self.scaler, self.features, dual)
+            return self._axes.axes @ shrunk
+        return weights_of(self.scaler, self.features, self.scores @ shrunk)
 
     def _rotated(self, features: np.ndarray) -> np.ndarray:
         """Features on the axes or, by their inner products, on the eigenvectors; the last ones are kept."""
