@@ -18,14 +18,11 @@ from cortexclip.data.variables import DAMAGED, DamagedError, Variable, printable
 from cortexclip.errors import InputError
 
 Lister = Callable[[Path], list[Variable]]
+WEB_PAGE = ("a web page", "The download gave a page in place of the file: open the address in a browser.")
 OTHERS = (
     (b"version https://git-lfs", "a pointer of Git LFS and not the file itself", "Get the file: git lfs pull."),
-    (b"<html", "a web page", "The download gave a page in place of the file: open the address in a browser."),
-    (
-        b"<!doctype html",
-        "a web page",
-        "The download gave a page in place of the file: open the address in a browser.",
-    ),
+    (b"<html", *WEB_PAGE),
+    (b"<!doctype html", *WEB_PAGE),
     (b"\x80\x04", "a pickle of Python", "It is never loaded, since it could run code: save arrays with numpy.savez."),
     (
         b"\x93numpy",

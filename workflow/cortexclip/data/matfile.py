@@ -26,18 +26,7 @@ MATRIX, COMPRESSED = 14, 15
 STORED_AS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 CHARACTERS = {1: "latin-1", 2: "latin-1", 16: "utf-8", 4: "utf-16-{}", 17: "utf-16-{}"}
 CLASSES = {1: "cell", 2: "struct", 3: "object", 4: "char", 5: "sparse", 16: "function", 17: "opaque"}
-NUMERIC_CLASSES = {
-    6: "float64",
-    7: "float32",
-    8: "int8",
-    9: "uint8",
-    10: "int16",
-    11: "uint16",
-    12: "int32",
-    13: "uint32",
-    14: "int64",
-    15: "uint64",
-}
+NUMERIC_CLASSES = dict(enumerate("float64 float32 int8 uint8 int16 uint16 int32 uint32 int64 uint64".split(), start=6))
 OPAQUE = 17  # a class object: its header has no shape
 COMPLEX, LOGICAL = 0x0800, 0x0200
 HEADER_BYTES = 4096  # a matrix's flags, shape and name are far shorter
