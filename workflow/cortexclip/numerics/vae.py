@@ -71,42 +71,36 @@ class HierarchicalVAE(nn.Module):
         )
         self.to_pixels = nn.Conv2d(16, 1, 3, padding=1)
 
-    def forward(self, images: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, list[Tensor]]:
         """Logits (n, 28, 28) of a posterior sample, and each group's divergence from its prior, (n,) in nats."""
-        logits, divergences, _ = self._top_down(images, None, generator, sample=True)
+        logits, divergences, _ = self._top_down(images, generator)
         return logits, divergences
 
     @torch.inference_mode()
     def encode(self, images: Tensor) -> Tensor:
         """Posterior means (n, 424), each group's given the means of the coarser ones."""
-        return torch.cat([z.flatten(1) for z in self._top_down(images, None, None, sample=False)[2]], dim=1)
+        return torch.cat([z.flatten(1) for z in self._top_down(images, None)[2]], dim=1)
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
         """Expected images (n, 28, 28) in 0..1 of latents (n, 424)."""
-        return torch.sigmoid(self._top_down(None, split(latents), None, sample=False)[0])
+        state = None
+        for level, z in enumerate(split(latents)):
+            state = self._descend(level, state, z)
+        return torch.sigmoid(self.to_pixels(state)[:, 0])
 
-    @torch.inference_mode()
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """Expected images (n, 28, 28) of latents drawn from the prior."""
-        start = torch.randn(n, *_shape(0), generator=generator)
-        return torch.sigmoid(self._top_down(None, [start], generator, sample=True)[0])
-
-    def _top_down(self, images: Tensor | None, given: list[Tensor] | None, generator, sample: bool):
-        """One pass from the coarsest group to the pixels; latents come from ``given``, then the posterior or prior."""
-        below = self._bottom_up(images) if images is not None else [None] * len(GROUPS)
+    def _top_down(self, images: Tensor, generator: torch.Generator | None):
+        """One pass from the coarsest group to the logits; latents are drawn, or posterior means without a generator."""
         latents, divergences, state = [], [], None
-        for level in range(len(GROUPS)):
+        for level, below in enumerate(self._bottom_up(images)):
             prior: Any = self.priors[level - 1](state).chunk(2, dim=1) if level else None
-            if given is not None and level < len(given):
-                z = given[level]
-            elif images is None:
-                z = _draw(prior, generator)
-            else:
-                seen = below[level] if state is None else torch.cat([state, below[level]], dim=1)
-                posterior = self.posteriors[level](seen).chunk(2, dim=1)
-                divergences.append(divergence(posterior, prior))
-                z = _draw(posterior, generator) if sample else posterior[0]
+            seen = below if state is None else torch.cat([state, below], dim=1)
+            mean, log_scale = self.posteriors[level](seen).chunk(2, dim=1)
+            divergences.append(divergence((mean, log_scale), prior))
+            z = mean
+            if generator is not None:
+                noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+                z = mean + torch.exp(log_scale) * noise
             latents.append(z)
             state = self._descend(level, state, z)
         return self.to_pixels(state)[:, 0], divergences, latents
@@ -163,9 +157,3 @@ def _shape(level: int) -> tuple[int, int, int]:
 
 def _head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, hidden, 3, padding=1), nn.GELU(), nn.Conv2d(hidden, outputs, 3, padding=1))
-
-
-def _draw(gaussian: tuple[Tensor, Tensor], generator: torch.Generator | None) -> Tensor:
-    mean, log_scale = gaussian
-    noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-    return mean + torch.exp(log_scale) * noise
