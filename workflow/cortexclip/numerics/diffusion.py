@@ -165,15 +165,11 @@ def generate(
 ) -> Tensor:
     """Images (n, 28, 28) in 0..1 by deterministic DDIM from noise, or from rough images to which it is added.
 
-    Parameters
-    ----------
-    context, empty : (n, tokens, 128), the condition and its absence
-    noise : (n, 4, 14, 14), standard normal; the only chance there is
-    rough : (n, 28, 28) in 0..1; without them sampling starts from noise alone and ``strength`` has to be 1
-    steps : DDIM steps for strength 1; the fraction ``strength`` of them is done
-    guidance : 1 asks for the context plainly, more exaggerates it
-    batch_size : images at a time
-    progress : takes a line on which images are being drawn
+    ``context`` and ``empty`` (n, tokens, 128) are the condition and its absence, ``noise`` (n, 4, 14, 14) is standard
+    normal and the only chance there is. Without ``rough`` images (n, 28, 28) in 0..1, sampling starts from noise alone
+    and ``strength`` has to be 1; it is the fraction of the ``steps`` that is done. A ``guidance`` of 1 asks for the
+    context plainly, more exaggerates it. ``batch_size`` images are drawn at a time; ``progress`` takes a line on which
+    ones.
     """
     if rough is None and strength != 1:
         raise ValueError(f"strength is {strength} without rough images, expected 1")

@@ -23,21 +23,12 @@ DEFORMATION = {"shift": 1.5 / 28, "turn": 0.1, "shear": 0.12, "stretch": 0.12}
 def prior_axes(images: np.ndarray, smooth: float, reach: float, n_coordinates: int) -> tuple[np.ndarray, np.ndarray]:
     """Principal axes of the prior's covariance, scaled so that coordinates on them have variance 1.
 
-    The covariance is ``(1 - smooth)`` times that of the images plus ``smooth`` times one of the same variances where
-    only near pixels are alike, ``exp(-d^2 / (2 reach^2))``; without it no image outside the span of the training
-    images could be told.
+    The covariance is ``(1 - smooth)`` times that of the images (n_images, height, width) plus ``smooth``, 0 to 1, times
+    one of the same variances where only near pixels are alike, ``exp(-d^2 / (2 reach^2))`` with ``reach`` in pixels;
+    without it only images in the span of the training images could be decoded.
 
-    Parameters
-    ----------
-    images : array of shape (n_images, height, width).
-    smooth : 0 to 1.
-    reach : pixels.
-    n_coordinates : the number of axes, cut to what there is.
-
-    Returns
-    -------
-    axes : array of shape (n_coordinates, n_pixels).
-    inverse : array of shape (n_pixels, n_coordinates); coordinates of a centred image are ``image @ inverse``.
+    Gives at most ``n_coordinates`` axes, (n_coordinates, n_pixels), and their inverse (n_pixels, n_coordinates):
+    coordinates of a centred image are ``image @ inverse``.
     """
     pixels = images.reshape(len(images), -1).astype(np.float64)
     covariance = np.cov(pixels.T, bias=True)
@@ -53,20 +44,11 @@ def prior_axes(images: np.ndarray, smooth: float, reach: float, n_coordinates: i
 
 
 def deform(images: np.ndarray, copies: int, strength: float) -> np.ndarray:
-    """Deformed copies of every image by affine maps about its centre, interpolated linearly, black outside.
+    """Deformed copies (n_images, copies, height, width) of every image (n_images, height, width).
 
-    The maps are normally distributed with the standard deviations of `DEFORMATION` times ``strength``, taken from a
-    Halton sequence, so that nothing is random.
-
-    Parameters
-    ----------
-    images : array of shape (n_images, height, width).
-    copies : of each image.
-    strength : 0 gives the images themselves.
-
-    Returns
-    -------
-    array of shape (n_images, copies, height, width).
+    By affine maps about its centre, interpolated linearly, black outside. The maps are normally distributed with the
+    standard deviations of `DEFORMATION` times ``strength`` (0 gives the images themselves), taken from a Halton
+    sequence, so that nothing is random.
     """
     n, height, width = images.shape
     sequence = qmc.Halton(6, scramble=False).random(n * copies + 1)[1:]  # the first point is 0
@@ -106,17 +88,9 @@ def posterior_mean(
 ) -> np.ndarray:
     """Mean image given brain samples, under a mixture of Gaussians with the prior's covariance times ``width`` squared.
 
-    Parameters
-    ----------
-    evidence : the inverted encoding model.
-    statistic : array of shape (n_samples, n_coordinates), of `Evidence.read`.
-    centres : the mixture's components.
-    width : of a component; 1 is that of the prior as one Gaussian.
-    doubt : factor of the noise's covariance; above 1 the encoding model is believed less than it fits.
-
-    Returns
-    -------
-    array of shape (n_samples, n_pixels), not clipped.
+    Of a statistic (n_samples, n_coordinates) that `Evidence.read` gave it makes images (n_samples, n_pixels), not
+    clipped. With ``width`` 1 a component is as wide as the prior as one Gaussian. ``doubt`` is a factor of the noise's
+    covariance; above 1 the encoding model is believed less than it fits.
     """
     information, statistic = evidence.information / doubt, statistic / doubt
     shrink = 1.0 / (1.0 + width**2 * information)

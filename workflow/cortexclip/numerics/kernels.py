@@ -32,16 +32,9 @@ def fit_kernel(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Kernel ridge regression with the penalty of least leave-one-out error.
 
-    Parameters
-    ----------
-    features : array of shape (n_samples, n_features).
-    targets : array of shape (n_samples, n_targets).
-    width : of a Gaussian kernel, as a multiple of the median distance between samples; None for the linear kernel.
-    penalties : array of shape (n_penalties,), as multiples of the mean of the centred kernel's diagonal.
-
-    Returns
-    -------
-    function from features (n, n_features) to targets (n, n_targets).
+    Of features (n_samples, n_features) and targets (n_samples, n_targets) it gives a function from features to targets.
+    ``width`` is that of a Gaussian kernel, as a multiple of the median distance between samples; None is the linear
+    kernel. ``penalties`` (n_penalties,) are multiples of the mean of the centred kernel's diagonal.
     """
     if width is None:
 

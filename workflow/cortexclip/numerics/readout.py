@@ -13,11 +13,7 @@ def unit_length(embedding: np.ndarray) -> np.ndarray:
 def nearest_images(embedding: np.ndarray, gallery_embedding: np.ndarray, gallery_images: np.ndarray) -> np.ndarray:
     """For each predicted embedding the gallery image of highest cosine similarity (the first one of equals).
 
-    Parameters
-    ----------
-    embedding : array of shape (n, n_features).
-    gallery_embedding : array of shape (n_gallery, n_features).
-    gallery_images : array of shape (n_gallery, height, width).
+    Embeddings have the shapes (n, n_features) and (n_gallery, n_features), gallery images (n_gallery, height, width).
     """
     similarity = unit_length(embedding) @ unit_length(gallery_embedding).T
     return gallery_images[np.argmax(similarity, axis=1)]

@@ -20,17 +20,10 @@ LEAST_NOISE = 1e-3
 
 
 def gaussian_fields(shape: tuple[int, int], sizes: tuple[float, ...], spacing: int) -> np.ndarray:
-    """Receptive fields on a square grid of centres, each of sum 1.
+    """Receptive fields on a square grid of centres, each of sum 1: shape (n_fields, height * width).
 
-    Parameters
-    ----------
-    shape : height and width of the images, in pixels.
-    sizes : standard deviations, as fractions of the image's longer side.
-    spacing : between centres, in pixels.
-
-    Returns
-    -------
-    array of shape (n_fields, height * width).
+    ``sizes`` are standard deviations as fractions of the longer side of images of this shape; centres are ``spacing``
+    pixels apart.
     """
     rows, columns = (np.arange(side)[None] for side in shape)
     centres = [np.arange(spacing / 2, side, spacing)[:, None] - 0.5 for side in shape]
@@ -50,18 +43,12 @@ def gaussian_fields(shape: tuple[int, int], sizes: tuple[float, ...], spacing: i
 def mean_fields(responses: np.ndarray, seen: np.ndarray, fields: np.ndarray) -> np.ndarray:
     """Receptive field of each voxel: the mean of all fields, each with the gain that fits best, by their likelihoods.
 
-    A field's likelihood is that of a regression of the voxel on it with an unknown noise variance,
-    ``(1 - r^2)^(-n/2)``. Only positive gains count.
+    A field's likelihood is that of a regression of the voxel on it with an unknown noise variance, ``(1 -
+    r^2)^(-n/2)``. Only positive gains count.
 
-    Parameters
-    ----------
-    responses : array of shape (n_samples, n_voxels), z-scored over these samples.
-    seen : array of shape (n_samples, n_fields): each image under each field, centred over these samples.
-    fields : array of shape (n_fields, n_coordinates): the fields in any linear coordinates.
-
-    Returns
-    -------
-    array of shape (n_voxels, n_coordinates).
+    Of responses (n_samples, n_voxels), z-scored over these samples, of each image under each field (n_samples,
+    n_fields), centred over them, and of the fields (n_fields, n_coordinates) in any linear coordinates it gives
+    (n_voxels, n_coordinates).
     """
     n = len(responses)
     length = np.maximum(np.sqrt((seen**2).sum(axis=0)), 1e-12)
@@ -132,14 +119,10 @@ class Encoding:
         return {"fields": self.fields, "noise": self.noise, "axes": self.axes}
 
     def evidence(self, shared: float) -> Evidence:
-        """Invert the model for a noise covariance of which a part is shared between voxels.
+        """Invert the model for a noise covariance of which a part is shared between voxels, 0 to below 1.
 
         The covariance is ``(1 - shared) * diag(noise) + shared * residual.T @ residual / n_samples``; the inverse is
         taken in the space of samples (Woodbury).
-
-        Parameters
-        ----------
-        shared : weight of the residuals' own covariance, 0 to below 1.
         """
         scale = np.sqrt(self.noise)
         fields = self.fields / scale[:, None]
@@ -166,13 +149,8 @@ def fit_encoding(
 ) -> Encoding:
     """Fit every voxel's receptive field and noise.
 
-    Parameters
-    ----------
-    brain : array of shape (n_samples, n_voxels).
-    pixels : array of shape (n_samples, n_pixels).
-    fields : array of shape (n_fields, n_pixels), of `gaussian_fields`.
-    axes, inverse : arrays of shape (n_coordinates, n_pixels) and its transpose, of `prior_axes`.
-    standardise : whether voxels are z-scored; the model supposes voxels of like variance.
+    Of brain samples (n_samples, n_voxels), pixels (n_samples, n_pixels), ``fields`` of `gaussian_fields`, and ``axes``
+    and ``inverse`` of `prior_axes`. ``standardise``: voxels are z-scored; the model supposes voxels of like variance.
     """
     scaler = fit_scaler(brain, standardise)
     responses, mean = scaler(brain), pixels.mean(axis=0)

@@ -88,17 +88,12 @@ def unscaled(coefficients: np.ndarray, intercept: np.ndarray) -> Linear:
 
 
 def fit_ridge(features: np.ndarray, targets: np.ndarray, penalties: np.ndarray, *, standardise: bool = False) -> Ridge:
-    """Fit targets on features with an unpenalised intercept and the penalty of least leave-one-out error.
+    """Fit targets (n_samples, n_targets) on features (n_samples, n_features) of two samples or more.
 
-    Costs grow with the smaller one of samples and features. However many the features, if they are more than the
-    samples only some of them at a time are held as float64.
-
-    Parameters
-    ----------
-    features : array of shape (n_samples, n_features), n_samples >= 2.
-    targets : array of shape (n_samples, n_targets).
-    penalties : array of shape (n_penalties,), positive; ties go to the larger penalty.
-    standardise : whether each feature is z-scored with its mean and standard deviation over these samples.
+    The intercept is not penalised. Of ``penalties`` (n_penalties,), positive, that of least leave-one-out error is
+    taken, the larger one of equals. ``standardise``: each feature is z-scored over these samples. Costs grow with the
+    smaller one of samples and features. However many the features, if they are more than the samples only some of them
+    at a time are held as float64.
     """
     features, targets = np.asarray(features), np.asarray(targets, np.float64)
     scaler, mean = centring(features, standardise), targets.mean(axis=0)
@@ -237,17 +232,9 @@ def explained_variance(
 ) -> np.ndarray:
     """Share of each target's variance that ridge explains in samples left out with all of their group.
 
-    Parameters
-    ----------
-    features : array of shape (n_samples, n_features).
-    targets : array of shape (n_samples, n_targets).
-    penalties : array of shape (n_penalties,), positive; that of least error over all targets is taken.
-    group : array of shape (n_samples,).
-
-    Returns
-    -------
-    array of shape (n_targets,), 0 to 1; 0 where the mean of the other samples is as good. Of a single group nothing can
-    be left out, and all are 1.
+    Of features (n_samples, n_features), targets (n_samples, n_targets) and group (n_samples,) it gives (n_targets,), 0
+    to 1; 0 where the mean of the other samples is as good. The penalty is that one of ``penalties`` (n_penalties,),
+    positive, of least error over all targets. Of a single group nothing can be left out, and all are 1.
     """
     if (group == group[0]).all():
         return np.ones(targets.shape[1])
@@ -265,12 +252,8 @@ def explained_variance(
 def ridge_path(features: np.ndarray, targets: np.ndarray, others: np.ndarray, penalties: np.ndarray) -> np.ndarray:
     """Targets of other samples by the ridge of each penalty, shape (n_penalties, n_others, n_targets).
 
-    Parameters
-    ----------
-    features : array of shape (n_samples, n_features).
-    targets : array of shape (n_samples, n_targets).
-    others : array of shape (n_others, n_features).
-    penalties : array of shape (n_penalties,), positive.
+    ``features`` has shape (n_samples, n_features), ``targets`` (n_samples, n_targets), ``others`` (n_others,
+    n_features); ``penalties`` (n_penalties,) are positive.
     """
     scaler, mean = centring(features, False), targets.mean(axis=0)
     spectrum = Spectrum.of(products(scaler, features))
@@ -312,14 +295,10 @@ def fit_dual(gram: np.ndarray, targets: np.ndarray, penalties: np.ndarray) -> Du
 class ShuffledRidge:
     """Ridge on any shuffle of the pairs of features and targets, the penalty chosen anew for each.
 
-    Shuffling the targets changes neither the Gram matrix nor what leave-one-out makes of targets, a linear map for
-    each penalty. So the sum of squared leave-one-out residuals of a shuffle is the inner product of the targets'
-    shuffled Gram matrix with a matrix that is made once for each penalty. With more samples than features the
-    principal axes are shared instead.
-
-    Parameters
-    ----------
-    features, targets, penalties, standardise : as in `fit_ridge`.
+    Shuffling the targets changes neither the Gram matrix nor what leave-one-out makes of targets, a linear map for each
+    penalty. So the sum of squared leave-one-out residuals of a shuffle is the inner product of the targets' shuffled
+    Gram matrix with a matrix that is made once for each penalty. With more samples than features the principal axes are
+    shared instead. Parameters are those of `fit_ridge`.
     """
 
     def __init__(self, features: np.ndarray, targets: np.ndarray, penalties: np.ndarray, *, standardise: bool = False):

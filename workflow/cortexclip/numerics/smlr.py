@@ -40,12 +40,10 @@ def fit_logistic(
     Krishnapuram et al. 2005, Sparse multinomial logistic regression, IEEE TPAMI 27, 957; by accelerated proximal
     gradients with restarts (Beck and Teboulle 2009; O'Donoghue and Candes 2015). Intercepts are not penalised.
 
-    Parameters
-    ----------
-    x : array of shape (n_samples, n_predictors), centred and scaled; its type is the precision of the fit.
-    levels : whole numbers of shape (n_samples, n_targets), 0 to ``n_levels`` - 1.
-    start : a fit of the same shape to start from, such as that of a larger penalty.
-    tolerance : it ends when no weight changes by more than this, relative to the largest weight.
+    Predictors (n_samples, n_predictors) are centred and scaled; their type is the precision of the fit. ``levels`` are
+    whole numbers (n_samples, n_targets), 0 to ``n_levels`` - 1. ``start`` is a fit of the same shape to start from,
+    such as that of a larger penalty. It ends when no weight changes by more than ``tolerance``, relative to the largest
+    weight.
     """
     n, n_predictors = x.shape
     n_targets = levels.shape[1]

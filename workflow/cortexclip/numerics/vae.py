@@ -137,14 +137,11 @@ def divergence(posterior: tuple[Tensor, Tensor], prior: tuple[Tensor, Tensor] | 
 def negative_elbo(
     logits: Tensor, divergences: list[Tensor], images: Tensor, weight: float = 1.0, free: float = 0.0
 ) -> Tensor:
-    """Mean over images of the negative evidence lower bound in nats.
+    """Mean over images (n, 28, 28) of the negative evidence lower bound in nats; grey values 0..1 are probabilities.
 
-    Parameters
-    ----------
-    logits, divergences : what `HierarchicalVAE` returns for the images
-    images : (n, 28, 28) in 0..1, grey values taken as probabilities
-    weight : of the divergences, below 1 while training warms up
-    free : nats of each group's mean divergence that cost nothing, so that no group dies (Kingma et al. 2016)
+    ``logits`` and ``divergences`` are what `HierarchicalVAE` returns for them. ``weight`` is that of the divergences,
+    below 1 while training warms up; ``free`` the nats of each group's mean divergence that cost nothing, so that no
+    group dies (Kingma et al. 2016).
     """
     reconstruction = F.binary_cross_entropy_with_logits(logits, images, reduction="none").flatten(1).sum(dim=1).mean()
     return reconstruction + weight * sum(value.mean().clamp(min=free) for value in divergences)
