@@ -69,13 +69,9 @@ class Inspection:
 def inspect(path: Path, given: Mapping[str, object], seed: int = 0, read: Callable | None = None) -> Inspection:
     """Inspect a file.
 
-    Parameters
-    ----------
-    given : keys of its entry that need no guess
-    seed : base seed of the audit's permutations
-    read : the reader that ``given`` names, where that is another one than the reader of named arrays
-
-    Raises InputError if not even the names of its arrays can be read.
+    ``given`` are keys of its entry that need no guess, ``seed`` is the base seed of the audit's permutations, and
+    ``read`` the reader that ``given`` names, where that is another one than the reader of named arrays. Raises
+    InputError if not even the names of its arrays can be read.
     """
     if read is not None:
         digest = sha256(path) if path.is_file() else ""

@@ -65,10 +65,6 @@ def set_association(stimulus: np.ndarray, session: np.ndarray, seed: int) -> Per
     The statistic is the number of groups of two sessions or more that share images, and, among equal numbers, how
     unevenly pairs of sessions share them (a fraction below 1). Permutations give each session as many images, as often,
     out of all images. Images that are never shown in a second session say nothing: the p value is 1 then.
-
-    Parameters
-    ----------
-    stimulus, session : arrays of shape (n_samples,).
     """
     image = np.unique(stimulus, return_inverse=True)[1]
     counts = _members(session).T @ np.eye(image.max() + 1)[image]
@@ -88,11 +84,6 @@ def image_association(images: np.ndarray, session: np.ndarray, seed: int) -> Per
 
     Exact where every sample could have shown any of the images in any session. One image repeated in every session
     makes the share smaller than by chance, never larger.
-
-    Parameters
-    ----------
-    images : array of shape (n_samples, y, x).
-    session : array of shape (n_samples,).
     """
     pixels = np.asarray(images, np.float64).reshape(len(images), -1)
     pixels = pixels - pixels.mean(axis=0)
@@ -117,11 +108,6 @@ def session_decoding(
     from the mean response to their image, a trial can only be of a session that showed its image, and sessions are
     shuffled among the trials of each image: what an image evokes cannot reveal the session then, and the test is exact
     with any number of sessions, since trials are shuffled and not sessions.
-
-    Parameters
-    ----------
-    brain : array of shape (n_samples, n_voxels).
-    stimulus, session : arrays of shape (n_samples,).
     """
     image = np.unique(stimulus, return_inverse=True)[1]
     shows = np.eye(image.max() + 1)[image]
@@ -159,12 +145,6 @@ def ridge_left_out(
     In both cases the image was trained on and the trial itself was not. Every session is left out once; the error
     without a sibling session is that of leave-one-out over the others. Voxels are z-scored on what is trained on, the
     penalty is that of least leave-one-out error. None where no image allows the comparison.
-
-    Parameters
-    ----------
-    brain : array of shape (n_samples, n_voxels).
-    images : array of shape (n_samples, y, x), range 0 to 1.
-    stimulus, session : arrays of shape (n_samples,).
     """
     pixels = np.asarray(images, np.float64).reshape(len(images), -1)
     image, of = (np.unique(values, return_inverse=True)[1] for values in (stimulus, session))
@@ -196,13 +176,8 @@ def check_sessions(
 ) -> list[Finding]:
     """All findings on sessions; none where the data have not two sessions or more.
 
-    Parameters
-    ----------
-    brain : array of shape (n_samples, n_voxels).
-    images : array of shape (n_samples, y, x), range 0 to 1.
-    stimulus, session : arrays of shape (n_samples,); a session below 0 is unknown, and such samples are left out.
-    folds : the canonical split, or none where there is none.
-    seed : of the permutations.
+    A session below 0 is unknown, and such samples are left out. ``folds`` are the canonical split, or none where there
+    is none.
     """
     known = np.flatnonzero(session >= 0)
     if len(np.unique(session[known])) < 2:

@@ -153,10 +153,8 @@ def nearest(
     Similarity is the Pearson correlation over pixels, or, given an ``embedding`` (n_samples, n_features), the cosine of
     embeddings; 1 for an image that was trained on itself, -1 where it has none (a constant image).
 
-    Returns
-    -------
-    DataFrame with a row for each distinct scored image of each fold
-        ``fold`` (its number), ``stimulus``, ``trials`` that show it there, whether it was ``seen``, ``similarity``.
+    The table has a row for each distinct scored image of each fold: ``fold`` (its number), ``stimulus``, ``trials``
+    that show it there, whether it was ``seen``, ``similarity``.
     """
     first, identity = _distinct(stimulus)
     patterns = _patterns(images[first]) if embedding is None else _unit(embedding[first])

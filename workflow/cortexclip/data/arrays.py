@@ -212,13 +212,8 @@ def _samples_first(array: np.ndarray, axis: str) -> np.ndarray:
 def agreements(brain: Sequence[tuple[int, ...]], stimuli: Sequence[tuple[int, ...]]) -> list[tuple[str, str, str]]:
     """Axes of responses and of stimuli along which samples can lie, and the form of the images, likeliest first.
 
-    Parameters
-    ----------
-    brain, stimuli : the shapes in each part, without axes of length one (:func:`without_ones`)
-
-    Returns
-    -------
-    Triples of two words of ``AXES`` and a form: "grey", "rgb-last", "rgb-first", or "rgb" for rows of either. Along
+    ``brain`` and ``stimuli`` are the shapes in each part, without axes of length one (:func:`without_ones`). Gives
+    triples of two words of ``AXES`` and a form: "grey", "rgb-last", "rgb-first", or "rgb" for rows of either. Along
     these axes, responses and stimuli of each part are of one length, and the other axes are alike in all parts; the
     axes of the stimuli are those of square images.
     """

@@ -91,12 +91,8 @@ def variables(path: str | os.PathLike) -> list[Variable]:
 def load(variable: Variable, where: str, text: bool = False) -> np.ndarray:
     """The array itself, of the declared type and shape.
 
-    Raises
-    ------
-    InputError
-        With :func:`problem`; ``where`` is how the message names the file.
-    DamagedError
-        If what is read is not what was declared.
+    Raises InputError with :func:`problem` (``where`` is how the message names the file), and DamagedError if what is
+    read is not what was declared.
     """
     reason = problem(variable, text)
     if reason:

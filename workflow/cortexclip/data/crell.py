@@ -44,16 +44,11 @@ class Settings(epochs.EpochSettings):
 def read(path: str | os.PathLike, name: str, entry: Mapping[str, Any]) -> xr.Dataset:
     """Read one subject as the dataset ``name``.
 
-    Parameters
-    ----------
-    path : the folder into which moabb downloaded: it holds S01.mat to S20.mat, however deep
-    entry : its entry in datasets.yaml; the companion ``images`` is a folder with the pictures a.png to v.png or .jpg
-
-    Returns
-    -------
-    The labelled dataset in the order of recording; ``brain`` holds the features of
-    :func:`cortexclip.data.epochs.features`, channel by channel, not scaled. ``label`` is the position of the letter
-    among ``LETTERS``, ``session`` the number of the run, from 1.
+    ``path`` is the folder into which moabb downloaded: it holds S01.mat to S20.mat, however deep. ``entry`` is its
+    entry in datasets.yaml, whose companion ``images`` is a folder with the pictures a.png to v.png or .jpg. Samples are
+    in the order of recording; ``brain`` holds the features of :func:`cortexclip.data.epochs.features`, channel by
+    channel, not scaled. ``label`` is the position of the letter among ``LETTERS``, ``session`` the number of the run,
+    from 1.
 
     Raises InputError if moabb is not installed, the subject's file cannot be used, or no trial is left.
     """
@@ -110,13 +105,9 @@ def trials(
 ) -> Trials:
     """Cut the trials out of recordings as moabb hands them over, and turn them into features.
 
-    Parameters
-    ----------
-    sessions : session -> run -> mne Raw with EEG channels, and letters in a stimulus channel or in annotations
-    event_id : code of each event; names end in the letter ("letter_a")
-
-    Raises InputError for settings that do not fit the recordings, events that are no letters, and runs of different
-    channels.
+    ``sessions`` has for each session and run an mne Raw with EEG channels, and letters in a stimulus channel or in
+    annotations; ``event_id`` the code of each event, whose name ends in the letter ("letter_a"). Raises InputError for
+    settings that do not fit the recordings, events that are no letters, and runs of different channels.
     """
     letters = {code: _letter(event, where) for event, code in event_id.items()}
     dropped: Counter[str] = Counter()

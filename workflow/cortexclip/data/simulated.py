@@ -90,19 +90,13 @@ class Settings(Checked):
 def simulate(
     settings: Mapping[str, object] | Settings, seed: int, attributes: Mapping[str, object] | None = None
 ) -> xr.Dataset:
-    """Simulate a dataset.
+    """Simulate a dataset: equal settings and base seed give equal data.
 
-    Parameters
-    ----------
-    settings : fields of :class:`Settings` that differ from the defaults, or a Settings
-    seed : base seed; equal settings and seed give equal data
-    attributes : what the entry states, in the place of the default name, title, source, licence and citation
-
-    Returns
-    -------
-    A labelled dataset (see :mod:`cortexclip.data.dataset`) with ``noise_ceiling (voxel)``. A voxel's noiseless
-    response has mean 0 and variance 1 over the distinct training stimuli; its noise variance is 1 / its signal-to-noise
-    ratio. The ceiling is that of :func:`noise_ceiling`, or 0 where no image has contrast. ``label`` is the digit.
+    ``settings`` are fields of :class:`Settings` that differ from the defaults, or a Settings; ``attributes`` what the
+    entry states, in the place of the default name, title, source, licence and citation. The labelled dataset (see
+    :mod:`cortexclip.data.dataset`) has ``noise_ceiling (voxel)``, which is that of :func:`noise_ceiling`, or 0 where no
+    image has contrast; ``label`` is the digit. A voxel's noiseless response has mean 0 and variance 1 over the distinct
+    training stimuli; its noise variance is 1 / its signal-to-noise ratio.
 
     Raises InputError for an unknown setting, and a value of the wrong type or out of range.
     """

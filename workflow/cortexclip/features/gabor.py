@@ -46,13 +46,11 @@ class Encoder:
         self._settings = settings
 
     def filters(self, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Cosine and sine filters and envelopes for images of ``size`` by ``size`` pixels.
+        """Cosine and sine filters, and envelopes, for images of ``size`` by ``size`` pixels.
 
-        Returns
-        -------
-        even, odd : float64 (n_filters, size * size); of zero sum, so that a uniform image gives 0; a grating of full
-            contrast that matches a filter gives an energy of 1
-        blobs : float64 (n_blobs, size * size), each of sum 1; empty without ``luminance``
+        Filters are float64 (n_filters, size * size), of zero sum, so that a uniform image gives 0; a grating of full
+        contrast that matches a filter gives an energy of 1. Envelopes are float64 (n_blobs, size * size), each of sum
+        1; empty without ``luminance``.
         """
         axis = (np.arange(size) + 0.5) / size
         y, x = np.meshgrid(axis, axis, indexing="ij")

@@ -128,15 +128,11 @@ def caption_loss(
 
 
 def train(settings: dict | None = None, seed: int = 0, progress: Callable[[int, float], None] | None = None):
-    """Train glyphclip from nothing.
+    """Train glyphclip from nothing: gives an open_clip.CLIP in evaluation mode, and facts as plain values.
 
     The result is a function of settings (fields of `TrainingSettings` other than the default) and seed on one machine
-    with one thread. ``progress`` is called after each step with its number (from 1) and loss.
-
-    Returns
-    -------
-    model : open_clip.CLIP in evaluation mode
-    facts : dict of plain values: sizes of the corpus, wall-clock and processor time in seconds, last loss, settings
+    with one thread. ``progress`` is called after each step with its number (from 1) and loss. The facts are sizes of
+    the corpus, wall-clock and processor time in seconds, last loss, settings.
     """
     settings = checked_settings(settings)
     open_clip = openclip.import_open_clip()

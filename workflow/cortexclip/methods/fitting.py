@@ -26,14 +26,10 @@ if TYPE_CHECKING:
 class Folds:
     """The samples that each fold's fits may use; those of the last fold are kept for its other seeds.
 
-    Parameters
-    ----------
-    samples : all of a dataset.
-    split : table of fold, role and sample.
-    optimistic : whether the scored samples choose; then they are not learned from, as where a source is followed.
-    source : whether a source's procedure is followed, which may see the scored samples.
-    transductive : whether the fits are given the scored samples' brain data.
-    others : training parts of other datasets, for methods that pool them.
+    Of all ``samples`` of a dataset and its ``split``, a table of fold, role and sample. ``optimistic``: the scored
+    samples choose, and are not learned from, as where a source is followed. ``source``: a source's procedure is
+    followed, which may see the scored samples. ``transductive``: the fits are given the scored samples' brain data.
+    ``others`` are training parts of other datasets, for methods that pool them.
     """
 
     def __init__(

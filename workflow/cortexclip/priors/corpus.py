@@ -49,13 +49,9 @@ def draw(
     """Draw the corpus; a function of its arguments with one version of the libraries.
 
     ``settings`` are fields of `Settings` other than the default; pictures of a ``folder`` join it, see `read_folder`.
-
-    Returns
-    -------
-    Dataset with ``image`` (image, y, x), uint8, 28x28, 0 black to 255 white; ``name`` (image,), where each comes from:
-    "drawn/..", "augmented/..", "cells/.." or "own/.."; ``caption`` (image,), "" where there is none.
-
-    Raises InputError for a wrong setting, or what `read_folder` raises.
+    The dataset has ``image`` (image, y, x), uint8, 28x28, 0 black to 255 white; ``name`` (image,), where each comes
+    from: "drawn/..", "augmented/..", "cells/.." or "own/.."; ``caption`` (image,), "" where there is none. Raises
+    InputError for a wrong setting, or what `read_folder` raises.
     """
     chosen = check(Settings, settings or {}, "corpus", "setting")
     letters = glyphs.render_glyphs(faces=faces, size=2 * SIZE)

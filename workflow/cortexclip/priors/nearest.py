@@ -45,12 +45,9 @@ def looked_up(stimulus: np.ndarray, images: np.ndarray) -> pd.DataFrame:
 def nearest_images(corpus: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each image (n, y, x) the greatest correlation with the corpus, the least squared error, the most alike one.
 
-    Correlation ignores how bright an image is.
-
-    Returns
-    -------
-    correlation (n,), -1 where the image is blank; mean squared error of pixels (n,), of the corpus in 0..1 if it is
-    uint8; position in the corpus of the most correlated image (n,)
+    Correlation (n,) ignores how bright an image is; it is -1 where the image is blank. The mean squared error of pixels
+    (n,) is that of the corpus in 0..1 if it is uint8. The most alike one is the position in the corpus (n,) of the most
+    correlated image.
     """
     pixels = np.asarray(images, np.float32).reshape(len(images), -1)
     standard, squares = _standard(pixels), np.square(pixels).sum(axis=1)

@@ -152,12 +152,9 @@ def embed(
 ) -> tuple[Tensor, list[str], Tensor, np.ndarray]:
     """Unit-length embeddings of the corpus's images and captions by an encoder that has both towers.
 
-    Returns
-    -------
-    images (n, d), distinct captions, their embeddings (n_captions, d), and for each image the row of its caption (n,),
-    -1 where it has none
-
-    Raises InputError if the encoder has no text tower, or the corpus no caption.
+    Gives those of the images (n, d), the distinct captions, those of the captions (n_captions, d), and for each image
+    the row of its caption (n,), -1 where it has none. Raises InputError if the encoder has no text tower, or the corpus
+    no caption.
     """
     if not hasattr(encoder, "encode_text"):
         raise InputError("prior: this encoder has no text tower, so no prompt can guide. Use glyphclip or clip.")

@@ -20,11 +20,8 @@ from cortexclip.runtime.log import logger
 class Checkpoints:
     """The states of one job.
 
-    Parameters
-    ----------
-    folder : where they stand; made when the first one is saved.
-    identity : whatever the result of the job depends on.
-    every : seconds between two saves of a training that runs.
+    They stand in ``folder``, which is made when the first one is saved. ``identity`` is whatever the result of the job
+    depends on; ``every`` the seconds between two saves of a training that runs.
     """
 
     def __init__(self, folder: Path, identity: str, every: float = 30.0):

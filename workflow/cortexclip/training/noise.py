@@ -54,11 +54,8 @@ class Noise:
 class Ahead:
     """The noise of an epoch's steps, with the dropout of several steps drawn in one go.
 
-    On a CPU the calls for a batch of a dozen samples cost more than its numbers.
-
-    Parameters
-    ----------
-    keys : of all steps, shape (n_steps, n_members, n_streams, 2).
+    On a CPU the calls for a batch of a dozen samples cost more than its numbers. ``keys`` of all steps have the shape
+    (n_steps, n_members, n_streams, 2).
     """
 
     VALUES = 1 << 18  # drawn at once, so that they stay in the cache

@@ -119,14 +119,8 @@ def train(
 ) -> list[Trained]:
     """Train all members and return them in their order.
 
-    Parameters
-    ----------
-    loss : mean loss of each member on a batch, shape (n_members,); may not mix members.
-    key : name of this training for the keeper.
-
-    Raises
-    ------
-    FloatingPointError : a training loss is not finite.
+    ``loss`` is the mean loss of each member on a batch, shape (n_members,), and may not mix members; ``key`` names this
+    training for the keeper. Raises FloatingPointError if a training loss is not finite.
     """
     trained: dict[int, Trained] = {}
     for index, chunk in enumerate(chunks(jobs, options.limit)):

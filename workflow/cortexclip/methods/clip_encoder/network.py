@@ -164,13 +164,10 @@ def same_stimulus(stimulus: Tensor, duplicates: str) -> Tensor:
 def info_nce(brain: Tensor, image: Tensor, same: Tensor, temperature: Tensor, weight: Tensor | None = None) -> Tensor:
     """Symmetric contrastive loss (InfoNCE; van den Oord et al. 2018, Radford et al. 2021) of each member, (members,).
 
-    Parameters
-    ----------
-    brain, image : unit-length embeddings, shape (members, batch, n_features).
-    same : bool, shape (members, batch, batch): which pairs are positives. The identity matrix gives the plain loss; a
-        batch that holds a stimulus twice has more than one positive in a row, which share the target's weight.
-    temperature : positive, shape (members,).
-    weight : shape (members, batch), 1 for samples and 0 for padding, which is neither positive nor negative.
+    ``brain`` and ``image`` are unit-length embeddings (members, batch, n_features), ``temperature`` (members,) is
+    positive. ``same``, bool (members, batch, batch), says which pairs are positives: the identity matrix gives the
+    plain loss; a batch that holds a stimulus twice has more than one positive in a row, which share the target's
+    weight. ``weight`` (members, batch) is 1 for samples and 0 for padding, which is neither positive nor negative.
     """
     logits = brain @ image.mT / temperature[:, None, None]
     positive = same.to(logits.dtype)

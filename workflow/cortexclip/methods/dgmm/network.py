@@ -24,12 +24,8 @@ LATENT_NOISE = 0  # the stream of the latents' noise
 class DGMM(nn.Module):
     """Images to latents and back.
 
-    Parameters
-    ----------
-    shape : height and width of the images, even numbers.
-    n_latents : 6 in the source.
-    filters : channels of all convolutions but the first and the last, 64 in the source.
-    hidden : width of the dense layers next to the latents, 128 in the source.
+    Images have the ``shape`` (height, width), even numbers. The source has 6 ``n_latents``, 64 channels (``filters``)
+    in all convolutions but the first and the last, and dense layers of width 128 (``hidden``) next to the latents.
     """
 
     def __init__(self, shape: tuple[int, int], n_latents: int, filters: int, hidden: int):

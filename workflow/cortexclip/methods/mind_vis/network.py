@@ -39,13 +39,9 @@ class Block(nn.Module):
 class Denoiser(nn.Module):
     """Noisy latents of images to the velocity of the diffusion; brain tokens enter by cross-attention and as a vector.
 
-    The latents are mapped to a few tokens, which attend to each other and to the context in each block. The mean of the
-    context is added to the embedding of the noise level, which all tokens get before each block.
-
-    Parameters
-    ----------
-    n_latents : values of the latent space.
-    tokens, size, depth, heads : of the latents' tokens and of the blocks; the context has tokens of the same ``size``.
+    The ``n_latents`` values are mapped to a few ``tokens`` of a ``size``, which attend to each other and to the
+    context, of tokens of the same size, in each of ``depth`` blocks. The mean of the context is added to the embedding
+    of the noise level, which all tokens get before each block.
     """
 
     def __init__(self, n_latents: int, tokens: int, size: int, depth: int, heads: int):
