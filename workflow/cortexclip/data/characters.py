@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageFont
 
-from cortexclip.data.images import centred
+from cortexclip.data.images import centred, drawn
 from cortexclip.errors import InputError
 
 SIZE = 28
@@ -30,22 +30,14 @@ def character_images(characters: Sequence[str], folder: str | os.PathLike | None
     and of one size.
     """
     if folder is None:
-        return np.stack([_drawn(character) for character in characters])
+        font = ImageFont.load_default(EM)
+        return np.stack([centred(drawn(font, character), SIZE, EXTENT) for character in characters])
     images = [_read(Path(folder), character) for character in characters]
     sizes = {image.shape for image in images}
     if len(sizes) > 1 or len(set(images[0].shape)) > 1:
         found = ", ".join(f"{width}x{height}" for height, width in sorted(sizes))
         raise InputError(f"{folder}: holds images of {found} pixels, expected square ones of one size.")
     return np.stack(images)
-
-
-def _drawn(character: str) -> np.ndarray:
-    """Draw a character large, reduce it so that its longer side takes ``EXTENT`` of the image, centre its box."""
-    font = ImageFont.load_default(EM)
-    left, top, right, bottom = font.getbbox(character)
-    canvas = Image.new("L", (int(right - left) + 8, int(bottom - top) + 8))
-    ImageDraw.Draw(canvas).text((4 - left, 4 - top), character, font=font, fill=255)
-    return centred(np.asarray(canvas.crop(canvas.getbbox()), dtype=np.float32) / 255, SIZE, EXTENT)
 
 
 def _read(folder: Path, character: str) -> np.ndarray:

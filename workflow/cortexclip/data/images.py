@@ -21,6 +21,16 @@ def bounding_box(shown: np.ndarray) -> tuple[slice, slice]:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
+def drawn(font, text: str) -> np.ndarray:
+    """What a font of Pillow draws, white on black, cropped to its bounding box, float32 (y, x) in 0..1."""
+    from PIL import Image, ImageDraw
+
+    left, top, right, bottom = font.getbbox(text)
+    canvas = Image.new("L", (int(right - left) + 8, int(bottom - top) + 8))
+    ImageDraw.Draw(canvas).text((4 - left, 4 - top), text, font=font, fill=255)
+    return np.asarray(canvas.crop(canvas.getbbox()), np.float32) / 255
+
+
 def centred(drawing: np.ndarray, size: int, extent: float) -> np.ndarray:
     """Resize with the aspect kept so that the longer side takes ``extent`` of the image; centre it."""
     from PIL import Image

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cortexclip.data.images import bounding_box, centred
+from cortexclip.data.images import bounding_box, centred, drawn
 from cortexclip.errors import InputError
 
 if TYPE_CHECKING:
@@ -167,8 +167,6 @@ def _font(file: str):
 
 def _draw(face: str, character: str) -> np.ndarray | None:
     """The glyph cropped to its bounding box, float32 in 0..1 at 160 pixels an em; None if the face has none."""
-    from PIL import Image, ImageDraw
-
     if face not in FACES:
         raise InputError(f"faces: found {face!r}, expected names out of: {', '.join(FACES)}.")
     file, _, alphabet = face.partition(":")
@@ -182,13 +180,7 @@ def _draw(face: str, character: str) -> np.ndarray | None:
         else:
             code = upper + code - ord("A") if character.isupper() else lower + code - ord("a")
     font, available = _font(file)
-    if code not in available:
-        return None
-    left, top, right, bottom = font.getbbox(chr(code))
-    canvas = Image.new("L", (right - left + 8, bottom - top + 8))
-    ImageDraw.Draw(canvas).text((4 - left, 4 - top), chr(code), font=font, fill=255)
-    box = canvas.getbbox()
-    return None if box is None else np.asarray(canvas.crop(box), np.float32) / 255
+    return drawn(font, chr(code)) if code in available else None
 
 
 def _pen_strokes(coverage: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

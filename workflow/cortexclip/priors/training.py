@@ -162,10 +162,10 @@ def embed(
     distinct = sorted({text for text in captions.tolist() if text})
     if not distinct:
         raise InputError("prior: no image of the corpus has a caption, so no prompt can guide. Add captioned images.")
-    pictures = _unit(encoder.encode(corpus.image.values.astype(np.float32) / 255, progress))
-    texts = _unit(encoder.encode_text(distinct))
+    encoded = encoder.encode(corpus.image.values.astype(np.float32) / 255, progress), encoder.encode_text(distinct)
+    pictures, texts = (torch.from_numpy(unit_length(each).astype(np.float32)) for each in encoded)
     row = np.where(captions == "", -1, np.searchsorted(distinct, captions))
-    return torch.from_numpy(pictures), distinct, torch.from_numpy(texts), row
+    return pictures, distinct, texts, row
 
 
 def main_directions(embedding: Tensor, n: int = 32) -> Tensor:
@@ -210,7 +210,7 @@ def train(
         "corpus_sha256": digest(corpus),
         "settings": settings,
         "seed": seed,
-        "n_parameters": {name: _count(network) for name, network in models.items()},
+        "n_parameters": {name: sum(p.numel() for p in network.parameters()) for name, network in models.items()},
         "training": {"vae": vae_facts, "diffusion": diffusion_facts},
     }
     return vae, unet, condition, {"texts": texts, "subspace": main_directions(pictures)}, description
@@ -259,11 +259,3 @@ def _seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
 
 def _grey(images: Tensor) -> Tensor:
     return images.float() / 255
-
-
-def _unit(embedding: np.ndarray) -> np.ndarray:
-    return unit_length(embedding).astype(np.float32)
-
-
-def _count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
