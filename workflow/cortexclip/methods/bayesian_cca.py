@@ -21,21 +21,13 @@ SMALLEST = 1e-5
 
 @dataclass
 class View:
-    """One view x = W z + noise: W has a normal prior with a precision for each element, noise is isotropic.
+    """One view x = W z + noise: W has a normal prior with a precision for each element, noise is isotropic."""
 
-    Attributes
-    ----------
-    data : array of shape (n_samples, n_features), centred.
-    weights, variance : arrays of shape (n_features, n_latents), mean and variance of the posterior of W.
-    prior : precisions of the elements of W, of the same shape.
-    precision : of the noise.
-    """
-
-    data: np.ndarray
-    weights: np.ndarray
-    variance: np.ndarray
-    prior: np.ndarray
-    precision: float
+    data: np.ndarray  # (n_samples, n_features), centred
+    weights: np.ndarray  # (n_features, n_latents), mean of the posterior of W
+    variance: np.ndarray  # of the posterior of W, of the same shape
+    prior: np.ndarray  # precisions of the elements of W, of the same shape
+    precision: float  # of the noise
 
     @property
     def moment(self) -> np.ndarray:

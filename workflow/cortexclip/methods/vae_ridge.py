@@ -39,19 +39,12 @@ class PriorSettings(PenaltyGrid):
 
 @dataclass(frozen=True)
 class Target:
-    """A ridge regression to a target space and what its predictions are re-standardised with.
+    """A ridge regression to a target space and what its predictions are re-standardised with, shapes (n_targets,)."""
 
-    Attributes
-    ----------
-    ridge : voxels to targets
-    mean, scale : arrays of shape (n_targets,), of the training targets
-    loo_mean, loo_scale : the same of their leave-one-out predictions
-    """
-
-    ridge: Any
-    mean: np.ndarray
+    ridge: Any  # voxels to targets
+    mean: np.ndarray  # of the training targets, as is the next
     scale: np.ndarray
-    loo_mean: np.ndarray
+    loo_mean: np.ndarray  # of their leave-one-out predictions, as is the next
     loo_scale: np.ndarray
 
     def predict(self, brain: np.ndarray, restandardise: str) -> np.ndarray:

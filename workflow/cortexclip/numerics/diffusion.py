@@ -76,12 +76,9 @@ def solver(steps: int):
 class EmbeddingCondition(nn.Module):
     """An image embedding and a text embedding to context tokens, mixed as Brain-Diffuser mixes them.
 
-    Each kind has its own linear map to tokens; the tokens are averaged with the weight ``mixing`` for the text. Where
-    nothing is known the context is empty: one learned set of tokens.
-
-    Parameters
-    ----------
-    n_features : of both embeddings, which are standardised by ``mean`` and ``scale`` (2, n_features; image, text)
+    Both have ``n_features`` and are standardised by ``mean`` and ``scale`` (2, n_features; image, text). Each kind has
+    its own linear map to tokens; the tokens are averaged with the weight ``mixing`` for the text. Where nothing is
+    known the context is empty: one learned set of tokens.
     """
 
     def __init__(self, n_features: int):

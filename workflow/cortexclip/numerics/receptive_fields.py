@@ -71,23 +71,14 @@ class Evidence:
     An image is ``mean + coordinates @ axes``; a priori coordinates have mean 0 and covariance 1. Given brain samples,
     the logarithm of the likelihood of coordinates s is ``t @ s - s @ (information * s) / 2`` and a constant, where
     ``t`` is what `read` gives.
-
-    Attributes
-    ----------
-    scaler : of the voxels.
-    readout : array of shape (n_voxels, n_coordinates).
-    information : array of shape (n_coordinates,), from 0, descending.
-    mean : array of shape (n_pixels,).
-    axes : array of shape (n_coordinates, n_pixels).
-    inverse : array of shape (n_pixels, n_coordinates): of centred images to their coordinates.
     """
 
-    scaler: VoxelScaler
-    readout: np.ndarray
-    information: np.ndarray
-    mean: np.ndarray
-    axes: np.ndarray
-    inverse: np.ndarray
+    scaler: VoxelScaler  # of the voxels
+    readout: np.ndarray  # (n_voxels, n_coordinates)
+    information: np.ndarray  # (n_coordinates,), from 0, descending
+    mean: np.ndarray  # (n_pixels,)
+    axes: np.ndarray  # (n_coordinates, n_pixels)
+    inverse: np.ndarray  # (n_pixels, n_coordinates): of centred images to their coordinates
 
     def read(self, brain: np.ndarray) -> np.ndarray:
         """Sufficient statistic, shape (n_samples, n_coordinates), of brain samples (n_samples, n_voxels)."""

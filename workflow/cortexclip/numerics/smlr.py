@@ -9,16 +9,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Logistic:
-    """Fitted regressions.
+    """Fitted regressions."""
 
-    Attributes
-    ----------
-    weights : array of shape (n_predictors, n_targets, n_levels), float32.
-    intercept : array of shape (n_targets, n_levels).
-    """
-
-    weights: np.ndarray
-    intercept: np.ndarray
+    weights: np.ndarray  # (n_predictors, n_targets, n_levels), float32
+    intercept: np.ndarray  # (n_targets, n_levels)
 
     def probabilities(self, x: np.ndarray) -> np.ndarray:
         """Of each level, shape (n_samples, n_targets, n_levels), for predictors (n_samples, n_predictors)."""

@@ -40,11 +40,8 @@ class HierarchicalVAE(nn.Module):
     """Images (n, 28, 28) in 0..1 to latents (n, 424) and back.
 
     Every group l has a Gaussian posterior q(z_l | z_<l, x) and prior p(z_l | z_<l), the coarsest a standard normal
-    prior; pixels are Bernoulli. 1.16 million parameters at the default width.
-
-    Parameters
-    ----------
-    width : channels at 14x14; twice as many at 7x7
+    prior; pixels are Bernoulli. ``width`` is the number of channels at 14x14, with twice as many at 7x7; 1.16 million
+    parameters at the default.
     """
 
     def __init__(self, width: int = 32):

@@ -31,23 +31,14 @@ Part = Mapping[str, Tensor]  # named arrays of a part of a split, all with the s
 
 @dataclass(frozen=True)
 class Member:
-    """One network to train.
+    """One network to train."""
 
-    Attributes
-    ----------
-    make : builds the network, a stack of one, from PyTorch's global seed.
-    train : the samples to fit.
-    select : the samples whose loss chooses the epoch; None trains exactly ``settings.epochs`` epochs.
-    seed : of the initial weights, the order of samples and the noise.
-    kind : members of equal kind have the same architecture and the same loss.
-    """
-
-    make: Callable[[], nn.Module]
-    train: Part
-    select: Part | None
+    make: Callable[[], nn.Module]  # builds the network, a stack of one, from PyTorch's global seed
+    train: Part  # the samples to fit
+    select: Part | None  # the samples whose loss chooses the epoch; None trains exactly ``settings.epochs`` epochs
     settings: TrainingSettings
-    seed: int
-    kind: Hashable = None
+    seed: int  # of the initial weights, the order of samples and the noise
+    kind: Hashable = None  # members of equal kind have the same architecture and the same loss
 
 
 @dataclass(frozen=True)

@@ -53,12 +53,8 @@ class ImageDecoder(nn.Sequential):
 class CCCV1(nn.Module):
     """Encoder, L2 normalisation, enhancer and decoder.
 
-    Parameters
-    ----------
-    n_voxels : number of input voxels.
-    n_pixels : number of pixels, 784 for images of 28 x 28.
-    dropout_encoder, dropout_decoder : dropout rates of the first encoder block and of the decoder, 0 to 1.
-    residual_weight : weight of the enhancer's residual ("alpha", "clip_residual_weight" in the source).
+    Images of 28 x 28 have 784 ``n_pixels``. Dropout rates, 0 to 1, are those of the first encoder block and of the
+    decoder; ``residual_weight`` is that of the enhancer's residual ("alpha", "clip_residual_weight" in the source).
     """
 
     def __init__(

@@ -29,12 +29,8 @@ SIZE = 512  # of CCCV1's embedding
 class ExtendedCCCV1(nn.Module):
     """CCCV1 with what ``options`` switch on; with nothing on it is CCCV1, initial values included.
 
-    Parameters
-    ----------
-    n_voxels : number of input voxels.
-    shape : height and width of the images.
-    n_features : size of the image embedding that it is aligned with, 0 for none.
-    n_domains : number of domains that its embedding should not tell apart, 0 for none.
+    Images have the ``shape`` (height, width); ``n_features`` is the size of the image embedding that it is aligned
+    with, 0 for none, and ``n_domains`` the number of domains that its embedding should not tell apart, 0 for none.
     """
 
     def __init__(self, n_voxels: int, shape: tuple[int, int], n_features: int, n_domains: int, options: Settings):

@@ -16,21 +16,13 @@ from scipy.spatial.distance import cdist
 class VoxelView:
     """The posterior, which :meth:`update` improves factor by factor.
 
-    B and H have independent normal elements of precision tau and eta, the rows of R are standard normal, the noise has
-    precision gamma; tau, eta and gamma have the prior Gamma(1, 1).
+    Voxels (n_samples, n_voxels) are explained by latents Z, of mean and variance (n_samples, n_latents), and by
+    ``n_noise`` columns of R. B and H have independent normal elements of precision tau and eta, the rows of R are
+    standard normal, the noise has precision gamma; tau, eta and gamma have the prior Gamma(1, 1). The first means of B,
+    R and H are uniform in 0..1 as in the published code, from the ``generator``.
 
-    Parameters
-    ----------
-    voxels : (n_samples, n_voxels).
-    mean, variance : of the latents Z, (n_samples, n_latents).
-    n_noise : number of columns of R.
-    generator : of the first means of B, R and H, uniform in 0..1 as in the published code.
-
-    Attributes
-    ----------
-    b, r, h : means of B (n_latents, n_voxels), R (n_samples, n_noise) and H (n_noise, n_voxels).
-    b_covariance, r_covariance, h_covariance : of a column of B, a row of R and a column of H.
-    tau, eta, gamma : means of the precisions.
+    Means are ``b`` (n_latents, n_voxels), ``r`` (n_samples, n_noise), ``h`` (n_noise, n_voxels), ``tau``, ``eta`` and
+    ``gamma``; covariances are of a column of B, a row of R and a column of H.
     """
 
     def __init__(
@@ -87,12 +79,9 @@ class VoxelView:
 class Inference:
     """The latents that voxels imply, one sample at a time: from the posterior and from similar training samples.
 
-    Parameters
-    ----------
-    arrays : those of :meth:`arrays`, under their names.
-    neighbours : how many training samples a sample is drawn to, at most.
-    width : of the heat kernel, in the units of the voxels.
-    pull : weight of the squared distance to the latents of these neighbours ("rho" in the source).
+    ``arrays`` are those of :meth:`arrays`. A sample is drawn to at most so many ``neighbours`` among the training
+    samples by a heat kernel of a ``width`` in the units of the voxels; ``pull`` is the weight of the squared distance
+    to their latents ("rho" in the source).
     """
 
     NAMES = ("view.b", "view.h", "view.hh", "view.gamma", "view.latents", "view.voxels", "view.reach")

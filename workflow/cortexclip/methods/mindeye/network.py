@@ -29,11 +29,8 @@ QUANTILES = 1024
 class MindEye(nn.Module):
     """A ridge layer and residual blocks, and heads for retrieval, the prior and pixels.
 
-    Parameters
-    ----------
-    n_voxels, n_pixels, n_features : sizes of the input, of the images and of the embeddings.
-    width, depth, dropout : of the backbone; each block is LayerNorm, GELU, Dropout, Linear, added to its input.
-    prior_width : of the two hidden layers of the prior's denoiser.
+    ``width``, ``depth`` and ``dropout`` are those of the backbone, whose blocks are LayerNorm, GELU, Dropout, Linear,
+    added to their input; ``prior_width`` is that of the two hidden layers of the prior's denoiser.
     """
 
     def __init__(
