@@ -31,11 +31,15 @@ class Noise:
 
     def bits(self, stream: int, shape: Sequence[int]) -> Tensor:
         """32 random bits for each element of ``shape`` = (n_members, ...), as int32."""
-        return _bits(self.keys[:, stream], math.prod(shape[1:])).view(shape)
+        keys = self.keys[:, stream]
+        x = _positions(math.prod(shape[1:]), keys.device) ^ keys[..., :1]
+        x = (x ^ ((x >> 16) & 0xFFFF)) * _MULTIPLIERS[0] + keys[..., 1:]
+        x = (x ^ ((x >> 15) & 0x1FFFF)) * _MULTIPLIERS[1]
+        return (x ^ ((x >> 16) & 0xFFFF)).view(shape)
 
     def keep(self, stream: int, shape: Sequence[int], rate: float) -> Tensor:
         """True with probability 1 - ``rate``."""
-        return self.bits(stream, shape) >= _threshold(rate)
+        return self.bits(stream, shape) >= round(rate * 2**32) - 2**31
 
     def dropout(self, stream: int, shape: Sequence[int], rate: float) -> Tensor:
         """The factors of dropout: 0 with probability ``rate``, else 1 / (1 - ``rate``); float32."""
@@ -51,43 +55,6 @@ class Noise:
         return torch.sqrt(-2.0 * torch.log(first)) * torch.cos(2.0 * math.pi * second)
 
 
-class Ahead:
-    """The noise of an epoch's steps, with the dropout of several steps drawn in one go.
-
-    On a CPU the calls for a batch of a dozen samples cost more than its numbers. ``keys`` of all steps have the shape
-    (n_steps, n_members, n_streams, 2).
-    """
-
-    VALUES = 1 << 18  # drawn at once, so that they stay in the cache
-
-    def __init__(self, keys: Tensor):
-        self.keys = keys
-        self.drawn: dict[tuple, tuple[int, Tensor]] = {}
-
-    def step(self, index: int) -> Noise:
-        """The noise of one step; steps follow in their order."""
-        return _Step(self, index)
-
-    def dropout(self, index: int, stream: int, count: int, rate: float) -> Tensor:
-        """The factors of ``count`` values of each member at a step, shape (n_members, count)."""
-        start, drawn = self.drawn.get((stream, count, rate), (0, ()))
-        if not start <= index < start + len(drawn):
-            start, steps = index, max(1, self.VALUES // (count * self.keys.shape[1]))
-            bits = _bits(self.keys[index : index + steps, :, stream], count)
-            drawn = (bits >= _threshold(rate)) * (1.0 / (1.0 - rate))
-            self.drawn[stream, count, rate] = (start, drawn)
-        return drawn[index - start]
-
-
-class _Step(Noise):
-    def __init__(self, ahead: Ahead, index: int):
-        super().__init__(ahead.keys[index])
-        self.ahead, self.index = ahead, index
-
-    def dropout(self, stream: int, shape: Sequence[int], rate: float) -> Tensor:
-        return self.ahead.dropout(self.index, stream, math.prod(shape[1:]), rate).view(shape)
-
-
 def step_keys(seeds: np.ndarray, steps: np.ndarray, n_streams: int) -> np.ndarray:
     """Keys of shape (n_steps, n_members, n_streams, 2), int32, from seeds (n_members,) and step numbers (n_steps,)."""
     with np.errstate(over="ignore"):
@@ -101,19 +68,6 @@ def step_keys(seeds: np.ndarray, steps: np.ndarray, n_streams: int) -> np.ndarra
 def sample_order(seed: int, epoch: int, n_samples: int) -> np.ndarray:
     """The order in which an epoch (from 1) visits the samples: a permutation of shape (n_samples,)."""
     return np.random.default_rng([seed, epoch]).permutation(n_samples)
-
-
-def _bits(keys: Tensor, count: int) -> Tensor:
-    """32 random bits for ``count`` positions under each of ``keys`` (..., 2): (..., count), int32."""
-    x = _positions(count, keys.device) ^ keys[..., :1]
-    x = (x ^ ((x >> 16) & 0xFFFF)) * _MULTIPLIERS[0] + keys[..., 1:]
-    x = (x ^ ((x >> 15) & 0x1FFFF)) * _MULTIPLIERS[1]
-    return x ^ ((x >> 16) & 0xFFFF)
-
-
-def _threshold(rate: float) -> int:
-    """Bits from this value on have a probability of 1 - ``rate``."""
-    return round(rate * 2**32) - 2**31
 
 
 @functools.lru_cache(maxsize=64)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from cortexclip.training import layers
-from cortexclip.training.noise import Ahead, Noise, sample_order, step_keys
+from cortexclip.training.noise import Noise, sample_order, step_keys
 from cortexclip.training.optimiser import StackedAdam
 from cortexclip.training.settings import ALONE, Options, TrainingSettings
 
@@ -267,7 +267,6 @@ class Stack:
             for r, w in zip(rows, weights, strict=True)
         ]
         keys = torch.as_tensor(keys, device=self.device)
-        ahead = Ahead(keys) if self.device.type == "cpu" and not self.stepper.captured else None
         counts = torch.tensor(self.sizes, dtype=torch.float32, device=self.device)
         plateaus = [job.settings.plateau(self._losses(i)) for i, job in zip(self.alive, jobs, strict=True)]
         self.network.train()
@@ -275,10 +274,7 @@ class Stack:
         for batch, (row, weight) in enumerate(uploaded):
             rate = self.settings.rate(first_step + batch, n_batches)
             self.optimiser.begin([rate * plateau for plateau in plateaus])
-            if ahead is None:
-                losses = self.stepper(self.step, row, weight, keys[batch])
-            else:
-                losses = self.step(row, weight, ahead.step(batch))
+            losses = self.stepper(self.step, row, weight, keys[batch])
             total += losses * counts[:, batch]
         self.network.eval()
         values = total.double() / torch.tensor(self.bank.sizes, device=self.device)
