@@ -73,7 +73,7 @@ class StackedAdam:
         ]
         self.small = [name for name in self.parameters if name not in large]
         self.run_of = [index for index, (start, stop) in enumerate(self.runs) for _ in range(start, stop)]
-        self.directs = [_Direct(self, name) for name in large]
+        self.directs = [Direct(self, name) for name in large]
         for direct in self.directs:
             self.parameters[direct.name].direct = direct
 
@@ -184,13 +184,15 @@ class StackedAdam:
             )
 
 
-class _Direct:
-    """The way in which a layer updates one weight (see training/products.py)."""
+class Direct:
+    """How a layer updates a weight in the middle of the backward pass (training/products.py)."""
 
     def __init__(self, optimiser: StackedAdam, name: str):
-        self.optimiser, self.name, self.uses = weakref.proxy(optimiser), name, 0
+        self.optimiser, self.name = weakref.proxy(optimiser), name
+        self.uses = 0  # how often the weight was applied since the step began
 
     def update(self, member: int, x: Tensor, gradient: Tensor) -> None:
+        """From the rows (n, n_in) that it was applied to and the gradient (n, n_out) of what came out of them."""
         self.optimiser.update_member(self.name, member, x, gradient)
 
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+if TYPE_CHECKING:
+    from cortexclip.training.optimiser import Direct
+
 LARGE = 1 << 20  # multiplications; below it the fixed cost of a oneDNN call is more than it saves
-
-
-class Direct(Protocol):
-    """How a weight is updated in the middle of the backward pass (training/optimiser.py), from the rows (n, n_in) that
-    it was applied to and the gradient (n, n_out) of what came out, whose product is its own gradient.
-    """
-
-    uses: int  # how often the weight was applied since the step began
-
-    def update(self, member: int, x: Tensor, gradient: Tensor) -> None: ...
 
 
 def suits(x: Tensor, weight: Tensor) -> bool:

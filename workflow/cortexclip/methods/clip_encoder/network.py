@@ -20,17 +20,12 @@ from cortexclip.training.layers import BatchNorm, Dropout, LayerNorm, Linear, Mu
 class BrainEncoder(nn.Module):
     """Multilayer perceptron to the unit sphere: (Linear, BatchNorm, ReLU, Dropout) per hidden size, then Linear, L2.
 
-    Parameters
-    ----------
-    n_voxels : number of input voxels.
-    n_features : size of the embedding, 512 for ViT-B/32.
-    hidden : sizes of the hidden layers, 2048 and 1024 in the source.
-    dropout : rate after each hidden layer, 0 to 1 (not stated in the source).
-    temperature : divides the cosine similarities; trained (as its logarithm) if ``learn_temperature``.
-    residual : adds a `Residual` block after each hidden layer.
-    attention : number of tokens and of heads of the `TokenAttention` after the first hidden layer; no tokens, none.
-    projections : number of projection heads; with more than one, `Projections` in place of the last linear map.
-    checkpointing : computes each hidden layer again in the backward pass instead of keeping its activations.
+    In the source ``hidden`` is 2048 and 1024, and ``n_features`` 512 for ViT-B/32; its ``dropout`` is not stated. The
+    ``temperature`` divides the cosine similarities; it is trained (as its logarithm) if ``learn_temperature``.
+    ``residual`` adds a `Residual` block after each hidden layer. ``attention`` has the numbers of tokens and of heads
+    of the `TokenAttention` after the first one; no tokens, none. With more than one of ``projections``, `Projections`
+    are in place of the last linear map. ``checkpointing`` computes each hidden layer again in the backward pass instead
+    of keeping its activations.
     """
 
     def __init__(

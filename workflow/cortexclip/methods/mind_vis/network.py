@@ -69,15 +69,10 @@ class Denoiser(nn.Module):
 class MindVis(nn.Module):
     """Voxels to tokens, tokens back to masked voxels, and tokens to the context of the diffusion model.
 
-    Parameters
-    ----------
-    n_voxels : number of input voxels, filled up with zeros to whole patches.
-    patch : voxels in a patch, 16 in the source.
-    size, depth, heads : of the encoder's tokens and blocks; ``size`` above ``patch`` is the sparse code.
-    decoder_depth : blocks of the decoder that the pretraining needs.
-    context_tokens : of what the diffusion model attends to.
-    dropout : share of the voxels that are hidden while the diffusion model is trained.
-    denoiser : the diffusion model.
+    Voxels are filled up with zeros to whole patches of ``patch``, 16 in the source. ``size``, ``depth`` and ``heads``
+    are those of the encoder's tokens and blocks, where a ``size`` above ``patch`` is the sparse code; ``decoder_depth``
+    blocks of the decoder serve the pretraining. The ``denoiser`` attends to ``context_tokens``, and ``dropout`` is the
+    share of the voxels that are hidden while it is trained.
     """
 
     def __init__(
