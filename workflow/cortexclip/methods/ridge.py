@@ -33,9 +33,9 @@ class Ridge(Method):
         return ridge_decoder(ridge.predict, lambda: ridge.coefficients, ridge.mean, ridge.scaler, data.shape, chosen)
 
     def restore(self, saved: Saved) -> LinearDecoder:
-        coefficients, intercept = saved["coefficients"], saved["intercept"]
-        predict = Linear(saved.scaler, coefficients, intercept).predict
-        return ridge_decoder(predict, lambda: coefficients, intercept, saved.scaler, saved.shape, saved.chosen)
+        return linear_decoder(
+            Linear(saved.scaler, saved["coefficients"], saved["intercept"]), saved.shape, saved.chosen
+        )
 
 
 def ridge_decoder(
@@ -60,17 +60,15 @@ def ridge_decoder(
     )
 
 
+def linear_decoder(linear: Linear, shape: tuple[int, int], chosen: Mapping[str, float | int | str]) -> LinearDecoder:
+    """The decoder of a linear map of scaled voxels to pixels."""
+    return ridge_decoder(linear.predict, lambda: linear.coefficients, linear.intercept, linear.scaler, shape, chosen)
+
+
 def weighted_decoder(
     samples: Samples, scaler: VoxelScaler, weights: np.ndarray, penalty: float, chosen: Mapping[str, float | int | str]
 ) -> LinearDecoder:
     """The decoder of a ridge regression to pixels on scaled voxels times ``weights`` (n_voxels,), with this penalty."""
     ridge = fit_ridge(scaler(samples.brain) * weights, samples.pixels, np.array([penalty]))
-    coefficients, intercept = weights[:, None] * ridge.coefficients, ridge.intercept
-    return ridge_decoder(
-        Linear(scaler, coefficients, intercept).predict,
-        lambda: coefficients,
-        intercept,
-        scaler,
-        samples.images.shape[1:],
-        {"penalty": ridge.penalty, **chosen},
-    )
+    linear = Linear(scaler, weights[:, None] * ridge.coefficients, ridge.intercept)
+    return linear_decoder(linear, samples.images.shape[1:], {"penalty": ridge.penalty, **chosen})

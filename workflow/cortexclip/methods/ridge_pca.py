@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from cortexclip.methods.interface import FitData, LinearDecoder, PenaltyGrid, Progress
-from cortexclip.methods.ridge import Ridge, ridge_decoder
+from cortexclip.methods.ridge import Ridge, linear_decoder
 from cortexclip.numerics.ridge import Linear, fit_each, ridge_path
 from cortexclip.numerics.standardise import fit_scaler
 from cortexclip.runtime.settings import Count
@@ -48,12 +48,8 @@ class RidgePCA(Ridge):
         scaler = fit_scaler(samples.brain, settings.standardise)
         linear = fit_each(scaler(samples.brain), (images - mean) @ axes[:number].T, penalties)
         coefficients = linear.coefficients @ axes[:number]
-        intercept = mean - linear.scaler.mean @ coefficients
-        return ridge_decoder(
-            Linear(scaler, coefficients, intercept).predict,
-            lambda: coefficients,
-            intercept,
-            scaler,
+        return linear_decoder(
+            Linear(scaler, coefficients, mean - linear.scaler.mean @ coefficients),
             data.shape,
             {"components": number, "penalty": float(np.median(penalties)), "inner_folds_by": data.inner_folds_by},
         )

@@ -99,11 +99,15 @@ class ClipEncoder(NetworkMethod):
 
         selected = predict_array(fitted.selected(voxels(data.select.brain, fitted.selected_scaler)))
         penalty = _choose_penalty(data.train, selected, data.select.pixels, self.settings.readout_penalties)
-        gallery = data.final.gallery()
-        embedding, images = gallery.values()
-        readout = fit_ridge(unit_length(embedding), images.reshape(len(images), -1), np.array([penalty]))
-        arrays = {"readout.coefficients": readout.coefficients, "readout.intercept": readout.intercept, **gallery}
+        readout, arrays = fit_readout(data.final.gallery(), penalty)
         return fitted.decoder(_reader(readout, arrays), arrays, readout_penalty=penalty)
+
+
+def fit_readout(gallery: Mapping[str, np.ndarray], penalty: float) -> tuple[Ridge, dict[str, np.ndarray]]:
+    """The linear map from the embeddings of a gallery to its pixels, and all that is kept of both."""
+    embedding, images = (gallery[name] for name in GALLERY)
+    readout = fit_ridge(unit_length(embedding), images.reshape(len(images), -1), np.array([penalty]))
+    return readout, {"readout.coefficients": readout.coefficients, "readout.intercept": readout.intercept, **gallery}
 
 
 def _reader(readout: Ridge | Linear, arrays: Mapping[str, np.ndarray]) -> Callable[..., Prediction]:

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from cortexclip.methods.clip_encoder import READOUT, fit_readout
 from cortexclip.methods.interface import GALLERY, Decoder, FitData, Prediction, Samples, Saved
 from cortexclip.methods.recipe import Fitted, NetworkMethod, Phase, ReadoutSettings, Recipe, predict_array
 from cortexclip.numerics.readout import nearest_images, unit_length
@@ -14,7 +15,6 @@ from cortexclip.numerics.ridge import fit_ridge, unscaled
 from cortexclip.runtime.seeds import derive_seed
 from cortexclip.runtime.settings import Count, NonNegative, Positive, Rate
 
-READOUT = ("readout.coefficients", "readout.intercept")
 SHARES = np.linspace(0.0, 1.0, 11)
 """Shares of the pixel head in the image that are tried."""
 
@@ -90,19 +90,12 @@ class MindEye(NetworkMethod):
         from cortexclip.methods.network import voxels
 
         gallery = data.final.gallery()
-        embedding, images = gallery.values()
         generator = np.random.default_rng(derive_seed(fitted.seed, "prior"))
-        noise = generator.standard_normal((self.settings.draws, embedding.shape[1]))
+        noise = generator.standard_normal((self.settings.draws, gallery["gallery.embedding"].shape[1]))
         given = voxels(data.select.brain, fitted.selected_scaler)
         pixels, drawn, _ = self._heads(fitted.selected, given, noise)
         penalty, share = _choose(data.train, data.select, pixels, drawn, self.settings.readout_penalties)
-        readout = fit_ridge(unit_length(embedding), images.reshape(len(images), -1), np.array([penalty]))
-        arrays: dict[str, np.ndarray] = {
-            "noise": noise,
-            "readout.coefficients": readout.coefficients,
-            "readout.intercept": readout.intercept,
-            **gallery,
-        }
+        arrays = {"noise": noise, **fit_readout(gallery, penalty)[1]}
         read = self._reader(arrays, share, data.shape)
         return fitted.decoder(
             read, arrays, mixed_epoch=fitted.epochs[0], readout_penalty=penalty, pixel_share=float(share)
