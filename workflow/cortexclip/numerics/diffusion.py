@@ -26,12 +26,17 @@ N_TOKENS = 4
 MOST_RATIO = 5.0
 
 
+def _diffusers():
+    """The module ``diffusers``, also where torchvision's compiled operators are missing."""
+    import_torchvision()
+    import diffusers
+
+    return diffusers
+
+
 def make_unet(channels: Sequence[int] = (40, 80)) -> nn.Module:
     """The network: noisy images (n, 4, 14, 14), levels (n,), context (n, k, 128) and vector (n, 128) to velocity."""
-    import_torchvision()
-    from diffusers import UNet2DConditionModel
-
-    return UNet2DConditionModel(
+    return _diffusers().UNet2DConditionModel(
         sample_size=14,
         in_channels=4,
         out_channels=4,
@@ -49,10 +54,7 @@ def make_unet(channels: Sequence[int] = (40, 80)) -> nn.Module:
 
 def noise_schedule():
     """diffusers' DDIM scheduler with this model's schedule."""
-    import_torchvision()
-    from diffusers import DDIMScheduler
-
-    return DDIMScheduler(
+    return _diffusers().DDIMScheduler(
         num_train_timesteps=TRAIN_STEPS,
         beta_schedule="squaredcos_cap_v2",
         prediction_type="v_prediction",
@@ -63,10 +65,7 @@ def noise_schedule():
 
 def solver(steps: int):
     """diffusers' DPM-Solver++(2M) (Lu et al. 2022) for the same schedule, of second order, in so many steps."""
-    import_torchvision()
-    from diffusers import DPMSolverMultistepScheduler
-
-    scheduler: Any = DPMSolverMultistepScheduler(
+    scheduler: Any = _diffusers().DPMSolverMultistepScheduler(
         num_train_timesteps=TRAIN_STEPS, beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction"
     )
     scheduler.set_timesteps(steps)
