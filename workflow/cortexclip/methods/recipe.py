@@ -47,35 +47,21 @@ class Phase:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a method trains its network on the samples of one fold.
+    """How a method trains its network on the samples of one fold."""
 
-    Attributes
-    ----------
-    make : builds the network (a stack of one, see training/layers.py).
-    kind : what recipes must agree on to be trained in one stack, see `NetworkMethod.kind`.
-    phases : the trainings, in their order; the selection loss of the last one compares grid points.
-    finish : from the trained networks to what the decoder is.
-    standardise : whether voxels are z-scored on the samples that are trained on.
-    alone : whether its networks are trained one by one on a CPU, since their activations are larger than their weights
-        and a stack gains nothing there.
-    extra : further arrays by sample that the losses use, from the samples.
-    join : adds to the tensors of the samples that are trained on what else is trained on, after standardisation.
-    criterion : compares grid points in place of the last selection loss (lower is better), from the trained network
-        and the standardised selection part; ``criterion_name`` says what it is.
-    procedure : how a source trained it, which then says how voxels are scaled and what chooses; None for this project's
-        own training.
-    """
-
-    make: Callable[[], nn.Module]
-    kind: Hashable
-    phases: Sequence[Phase]
-    finish: Callable[[Fitted], Decoder]
-    standardise: bool
+    make: Callable[[], nn.Module]  # builds the network (a stack of one, see training/layers.py)
+    kind: Hashable  # what recipes must agree on to be trained in one stack, see `NetworkMethod.kind`
+    phases: Sequence[Phase]  # in their order; the selection loss of the last one compares grid points
+    finish: Callable[[Fitted], Decoder]  # from the trained networks to what the decoder is
+    standardise: bool  # whether voxels are z-scored on the samples that are trained on
+    # trained one by one on a CPU, where activations are larger than the weights and a stack gains nothing
     alone: bool = False
-    extra: Callable[[Samples], dict[str, np.ndarray]] | None = None
-    join: Callable[[Part], Part] | None = None
+    extra: Callable[[Samples], dict[str, np.ndarray]] | None = None  # further arrays by sample that the losses use
+    join: Callable[[Part], Part] | None = None  # adds what else is trained on to the tensors, after standardisation
+    # compares grid points in place of the last selection loss (lower is better), on the standardised selection part
     criterion: Callable[[nn.Module, Part], float] | None = None
     criterion_name: str = "selection loss"
+    # how a source trained it, which says how voxels are scaled and what chooses; None for this project's own training
     procedure: Procedure | None = None
 
     @property

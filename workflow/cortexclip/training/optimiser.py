@@ -18,26 +18,21 @@ BLOCK = 1 << 19  # values of a gradient that are made at a time, so that they ar
 
 
 class StackedAdam:
-    """Adam (Kingma and Ba 2015) with a learning rate and a weight decay per member.
+    """Adam (Kingma and Ba 2015) with a learning rate and a weight decay per member, sequences of length n_members.
 
-    The decay is decoupled (AdamW, Loshchilov and Hutter 2019) or an L2 penalty on the loss. Registers a hook on every
+    The decay is ``decoupled`` (AdamW, Loshchilov and Hutter 2019) or an L2 penalty. Registers a hook on every
     large parameter that applies PyTorch's fused kernel during the backward pass and drops the gradient, so gradients of
     the whole network never exist at once; small parameters follow in one call. Members of equal learning rate and decay
     are updated together if they stand next to each other. Large parameters also get an attribute ``direct``, through
-    which a layer may update one member at a time (training/products.py). Where the norm of a member's gradient is
-    limited, all of it has to be known first. The norm of a weight's gradient follows from the two factors that it is
-    the product of, so the factors are held to the end of the backward pass, and the gradient itself is still made just
-    before its update.
+    which a layer may update one member at a time (training/products.py).
 
-    Parameters
-    ----------
-    network : a stack on its device.
-    lr, weight_decay : per member, shape (n_members,).
-    step, moments : state of an earlier optimiser of the same members, to continue with.
-    captured : whether a step is captured as a graph, which then reads the rates from the device.
-    decoupled : whether the decay is AdamW's.
-    clip_norm : largest norm of a member's gradient over all its weights; None for no limit.
-    apart : whether the rates of members may come to differ, so that each is updated by itself.
+    Where ``clip_norm`` limits the norm of a member's gradient over all its weights, all of it has to be known first.
+    The norm of a weight's gradient follows from the two factors that it is the product of, so the factors are held to
+    the end of the backward pass, and the gradient itself is still made just before its update.
+
+    ``step`` and ``moments`` are those of an earlier optimiser of the same members, to continue with. Where a step is
+    ``captured`` as a graph, it reads the rates from the device. Where the rates of members may come to differ, each is
+    updated by itself (``apart``).
     """
 
     def __init__(
