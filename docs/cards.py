@@ -75,7 +75,7 @@ def given(entry: Mapping, method: Method, spaces: Mapping) -> str:
     if "encoders" in entry:
         titles = [spaces[name]["title"] for name in entry["encoders"] if name in spaces]
         data.append(f"embeddings of the training images in one of these spaces: {', '.join(titles)}")
-    if method.is_oracle:
+    if method.oracle_of:
         what = {"label": "class of each scored image", "session": "session of each scored sample"}[method.oracle_of]
         data.append(f"the {what} (an oracle, not a decoder)")
     if method.transductive:

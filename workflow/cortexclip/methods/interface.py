@@ -332,11 +332,6 @@ class Method(ABC):
         """What of each scored sample its decoders are given, for controls that are no decoders."""
         return None
 
-    @property
-    def is_oracle(self) -> bool:
-        """Whether its decoders are given something of the scored samples beside brain responses."""
-        return self.oracle_of is not None
-
     def fits(self, seeds: int) -> int:
         """How often it is fitted in each fold."""
         return seeds if self.stochastic else 1

@@ -100,7 +100,7 @@ def fit_ridge(features: np.ndarray, targets: np.ndarray, penalties: np.ndarray, 
     if len(features) > features.shape[1]:
         axes = PrincipalAxes.of(scaler(features))
         errors, penalty, residuals = _choose(axes, targets - mean, penalties)
-        primal = axes.coefficients(targets - mean, penalty)
+        primal = axes.axes @ ((axes.scores.T @ (targets - mean)) / (axes.values + penalty)[:, None])
         return Ridge(features, scaler, standardise, None, primal, mean, penalty, errors, targets - residuals)
     fit = fit_dual(products(scaler, features), targets, penalties)
     return Ridge(features, scaler, standardise, fit.dual, None, mean, fit.penalty, fit.loo_error, fit.loo_prediction)
@@ -152,10 +152,6 @@ class PrincipalAxes:
         weights = 1.0 / (self.values + penalty)
         leverage = self.scores**2 @ weights + 1.0 / len(targets)
         return (targets - self.scores @ (weights[:, None] * rotated)) / (1.0 - leverage)[:, None]
-
-    def coefficients(self, targets: np.ndarray, penalty: float) -> np.ndarray:
-        """Weights of the centred features, shape (n_features, n_targets)."""
-        return self.axes @ ((self.scores.T @ targets) / (self.values + penalty)[:, None])
 
 
 def _choose(axes: PrincipalAxes, targets: np.ndarray, penalties: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
