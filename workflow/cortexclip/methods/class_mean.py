@@ -36,24 +36,21 @@ class ClassMean(Method):
         ridge = fit_ridge(samples.brain, columns, settings.penalties, standardise=settings.standardise)
         arrays = {"means": means, "coefficients": ridge.coefficients, "intercept": ridge.intercept}
         overall = samples.images.astype(np.float64).mean(axis=0)
-        kept = {"classes": classes, "overall": overall, **ridge.scaler.arrays, "class_share": ridge.mean}
-        return _decoder(ridge, arrays, {"classes": len(classes), "penalty": ridge.penalty}, kept)
+        arrays |= {"classes": classes, "overall": overall, **ridge.scaler.arrays, "class_share": ridge.mean}
+        chosen = {"classes": len(classes), "penalty": ridge.penalty}
+        return self.restore(Saved(arrays, chosen, data.shape), ridge)
 
-    def restore(self, saved: Saved) -> LinearDecoder:
+    def restore(self, saved: Saved, fitted: Ridge | None = None) -> LinearDecoder:
         arrays = saved.named("means", "coefficients", "intercept")
         kept = saved.named("classes", "overall", "voxel_mean", "voxel_scale", "class_share")
-        ridge = Linear(saved.scaler, arrays["coefficients"], kept["class_share"])
-        return _decoder(ridge, arrays, saved.chosen, kept)
-
-
-def _decoder(ridge: Ridge | Linear, arrays: dict, chosen: dict, kept: dict) -> LinearDecoder:
-    means, classes, overall = arrays["means"], kept["classes"], kept["overall"]
+        means, classes = arrays["means"], kept["classes"]
+        ridge = fitted or Linear(saved.scaler, arrays["coefficients"], kept["class_share"])
 
     def predict(brain: np.ndarray, label: np.ndarray | None = None) -> Prediction:
         if label is None:
             return Prediction(means[np.argmax(ridge.predict(brain), axis=1)])
         known = np.isin(label, classes)
         position = np.searchsorted(classes, np.where(known, label, classes[0]))
-        return Prediction(np.where(known[:, None, None], means[position], overall))
+            return Prediction(np.where(known[:, None, None], means[position], kept["overall"]))
 
-    return LinearDecoder(predict, arrays, chosen, kept)
+        return LinearDecoder(predict, arrays, saved.chosen, kept)

@@ -48,18 +48,15 @@ class ClusterClassifier(Method):
             samples.brain, np.eye(cluster.max() + 1)[shown], settings.penalties, standardise=settings.standardise
         )
         arrays = {"coefficients": ridge.coefficients, "intercept": ridge.intercept}
-        kept = {"images": samples.images[rows].astype(np.float64), "cluster": cluster, "cluster_share": ridge.mean}
-        kept |= {"sampling_seed": np.array([seed], np.int64), **ridge.scaler.arrays}
+        arrays |= {"images": samples.images[rows].astype(np.float64), "cluster": cluster, "cluster_share": ridge.mean}
+        arrays |= {"sampling_seed": np.array([seed], np.int64), **ridge.scaler.arrays}
         chosen = {"clusters": int(cluster.max()) + 1, "penalty": ridge.penalty}
-        return self._decoder(ridge, arrays, chosen, kept)
+        return self.restore(Saved(arrays, chosen, data.shape), ridge)
 
-    def restore(self, saved: Saved) -> LinearDecoder:
+    def restore(self, saved: Saved, fitted: Ridge | None = None) -> LinearDecoder:
         arrays = saved.named("coefficients", "intercept")
-        kept = saved.named("images", "cluster", "voxel_mean", "voxel_scale", "cluster_share", "sampling_seed")
-        ridge = Linear(saved.scaler, arrays["coefficients"], kept["cluster_share"])
-        return self._decoder(ridge, arrays, saved.chosen, kept)
-
-    def _decoder(self, ridge: Ridge | Linear, arrays: dict, chosen: dict, kept: dict) -> LinearDecoder:
+        kept = saved.named("images", "cluster", "cluster_share", "sampling_seed", "voxel_mean", "voxel_scale")
+        ridge = fitted or Linear(saved.scaler, arrays["coefficients"], kept["cluster_share"])
         images, cluster = kept["images"], kept["cluster"]
         members = [images[cluster == number] for number in range(cluster.max() + 1)]
         means = np.stack([group.mean(axis=0) for group in members])
@@ -74,4 +71,4 @@ class ClusterClassifier(Method):
                 np.stack([members[at][int(len(members[at]) * draw)] for at, draw in zip(decoded, draws, strict=True)])
             )
 
-        return LinearDecoder(predict, arrays, chosen, kept)
+        return LinearDecoder(predict, arrays, saved.chosen, kept)

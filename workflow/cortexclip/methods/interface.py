@@ -250,7 +250,7 @@ class Saved:
                 "Train it again."
             )
         array = self.arrays[name]
-        return array.astype(np.float64) if np.issubdtype(array.dtype, np.floating) else array
+        return array.astype(np.float64, copy=False) if np.issubdtype(array.dtype, np.floating) else array
 
     def fact(self, name: str) -> typing.Any:
         """A fact of the fit; raises InputError if run.json has none of this name."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from cortexclip.methods.interface import FitData, LinearDecoder, Method, PenaltyGrid, Prediction, Progress, Saved
-from cortexclip.numerics.ridge import Linear, Ridge, fit_ridge, unscaled
-from cortexclip.numerics.standardise import VoxelScaler, fit_scaler
+from cortexclip.numerics.ridge import Ridge, fit_ridge, unscaled
+from cortexclip.numerics.standardise import fit_scaler
 from cortexclip.runtime.settings import Count, Several
 
 
@@ -29,20 +29,16 @@ class PCARidge(Method):
         k = min(numbers, key=lambda number: fitted[number].loo_error.min())
         ridge = fitted[k]
         arrays = {"axes": axes[:k], "coefficients": ridge.coefficients, "intercept": ridge.intercept}
-        chosen = {"components": k, "penalty": ridge.penalty}
-        return _decoder(scaler, mean, ridge, arrays, chosen, data.final.images.shape[1:])
+        arrays |= {**scaler.arrays, "component_mean": mean}
+        return self.restore(Saved(arrays, {"components": k, "penalty": ridge.penalty}, data.shape), ridge)
 
-    def restore(self, saved: Saved) -> LinearDecoder:
-        arrays = saved.named("axes", "coefficients", "intercept")
-        ridge = unscaled(arrays["coefficients"], arrays["intercept"])
-        return _decoder(saved.scaler, saved["component_mean"], ridge, arrays, saved.chosen, saved.shape)
+    def restore(self, saved: Saved, fitted: Ridge | None = None) -> LinearDecoder:
+        arrays, kept = saved.named("axes", "coefficients", "intercept"), saved.named("component_mean")
+        ridge = fitted or unscaled(arrays["coefficients"], arrays["intercept"])
+        scaler = saved.scaler
 
+        def predict(brain: np.ndarray) -> Prediction:
+            predicted = ridge.predict((scaler(brain) - kept["component_mean"]) @ arrays["axes"].T)
+            return Prediction(np.clip(predicted, 0.0, 1.0).reshape(-1, *saved.shape))
 
-def _decoder(
-    scaler: VoxelScaler, mean: np.ndarray, ridge: Ridge | Linear, arrays: dict, chosen: dict, shape: tuple[int, int]
-) -> LinearDecoder:
-    def predict(brain: np.ndarray) -> Prediction:
-        predicted = ridge.predict((scaler(brain) - mean) @ arrays["axes"].T)
-        return Prediction(np.clip(predicted, 0.0, 1.0).reshape(-1, *shape))
-
-    return LinearDecoder(predict, arrays, chosen, {**scaler.arrays, "component_mean": mean})
+        return LinearDecoder(predict, arrays, saved.chosen, {**scaler.arrays, **kept})
