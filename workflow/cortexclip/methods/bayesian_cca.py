@@ -136,8 +136,8 @@ class BayesianCCA(Method):
     def restore(self, saved: Saved) -> LinearDecoder:
         arrays, scaler = saved.named("voxel_readout", "image_bases", "mean"), saved.scaler
 
-    def predict(brain: np.ndarray) -> Prediction:
-        pixels = scaler(brain) @ arrays["voxel_readout"] @ arrays["image_bases"] + arrays["mean"]
+        def predict(brain: np.ndarray) -> Prediction:
+            pixels = scaler(brain) @ arrays["voxel_readout"] @ arrays["image_bases"] + arrays["mean"]
             return Prediction(np.clip(pixels, 0.0, 1.0).reshape(-1, *saved.shape))
 
         return LinearDecoder(predict, arrays, saved.chosen, scaler.arrays)

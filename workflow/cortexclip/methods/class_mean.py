@@ -46,11 +46,11 @@ class ClassMean(Method):
         means, classes = arrays["means"], kept["classes"]
         ridge = fitted or Linear(saved.scaler, arrays["coefficients"], kept["class_share"])
 
-    def predict(brain: np.ndarray, label: np.ndarray | None = None) -> Prediction:
-        if label is None:
-            return Prediction(means[np.argmax(ridge.predict(brain), axis=1)])
-        known = np.isin(label, classes)
-        position = np.searchsorted(classes, np.where(known, label, classes[0]))
+        def predict(brain: np.ndarray, label: np.ndarray | None = None) -> Prediction:
+            if label is None:
+                return Prediction(means[np.argmax(ridge.predict(brain), axis=1)])
+            known = np.isin(label, classes)
+            position = np.searchsorted(classes, np.where(known, label, classes[0]))
             return Prediction(np.where(known[:, None, None], means[position], kept["overall"]))
 
         return LinearDecoder(predict, arrays, saved.chosen, kept)

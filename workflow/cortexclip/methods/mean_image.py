@@ -15,4 +15,5 @@ class MeanImage(Method):
 
     def restore(self, saved: Saved) -> LinearDecoder:
         mean = saved["mean"]
-    return LinearDecoder(lambda brain: Prediction(np.repeat(mean[None], len(brain), axis=0)), {"mean": mean})
+
+        return LinearDecoder(lambda brain: Prediction(np.repeat(mean[None], len(brain), axis=0)), {"mean": mean})

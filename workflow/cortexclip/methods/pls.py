@@ -46,9 +46,9 @@ class PLS(Method):
 
     def restore(self, saved: Saved) -> LinearDecoder:
         scaler, path = saved.scaler, _Path(**saved.named(*(each.name for each in dataclasses.fields(_Path))))
-    k = path.rotations.shape[1]
+        k = path.rotations.shape[1]
 
-    def predict(brain: np.ndarray) -> Prediction:
+        def predict(brain: np.ndarray) -> Prediction:
             return Prediction(np.clip(path(scaler(brain), k), 0.0, 1.0).reshape(-1, *saved.shape))
 
         return LinearDecoder(predict, {**scaler.arrays, **vars(path)}, saved.chosen)

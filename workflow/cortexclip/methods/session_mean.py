@@ -34,16 +34,16 @@ class SessionMean(Method):
         arrays, kept = saved.named("means"), saved.named("sessions", "overall")
         sessions = kept["sessions"]
 
-    def predict(brain: np.ndarray, session: np.ndarray) -> Prediction:
-        known = np.isin(session, sessions)
-        if not known.all():
-            logger.info(
+        def predict(brain: np.ndarray, session: np.ndarray) -> Prediction:
+            known = np.isin(session, sessions)
+            if not known.all():
+                logger.info(
                     "session_mean: %d of %d samples are of a session that was not trained on; the answer is the mean "
                     "of all training images",
-                np.count_nonzero(~known),
-                len(known),
-            )
-        position = np.searchsorted(sessions, np.where(known, session, sessions[0]))
+                    np.count_nonzero(~known),
+                    len(known),
+                )
+            position = np.searchsorted(sessions, np.where(known, session, sessions[0]))
             return Prediction(np.where(known[:, None, None], arrays["means"][position], kept["overall"]))
 
         return LinearDecoder(predict, arrays, saved.chosen, kept)
