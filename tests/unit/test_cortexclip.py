@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.ndimage import affine_transform
+from scipy.ndimage import affine_transform, generic_filter
 from scipy.optimize import lsq_linear
 from scipy.stats import linregress, multivariate_normal
 from sklearn.kernel_ridge import KernelRidge
@@ -19,15 +19,16 @@ from cortexclip.features.glyphs import render_shapes
 from cortexclip.methods import cortexclip
 from cortexclip.methods.interface import FitData, Samples
 from cortexclip.methods.ridge import Ridge
-from cortexclip.numerics.image_prior import components, deform, posterior_mean, prior_axes
+from cortexclip.numerics.image_prior import components, deform, joint_axes, places, posterior_mean, prior_axes
 from cortexclip.numerics.kernels import fit_kernel, median_distance, squared_distance
-from cortexclip.numerics.receptive_fields import fit_encoding, gaussian_fields, mean_fields
+from cortexclip.numerics.receptive_fields import fit_encoding, gaussian_fields, local_contrast, mean_fields
 from cortexclip.numerics.ridge import fit_ridge
 from cortexclip.numerics.stacking import Stack
 
 SHAPE = (10, 12)
 METHOD = cortexclip.CortexClip.configured(
-    METHODS["cortexclip"]["settings"] | {"folds": 3, "copies": 60, "coordinates": 60, "doubt": [1], "shared": [0.1]},
+    METHODS["cortexclip"]["settings"]
+    | {"folds": 3, "copies": 60, "coordinates": 60, "contrast_coordinates": 60, "doubt": [1]},
     "cortexclip",
 )
 
@@ -86,6 +87,39 @@ def test_all_axes_together_are_the_covariance():
     near = np.exp(-distance / 8) * np.outer(pixels.std(axis=0), pixels.std(axis=0))
     np.testing.assert_allclose(axes.T @ axes, 0.6 * np.cov(pixels.T, bias=True) + 0.4 * near, atol=1e-12)
     np.testing.assert_allclose(axes @ inverse, np.eye(120), atol=1e-6)
+
+
+def test_axes_of_images_and_features_are_the_localised_covariance():
+    rng = np.random.default_rng(2)
+    images, mean = rng.uniform(size=(40, *SHAPE)), rng.uniform(size=150)
+    vectors = np.c_[images.reshape(40, 10 // 2, 2, 12 // 2, 2).max(axis=(2, 4)).reshape(40, 30), images.reshape(40, -1)]
+    position = np.concatenate([places(SHAPE, 2), places(SHAPE)])
+    assert position[7].tolist() == [2.5, 2.5] and position[30 + 13].tolist() == [1, 1]
+    axes, inverse = joint_axes(vectors, mean, position, 0.4, 2.0, 150)
+    for i, j in [(0, 0), (7, 55), (149, 3), (120, 121)]:
+        covariance = np.mean((vectors[:, i] - mean[i]) * (vectors[:, j] - mean[j]))
+        near = np.exp(-((position[i] - position[j]) ** 2).sum() / 8)
+        assert axes[:, i] @ axes[:, j] == pytest.approx(covariance * (0.6 + 0.4 * near), abs=1e-9)
+    np.testing.assert_allclose(axes @ inverse, np.eye(len(axes)), atol=1e-6)
+    few, _ = joint_axes(vectors, mean, position, 0.4, 2.0, 20)
+    np.testing.assert_allclose(abs(few @ inverse[:, :20]), np.eye(20), atol=1e-6)
+
+
+def test_local_contrast_is_the_root_of_the_weighted_standard_deviation():
+    images = np.random.default_rng(3).uniform(size=(2, 7, 8))
+    sigma, radius = 0.1 * 8, round(4 * 0.1 * 8)
+    weight = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    weight = np.outer(weight, weight).ravel() / weight.sum() ** 2
+
+    def spread(window):
+        return np.sqrt(np.average((window - np.average(window, weights=weight)) ** 2, weights=weight))
+
+    single = np.array([generic_filter(image, spread, 2 * radius + 1, mode="reflect") for image in images]) ** 0.5
+    np.testing.assert_allclose(local_contrast(images, 0.1, 1), single.reshape(2, -1), atol=1e-8)
+    blocks = local_contrast(images, 0.1, 2).reshape(2, 4, 4)
+    np.testing.assert_allclose(blocks[:, 1, 2], single[:, 2:4, 4:6].mean(axis=(1, 2)), atol=1e-8)
+    np.testing.assert_allclose(blocks[:, 3, 0], single[:, 6, :2].mean(axis=1), atol=1e-8)  # the last row is continued
+    assert local_contrast(np.full((1, 6, 6), 0.3), 0.1, 2) == pytest.approx(0, abs=1e-4)
 
 
 @pytest.mark.parametrize("shared", [0.0, 0.3])
@@ -166,7 +200,7 @@ def test_the_stack_is_a_non_negative_least_squares_fit():
     rng = np.random.default_rng(6)
     predictions = rng.normal(size=(5, 8, 30))
     target = 0.7 * predictions[0] + 0.4 * predictions[3] - 0.5 * predictions[4] + rng.normal(size=(8, 30))
-    stack = Stack(5)
+    stack = Stack()
     stack.add(predictions[:, :3], target[:3])
     stack.add(predictions[:, 3:], target[3:])
     weights = stack.weights()
@@ -177,12 +211,37 @@ def test_the_stack_is_a_non_negative_least_squares_fit():
 
 
 def test_equal_predictions_share_a_weight_and_none_is_needed_where_nothing_is_predicted():
-    stack = Stack(2)
+    stack = Stack()
     stack.add(np.ones((2, 1, 4)), np.ones((1, 4)))
     assert stack.weights() == pytest.approx([0.5, 0.5], abs=1e-5)
-    empty = Stack(2)
+    empty = Stack()
     empty.add(np.zeros((2, 1, 4)), np.ones((1, 4)))
     assert not empty.weights().any()
+
+
+def test_predictions_that_do_not_help_other_folds_are_left_out():
+    rng = np.random.default_rng(7)
+    target, noise = rng.normal(size=(4, 6, 50)), rng.normal(size=(3, 4, 6, 50))
+    good = target + 0.3 * noise[0]
+    sets = np.array([0]), np.array([0, 1])
+    for second, expected in ((0.3 * noise[1] + target, [0, 1]), (target + 0.3 * noise[0] + 3 * noise[2], [0])):
+        second = second.copy()
+        if expected == [0]:
+            second[0] = target[0]  # right in one fold alone, so that it has a weight there and is wrong elsewhere
+        stack = Stack()
+        for fold in range(4):
+            stack.add(np.stack([good[fold], second[fold]]), target[fold])
+        assert stack.chosen(*sets).tolist() == expected
+        each = np.stack([good, second])
+        errors = [sum(stack_error(each[rows], target, fold) for fold in range(4)) for rows in sets]
+        assert expected == sets[int(np.argmin(errors))].tolist()
+
+
+def stack_error(predictions: np.ndarray, target: np.ndarray, fold: int) -> float:
+    """Squared error on one fold of the non-negative weights that fit the other folds best."""
+    rest = np.arange(len(target)) != fold
+    weights = lsq_linear(predictions[:, rest].reshape(len(predictions), -1).T, target[rest].ravel(), (0, np.inf)).x
+    return float(((np.tensordot(weights, predictions[:, fold], 1) - target[fold]) ** 2).sum())
 
 
 def seen_by_fields(n_images: int, repeats: int, noise: float, seed: int) -> Samples:
@@ -218,6 +277,24 @@ def test_images_never_seen_are_told_better_than_by_ridge():
     assert decoder.facts()["inner_folds_by"] == "stimulus"
     baseline = Ridge.configured(RIDGE, "x").fit(data, 0, silent)
     assert error(decoder, new) < 0.9 * error(baseline, new)
+
+
+def test_voxels_that_follow_local_contrast_are_decoded_by_the_model_of_it():
+    samples, new = seen_by_fields(40, 1, 0.5, seed=0), seen_by_fields(30, 1, 0.5, seed=5)
+    fields = gaussian_fields((14, 14), (0.05, 0.1, 0.2), 1)
+    fields = fields[np.random.default_rng(1).permutation(len(fields))[:120]]
+    noise = np.random.default_rng(9)
+
+    def seeing_contrast(part: Samples) -> Samples:
+        brain = local_contrast(part.images, 0.025, 2) @ fields.T
+        return replace(part, brain=brain + 0.5 * brain.std(axis=0) * noise.normal(size=brain.shape))
+
+    samples, new = seeing_contrast(samples), seeing_contrast(new)
+    decoder = METHOD.fit(FitData(take(samples, slice(0, 32)), take(samples, slice(32, 40)), samples), 0, silent)
+    facts = decoder.facts()
+    assert facts["weight_contrast"] > max(facts["weight_deformed"], facts["weight_gaussian"])
+    baseline = Ridge.configured(RIDGE, "x").fit(FitData(samples, samples, samples), 0, silent)
+    assert error(decoder, new) < error(baseline, new)
 
 
 def test_where_voxels_know_nothing_the_mean_image_is_answered():

@@ -1,14 +1,15 @@
-"""Our own decoder: an encoding model of receptive fields, inverted under several image priors, and their best mixture.
+"""Our own decoder: encoding models of receptive fields, inverted under several image priors, and their best mixture.
 
 Nothing in it is pretrained and nothing is random. See docs/cortexclip.md for the equations and for what was tried.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -23,11 +24,23 @@ from cortexclip.methods.interface import (
     Samples,
     Saved,
 )
-from cortexclip.numerics.image_prior import components, deform, posterior_mean, prior_axes
+from cortexclip.numerics.image_prior import (
+    Components,
+    components,
+    deform,
+    joint_axes,
+    places,
+    posterior_mean,
+    prior_axes,
+)
 from cortexclip.numerics.kernels import fit_kernel
-from cortexclip.numerics.receptive_fields import Encoding, fit_encoding, gaussian_fields
+from cortexclip.numerics.receptive_fields import Encoding, Evidence, fit_encoding, gaussian_fields, local_contrast
 from cortexclip.numerics.stacking import Stack
 from cortexclip.numerics.standardise import voxel_weights
+from cortexclip.runtime.settings import Count, Positive, Rate, Share
+
+CONTRAST = "contrast"
+"""The family of candidates that the stack goes without where the inner folds are predicted better so."""
 
 
 class CortexClip(Method):
@@ -37,25 +50,33 @@ class CortexClip(Method):
     """
 
     class Settings(PenaltyGrid):
-        """``folds``: inner folds of the training samples on which the candidates are weighted.
+        """``folds``: inner folds of the training samples that weigh the candidates.
 
         Encoding: ``field_sizes``, standard deviations of receptive fields as fractions of the image's side;
-        ``field_spacing`` of their centres in pixels; ``shared``, parts of the noise that voxels share; ``doubt``,
-        factors of the noise. Prior: ``smooth`` and ``reach`` (pixels) of its covariance; ``coordinates``, the number of
-        axes kept; ``seen_widths`` and ``deformed_widths`` of the components around the training images and around
-        ``copies`` deformed copies in all, made with ``deformation`` strength. Regressions: voxels weighted by the share
-        of their variance that the encoding explains, to each of ``voxel_powers``; ``kernel_width``, in median
-        distances; penalties as multiples of the mean of the kernel's diagonal.
+        ``field_spacing`` of their centres in pixels; ``shared``, the part of the noise that voxels share; ``doubt``,
+        factors of the noise. A second encoding model is of local contrast within ``contrast_width``, a fraction of the
+        side, in blocks of ``contrast_block`` pixels. Prior: ``smooth`` and ``reach`` (pixels) of its covariance, and
+        ``coordinates``, the number of its axes that are kept; ``contrast_smooth``, ``contrast_reach`` and
+        ``contrast_coordinates`` are those of contrast and pixels together. ``seen_widths`` and ``deformed_widths`` of
+        the components around the training images and around ``copies`` deformed copies in all, made with
+        ``deformation`` strength. Regressions: voxels weighted by the share of their variance that the encoding
+        explains, to each of ``voxel_powers``; ``kernel_width``, in median distances; penalties as multiples of the mean
+        of the kernel's diagonal.
         """
 
         folds: Annotated[int, Field(ge=2)]
         field_sizes: tuple[float, ...]
         field_spacing: int
-        shared: tuple[float, ...]
+        shared: Rate
         doubt: tuple[float, ...]
         smooth: float
         reach: float
         coordinates: int
+        contrast_width: Positive
+        contrast_block: Count
+        contrast_smooth: Share
+        contrast_reach: Positive
+        contrast_coordinates: Count
         seen_widths: tuple[float, ...]
         deformed_widths: tuple[float, ...]
         copies: int
@@ -65,19 +86,18 @@ class CortexClip(Method):
 
     def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
         samples = data.final
-        fields = gaussian_fields(samples.images.shape[1:], self.settings.field_sizes, self.settings.field_spacing)
         deformed = _Deformed(samples, self.settings)
-        stack: Any = None
+        stack, found = Stack(), None
         folds = data.inner_folds(self.settings.folds)
         for number, (training, held_out) in enumerate(folds, 1):
             progress(f"inner fold {number}/{len(folds)}")
-            found = fit_candidates(samples.take(training), self.settings, fields, deformed)
+            found = fit_candidates(samples.take(training), self.settings, deformed)
             predicted = np.stack([np.clip(c.pixels(samples.brain[held_out]), 0.0, 1.0) for c in found.each])
-            stack = stack or Stack(len(found.each))
             stack.add(predicted - found.mean, samples.pixels[held_out] - found.mean)
-        weights = stack.weights()
         progress("all samples")
-        found = fit_candidates(samples, self.settings, fields, deformed)
+        found = fit_candidates(samples, self.settings, deformed)
+        families = np.array([candidate.family for candidate in found.each])
+        weights = stack.weights(stack.chosen(np.flatnonzero(families != CONTRAST), np.arange(len(families))))
         chosen = {
             **_shares(found, weights),
             "inner_folds_by": data.inner_folds_by,
@@ -90,8 +110,7 @@ class CortexClip(Method):
         stimulus, images = saved["samples.stimulus"], saved["samples.images"].astype(np.float32)
         none = np.full(len(stimulus), -1)
         samples = Samples(saved["samples.brain"].astype(np.float32), images[stimulus], stimulus, none, none)
-        fields = gaussian_fields(saved.shape, self.settings.field_sizes, self.settings.field_spacing)
-        found = fit_candidates(samples, self.settings, fields, _Deformed(samples, self.settings))
+        found = fit_candidates(samples, self.settings, _Deformed(samples, self.settings))
         return _decoder(found, saved["stack"], samples, saved.chosen)
 
 
@@ -132,25 +151,22 @@ def _decoder(found: Candidates, weights: np.ndarray, samples: Samples, chosen: d
     return LinearDecoder(predict, arrays, chosen, kept)
 
 
-def fit_candidates(
-    samples: Samples, settings: CortexClip.Settings, fields: np.ndarray, deformed: _Deformed
-) -> Candidates:
-    """Fit the encoding model and all ways to decode on the same samples; their order depends on the settings alone."""
-    pixels = samples.pixels
+def fit_candidates(samples: Samples, settings: CortexClip.Settings, deformed: _Deformed) -> Candidates:
+    """Fit the encoding models and all ways to decode on the same samples; their order depends on the settings alone."""
+    pixels, shape = samples.pixels, samples.images.shape[1:]
+    n = pixels.shape[1]
+    copies, of_copies = deformed.of(samples)
+    fields = gaussian_fields(shape, settings.field_sizes, settings.field_spacing)
     axes, inverse = prior_axes(samples.images, settings.smooth, settings.reach, settings.coordinates)
     encoding = fit_encoding(samples.brain, pixels, fields, axes, inverse, settings.standardise)
-    priors: list[tuple] = [("gaussian", pixels.mean(axis=0)[None], (1.0,))]
-    priors.append(("seen", pixels[samples.distinct()], settings.seen_widths))
-    priors.append(("deformed", deformed.of(samples), settings.deformed_widths))
-    each = []
-    for shared in settings.shared:
-        evidence = encoding.evidence(shared)
-        for family, centres, widths in priors:
-            mixture = components(evidence, centres)
-            for width in widths:
-                for doubt in settings.doubt:
-                    mean = partial(posterior_mean, centres=mixture, width=width, doubt=doubt)
-                    each.append(Candidate(family, partial(_decode, evidence=evidence, mean=mean)))
+    evidence = encoding.evidence(settings.shared)
+    each = [
+        *_posteriors("gaussian", evidence, pixels.mean(axis=0)[None], (1.0,), settings.doubt, n),
+        *_posteriors("seen", evidence, pixels[samples.distinct()], settings.seen_widths, settings.doubt, n),
+        *_posteriors("deformed", evidence, copies, settings.deformed_widths, settings.doubt, n),
+    ]
+    evidence, vectors = _contrast_evidence(samples, copies, of_copies, settings)
+    each += _posteriors(CONTRAST, evidence, vectors, settings.deformed_widths, settings.doubt, n)
     grid = settings.penalties
     brain = encoding.scaler(samples.brain)
     each.append(_regression("ridge", encoding, np.ones(brain.shape[1]), fit_kernel(brain, pixels, None, grid)))
@@ -161,22 +177,56 @@ def fit_candidates(
     return Candidates(encoding, pixels.mean(axis=0), each)
 
 
+def _contrast_evidence(
+    samples: Samples, copies: np.ndarray, of_copies: np.ndarray, settings: CortexClip.Settings
+) -> tuple[Evidence, np.ndarray]:
+    """The inverted encoding model of local contrast, over vectors of contrast and pixels, and those of the copies."""
+    shape, pixels = samples.images.shape[1:], samples.pixels
+    contrast = local_contrast(samples.images, settings.contrast_width, settings.contrast_block)
+    scale = pixels.std() / max(contrast.std(), 1e-12)
+    seen, vectors = np.hstack([scale * contrast, pixels]), np.hstack([scale * of_copies, copies])
+    axes, inverse = joint_axes(
+        np.concatenate([seen, vectors]),
+        seen.mean(axis=0),
+        np.concatenate([places(shape, settings.contrast_block), places(shape)]),
+        settings.contrast_smooth,
+        settings.contrast_reach,
+        settings.contrast_coordinates,
+    )
+    blocks = (-(-shape[0] // settings.contrast_block), -(-shape[1] // settings.contrast_block))
+    fields = np.pad(gaussian_fields(blocks, settings.field_sizes, 1), ((0, 0), (0, pixels.shape[1])))
+    encoding = fit_encoding(samples.brain, seen, fields, axes, inverse, settings.standardise)
+    return encoding.evidence(settings.shared), vectors
+
+
 class _Deformed:
     """Deformed copies of all distinct training images, made once; each inner fold takes those of its own images."""
 
     def __init__(self, samples: Samples, settings: CortexClip.Settings):
         distinct = samples.distinct()
         copies = deform(samples.images[distinct], max(1, round(settings.copies / len(distinct))), settings.deformation)
-        self.by_stimulus = dict(zip(samples.stimulus[distinct], copies, strict=True))
+        contrast = [local_contrast(of_one, settings.contrast_width, settings.contrast_block) for of_one in copies]
+        pixels = copies.reshape(*copies.shape[:2], -1).astype(np.float64)
+        self.by_stimulus = dict(zip(samples.stimulus[distinct], zip(pixels, contrast, strict=True), strict=True))
 
-    def of(self, samples: Samples) -> np.ndarray:
-        """Copies of the images of some samples, shape (n_copies, n_pixels)."""
-        copies = np.concatenate([self.by_stimulus[name] for name in samples.stimulus[samples.distinct()]])
-        return copies.reshape(len(copies), -1).astype(np.float64)
+    def of(self, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
+        """Copies of the images of some samples: pixels (n_copies, n_pixels) and local contrast (n_copies, n_blocks)."""
+        pixels, contrast = zip(*(self.by_stimulus[name] for name in samples.stimulus[samples.distinct()]), strict=True)
+        return np.concatenate(pixels), np.concatenate(contrast)
 
 
-def _decode(brain: np.ndarray, evidence, mean) -> np.ndarray:
-    return mean(evidence, evidence.read(brain))
+def _posteriors(
+    family: str, evidence: Evidence, centres: np.ndarray, widths: Sequence[float], doubts: Sequence[float], n: int
+) -> list[Candidate]:
+    """Candidates of a mixture around centres whose last ``n`` values are pixels, which alone are decoded."""
+    mixture = components(evidence, centres)
+    mixture = Components(mixture.pixels[:, -n:], mixture.coordinates)
+    pixels = replace(evidence, axes=evidence.axes[:, -n:])
+
+    def decode(brain: np.ndarray, width: float, doubt: float) -> np.ndarray:
+        return posterior_mean(pixels, pixels.read(brain), mixture, width, doubt)
+
+    return [Candidate(family, partial(decode, width=w, doubt=d)) for w, d in itertools.product(widths, doubts)]
 
 
 def _regression(family: str, encoding: Encoding, scale: np.ndarray, regression) -> Candidate:

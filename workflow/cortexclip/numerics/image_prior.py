@@ -11,7 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import eigh
 from scipy.ndimage import map_coordinates
+from scipy.spatial.distance import cdist
 from scipy.stats import norm, qmc
 
 from cortexclip.numerics.receptive_fields import Evidence
@@ -32,12 +34,52 @@ def prior_axes(images: np.ndarray, smooth: float, reach: float, n_coordinates: i
     """
     pixels = images.reshape(len(images), -1).astype(np.float64)
     covariance = np.cov(pixels.T, bias=True)
-    position = np.indices(images.shape[1:]).reshape(2, -1)
-    distance = ((position[:, :, None] - position[:, None, :]) ** 2).sum(axis=0)
     spread = np.sqrt(np.diag(covariance))
-    near = np.exp(-distance / (2.0 * reach**2)) * np.outer(spread, spread)
-    values, vectors = np.linalg.eigh((1.0 - smooth) * covariance + smooth * near)
-    values, vectors = values[::-1][:n_coordinates], vectors[:, ::-1][:, :n_coordinates]
+    near = _nearness(places(images.shape[1:]), reach) * np.outer(spread, spread)
+    return _axes((1.0 - smooth) * covariance + smooth * near, n_coordinates)
+
+
+def joint_axes(
+    vectors: np.ndarray, mean: np.ndarray, position: np.ndarray, smooth: float, reach: float, n_coordinates: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `prior_axes`, for images together with features of theirs, each of which has a place in the image.
+
+    The covariance is ``(1 - smooth)`` times that of the vectors about ``mean`` plus ``smooth`` times its localised
+    form, of which each element is multiplied by ``exp(-d^2 / (2 reach^2))`` (Houtekamer and Mitchell 2001, Monthly
+    Weather Review 129).
+
+    Parameters
+    ----------
+    vectors : array of shape (n_vectors, n_values), such as features and pixels of many images.
+    mean : array of shape (n_values,).
+    position : array of shape (n_values, 2), of each value, in pixels.
+    smooth : 0 to 1.
+    reach : pixels.
+    n_coordinates : the number of axes, cut to what there is.
+
+    Returns
+    -------
+    axes, inverse : arrays of shape (n_coordinates, n_values) and (n_values, n_coordinates).
+    """
+    centred = vectors - mean
+    covariance = centred.T @ centred / len(centred)
+    return _axes(covariance * (1.0 - smooth + smooth * _nearness(position, reach)), n_coordinates)
+
+
+def places(shape: tuple[int, int], block: int = 1) -> np.ndarray:
+    """Centres, in pixels, of blocks of ``block`` by ``block`` pixels of an image, shape (n_blocks, 2), row by row."""
+    centres = np.indices([-(-side // block) for side in shape]).reshape(2, -1).T
+    return (centres + 0.5) * block - 0.5
+
+
+def _nearness(position: np.ndarray, reach: float) -> np.ndarray:
+    return np.exp(-cdist(position, position, "sqeuclidean") / (2.0 * reach**2))
+
+
+def _axes(covariance: np.ndarray, n_coordinates: int) -> tuple[np.ndarray, np.ndarray]:
+    n = len(covariance)
+    values, vectors = eigh(covariance, subset_by_index=[max(0, n - n_coordinates), n - 1])
+    values, vectors = values[::-1], vectors[:, ::-1]
     kept = values > 1e-9 * max(values[0], 1e-12)
     scale = np.sqrt(values[kept])
     return (vectors[:, kept] * scale).T, vectors[:, kept] / scale

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from cortexclip.numerics.ridge import fit_ridge
 from cortexclip.numerics.standardise import BLOCK, VoxelScaler, fit_scaler
@@ -38,6 +39,32 @@ def gaussian_fields(shape: tuple[int, int], sizes: tuple[float, ...], spacing: i
         fields.append(grid.reshape(-1, shape[0] * shape[1]))
     stacked = np.concatenate(fields)
     return stacked / stacked.sum(axis=1, keepdims=True)
+
+
+def local_contrast(images: np.ndarray, width: float, block: int) -> np.ndarray:
+    """Square root of the local standard deviation of images, which grows ever more slowly with contrast.
+
+    Voxels of early visual cortex follow local contrast, compressed, rather than luminance: the cascade of Kay et al.
+    2013, PLoS Computational Biology 9:e1003079, without its oriented filters.
+
+    Parameters
+    ----------
+    images : array of shape (n_images, height, width).
+    width : standard deviation of the Gaussian neighbourhood, as a fraction of the image's longer side.
+    block : side of the blocks of pixels, means of which are returned; a border that fills no block is continued.
+
+    Returns
+    -------
+    array of shape (n_images, n_blocks), row by row.
+    """
+    n, *shape = images.shape
+    images = images.astype(np.float64)
+    sigma = (0.0, width * max(shape), width * max(shape))
+    variance = gaussian_filter(images**2, sigma) - gaussian_filter(images, sigma) ** 2
+    contrast = np.clip(variance, 0.0, None) ** 0.25
+    rows, columns = (-(-side // block) for side in shape)
+    filled = np.pad(contrast, [(0, 0), *((0, -side % block) for side in shape)], mode="edge")
+    return filled.reshape(n, rows, block, columns, block).mean(axis=(2, 4)).reshape(n, -1)
 
 
 def mean_fields(responses: np.ndarray, seen: np.ndarray, fields: np.ndarray) -> np.ndarray:
