@@ -39,7 +39,9 @@ from cortexclip.tables.claims import OTHER_FILE, STATUS, outcome_text  # noqa: E
 from cortexclip.tables.statistics import claim  # noqa: E402
 
 KEPT = ROOT / "docs/results"
-CONFIGURATIONS = {"default": None, "paper": "paper.yaml", "honest": "honest.yaml", "sessions": "sessions.yaml"}
+CONFIGURATIONS = {"default": None} | {name: f"{name}.yaml" for name in ("paper", "literature", "honest", "sessions")}
+SINCE = {"paper": ["cortexclip"], "literature": ["cortexclip"]}  # methods that were changed after the run kept here
+PARTS = "parts/parts.json"  # of benchmarks/parts.py
 TAKEN = ("plan.json", "tables/*.csv", *(f"tables/{name}.md" for name in ("paper", "claims", "comparison", "audit")))
 TAKEN += ("audit/*.json", "figures/mse_by_method.png")
 OF_SOURCES = ("claims", "paper", "remeasured", "configurations", "source_datasets")  # tables, empty without sources
@@ -141,11 +143,12 @@ def about(run: str) -> str:
     file = f"config/{CONFIGURATIONS[run] or 'config.yaml'}"
     seeds, plan = known["configuration"], read_json(KEPT / run / manifest.PLAN)
     gone = f" Not available: {', '.join(plan['unavailable'])}." if plan["unavailable"] else ""
+    since = "".join(f" `{method}` was changed after this run." for method in SINCE.get(run, []))
     return (
         f"Run of `{file}` at commit `{known['git']['commit'][:10]}`, finished {known['ended'][:10]}; "
         f"{amount(seeds['seeds'])}, {seeds['source_seeds']} for the sources' procedures; Python "
         f"{known['machine']['python']}, torch {known['versions'].get('torch', 'none')}, "
-        f"{known['machine']['processor']}.{gone}\n"
+        f"{known['machine']['processor']}.{gone}{since}\n"
     )
 
 
@@ -267,6 +270,38 @@ def claims(run: str) -> str:
     return markdown(["source", "claims", *outcomes, "status"], body)
 
 
+def literature(run: str) -> str:
+    """Each number of other groups' decoders with its measurement and verdict."""
+    sources = read_json(KEPT / run / manifest.NAME)["configuration"]["sources"]
+    body = []
+    for row in table(run, "claims"):
+        if row["kind"] != "number" or row["source"] not in sources:
+            continue
+        metric = METRICS.get(row["metric"], row["metric"]) + (f", {row['folds']} folds" if row["folds"] else "")
+        metric += ", standard deviation over folds" if row["spread"] == "True" else ""
+        seeds = f"{float(row['remeasured']):.4f} {span(row['low'], row['high'])}" if row["remeasured"] else NOTHING
+        verdict = outcome_text(row["outcome"], row["reason"], row["measured_on"])
+        body.append([row["dataset"], row["method"], f"`{row['source']}`", metric, row["published"], seeds, verdict])
+    head = ["dataset", "method", "source", "what", "published", "measured again", "verdict"]
+    return markdown(head, body)
+
+
+def parts(run: str) -> str:
+    """Scores of cortexclip with each part left out, on folds of the canonical training parts."""
+    known = read_json(KEPT / PARTS)
+    head, body = [""], [[name] for name in known["cells"][0]["rows"]]
+    for cell in known["cells"]:
+        head += [f"{cell['dataset']}, {cell['folds']} folds by {cell['by']}: MSE", "SSIM", "2-way"]
+        for line, scores in zip(body, cell["rows"].values(), strict=True):
+            line += [f"{scores['mse']:.4f}", f"{scores['ssim']:.3f}", f"{scores['pairwise_identification']:.3f}"]
+    state = known["git"]
+    at = f"commit `{state['commit'][:10]}`" if state else "no commit"
+    return (
+        markdown(head, body, words=1)
+        + f"\n`python benchmarks/parts.py`, {known['date']}, {at}, {known['processor']}.\n"
+    )
+
+
 def honest(run: str) -> str:
     """Means of four metrics, methods below each dataset and protocol; bold where it is better than its rivals."""
     leaders = table(run, "leaders")
@@ -343,6 +378,10 @@ MAKERS: dict[str, tuple[Callable[[str], str], str]] = {
     "claims": (claims, "paper"),
     "about-default": (about, "default"),
     "about-paper": (about, "paper"),
+    "about-literature": (about, "literature"),
+    "literature": (literature, "literature"),
+    "literature-holdout": (comparison, "literature"),
+    "parts": (parts, "parts"),
     "about-honest": (about, "honest"),
     "honest": (honest, "honest"),
     "verdicts": (verdicts, "honest"),

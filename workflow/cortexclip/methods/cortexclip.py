@@ -86,14 +86,8 @@ class CortexClip(Method):
 
     def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
         samples = data.final
-        deformed = _Deformed(samples, self.settings)
-        stack, found = Stack(), None
-        folds = data.inner_folds(self.settings.folds)
-        for number, (training, held_out) in enumerate(folds, 1):
-            progress(f"inner fold {number}/{len(folds)}")
-            found = fit_candidates(samples.take(training), self.settings, deformed)
-            predicted = np.stack([np.clip(c.pixels(samples.brain[held_out]), 0.0, 1.0) for c in found.each])
-            stack.add(predicted - found.mean, samples.pixels[held_out] - found.mean)
+        deformed = Deformed(samples, self.settings)
+        stack = stack_folds(samples, data.inner_folds(self.settings.folds), self.settings, deformed, progress)
         progress("all samples")
         found = fit_candidates(samples, self.settings, deformed)
         families = np.array([candidate.family for candidate in found.each])
@@ -110,7 +104,7 @@ class CortexClip(Method):
         stimulus, images = saved["samples.stimulus"], saved["samples.images"].astype(np.float32)
         none = np.full(len(stimulus), -1)
         samples = Samples(saved["samples.brain"].astype(np.float32), images[stimulus], stimulus, none, none)
-        found = fit_candidates(samples, self.settings, _Deformed(samples, self.settings))
+        found = fit_candidates(samples, self.settings, Deformed(samples, self.settings))
         return _decoder(found, saved["stack"], samples, saved.chosen)
 
 
@@ -151,7 +145,24 @@ def _decoder(found: Candidates, weights: np.ndarray, samples: Samples, chosen: d
     return LinearDecoder(predict, arrays, chosen, kept)
 
 
-def fit_candidates(samples: Samples, settings: CortexClip.Settings, deformed: _Deformed) -> Candidates:
+def stack_folds(
+    samples: Samples,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    settings: CortexClip.Settings,
+    deformed: Deformed,
+    progress: Progress,
+) -> Stack:
+    """The candidates' predictions of each fold's samples, from candidates that were fitted on the others."""
+    stack = Stack()
+    for number, (training, held_out) in enumerate(folds, 1):
+        progress(f"inner fold {number}/{len(folds)}")
+        found = fit_candidates(samples.take(training), settings, deformed)
+        predicted = np.stack([np.clip(c.pixels(samples.brain[held_out]), 0.0, 1.0) for c in found.each])
+        stack.add(predicted - found.mean, samples.pixels[held_out] - found.mean)
+    return stack
+
+
+def fit_candidates(samples: Samples, settings: CortexClip.Settings, deformed: Deformed) -> Candidates:
     """Fit the encoding models and all ways to decode on the same samples; their order depends on the settings alone."""
     pixels, shape = samples.pixels, samples.images.shape[1:]
     n = pixels.shape[1]
@@ -199,7 +210,7 @@ def _contrast_evidence(
     return encoding.evidence(settings.shared), vectors
 
 
-class _Deformed:
+class Deformed:
     """Deformed copies of all distinct training images, made once; each inner fold takes those of its own images."""
 
     def __init__(self, samples: Samples, settings: CortexClip.Settings):
