@@ -275,13 +275,14 @@ def literature(run: str) -> str:
     sources = read_json(KEPT / run / manifest.NAME)["configuration"]["sources"]
     body = []
     for row in table(run, "claims"):
-        if row["kind"] != "number" or row["source"] not in sources:
+        if row["kind"] != "number" or row["source"] not in sources or not row["remeasured"]:
             continue
         metric = METRICS.get(row["metric"], row["metric"]) + (f", {row['folds']} folds" if row["folds"] else "")
-        metric += ", standard deviation over folds" if row["spread"] == "True" else ""
-        seeds = f"{float(row['remeasured']):.4f} {span(row['low'], row['high'])}" if row["remeasured"] else NOTHING
+        metric += ", standard deviation over folds" if row["part"] == "spread" else ""
         verdict = outcome_text(row["outcome"], row["reason"], row["measured_on"])
-        body.append([row["dataset"], row["method"], f"`{row['source']}`", metric, row["published"], seeds, verdict])
+        body.append(
+            [row["dataset"], row["method"], f"`{row['source']}`", metric, row["published"], again(row), verdict]
+        )
     head = ["dataset", "method", "source", "what", "published", "measured again", "verdict"]
     return markdown(head, body)
 

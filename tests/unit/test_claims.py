@@ -186,6 +186,14 @@ def test_a_spread_is_divided_as_in_its_source_and_needs_folds():
     )
 
 
+def test_a_value_read_off_a_figure_is_compared_with_the_one_value_of_a_method_without_randomness():
+    cells = {("dots", "source_split", "net"): [0.052]}
+    for reading, outcome in ((0.003, "reproduced"), (0.001, "not reproduced")):
+        paper = {**a_source(), "reading": reading}
+        (row,) = claims(evidence(a_published([{"value": 0.05}], paper=paper), cells=cells))
+        assert row.outcome == outcome
+
+
 def test_without_brain_data_the_stand_in_judges_and_the_constant_answer_is_the_control():
     plan = a_plan(
         stand_ins=[

@@ -46,6 +46,14 @@ def test_one_seed_gives_no_interval_and_reproduces_nothing():
     assert not alone.gives(0.05)
 
 
+def test_values_read_off_a_figure_have_its_precision():
+    assert Repeated((0.05,), reading=0.003).interval() == pytest.approx((0.047, 0.053))
+    low, high = Repeated((0.04, 0.05, 0.06)).interval()
+    read = Repeated((0.04, 0.05, 0.06), reading=0.003)
+    assert read.interval() == pytest.approx((low - 0.003, high + 0.003))
+    assert read.gives(high + 0.002) and not read.gives(high + 0.004)
+
+
 def test_ends_belong_to_the_interval():
     repeated = Repeated((0.04, 0.05, 0.06))
     low, high = repeated.interval()

@@ -334,6 +334,8 @@ class Source(Checked):
     """The protocol of config/protocols.yaml that repeats the procedure; null where none does."""
     spread_ddof: Literal[0, 1] = 0
     """1 if its standard deviation over folds is divided by their number minus one."""
+    reading: float = Field(default=0, ge=0)
+    """How far its values, read off a figure, may be from those that are drawn."""
     methods: dict[str, Sentence]
     """The method here for each name of the source; only if the network is known and the same."""
 

@@ -21,10 +21,12 @@ class Repeated:
     values : the published quantity for each seed.
     image_variance : variance that the choice of scored images adds to such a value, where the source scored other
         images than we did; 0 where the scored samples are the same.
+    reading : how far a value that was read off a figure may be from the one that is drawn; 0 for printed values.
     """
 
     values: tuple[float, ...]
     image_variance: float = 0.0
+    reading: float = 0.0
 
     @property
     def mean(self) -> float:
@@ -35,14 +37,16 @@ class Repeated:
 
         The t-based prediction interval for one more seed, mean +- t s sqrt(1 + 1/n) with n - 1 degrees of freedom.
         Where the source scored other images, the variance of two draws of images is added to its half-width squared, by
-        the normal distribution. NaN for fewer than two seeds.
+        the normal distribution. `reading` is added to the half-width. A single value, of a method without randomness,
+        can only be compared with one that was read off a figure: otherwise NaN, for nothing says how far two
+        computations of it may be apart.
         """
         n = len(self.values)
-        if n < 2:
+        if n < 2 and not self.reading:
             return math.nan, math.nan
-        spread = float(np.std(self.values, ddof=1)) * math.sqrt(1 + 1 / n)
-        half = math.hypot(
-            stats.t.ppf((1 + LEVEL) / 2, n - 1) * spread,
+        spread = float(np.std(self.values, ddof=1)) * math.sqrt(1 + 1 / n) if n > 1 else 0.0
+        half = self.reading + math.hypot(
+            stats.t.ppf((1 + LEVEL) / 2, n - 1) * spread if n > 1 else 0.0,
             stats.norm.ppf((1 + LEVEL) / 2) * math.sqrt(2 * self.image_variance),
         )
         return self.mean - half, self.mean + half

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -245,7 +245,7 @@ def _number(entry: Mapping, source: Mapping, evidence: Evidence) -> Claim:
     for name, ran in protocols.items():
         repeated = _measured(name, ran, method, entry, evidence, source.get("spread_ddof", 0))
         if repeated is not None:
-            candidates.append((name, repeated))
+            candidates.append((name, replace(repeated, reading=source.get("reading", 0.0))))
     if not candidates:
         reason = "data" if dataset in plan.unavailable else "run"
         measured = any(evidence.repeated(name, ran, method, metric) for name, ran in protocols.items())
