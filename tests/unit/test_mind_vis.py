@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from test_methods import make_samples, silent
 from cortexclip.methods.interface import FitData
 from cortexclip.methods.mind_vis import MindVis as MindVisMethod
 from cortexclip.methods.mind_vis.network import Denoiser, MindVis, conditional_diffusion, masked_modelling
+from cortexclip.methods.mind_vis_pooled import PooledMindVis
 from cortexclip.methods.mind_vis_transductive import TransductiveMindVis
 from cortexclip.numerics.diffusion import noise_schedule, solver
 from cortexclip.training import stack
@@ -184,6 +187,28 @@ def test_the_pretraining_alone_sees_the_scored_voxels_of_the_transductive_method
     assert phases[1].further_brain is None
     without = MindVisMethod.configured(SETTINGS, "x").recipe(FitData(samples, samples, samples)).phases
     assert all(phase.further_brain is None for phase in without)
+
+
+def test_the_pretraining_alone_sees_the_voxels_of_other_datasets():
+    samples = make_samples(8)
+    n_voxels = samples.brain.shape[1]
+    wide, narrow = (
+        replace(make_samples(6, seed=seed), brain=np.random.default_rng(seed).normal(3, 2, (6, n)))
+        for seed, n in ((1, n_voxels + 4), (2, n_voxels - 4))
+    )
+    data = FitData(samples, samples, samples, others=(wide, narrow))
+    method = PooledMindVis.configured(SETTINGS, "x")
+    first, second = method.recipe(data).phases
+    assert second.other_brain is None and first.other_brain.shape == (12, n_voxels)
+    own = wide.brain[:, :n_voxels]
+    np.testing.assert_allclose(first.other_brain[:6], (own - own.mean(axis=0)) / own.std(axis=0))
+    np.testing.assert_allclose(first.other_brain[6:, :-4].std(axis=0), 1)
+    assert not first.other_brain[6:, -4:].any()
+    assert method.recipe(replace(data, others=())).phases[0].other_brain is None
+    alone, pooled = (
+        method.fit(each, 0, lambda _: None).predict(samples.brain).images for each in (replace(data, others=()), data)
+    )
+    assert np.abs(alone - pooled).max() > 1e-4
 
 
 def test_sampling_repeats_itself_and_depends_on_the_seed():

@@ -134,6 +134,7 @@ _PARTS = {
     "cccv1": "script attention clip multiscale multires enhancer contrastive ssl adapt pooled full",
     "clip_encoder": "residual attention multihead negatives learned schedule grid",
     "brain_diffuser": "source",
+    "mind_vis": "pooled",
 }
 _OTHERS += [f"{method}_{part}" for method, parts in _PARTS.items() for part in parts.split()]
 _FREE = [(colour, "X>d*H8"[(n + turn) % 6]) for turn in range(6) for n, colour in enumerate(_OTHER_COLOURS)]

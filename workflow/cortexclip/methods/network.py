@@ -245,6 +245,8 @@ def _member(attempt: _Attempt, number: int, stage: str) -> stack.Member:
     train = attempt.train
     if phase.further_brain is not None:
         train = {"brain": torch.cat([train["brain"], voxels(phase.further_brain, attempt.scaler)[0]])}
+    if phase.other_brain is not None:
+        train = {"brain": torch.cat([train["brain"], to_tensor(phase.other_brain)])}
     return stack.Member(
         make,
         train,

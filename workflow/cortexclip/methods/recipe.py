@@ -35,7 +35,8 @@ class Phase:
 
     ``loss`` gives each member's mean loss on a batch, shape (n_members,). ``trained`` says by its name whether a
     parameter is trained in this phase (all of them if None). ``further_brain`` (n_samples, n_voxels), as measured,
-    joins the training samples of this phase, which then has voxels alone.
+    joins the training samples of this phase, which then has voxels alone, and so does ``other_brain`` (n_samples,
+    n_voxels), which is standardised already.
     """
 
     loss: Callable[[nn.Module, Batch], Tensor]
@@ -43,6 +44,7 @@ class Phase:
     name: str = ""
     trained: Callable[[str], bool] | None = None
     further_brain: np.ndarray | None = None
+    other_brain: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

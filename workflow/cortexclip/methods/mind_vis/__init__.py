@@ -79,6 +79,7 @@ class MindVis(NetworkMethod):
                     pretraining,
                     "pretraining",
                     further_brain=data.scored_brain,
+                    other_brain=self.other_brain(data),
                 ),
                 Phase(conditional_diffusion(settings.levels), self.training(warm_up=1)),
             ],
@@ -87,6 +88,10 @@ class MindVis(NetworkMethod):
             alone=True,
             extra=self._latents,
         )
+
+    def other_brain(self, data: FitData) -> np.ndarray | None:
+        """Standardised responses (n_samples, n_voxels) that only the pretraining sees; none here."""
+        return None
 
     def restore(self, saved: Saved) -> Decoder:
         read = self._reader(int(saved["sampling_seed"][0]))
