@@ -44,7 +44,7 @@ QUICK = {
         "draws": 2,
     },
     **{"strength": [0.5], "guidance": [2], "mixing": [0.4]},
-    **{"folds": 2, "copies": 30, "coordinates": 20, "doubt": [1], "shared": [0.1]},
+    **{"folds": 2, "copies": 30, "coordinates": 20, "doubt": [1]},
     **{"permutations": 2, "components": None, "penalty_count": 7},
 }
 QUICK_MIND_VIS = {"size": 16, "depth": 1, "context_tokens": 2, "latent_tokens": 2, "latent_size": 8, "latent_depth": 1}

@@ -39,7 +39,7 @@ QUICK = {
         "steps": 4,
         "draws": 2,
     },
-    **{"folds": 2, "copies": 30, "coordinates": 20, "doubt": [1], "shared": [0.1], "penalty_count": 7},
+    **{"folds": 2, "copies": 30, "coordinates": 20, "doubt": [1], "shared": 0.1, "penalty_count": 7},
 }
 ONE_ROW = "the check's 5 targets are no square image, and images given as rows are square unless image_shape says more"
 
