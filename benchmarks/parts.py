@@ -50,7 +50,7 @@ def folds_of(samples: Samples, by: str, n_folds: int) -> Iterator[tuple[np.ndarr
         yield np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
-def measure(samples: Samples, by: str, n_folds: int, settings: CortexClip.Settings) -> dict[str, dict[str, float]]:
+def measure(samples: Samples, by: str, n_folds: int, settings: CortexClip.Settings) -> list[dict[str, str | float]]:
     """Scores of each row of the table, on outer folds; the stack is weighted by folds inside each."""
     images = {name: np.zeros(samples.images.shape) for name in ROWS}
     for training, held_out in folds_of(samples, by, n_folds):
@@ -67,8 +67,9 @@ def measure(samples: Samples, by: str, n_folds: int, settings: CortexClip.Settin
             image = np.clip(found.mean + np.tensordot(weights, deviations, 1), 0.0, 1.0)
             images[name][held_out] = image.reshape(-1, *samples.images.shape[1:])
         print(f"{by}: {len(held_out)} samples scored", flush=True)
-    return {
-        name: {
+    return [
+        {
+            "part": name,
             "mse": float(mse(image, samples.images).mean()),
             "ssim": float(ssim(image, samples.images).mean()),
             "pairwise_identification": float(
@@ -76,7 +77,7 @@ def measure(samples: Samples, by: str, n_folds: int, settings: CortexClip.Settin
             ),
         }
         for name, image in images.items()
-    }
+    ]
 
 
 def main() -> None:
@@ -92,7 +93,7 @@ def main() -> None:
         samples = samples_of(dataset.isel(sample=np.flatnonzero(dataset.part.values == "train")))
         rows = measure(samples, by, n_folds, settings)
         cells.append({"dataset": name, "by": by, "folds": n_folds, "samples": len(samples), "rows": rows})
-        print(name, by, {row: round(scores["mse"], 4) for row, scores in rows.items()}, flush=True)
+        print(name, by, {row["part"]: round(row["mse"], 4) for row in rows}, flush=True)
     machine = provenance.machine()
     about = {"date": datetime.date.today().isoformat(), "processor": machine["processor"], "python": machine["python"]}
     PAGE.parent.mkdir(parents=True, exist_ok=True)

@@ -290,10 +290,10 @@ def literature(run: str) -> str:
 def parts(run: str) -> str:
     """Scores of cortexclip with each part left out, on folds of the canonical training parts."""
     known = read_json(KEPT / PARTS)
-    head, body = [""], [[name] for name in known["cells"][0]["rows"]]
+    head, body = [""], [[row["part"]] for row in known["cells"][0]["rows"]]
     for cell in known["cells"]:
         head += [f"{cell['dataset']}, {cell['folds']} folds by {cell['by']}: MSE", "SSIM", "2-way"]
-        for line, scores in zip(body, cell["rows"].values(), strict=True):
+        for line, scores in zip(body, cell["rows"], strict=True):
             line += [f"{scores['mse']:.4f}", f"{scores['ssim']:.3f}", f"{scores['pairwise_identification']:.3f}"]
     state = known["git"]
     at = f"commit `{state['commit'][:10]}`" if state else "no commit"
