@@ -49,6 +49,12 @@ def test_every_stage_explains_its_options(stage, capsys):
         (["xyzzy"], 2, "", "Known: run, inspect, predict, show, fetch, verify, bundle."),
         (["--quick"], 2, "", "unknown command '--quick'"),
         (["run", "none.mat"], 2, "", "none.mat: there is no such file."),
+        (["run", "."], 2, "", ".: is a folder."),
+        (["inspect", "none.mat", "--entry", "arrays: brain"], 2, "", "--entry: arrays: found 'brain', expected a map"),
+        (["inspect", "none.mat", "--entry", "sample_axis: {brain: 1st}"], 2, "", "sample_axis: found {'brain': '1st'}"),
+        (["inspect", "none.mat", "--entry", "title: 2020-01-01"], 2, "", "title: found datetime.date(2020, 1, 1)"),
+        (["inspect", "none.mat", "--entry", sys.executable], 2, "", "not valid YAML"),
+        (["run", __file__, "--entry", "parts: 3"], 2, "", "--entry: parts: found 3, expected one of"),
         (["inspect", "none.mat", "--no-pictures"], 2, "none.mat", ""),
     ],
 )

@@ -6,7 +6,6 @@ config/README.md. A key that may be left out has a default that stands for its a
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +13,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, RootModel, model_validator
 
-from cortexclip.data.entries import DATASET_KEYS, Dataset, Name, Sha256, parse_dataset_entry
+from cortexclip.data.entries import DATASET_KEYS, Dataset, Name, Sha256, check_part_of_entry
 from cortexclip.errors import InputError
 from cortexclip.runtime import settings
 from cortexclip.runtime.settings import Checked, Count, Need
@@ -435,16 +434,16 @@ class _Loader(yaml.CSafeLoader):
 def entry_option(given: str) -> dict:
     """The keys that --entry gives, as YAML or in a file; of a file with a name above the keys, what is below it."""
     path = Path(given)
-    text = path.read_text(encoding="utf-8") if len(given) < 4096 and path.is_file() else given
     try:
-        content = yaml.safe_load(text)
+        content = read_yaml(path) if len(given) < 4096 and path.is_file() else yaml.safe_load(given)
     except yaml.YAMLError as error:
         raise InputError(f"--entry: not valid YAML: {' '.join(str(error).split())}.") from error
     if isinstance(content, dict) and len(content) == 1 and isinstance(inner := next(iter(content.values())), dict):
         content = inner if set(inner) & set(DATASET_KEYS) else content
     if not isinstance(content, dict):
         raise InputError(f"--entry: found {given!r}, expected keys of datasets.yaml, or a file with them.")
-    return parse_dataset_entry(json.dumps(content), "--entry")
+    check_part_of_entry(content, "--entry")
+    return content
 
 
 def read_yaml(path: str | os.PathLike) -> dict:

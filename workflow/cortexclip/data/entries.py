@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, create_model, model_validator
 
-from cortexclip.errors import InputError, check_keys
+from cortexclip.errors import check_keys
 from cortexclip.runtime.files import json_object
-from cortexclip.runtime.settings import Checked, Need
+from cortexclip.runtime.settings import Checked, Need, check
 
 
 def _no_suffix_of_scores(name: str) -> str:
@@ -107,13 +107,17 @@ DATASET_KEYS = tuple(Dataset.model_fields)
 
 
 def parse_dataset_entry(text: str, name: str) -> dict:
-    """Parse an entry of datasets.yaml, or a part of one, from JSON; unknown keys raise InputError."""
+    """Parse an entry of datasets.yaml, or a part of one, from JSON; raises as :func:`check_part_of_entry`."""
     entry = json_object(text, f"--entry of dataset '{name}'")
-    check_keys(entry, DATASET_KEYS, f"dataset '{name}'")
-    notes = entry.get("notes") or []
-    if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
-        raise InputError(f"dataset '{name}': 'notes' is {notes!r}, expected a list of sentences.")
+    check_part_of_entry(entry, f"dataset '{name}'")
     return entry
+
+
+def check_part_of_entry(entry: Mapping[str, object], where: str) -> None:
+    """Check the keys that are there, whichever are; raises InputError for an unknown key or a value of another kind."""
+    check_keys(entry, DATASET_KEYS, where)
+    fields = {key: (Dataset.model_fields[key].annotation, Dataset.model_fields[key]) for key in entry}
+    check(create_model("Dataset", __base__=Checked, **cast(Any, fields)), entry, where)
 
 
 def attributes(name: str, entry: Mapping[str, Any]) -> dict[str, object]:

@@ -142,7 +142,7 @@ def _message(schema: Mapping, errors: Sequence[Mapping], where: str, kind: str) 
     keys, rule = [], schema
     for part in path:
         below = next(_below(schema, rule, part), None)
-        if below is not None and not str(part).startswith("dict["):  # else it is the name of a case of a union
+        if below is not None and "[" not in str(part):  # else it is the name of a case of a union
             keys.append(str(part))
             rule = below
     key = ".".join(keys)

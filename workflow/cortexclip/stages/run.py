@@ -22,9 +22,8 @@ from cortexclip.configuration.config import read_catalogue
 from cortexclip.configuration.launch import PAGE, settings_of_one, workflow_command, workflow_environment
 from cortexclip.configuration.loading import load_reader
 from cortexclip.configuration.plan import Plan
-from cortexclip.configuration.schema import read_yaml
+from cortexclip.configuration.schema import entry_option, read_yaml
 from cortexclip.data.dataset import summary
-from cortexclip.data.entries import parse_dataset_entry
 from cortexclip.errors import InputError
 from cortexclip.report import content
 from cortexclip.report.inspection import TEXTS, entry_of
@@ -48,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--protocols", nargs="+", default=[], metavar="NAME", help="protocols (holdout, or folds)")
     parser.add_argument("--seeds", type=int, metavar="N", help="trainings of each stochastic method (3)")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, metavar="N", help="processor cores (all)")
-    parser.add_argument("--entry", default="{}", metavar="JSON", help="keys of the entry that are known, as in inspect")
+    parser.add_argument("--entry", default="{}", metavar="YAML", help="keys of the entry that are known, as in inspect")
     parser.add_argument("--verbose", action="store_true", help="show all output of the workflow")
 
 
@@ -56,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Returns 0 for a finished run, 2 for a file that cannot be used, 1 if something failed, 130 if it was stopped."""
     path = Path(arguments.file).expanduser()
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file. Name a data file.")
-    given = parse_dataset_entry(arguments.entry, "--entry")
+        raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'there is no such file'}. Name a data file.")
+    given = entry_option(arguments.entry)
     reader = given.get("reader", READER)
     found = inspect(path, given, 0, None if reader == READER else load_reader(name_of(path), reader))
     dataset = found.dataset
