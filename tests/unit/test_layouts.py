@@ -269,6 +269,21 @@ LEFT_OUT = {
         None,
         ["'trainIdx' lists 20 samples; the 8 that are in neither", "'valIdx' (8), a list of samples"],
     ),
+    "two masks": (
+        ONE | {"train_mask": np.arange(N) < 20, "test_mask": np.arange(N) >= N_TRAIN},
+        None,
+        ["'test_mask' lists the test samples", "'train_mask' lists 20 samples; the 8 that are in neither"],
+    ),
+    "a list of positions that are not there": (
+        ONE | {"test_idx": np.array([3, N + 9])},
+        None,
+        ["so there is no split", "'test_idx' lists no part: it holds neither positions among the 40 samples"],
+    ),
+    "a mask of no sample": (
+        ONE | {"is_train": np.zeros(N, bool)},
+        None,
+        ["'is_train' lists no part", "'is_train' (40), one value for each sample"],
+    ),
     "a third part in words": (
         ONE | {"split": np.repeat(["train", "val", "test"], [20, 8, 12])},
         [*range(20), *range(28, 40)],

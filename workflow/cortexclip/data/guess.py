@@ -35,6 +35,7 @@ MARGIN = 1.0
 MOST_VALUES = 200_000
 """Values of an array that are looked at to see whether it could be images."""
 ROLES = ("brain", "stimuli")
+OF_PART = {"train": "training", "test": "test", "validation": "validation"}
 
 
 class NothingFitsError(InputError):
@@ -371,9 +372,8 @@ def _part_array(facts: Iterable[Facts], count: int, taken: set[str]) -> tuple[st
         for fact in free:
             if not (fact.numeric and part_in(fact.name) == part):
                 continue
-            is_mask = fact.array.size == count and _are_parts(fact.array) and len(np.unique(fact.array)) == 2
-            positions = not is_mask and _are_positions(fact.array, count)
-            if not (is_mask or positions):
+            is_mask = _is_mask(fact.array, count)
+            if not (is_mask or _are_positions(fact.array, count)):
                 continue
             role = "train_index" if part == "train" else "part" if is_mask else "test_index"
             others = "the others are for training" if part != "train" else "the others are the test part"
@@ -383,25 +383,42 @@ def _part_array(facts: Iterable[Facts], count: int, taken: set[str]) -> tuple[st
             doubt = (
                 "" if is_mask or low == 0 or high == count else f", counted from {first}: check this, both are possible"
             )
-            said = [f"'{printable(fact.name)}' lists the {part} samples{doubt}; {others}."]
+            said = [f"'{printable(fact.name)}' lists the {OF_PART[part]} samples{doubt}; {others}."]
             return role, fact, first, said + _rest(free, fact, part, count)
     for fact in free:
         if fact.array.size == count and fact.named("part") and _are_parts(fact.array):
             return "part", fact, 0, [f"'{printable(fact.name)}' says which samples belong to the test part."]
-    return "", None, 0, ["No array separates training and test samples, so there is no split."]
+    said = ["No array separates training and test samples, so there is no split."]
+    said += [
+        f"'{printable(fact.name)}' lists no part: it holds neither positions among the {count} samples, each once, nor "
+        "0 and 1 for each sample."
+        for fact in free
+        if fact.numeric and part_in(fact.name)
+    ]
+    return "", None, 0, said
 
 
 def _rest(free: Sequence[Facts], chosen: Facts, part: str, count: int) -> list[str]:
     """A warning where a list of training samples does not hold all that the chosen list leaves to it."""
-    held = chosen.array.reshape(-1)
-    left = count - int(held.sum() if held.size == count else held.size)
+    left = count - _number_listed(chosen.array, count)
     for fact in free if part != "train" else ():
-        if fact.numeric and part_in(fact.name) == "train" and _are_positions(fact.array, count):
-            size = fact.array.size
-            if size < left:
+        if fact.numeric and part_in(fact.name) == "train":
+            size = _number_listed(fact.array, count)
+            if 0 < size < left:
                 more = f"the {left - size} that are in neither are for training, too"
                 return [f"'{printable(fact.name)}' lists {size} samples; {more}."]
     return []
+
+
+def _number_listed(values: np.ndarray, count: int) -> int:
+    """How many of ``count`` samples a mask or a list of positions holds; 0 if it is neither."""
+    if _is_mask(values, count):
+        return int(np.count_nonzero(values))
+    return values.size if _are_positions(values, count) else 0
+
+
+def _is_mask(values: np.ndarray, count: int) -> bool:
+    return values.size == count and _are_parts(values) and len(np.unique(values)) == 2
 
 
 def _are_counts(values: np.ndarray) -> bool:
