@@ -335,6 +335,18 @@ REFUSED = {
     "images that are not square": ({"fmri": BRAIN, "stim": ROWS.reshape(N, 9, 16)}, "9 x 16 pixels"),
     "images with negative values": ({"fmri": BRAIN, "stim": ROWS / 127.5 - 1}, "-1..1"),
     "other numbers of samples": ({"fmri": BRAIN, "stim": ROWS[:31]}, "40 rows and 'stim' has 31"),
+    "other numbers of test samples": (
+        sets(*NAMES[2]) | {NAMES[2][3]: ROWS[TEST][:9]},
+        f"'{NAMES[2][2]}' has 12 rows and '{NAMES[2][3]}' has 9",
+    ),
+    "other numbers of training samples": (
+        sets(*NAMES[2]) | {NAMES[2][0]: BRAIN[:20]},
+        f"'{NAMES[2][0]}' has 20 rows and '{NAMES[2][1]}' has 28",
+    ),
+    "two second parts": (
+        {name.replace("test", "eval"): array for name, array in THREE.items()},
+        "'X_train' with 'images_train'; 'X_val' with 'images_val'; 'X_eval' with 'images_eval'",
+    ),
     "no images": ({"fmri": BRAIN, "label": LABEL}, "no two arrays"),
 }
 

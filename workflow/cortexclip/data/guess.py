@@ -192,7 +192,7 @@ def _of_sets(facts: Sequence[Facts], pairs: Sequence[_Pair], given: Mapping[str,
     second = next((part for part in SECOND_PARTS if by_part.get(part)), "")
     first = "train" if by_part.get("train") else ""
     if not second or not by_part.get(first):
-        return None
+        return None if stated else _unfit_part(facts, by_part)
     both = [
         (
             (one, other),
@@ -230,6 +230,23 @@ def _of_sets(facts: Sequence[Facts], pairs: Sequence[_Pair], given: Mapping[str,
     return Guess({"parts": "sets", "labels": labels, "arrays": arrays, **_axes(one)}, said)
 
 
+def _unfit_part(facts: Sequence[Facts], by_part: Mapping[str, Sequence[_Pair]]) -> Guess | None:
+    """A part that fits with the arrays of another one, named alike, that do not: reading says what does not agree."""
+    part = next((part for part in OF_PART if by_part.get(part)), "")
+    if not part:
+        return None
+    pair = max(by_part[part], key=lambda pair: pair.score)
+    mine, its = ("_train", "_test") if part == "train" else ("_test", "_train")
+    others = {
+        f"{role}{its}": fact.name
+        for role, one in zip(ROLES, (pair.brain, pair.stimuli), strict=True)
+        for fact in facts
+        if fact.table and part_in(fact.name) not in ("", part) and _same_stem(fact, one)
+    }
+    arrays = {**pair.arrays(mine), **others}
+    return Guess({"parts": "sets", "labels": "none", "arrays": arrays, **_axes(pair)}, []) if len(others) == 2 else None
+
+
 def _of_one_set(facts: Sequence[Facts], pairs: Sequence[_Pair], given: Mapping[str, str]) -> Guess:
     preferred = next(
         (found for part in ("", "train", *SECOND_PARTS, "mixed") if (found := [p for p in pairs if p.part == part])), []
@@ -245,7 +262,8 @@ def _of_one_set(facts: Sequence[Facts], pairs: Sequence[_Pair], given: Mapping[s
     arrays |= vectors
     entry = {"parts": "none", "arrays": arrays, "labels": "class" if "label" in vectors else "none", **_axes(pair)}
     if pair.part in ("train", *SECOND_PARTS):
-        said.append(f"By their names these samples are for {pair.part}; there is no second part, so there is no split.")
+        named_for = OF_PART[pair.part]
+        said.append(f"By their names these samples are for {named_for}; there is no second part, so there is no split.")
         return Guess(entry, said)
     role, fact, first_index, words = _part_array(facts, pair.samples, set(arrays.values()))
     said += words
@@ -289,8 +307,9 @@ def _best(found: Sequence[tuple[tuple[_Pair, ...], float]]) -> tuple[_Pair, ...]
     ]
     if rivals:
         listed = dict.fromkeys(
-            " with ".join(f"'{printable(name)}'" for name in pairs[0].arrays().values())
-            for pairs in (best, *rivals[:4])
+            " with ".join(f"'{printable(name)}'" for name in pair.arrays().values())
+            for of_part in zip(best, *rivals[:4], strict=True)
+            for pair in of_part
         )
         ends = ("_train", "_test") if len(best) > 1 else ("",)
         roles = {role: name for pair, end in zip(best, ends, strict=True) for role, name in pair.arrays(end).items()}
