@@ -294,7 +294,21 @@ LEFT_OUT = {
         None,
         ["'fmri2' (9 x 30), which could be responses of 9"],
     ),
-    "embeddings": (ONE | {"clip_features": RANDOM.standard_normal((N, 77))}, None, ["'clip_features' (40 x 77)"]),
+    "embeddings": (
+        ONE | {"clip_features": RANDOM.standard_normal((N, 77)), "vgg_features": RANDOM.standard_normal((N, VOXELS))},
+        None,
+        ["'clip_features' (40 x 77), numbers of each sample", "'vgg_features' (40 x 30), numbers of each sample"],
+    ),
+    "embeddings of two parts": (
+        sets(*NAMES[2]) | {"v_train": RANDOM.standard_normal((N_TRAIN, 77))},
+        None,
+        ["'v_train' (28 x 77), numbers of each sample of the training part"],
+    ),
+    "places of voxels": (
+        ONE | {"xyz": RANDOM.standard_normal((VOXELS, 3))},
+        None,
+        ["'xyz' (30 x 3), numbers of each v"],
+    ),
 }
 
 

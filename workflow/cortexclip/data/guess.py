@@ -26,7 +26,7 @@ from cortexclip.data.arrays import (
     image_forms,
     without_ones,
 )
-from cortexclip.data.naming import SECOND_PARTS, named, part_in, stem
+from cortexclip.data.naming import OF_PART, SECOND_PARTS, named, part_in, stem
 from cortexclip.data.variables import Declared, printable, shape_text
 from cortexclip.errors import InputError
 
@@ -35,7 +35,6 @@ MARGIN = 1.0
 MOST_VALUES = 200_000
 """Values of an array that are looked at to see whether it could be images."""
 ROLES = ("brain", "stimuli")
-OF_PART = {"train": "training", "test": "test", "validation": "validation"}
 
 
 class NothingFitsError(InputError):

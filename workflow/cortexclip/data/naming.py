@@ -36,6 +36,8 @@ _WEAK = {
 STRONG, WEAK = ({kind: frozenset(text.split()) for kind, text in table.items()} for table in (_STRONG, _WEAK))
 KNOWN = frozenset[str]().union(*STRONG.values(), *WEAK.values()) | {"is", "held", "out", "the", "of", "one", "s"}
 SECOND_PARTS = ("test", "validation")
+OF_PART = {"train": "training", "test": "test", "validation": "validation"}
+"""What samples of a part are called."""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -99,11 +101,12 @@ def not_used(
 def _why(array: Declared, samples: Mapping[str, int], voxels: int, pixels: int) -> str:
     size = math.prod(array.shape)
     long = max(array.shape, default=1)
-    parts = [part for part, count in samples.items() if count == (array.shape[0] if array.kind == "char" else long)]
+    lengths = array.shape[:1] if array.kind == "char" else array.shape
+    parts = [part for part, count in samples.items() if count in lengths]
     own = part_in(array.name)
     if own and "all" not in samples:  # what is named after a part has one value for each sample of that or of none
         parts = [part for part in parts if part == ("train" if own == "train" else "test")]
-    of_part = "" if not parts or parts[0] == "all" else f" of the {parts[0]} part"
+    of_part = "" if not parts or parts[0] == "all" else f" of the {OF_PART[parts[0]]} part"
     if array.kind in ("text", "char"):
         return f"text for each sample{of_part}: labels and groups are read as whole numbers" if parts else ""
     if array.kind in ("struct", "cell") and size == 1:
@@ -116,12 +119,14 @@ def _why(array: Declared, samples: Mapping[str, int], voxels: int, pixels: int) 
         return "one value for each sample of both parts together: save one array for each part"
     if size == long:
         return _why_vector(array, "all" in samples, of_part, bool(parts), long == voxels)
-    one = {size // length for length in array.shape if length}
+    one = {size // length for length in array.shape if length and not named(array.name, "other")}
     what = "responses" if voxels in one else "images" if pixels in one else ""
     if what:
-        of_name = {"train": "training ", "test": "test ", "validation": "validation "}.get(own, "")
-        return f"which could be {what} of {size // (voxels if voxels in one else pixels)} {of_name}samples"
-    return f"numbers of each sample{of_part}" if parts else "which fits neither the samples nor the voxels"
+        samples_of = " ".join(filter(None, [OF_PART.get(own), "samples"]))
+        return f"which could be {what} of {size // (voxels if voxels in one else pixels)} {samples_of}"
+    if parts:
+        return f"numbers of each sample{of_part}"
+    return "numbers of each voxel" if voxels in array.shape else "which fits neither the samples nor the voxels"
 
 
 def _why_vector(array: Declared, one_set: bool, of_part: str, of_samples: bool, of_voxels: bool) -> str:
