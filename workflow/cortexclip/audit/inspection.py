@@ -146,8 +146,8 @@ def propose(
         share = contradictions(label, dataset["stimulus"].values) / len(label)
         sessions = share > CONTRADICTING and "session" not in "".join(entry["arrays"])
         guessed.append(
-            f"labels: {'session' if sessions else 'class'}, since {100 * share:.0f} % of samples have another label "
-            "than most samples of the same image."
+            f"labels: {'session' if sessions else 'class'}, since {100 * share:.0f} % of samples have a different "
+            "label from most samples of the same image."
         )
         if sessions:
             entry["labels"] = "session"

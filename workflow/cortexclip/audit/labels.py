@@ -49,7 +49,9 @@ def check_labels(label: np.ndarray, stimulus: np.ndarray, images: np.ndarray, te
 
     trace = []
     if contradicting:
-        trace.append(f"{contradicting} of {len(label)} samples have another label than most samples of the same image")
+        trace.append(
+            f"{contradicting} of {len(label)} samples have a different label from most samples of the same image"
+        )
     if misfit:
         trace.append(
             f"the nearest class mean agrees with {_percent(agreement)} of labels, no more than after shuffling them "

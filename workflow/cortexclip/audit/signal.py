@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cortexclip.audit.finding import Finding
+from cortexclip.audit.finding import Finding, counted
 from cortexclip.numerics.readout import unit_length
 from cortexclip.numerics.standardise import fit_scaler
 
@@ -158,7 +158,11 @@ def check_signal(
         "serious",
         f"Nothing decodable beyond chance was found: ridge reaches a {measured}.",
         "No method should be better than the mean image here; differences between methods are probably noise."
-        + (f" With {n_distinct} distinct test images only a strong signal would show." if n_distinct < 10 else ""),
+        + (
+            f" With {counted(n_distinct, 'distinct test image')} only a strong signal would show."
+            if n_distinct < 10
+            else ""
+        ),
         numbers,
     )
 

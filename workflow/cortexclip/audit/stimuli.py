@@ -68,8 +68,8 @@ def check_repeats(stimulus: np.ndarray, part: str = "") -> Finding:
     numbers = {"samples": samples, "distinct": len(repeats), "least_repeats": least, "most_repeats": most}
     finding = partial(Finding, f"{part}_repeats" if part else "repeats", numbers=numbers)
     if len(repeats) == samples:
-        message = f"Each of the {samples} {name}samples shows another image."
-        return finding("info", message, "Each sample tests another image.")
+        message = f"Each of the {samples} {name}samples shows a different image."
+        return finding("info", message, "No image is repeated.")
     return finding(
         "notable" if 2 * len(repeats) <= samples else "info",
         f"The {samples} {name}samples show {counted(len(repeats), 'distinct image')}, {span(repeats)} times each.",
