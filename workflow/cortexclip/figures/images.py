@@ -195,7 +195,7 @@ def draw_retrieved(
     about: Subject,
     samples: Sequence[int] | None = None,
 ) -> PaperFigure:
-    """Seen images and the stimuli that each run's predicted embeddings retrieve, with the right one framed.
+    """Seen images and the stimuli that each run's predicted embeddings retrieve, with the seen one framed.
 
     Parameters
     ----------
@@ -221,7 +221,7 @@ def draw_retrieved(
         axes.tick_params(top=True, labeltop=True, labelbottom=False)
         ranks = axes.secondary_yaxis("right")
         ranks.set_yticks(range(n_images), [f"{rank:g}" if np.isfinite(rank) else "none" for rank in retrieval.rank])
-        ranks.set_ylabel("rank of the right one", size=SMALL)
+        ranks.set_ylabel("rank of the seen one", size=SMALL)
         ranks.spines["right"].set_visible(False)
         ranks.tick_params(length=0)
     figure.heighten(-(-len(retrievals) // columns) * (height + 6 + 1.15 * text_height(titles)))
