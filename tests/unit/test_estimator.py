@@ -305,6 +305,10 @@ HOLED = np.where(np.arange(30) == 3, np.nan, BRAIN)
     ("parameters", "arguments", "options", "words"),
     [
         ({"method": "rigde"}, (BRAIN, IMAGES), {}, "method: unknown name 'rigde'. Did you mean 'ridge'"),
+        ({"method": ["ridge"]}, (BRAIN, IMAGES), {}, "method: unknown name '.'ridge'.'. Did you mean 'ridge'"),
+        ({"method": None}, (BRAIN, IMAGES), {}, "method: unknown name 'None'. Known: "),
+        ({"settings": ["penalty_low"]}, (BRAIN, IMAGES), {}, "settings: found .'penalty_low'., expected a mapping"),
+        ({"method": "ridge_clip", "encoder": 3}, (BRAIN, IMAGES), {}, "encoder: found '3' for method 'ridge_clip'"),
         ({"settings": {"penalty_lo": 1}}, (BRAIN, IMAGES), {}, "unknown key 'penalty_lo'. Did you mean 'penalty_low'"),
         ({"settings": {"penalty_low": 0}}, (BRAIN, IMAGES), {}, "'penalty_low': found 0, expected more than 0"),
         ({"encoder": "gabor"}, (BRAIN, IMAGES), {}, "encoder: found 'gabor' for method 'ridge'. It has no encoders"),

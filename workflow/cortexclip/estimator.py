@@ -290,13 +290,15 @@ class Decoder(RegressorMixin, BaseEstimator):
 
     def _entry(self) -> dict:
         known = catalogue("methods")
-        if self.method not in known:
-            raise InputError(f"method: unknown name '{self.method}'. {nearest(self.method, known)}")
+        if not isinstance(self.method, str) or self.method not in known:
+            raise InputError(f"method: unknown name '{self.method}'. {nearest(str(self.method), known)}")
         return known[self.method]
 
     def _points(self, entry: dict, n_samples: int) -> list[Point]:
         """The method at each point of its grid."""
         single = {key: value for key, value in self._given().items() if value is not None}
+        if not isinstance(self.settings, Mapping | None):
+            raise InputError(f"settings: found {self.settings!r}, expected a mapping of names to values.")
         own = {**(self.settings or {}), **single}
         grid = {key: values for key, values in entry.get("grid", {}).items() if key not in own}
         dataset = self.dataset or ""
@@ -315,7 +317,7 @@ class Decoder(RegressorMixin, BaseEstimator):
                 raise InputError(f"encoder: method '{self.method}' needs one of {', '.join(takes)}.")
             return ships[0]
         if self.encoder is not None and self.encoder not in takes:
-            takes_what = nearest(self.encoder, takes) if takes else "It has no encoders; leave encoder out."
+            takes_what = nearest(str(self.encoder), takes) if takes else "It has no encoders; leave encoder out."
             raise InputError(f"encoder: found '{self.encoder}' for method '{self.method}'. {takes_what}")
         return self.encoder
 
