@@ -36,7 +36,7 @@ def run(folder, *arguments: str, **environment: str) -> subprocess.CompletedProc
 
 
 def test_a_file_becomes_a_page_with_one_command(there):
-    done = run(there, "--quick", "--methods", "mean_image", "ridge", "--cores", "2")
+    done = run(there, "--quick", "--methods", "mean_image", "session_mean", "ridge", "--cores", "2")
     assert done.returncode == 0, done.stdout[-3000:]
     assert {path.name for path in there.iterdir()} == {"subject.mat", "subject_cortexclip"}
     folder = there / "subject_cortexclip"
@@ -45,6 +45,7 @@ def test_a_file_becomes_a_page_with_one_command(there):
 
     first, *_ = done.stdout.splitlines()
     assert first.startswith("subject.mat: 48 training and 12 test samples, 40 voxels, 28x28 images")
+    assert "Methods: mean_image, ridge.\n  left out: session_mean, which needs sessions\n" in done.stdout
     assert "leads with MSE" in " ".join(done.stdout.split()) and "ridge" in done.stdout
     assert f"Page      {folder}/results/report/index.html" in done.stdout
     jobs = [line for line in done.stdout.splitlines() if " left  " in line or " done  " in line]

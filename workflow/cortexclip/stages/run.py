@@ -18,7 +18,7 @@ import xarray as xr
 import yaml
 
 from cortexclip.audit.inspection import READER, Inspection, inspect, name_of
-from cortexclip.configuration.config import read_catalogue
+from cortexclip.configuration.config import applies, read_catalogue
 from cortexclip.configuration.launch import PAGE, settings_of_one, workflow_command, workflow_environment
 from cortexclip.configuration.loading import load_reader
 from cortexclip.configuration.plan import Plan
@@ -121,7 +121,13 @@ def _say(found: Inspection, dataset: xr.Dataset, folder: Path, kept: dict, setti
     print(f"{found.path}: {summary(dataset).partition(': ')[2]}")
     for line in found.guessed:
         print(f"  guessed: {line}")
-    print(f"Protocols: {', '.join(settings['protocols'])}. Methods: {', '.join(settings['methods'])}.")
+    (entry,) = settings["overrides"]["datasets"].values()
+    known = read_catalogue(root() / "config", "methods", {})
+    missing = {name: known[name]["needs"] for name in settings["methods"] if not applies(known[name], entry)}
+    methods = ", ".join(name for name in settings["methods"] if name not in missing)
+    print(f"Protocols: {', '.join(settings['protocols'])}. Methods: {methods}.")
+    for name, needs in missing.items():
+        print(f"  left out: {name}, which needs {' and '.join(needs)}")
     before = kept.get("overrides", {}).get("datasets", {})
     if not kept:
         print(f"Everything goes to {folder}")
