@@ -277,12 +277,28 @@ LEFT_OUT = {
     "a list of positions that are not there": (
         ONE | {"test_idx": np.array([3, N + 9])},
         None,
-        ["so there is no split", "'test_idx' lists no part: it holds neither positions among the 40 samples"],
+        [
+            "so there is no split",
+            "'test_idx' is not read as a list of samples: it holds neither positions among the 40",
+        ],
+    ),
+    "a list of runs": (
+        ONE | {"run": np.arange(N) // 4, "test_runs": np.array([4, 5])},
+        None,
+        ["so there is no split", "'test_runs' is not read as a list of samples: its name is that of a run"],
+    ),
+    "distinct labels of one part": (
+        ONE | {"label_test": np.arange(1, 10)},
+        None,
+        ["so there is no split", "'label_test' is not read as a list of samples: its name is that of a label"],
     ),
     "a mask of no sample": (
         ONE | {"is_train": np.zeros(N, bool)},
         None,
-        ["'is_train' lists no part", "'is_train' (40), one value for each sample"],
+        [
+            "'is_train' is not read as a list of samples: it holds neither positions",
+            "'is_train' (40), one value for each sample",
+        ],
     ),
     "a third part in words": (
         ONE | {"split": np.repeat(["train", "val", "test"], [20, 8, 12])},

@@ -391,11 +391,11 @@ def _part_array(facts: Iterable[Facts], count: int, taken: set[str]) -> tuple[st
             if not (fact.numeric and part_in(fact.name) == part):
                 continue
             is_mask = _is_mask(fact.array, count)
-            if not (is_mask or _are_positions(fact.array, count)):
+            if not (is_mask or _lists_samples(fact, count)):
                 continue
             role = "train_index" if part == "train" else "part" if is_mask else "test_index"
             others = "the others are for training" if part != "train" else "the others are the test part"
-            lists = [other.array for other in free if other.numeric and _are_positions(other.array, count)]
+            lists = [other.array for other in free if _lists_samples(other, count)]
             low, high = (pick([pick(values) for values in lists] or [0]) for pick in (np.min, np.max))
             first = 0 if is_mask or low == 0 or high == count - 1 else 1
             doubt = (
@@ -407,32 +407,42 @@ def _part_array(facts: Iterable[Facts], count: int, taken: set[str]) -> tuple[st
         if fact.array.size == count and fact.named("part") and _are_parts(fact.array):
             return "part", fact, 0, [f"'{printable(fact.name)}' says which samples belong to the test part."]
     said = ["No array separates training and test samples, so there is no split."]
-    said += [
-        f"'{printable(fact.name)}' lists no part: it holds neither positions among the {count} samples, each once, nor "
-        "0 and 1 for each sample."
-        for fact in free
-        if fact.numeric and part_in(fact.name)
-    ]
+    for fact in free:
+        if fact.numeric and part_in(fact.name):
+            why = f"it holds neither positions among the {count} samples, each once, nor 0 and 1 for each sample"
+            if other := _named_after(fact):
+                why = f"its name is that of a {other}"
+            said.append(f"'{printable(fact.name)}' is not read as a list of samples: {why}.")
     return "", None, 0, said
 
 
 def _rest(free: Sequence[Facts], chosen: Facts, part: str, count: int) -> list[str]:
     """A warning where a list of training samples does not hold all that the chosen list leaves to it."""
-    left = count - _number_listed(chosen.array, count)
+    left = count - _number_listed(chosen, count)
     for fact in free if part != "train" else ():
         if fact.numeric and part_in(fact.name) == "train":
-            size = _number_listed(fact.array, count)
+            size = _number_listed(fact, count)
             if 0 < size < left:
                 more = f"the {left - size} that are in neither are for training, too"
                 return [f"'{printable(fact.name)}' lists {size} samples; {more}."]
     return []
 
 
-def _number_listed(values: np.ndarray, count: int) -> int:
+def _number_listed(fact: Facts, count: int) -> int:
     """How many of ``count`` samples a mask or a list of positions holds; 0 if it is neither."""
-    if _is_mask(values, count):
-        return int(np.count_nonzero(values))
-    return values.size if _are_positions(values, count) else 0
+    if _is_mask(fact.array, count):
+        return int(np.count_nonzero(fact.array))
+    return fact.array.size if _lists_samples(fact, count) else 0
+
+
+def _lists_samples(fact: Facts, count: int) -> bool:
+    """Whether it could be positions of samples; "test_runs" lists runs, and "label_test" labels."""
+    return fact.numeric and not _named_after(fact) and _are_positions(fact.array, count)
+
+
+def _named_after(fact: Facts) -> str:
+    """What the name says the values are of, "label" or a grouping; "" if nothing."""
+    return next((kind for kind in ("label", *GROUPINGS) if fact.named(kind)), "")
 
 
 def _is_mask(values: np.ndarray, count: int) -> bool:
