@@ -493,7 +493,7 @@ BAD_FILES = {
     "stimuli of four dimensions": (
         changed(stimTrn=lambda a: a["stimTrn"].reshape(6, 4, 2, 2)),
         {},
-        ["'stimTrn'", "4 dimensions (6 x 4 x 2 x 2)", "n x y x x", "set channels"],
+        ["'stimTrn'", "4 dimensions (6 x 4 x 2 x 2)", "samples x height x width with channels: grey", "set channels"],
     ),
     "complex brain of four dimensions": (changed(fmriTest=np.zeros((3, 2, 5, 1)) + 1j), {}, ["'fmriTest'", "complex"]),
     "object array": (changed(fmriTrn=np.array([[1, "a"], ["b", 2]], dtype=object)), {}, ["'fmriTrn'", "cell"]),

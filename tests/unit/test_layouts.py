@@ -528,6 +528,8 @@ def test_the_trials_are_read_from_any_container(tmp_path, container):
     entry, _, dataset = propose(path, survey(path), keys, seed=0, matlab=False)
     check_trials(dataset, split=False)
     check_trials(reader.read(path, "a", entry), split=False)  # as ingest does
+    for fact in survey(path):
+        assert fact.kind != "struct" or "is a struct; the arrays in it are named by themselves" in fact.problem
 
 
 def sparse_73(file):

@@ -309,11 +309,11 @@ def _images(array: np.ndarray, layout: Layout, where: str) -> np.ndarray:
         array = array.swapaxes(*((2, 3) if layout.channels == "rgb-first" else (1, 2)))
     if layout.channels == "rgb-first" and array.ndim == 4:
         array = np.moveaxis(array, 1, 3)
-    expected = "n x y x x" if channels == 1 else "n x y x x x 3" if layout.channels == "rgb-last" else "n x 3 x y x x"
+    axes_of = {"grey": "height x width", "rgb-last": "height x width x 3", "rgb-first": "3 x height x width"}
     if array.ndim != (3 if channels == 1 else 4) or (channels == 3 and array.shape[3] != 3):
         raise InputError(
             f"{where} has {array.ndim} dimensions ({shape_text(array.shape)}), expected 2 (one row for each image) or "
-            f"{expected} with channels: {layout.channels}{advice}."
+            f"samples x {axes_of[layout.channels]} with channels: {layout.channels}{advice}."
         )
     if array.shape[1] != array.shape[2]:
         raise InputError(f"{where} has images of {array.shape[1]} x {array.shape[2]} pixels, expected square ones.")

@@ -145,7 +145,8 @@ def _matlab_class(item: h5py.HLObject) -> str:
 
 def _variable(path: Path, name: str, item: h5py.Dataset | str, by_matlab: bool) -> Variable:
     if isinstance(item, str):
-        return Variable(name, (), item, 0, lambda: np.empty(()))
+        refused = "is a struct; the arrays in it are named by themselves." if item == "struct" else ""
+        return Variable(name, (), item, 0, lambda: np.empty(()), refused)
     shape, matlab = item.shape, _matlab_class(item)
     if matlab == "cell" and shape and MOST_IN_CELL < item.size == max(shape) <= MOST_IMAGES and not item.external:
         members = [inner for _, inner in _members(item.file, item) if _matlab_class(inner) != "cell"]
