@@ -46,6 +46,7 @@ def test_a_file_becomes_a_page_with_one_command(there):
     first, *_ = done.stdout.splitlines()
     assert first.startswith("subject.mat: 48 training and 12 test samples, 40 voxels, 28x28 images")
     assert "Methods: mean_image, ridge.\n  left out: session_mean, which needs sessions\n" in done.stdout
+    assert " over samples\n" in done.stdout  # the table may weigh stimuli instead
     assert "leads with MSE" in " ".join(done.stdout.split()) and "ridge" in done.stdout
     assert f"Page      {folder}/results/report/index.html" in done.stdout
     jobs = [line for line in done.stdout.splitlines() if " left  " in line or " done  " in line]

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
         if "embedding" in predictions:
             similarities[name] = similarity_of(dataset, predictions, features[encoder])
         error = tables[-1].loc[(tables[-1].metric == "mse") & (tables[-1].method == method), "value"].mean()
-        logger.info("evaluate %s/%s/%s: MSE %.5f", protocol, dataset.attrs["name"], name, error)
+        logger.info("evaluate %s/%s/%s: MSE %.5f over samples", protocol, dataset.attrs["name"], name, error)
     write_parquet(arguments.scores, combine_scores(tables))
     write_groups(arguments.similarity, similarities)
     write_parquet(arguments.collapse, pd.DataFrame(collapsed))
