@@ -114,6 +114,8 @@ def test_show_begins_with_the_papers_table(tmp_path, capsys):
     assert ours.split() == ["cortexclip", "(ours)", "0.0299", "–"]
     columns = {line.index(text) for line, text in ((head, "crell"), (net, "0.032055"), (control, "0.0323"))}
     assert len(columns) == 1 and "paper.md" in last
+    assert main(["show", "--table", str(folder / "comparison.csv"), "--metric", "msee"]) == 2
+    assert capsys.readouterr().err == "cortexclip show: --metric: unknown name 'msee'. Did you mean 'mse'?\n"
 
 
 def test_show_leaves_out_a_table_that_was_not_measured(tmp_path, capsys):

@@ -242,6 +242,7 @@ def test_a_contact_sheet_shows_each_distinct_stimulus_and_is_the_same_each_time(
     for name in ("one.png", "two.png"):
         assert main(["inspect", str(tmp_path / "a.npz"), "--no-pictures", "--sheet", str(tmp_path / name)]) == 0
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    assert main(["inspect", str(tmp_path / "a.npz"), "--no-pictures", "--sheet", str(tmp_path)]) == 2
     with Image.open(tmp_path / "one.png") as sheet:
         grey = np.asarray(sheet.convert("L"))
     assert (grey < 128).mean() > 0.05  # dark tiles, not an empty page

@@ -87,8 +87,9 @@ def main(argv: list[str] | None = None) -> int:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             why = "the disk is full, or a file larger than is allowed here"
             return _fail(name, f"{why}. Free some space and run again; nothing half-written was left.", 2)
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            return _fail(name, f"{error.filename}: cannot be written or read ({error.strerror}).", 2)
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.EISDIR):
+            place = error.filename2 or error.filename
+            return _fail(name, f"{place}: cannot be written or read ({error.strerror}).", 2)
         raise
 
 

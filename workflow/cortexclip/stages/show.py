@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import csv
 from pathlib import Path
 
-from cortexclip.errors import InputError
+from cortexclip.errors import InputError, nearest
 from cortexclip.report.summary import TABLE, paper_table, short_table
 
 
@@ -17,6 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     if not Path(arguments.table).is_file():
         raise InputError(f"{arguments.table}: not there. Run snakemake --cores all first.")
+    table = short_table(Path(arguments.table), arguments.metric)
+    if not table:
+        with open(arguments.table, encoding="utf-8", newline="") as stream:
+            known = dict.fromkeys(row["metric"] for row in csv.DictReader(stream))
+        raise InputError(f"--metric: unknown name '{arguments.metric}'. {nearest(arguments.metric, known)}")
     print(f"{paper_table(Path(arguments.table))}\n")
-    print(short_table(Path(arguments.table), arguments.metric))
+    print(table)
     print("\nPage     results/report/index.html\nTables   results/tables/\nFigures  results/figures/")
