@@ -383,6 +383,11 @@ def test_a_run_of_one_file_computes_what_its_methods_need(options, expected):
     check(settings, "config", "run.yaml")
 
 
+def test_no_seeds_are_refused_rather_than_replaced_by_the_usual_number():
+    with pytest.raises(InputError, match="seeds: found 0, expected at least 1"):
+        check(settings_of_one(ROOT, "mine", {"parts": "sets"}, seeds=0), "config", "run.yaml")
+
+
 def test_methods_in_closed_form_are_those_that_use_no_encoder_and_take_no_time():
     catalogue = read_catalogue(ROOT / "config", "methods", {})
     for name in QUICK:

@@ -78,7 +78,7 @@ def settings_of_one(
         "judge": default["judge"] if spaces else "none",
         "sources": [],
         "stand_ins": [],
-        "seeds": seeds or default["seeds"],
+        "seeds": default["seeds"] if seeds is None else seeds,
         "bootstrap_resamples": 1000 if quick else default["bootstrap_resamples"],
         "data_dir": None,
         "overrides": {"datasets": {name: dict(entry)}},
