@@ -50,6 +50,7 @@ def test_every_stage_explains_its_options(stage, capsys):
         (["--quick"], 2, "", "unknown command '--quick'"),
         (["run", "none.mat"], 2, "", "none.mat: there is no such file."),
         (["run", "."], 2, "", ".: is a folder."),
+        (["run", __file__, "--cores", "0"], 2, "", "--cores: found 0, expected at least 1."),
         (["inspect", "none.mat", "--entry", "arrays: brain"], 2, "", "--entry: arrays: found 'brain', expected a map"),
         (["inspect", "none.mat", "--entry", "sample_axis: {brain: 1st}"], 2, "", "sample_axis: found {'brain': '1st'}"),
         (["inspect", "none.mat", "--entry", "title: 2020-01-01"], 2, "", "title: found datetime.date(2020, 1, 1)"),

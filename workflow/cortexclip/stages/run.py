@@ -56,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     path = Path(arguments.file).expanduser()
     if not path.is_file():
         raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'there is no such file'}. Name a data file.")
+    if arguments.cores < 1:
+        raise InputError(f"--cores: found {arguments.cores}, expected at least 1.")
     given = entry_option(arguments.entry)
     reader = given.get("reader", READER)
     found = inspect(path, given, 0, None if reader == READER else load_reader(name_of(path), reader))
