@@ -86,7 +86,7 @@ def test_a_page_that_is_out_of_date_is_noticed(results, tmp_path, monkeypatch, c
     assert "old" not in (tmp_path / "page.md").read_text()
 
 
-@pytest.mark.parametrize("run", ["default", "paper", "honest", "sessions"])
+@pytest.mark.parametrize("run", ["default", "paper", "literature", "honest", "sessions"])
 def test_documented_runs_hold_tables_and_no_third_party_images(results, run):
     folder = ROOT / "docs/results" / run
     if not folder.is_dir():
