@@ -87,7 +87,7 @@ def main() -> None:
     results = Results(folder, Plan.read(folder / "plan.json"))
     entry = read_yaml(ROOT / "config/methods.yaml")["cortexclip"]
     settings = CortexClip.configured(entry["settings"], "cortexclip").settings
-    cells = []
+    git, cells = provenance.git_state(), []  # of the code that is loaded, whatever is committed meanwhile
     for name, by, n_folds in CELLS:
         dataset = results.dataset(name)
         samples = samples_of(dataset.isel(sample=np.flatnonzero(dataset.part.values == "train")))
@@ -97,7 +97,7 @@ def main() -> None:
     machine = provenance.machine()
     about = {"date": datetime.date.today().isoformat(), "processor": machine["processor"], "python": machine["python"]}
     PAGE.parent.mkdir(parents=True, exist_ok=True)
-    write_json(PAGE, {**about, "git": provenance.git_state(), "settings": entry["settings"], "cells": cells})
+    write_json(PAGE, {**about, "git": git, "settings": entry["settings"], "cells": cells})
 
 
 if __name__ == "__main__":
