@@ -180,6 +180,7 @@ def test_names_from_data_are_drawn_as_they_are(name):
         assert part in seen
 
 
+@pytest.mark.usefixtures("outlined_fonts")
 @pytest.mark.parametrize("name", DRAWN)
 def test_equal_input_gives_equal_bytes_whatever_the_callers_settings(name, tmp_path):
     digests = []
@@ -523,6 +524,7 @@ def draw(results, output):
     call(stage, [*options, "--results", str(results), "--output", str(output)])
 
 
+@pytest.mark.usefixtures("outlined_fonts")
 def test_stage_writes_the_figures_that_the_plan_allows(results, tmp_path):
     folder, plan = results
     draw(folder, tmp_path)
@@ -602,6 +604,7 @@ def test_overview_stage_has_a_row_for_each_readout_and_says_what_is_missing(resu
     assert "gone" in overview_figures.notes_of(plan, {"toy": AUDIT})[-1]
 
 
+@pytest.mark.usefixtures("outlined_fonts")
 def test_overview_stage_writes_its_figure(results, tmp_path):
     folder = results[0]
     options = ["--plan", f"{folder}/plan.json", "--audits", f"{folder}/audits", "--table", str(comparison(tmp_path))]

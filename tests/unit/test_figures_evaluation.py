@@ -162,6 +162,7 @@ def test_twenty_five_methods_fit(name):
     assert all(f"Method {number}" in words(figure) for number in range(25))
 
 
+@pytest.mark.usefixtures("outlined_fonts")
 @pytest.mark.parametrize("name", DRAWN)
 def test_equal_input_gives_equal_bytes_whatever_the_callers_settings(name, tmp_path):
     digests = []
@@ -424,6 +425,7 @@ def with_plan(results, protocols=None, runs=None):
     return stage.read(datasets.read(results / "toy.nc"), plan, audit, Results(results, plan))
 
 
+@pytest.mark.usefixtures("outlined_fonts")
 def test_stage_writes_every_figure(results, tmp_path):
     plan = json.loads((results / "plan.json").read_text())
     plan["protocols"] = {"holdout": plan["protocols"]["holdout"]}
