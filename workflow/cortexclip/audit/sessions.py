@@ -69,14 +69,26 @@ def set_association(stimulus: np.ndarray, session: np.ndarray, seed: int) -> Per
     image = np.unique(stimulus, return_inverse=True)[1]
     counts = _members(session).T @ np.eye(image.max() + 1)[image]
 
-    def shared(table: np.ndarray) -> float:
-        common = table @ table.T
-        np.fill_diagonal(common, 0.0)
-        of = connected_components(common)[1]
-        return float(np.count_nonzero(np.bincount(of) > 1) + (common**2).sum() / (1.0 + common.sum() ** 2))
+    def common(table: np.ndarray) -> np.ndarray:
+        shared = table @ table.T
+        np.fill_diagonal(shared, 0.0)
+        return shared
 
     rng = np.random.default_rng(seed)
-    return _tested(shared(counts), [shared(rng.permuted(counts, axis=1)) for _ in range(PERMUTATIONS)])
+    pairs = np.stack([common(counts), *(common(rng.permuted(counts, axis=1)) for _ in range(PERMUTATIONS))])
+    total, squares = pairs.sum(axis=(1, 2)), (pairs**2).sum(axis=(1, 2))
+    observed, *permuted = (_groups_of_two(pairs > 0) + squares / (1.0 + total**2)).tolist()
+    return _tested(observed, permuted)
+
+
+def _groups_of_two(linked: np.ndarray) -> np.ndarray:
+    """How many connected groups of two members or more there are, for symmetric tables (n_tables, n, n) of links."""
+    n = linked.shape[1]
+    reached = linked | np.eye(n, dtype=bool)
+    for _ in range(max(1, n - 1).bit_length()):  # each time twice as far
+        reached = (reached.astype(np.float32) @ reached.astype(np.float32)) > 0
+    first = reached.argmax(axis=2) == np.arange(n)
+    return (first & (reached.sum(axis=2) > 1)).sum(axis=1)
 
 
 def image_association(images: np.ndarray, session: np.ndarray, seed: int) -> PermutationTest:
