@@ -174,6 +174,7 @@ def test_a_stack_keeps_to_its_device_and_waits_for_it_once_in_an_epoch(monkeypat
     monkeypatch.setattr(torch.Tensor, "tolist", tolist)
     monkeypatch.setattr(torch.Tensor, "item", item)
     members, loss = NETWORKS[name]()
+    members = [replace(member, settings=replace(member.settings, batch_size=8)) for member in members]
     training = stack.Stack(members, loss, stack.Options(limit=10))
     training.run(silent)
     assert len(asked) == training.epoch > 2

@@ -219,6 +219,7 @@ def test_noise_in_prediction_follows_from_the_seed(name):
 
 
 @pytest.mark.parametrize(("name", "share"), [("cccv1", 0.02), ("brain_diffuser", 0.1), ("mind_vis", 0.3)])
+@narrow()
 def test_networks_overfit_eight_samples(name, share):
     """As far as their noise lets them."""
     samples = make_samples(8)

@@ -133,16 +133,21 @@ def test_a_mistake_in_the_list_of_gpus_is_said(text, monkeypatch):
         devices.gpus()
 
 
-@pytest.mark.parametrize("wish", ["", ", tf32=True"])
-def test_torch_computes_in_a_determined_order_and_full_precision(wish):
+def test_torch_computes_in_a_determined_order_and_full_precision():
     """Where there is no GPU, asking for TF32 changes nothing."""
-    code = (
-        f"from cortexclip.runtime.precision import configure; configure(1{wish}); import os, torch;"
-        "assert torch.are_deterministic_algorithms_enabled() and torch.get_num_threads() == 1;"
-        "assert torch.get_float32_matmul_precision() == 'highest' and not torch.backends.cudnn.allow_tf32;"
-        "assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.benchmark;"
-        "assert os.environ['CUBLAS_WORKSPACE_CONFIG'] == ':4096:8'"
-    )
+    code = """
+import os, torch
+from cortexclip.runtime.precision import configure
+for wish in ({}, {"tf32": True}):
+    torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(2)
+    os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
+    configure(1, **wish)
+    assert torch.are_deterministic_algorithms_enabled() and torch.get_num_threads() == 1
+    assert torch.get_float32_matmul_precision() == "highest" and not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.benchmark
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+"""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "CUDA_VISIBLE_DEVICES": ""}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
 

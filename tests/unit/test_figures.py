@@ -3,9 +3,6 @@
 import functools
 import hashlib
 import json
-import os
-import subprocess
-import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -639,9 +636,3 @@ def test_overview_stage_refuses_another_table(tmp_path):
     (tmp_path / "comparison.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="columns dataset, protocol"):
         overview_stage.read_table(tmp_path / "comparison.csv")
-
-
-def test_stages_do_not_load_torch():
-    code = "import sys, cortexclip.stages.figures, cortexclip.stages.overview; sys.exit('torch' in sys.modules)"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
-    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0

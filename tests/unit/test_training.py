@@ -321,9 +321,10 @@ def test_the_optimiser_is_adamw_for_each_rate_and_decay(monkeypatch, large):
             torch.testing.assert_close(network.weight[i], plain[i])
 
 
+@narrow()
 def test_cccv1_overfits_eight_samples():
     samples = make_samples(8)
-    method = cccv1.CCCV1.configured(CCCV1_SETTINGS, "x")
+    method = cccv1.CCCV1.configured(CCCV1_SETTINGS | {"epochs": 250, "patience": 250}, "x")
     decoder = method.fit(FitData(samples, samples, samples), 0, silent)
     error = np.mean((decoder.predict(samples.brain).images - samples.images) ** 2)
     assert error < 0.02 * samples.images.var(axis=0).mean()
