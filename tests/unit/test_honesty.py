@@ -90,10 +90,7 @@ def test_other_test_data_change_nothing_that_a_fit_is_given(protocol):
     split = split_of(protocol, samples)
     for fold in split.fold.unique():
         scored = scored_rows(split, fold)
-        first, second = (
-            Folds(given, split, optimistic=protocol in SCORED).data(fold)
-            for given in (samples, spoiled(samples, scored))
-        )
+        first, second = (Folds(given, split).data(fold) for given in (samples, spoiled(samples, scored)))
         assert first.refit == second.refit == (protocol in INNER)
         assert first.scored is second.scored is first.scored_brain is second.scored_brain is None
         assert not first.others and not second.others
@@ -117,7 +114,7 @@ def twice(samples, protocol, identities_alone):
     split = split_of(protocol, samples)
     source = bool(PROTOCOLS[protocol].get("source"))
     for given in (samples, spoiled(samples, scored_rows(split), identities_alone)):
-        yield Folds(given, split, optimistic=True, source=source).data(0)
+        yield Folds(given, split, source).data(0)
 
 
 @pytest.mark.parametrize(("name", "protocol"), cases(SCORED[:1]))
@@ -164,9 +161,19 @@ def test_the_optimistic_protocol_does_depend_on_them():
     samples = make_samples(44, n_stimuli=22)
     split = split_of("chosen_on_test", samples)
     scored = scored_rows(split)
-    first = method.fit(Folds(samples, split, optimistic=True).data(0), 1, silent)
-    second = method.fit(Folds(spoiled(samples, scored), split, optimistic=True).data(0), 1, silent)
+    first = method.fit(Folds(samples, split).data(0), 1, silent)
+    second = method.fit(Folds(spoiled(samples, scored), split).data(0), 1, silent)
     assert any(first.weights()[key].tobytes() != second.weights()[key].tobytes() for key in first.weights())
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_samples_that_choose_and_are_scored_are_not_learned_from(name):
+    """Also of a source's split where the method is trained as in the comparison; in-sample, all are scored."""
+    samples = make_samples(44, n_stimuli=22)
+    split = split_of(name, samples)
+    data, scored = Folds(samples, split).data(0), scored_rows(split, 0)
+    learned = {row.tobytes() for row in data.final.brain}
+    assert any(samples.brain[row].tobytes() in learned for row in scored) == (PROTOCOLS[name]["over"] == "in_sample")
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
@@ -178,7 +185,7 @@ def test_only_marked_protocols_may_look_at_scored_samples(name):
     split = split_of(name, samples)
     for fold in split.fold.unique():
         scored = scored_rows(split, fold)
-        data = Folds(samples, split, optimistic, source, transductive=False).data(fold)
+        data = Folds(samples, split, source).data(fold)
         shown = [data.train, data.select, data.final, *([] if data.scored is None else [data.scored])]
         seen = {row.tobytes() for part in shown for row in part.brain}
         looked_at = any(samples.brain[row].tobytes() in seen for row in scored)

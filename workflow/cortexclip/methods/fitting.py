@@ -26,23 +26,22 @@ if TYPE_CHECKING:
 class Folds:
     """The samples that each fold's fits may use; those of the last fold are kept for its other seeds.
 
-    Of all ``samples`` of a dataset and its ``split``, a table of fold, role and sample. ``optimistic``: the scored
-    samples choose, and are not learned from, as where a source is followed. ``source``: a source's procedure is
-    followed, which may see the scored samples. ``transductive``: the fits are given the scored samples' brain data.
-    ``others`` are training parts of other datasets, for methods that pool them.
+    Of all ``samples`` of a dataset and its ``split``, a table of fold, role and sample. Samples that choose are learned
+    from afterwards, but not where they are scored, too. ``source``: a source's procedure is followed, which may see the
+    scored samples and learns from the training part alone. ``transductive``: the fits are given the scored samples'
+    brain data. ``others`` are training parts of other datasets, for methods that pool them.
     """
 
     def __init__(
         self,
         samples: Samples,
         split: pd.DataFrame,
-        optimistic: bool = False,
         source: bool = False,
         transductive: bool = False,
         others: tuple[Samples, ...] = (),
     ):
         self.samples, self.split, self.others = samples, split, others
-        self.refit, self.source, self.transductive = not (optimistic or source), source, transductive
+        self.source, self.transductive = source, transductive
         self.data = functools.lru_cache(maxsize=1)(self._data)
 
     def __len__(self) -> int:
@@ -57,12 +56,14 @@ class Folds:
         return self.samples.take(self.rows(fold, "score"))
 
     def _data(self, fold: int) -> FitData:
-        train, select = self.rows(fold, "train"), self.rows(fold, "select")
+        train, select, scored = (self.rows(fold, role) for role in ("train", "select", "score"))
         train_samples = self.samples.take(train)
+        in_sample = np.isin(train, scored).any()
+        refit = not self.source and (in_sample or not np.isin(select, scored).any())
         return FitData(
             train_samples,
             self.samples.take(select),
-            self.samples.take(np.sort(np.concatenate([train, select]))) if self.refit else train_samples,
+            self.samples.take(np.sort(np.concatenate([train, select]))) if refit else train_samples,
             self.scored(fold).brain if self.transductive else None,
             self.scored(fold) if self.source else None,
             self.others,

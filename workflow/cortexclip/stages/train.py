@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
     method = points[0].method
     samples = samples_of(dataset, read_netcdf(arguments.features) if arguments.features else None)
     others = pooled_samples([datasets.read(path) for path in arguments.pool], samples)
-    folds = Folds(samples, split, arguments.optimistic, arguments.source, method.transductive, others)
+    folds = Folds(samples, split, arguments.source, method.transductive, others)
     n_seeds = method.fits(arguments.seeds)
     title = f"train {protocol}/{name}/{arguments.method}" + (f".{arguments.encoder}" if arguments.encoder else "")
     logger.info("%s: %d folds x %d seeds", title, len(folds), n_seeds)
