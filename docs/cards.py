@@ -23,7 +23,7 @@ from cortexclip.methods.interface import FitData, Method, Samples  # noqa: E402
 
 TRIALS, VOXELS, SIDE, FEATURES = 107, 967, 28, 512
 """The size at which parameters are counted: that of miyawaki's training part, and ViT-B/32's embedding."""
-QUICK = {"folds": 2, "copies": 100, "iterations": 1}
+QUICK = {"folds": 2, "copies": 100, "iterations": 1, "penalties": (1.0,)}
 """Settings of fits to noise that decide how long a fit takes and not how many numbers it fits; see also `quick`."""
 
 
