@@ -131,7 +131,10 @@ def chunks(jobs: Sequence[Member], limit: int | None) -> list[list[int]]:
     for group in groups.values():
         group.sort(key=lambda i: (jobs[i].settings.lr, jobs[i].settings.weight_decay))  # few runs for the optimiser
         first = jobs[group[0]]
-        size = limit or members_at_once(first.make, sum(map(_bytes, first.train.values())))
+        if limit is None and len(group) > 1:  # what a member takes is found by making one
+            size = members_at_once(first.make, sum(map(_bytes, first.train.values())))
+        else:
+            size = limit or 1
         parts += [group[start : start + size] for start in range(0, len(group), size)]
     return parts
 
