@@ -696,7 +696,7 @@ def test_a_damaged_file_is_refused_or_read_but_never_crashes(tmp_path, version):
     whole = (tmp_path / "toy.mat").read_bytes()
     random = np.random.default_rng(0)
     refused = 0
-    for _ in range(300):
+    for _ in range(120):
         damaged = bytearray(whole)
         for position in random.integers(len(whole), size=3):
             damaged[position] ^= 1 << int(random.integers(8))
@@ -705,7 +705,7 @@ def test_a_damaged_file_is_refused_or_read_but_never_crashes(tmp_path, version):
             reader.read(tmp_path / "toy.mat", "toy", ENTRY)
         except InputError:
             refused += 1
-    assert refused > 50
+    assert refused > 20
 
 
 def test_integer_responses_with_as_many_voxels_as_a_square_are_no_images():

@@ -7,6 +7,7 @@ they are (stimulus, label, session) may change nothing, anywhere.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +33,14 @@ def narrow_networks():
 
 
 def split_of(protocol, samples):
-    cluster = np.unique(samples.stimulus, return_inverse=True)[1] % 5
-    return make_split(PROTOCOLS[protocol], PART, samples.stimulus, 0, {"session": samples.session, "cluster": cluster})
+    return made_split(protocol, tuple(samples.stimulus), tuple(samples.session))
+
+
+@lru_cache
+def made_split(protocol, stimulus, session):
+    cluster = np.unique(stimulus, return_inverse=True)[1] % 5
+    groups = {"session": np.array(session), "cluster": cluster}
+    return make_split(PROTOCOLS[protocol], PART, np.array(stimulus), 0, groups)
 
 
 def scored_rows(split, fold=0):

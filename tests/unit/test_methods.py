@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -91,9 +92,14 @@ def suited(name: str, samples: Samples) -> Samples:
     """The samples with embeddings that the method takes: a prior follows those of its own encoder alone."""
     if not ("prior" in METHODS[name].get("settings", {}) and METHODS[name].get("encoders")):
         return samples
+    return replace(samples, embedding=unit_length(glyphclip_encoder().encode(samples.images)))
+
+
+@cache
+def glyphclip_encoder():
     from cortexclip.features import glyphclip
 
-    return replace(samples, embedding=unit_length(glyphclip.load({}).encode(samples.images)))
+    return glyphclip.load({})
 
 
 def suited_data(name: str) -> FitData:
