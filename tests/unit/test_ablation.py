@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from test_tables_statistics import FAMILY, a_plan, run_stage, seeded, write_all
+from score_tables import FAMILY, a_plan, run_stage, seeded, write_all
 
 from cortexclip.configuration.config import Run, load
 from cortexclip.configuration.plan import ablations

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from test_methods import METHODS, changed, honest_data, make_samples, predict, quick_method, silent, suited, suited_data
+from samples import METHODS, changed, honest_data, make_samples, predict, quick_method, silent, suited, suited_data
 
 from cortexclip.data.characters import character_images
 from cortexclip.errors import InputError

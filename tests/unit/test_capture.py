@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_methods import silent
-from test_training import ARCHITECTURES, jobs, part
+from samples import silent
+from stacks import ARCHITECTURES, jobs, part
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 

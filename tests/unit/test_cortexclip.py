@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from samples import METHODS, RIDGE, honest_data, make_samples, silent, take
 from scipy.ndimage import affine_transform, generic_filter
 from scipy.optimize import lsq_linear
 from scipy.stats import linregress, multivariate_normal
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import KernelCenterer
-from test_methods import METHODS, RIDGE, honest_data, make_samples, silent, take
 
 from cortexclip.errors import InputError
 from cortexclip.features.glyphs import render_shapes

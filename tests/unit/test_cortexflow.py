@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 from narrow import narrow, width
+from samples import METHODS, make_samples, silent, take
 from scipy import stats
-from test_methods import METHODS, make_samples, silent, take
 from torch import nn
 
 from cortexclip.errors import InputError

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from precision import in_double
+from samples import make_samples, silent
 from scipy.special import digamma, gammaln
 from scipy.stats import norm
-from test_methods import make_samples, silent
 from torch.nn import functional
 
 from cortexclip.errors import InputError

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import numpy as np
-from test_methods import make_samples
+from samples import make_samples
 
 ROOT = Path(__file__).resolve().parents[2]
 

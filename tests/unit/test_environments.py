@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from written_rules import RULES
 
 from cortexclip.runtime.provenance import PACKAGE, modules_used
 
@@ -29,12 +30,6 @@ IMPORT_NAMES = {
     "sklearn": "scikit-learn",
     "PIL": "pillow",
     "open_clip": "open_clip_torch",
-}
-RULE = r'^( *)rule[: \n]+(?:name:\s+f")?(\w+).*\n(?:\1    .*\n|\n(?=\1    ))+'
-RULES = {
-    match.group(2): (path.name, match.group(0))
-    for path in sorted((ROOT / "workflow/rules").glob("*.smk"))
-    for match in re.finditer(RULE, path.read_text(), flags=re.MULTILINE)
 }
 # Modules that a stage loads by a name from the catalogues.
 LOADED_BY_NAME = {

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from narrow import narrow
-from test_methods import METHODS, changed, make_samples, quick_method, silent, suited
+from samples import METHODS, changed, make_samples, quick_method, silent, suited
 
 from cortexclip.configuration.config import read_yaml
 from cortexclip.evaluation.splits import make_split

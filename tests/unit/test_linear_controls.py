@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from himalaya.ridge import GroupRidgeCV
+from samples import METHODS, RIDGE, honest_data, make_samples, silent, take
 from sklearn.linear_model import Ridge as PlainRidge
 from sklearn.model_selection import KFold
-from test_methods import METHODS, RIDGE, honest_data, make_samples, silent, take
 
 from cortexclip.configuration.config import applies
 from cortexclip.data import arrays

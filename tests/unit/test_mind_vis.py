@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from precision import in_double
-from test_methods import make_samples, silent
+from samples import make_samples, silent
 
 from cortexclip.methods.interface import FitData
 from cortexclip.methods.mind_vis import MindVis as MindVisMethod

@@ -10,8 +10,8 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from samples import make_samples, silent
 from scipy import stats
-from test_methods import make_samples, silent
 
 from cortexclip.configuration.config import read_yaml
 from cortexclip.methods import interface

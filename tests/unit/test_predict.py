@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from samples import make_samples
 from scipy.io import savemat
-from test_methods import make_samples
 
 from cortexclip import Decoder
 from cortexclip.__main__ import main

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_environments import RULES
+from written_rules import RULES
 
 from cortexclip.configuration.config import load
 from cortexclip.configuration.plan import make_plan

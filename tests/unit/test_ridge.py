@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from samples import honest_data, make_samples, silent
 from sklearn.linear_model import RidgeCV
 from sklearn.preprocessing import StandardScaler
-from test_methods import honest_data, make_samples, silent
 
 from cortexclip.methods import permuted
 from cortexclip.methods.ridge import Ridge

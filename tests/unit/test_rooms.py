@@ -1,4 +1,4 @@
-"""The package's rooms: what lies directly below it, and that imports run one way."""
+"""The package's rooms: what lies directly below it, and that imports run one way. No test imports another test."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "workflow" / "cortexclip"
+TESTS = Path(__file__).resolve().parents[1]
 ROOMS = [
     *("errors", "runtime", "numerics", "data", "features", "evaluation", "training", "priors", "methods"),
     *("configuration", "results", "audit", "tables", "figures", "report", "estimator", "stages", "__main__"),
@@ -47,6 +48,19 @@ def test_imports_run_one_way(path):
     here = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     higher = [name for name in imported(ast.parse(path.read_text())) if ROOMS.index(room(name)) > ROOMS.index(here)]
     assert not higher, f"{here} imports from higher rooms: {', '.join(sorted(higher))}"
+
+
+def test_no_test_imports_another_test():
+    """A file of tests can be run, changed and left out alone; what several need is in a module beside them."""
+    tests = {path.stem for path in TESTS.rglob("test_*.py")}
+    found = []
+    for path in sorted(TESTS.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
+                words = {word for name in names for word in name.split(".")}
+                found += [f"{path.relative_to(TESTS)} imports {name}" for name in sorted(words & tests)]
+    assert not found, "; ".join(found)
 
 
 def test_functions_are_short():

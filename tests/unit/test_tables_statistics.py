@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from score_tables import FAMILY, a_plan, as_table, run_stage, seeded, write_all
 
 from cortexclip.configuration.plan import Plan, run_name
 from cortexclip.errors import InputError
-from cortexclip.evaluation.score import COLUMNS, combine_scores
 from cortexclip.evaluation.statistics import (
     cohens_dz,
     corrected_resampled_t_test,
@@ -19,9 +19,7 @@ from cortexclip.evaluation.statistics import (
     mean_interval,
     paired_permutation_test,
 )
-from cortexclip.results.folder import Results, read_scores
-from cortexclip.runtime.files import write_json
-from cortexclip.stages.tables import write_statistics
+from cortexclip.results.folder import read_scores
 from cortexclip.tables import statistics as tables
 from cortexclip.tables.read import SeededScores, lay_out
 from cortexclip.tables.statistics import (
@@ -38,9 +36,6 @@ from cortexclip.tables.statistics import (
     verdict,
 )
 
-FAMILY = 3
-"""The declared number of comparisons of these tests, for which 11 stimuli are needed."""
-
 
 def compare(scores, metric, **options):
     return tables.compare(scores, metric, **{"comparisons": FAMILY, **options})
@@ -50,33 +45,6 @@ def leaders(scores, metric, references=("ridge",), oracles=(), comparisons=FAMIL
     declared = {"references": references, "comparisons": comparisons}
     pairs = tables.compare(scores, metric, **declared)
     return tables.leaders(scores, metric, pairs, oracles=oracles, **declared)
-
-
-def seeded(means, n_stimuli=20, trials=1, folds=1, noise=0.05, seeds=2, encoders=None, rng=0):
-    """Scores whose method means are ``means``; every method shares the stimuli's difficulty."""
-    rng = np.random.default_rng(rng)
-    n_trials = n_stimuli * trials
-    difficulty = rng.normal(0, 0.1, n_stimuli)[np.arange(n_trials) % n_stimuli]
-    values = [mean + difficulty + noise * rng.normal(size=(seeds, n_trials)) for mean in means.values()]
-    return SeededScores(
-        methods=[(name, (encoders or {}).get(name, "none")) for name in means],
-        folds=np.sort(np.arange(n_trials) % folds),
-        samples=np.arange(n_trials),
-        stimuli=np.arange(n_trials) % n_stimuli,
-        values=values,
-    )
-
-
-def as_table(scores, metric="mse", dataset="dots", protocol="holdout", only=None):
-    rows = []
-    for (method, encoder), values in zip(scores.methods, scores.values, strict=True):
-        if only and method not in only:
-            continue
-        for seed, line in enumerate(values):
-            for trial, value in enumerate(line):
-                cell = (dataset, protocol, method, encoder, scores.folds[trial], seed, scores.samples[trial])
-                rows.append((*cell, f"s{scores.stimuli[trial]}", metric, value))
-    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def row(table, method, reference="ridge"):
@@ -397,49 +365,6 @@ def test_names():
     assert plan.title("net_nearest", "x") == "Net (Space X), nearest training image"
     assert plan.title("net_draw", "x") == "Net (Space X), one draw"
     assert run_name("net", "x") == "net.x" and run_name("net", "none") == "net"
-
-
-def a_plan(methods, datasets, protocols=("holdout",)):
-    return Plan.of(
-        {
-            "datasets": {d: {"title": d.title(), "notes": [], "simulated": d == "simulated"} for d in datasets},
-            "protocols": {p: {"title": p, "optimistic": p == "published", "note": f"About {p}."} for p in protocols},
-            "encoders": {},
-            "runs": {
-                m: {"method": m, "encoder": "none", "title": t, "published": None, "ablates": None}
-                for m, t in methods.items()
-            },
-            "cells": {d: list(methods) for d in datasets},
-            "ablations": {d: [] for d in datasets},
-            "unavailable": {},
-            "comparisons": FAMILY,
-            "seeds": 2,
-        }
-    )
-
-
-def run_stage(tmp_path, plan, reference="ridge"):
-    finding = {"scope": "dataset", "check": "c", "severity": "serious", "message": "Found_it.", "meaning": "So what."}
-    for name in plan.datasets:
-        write_json(tmp_path / f"audit/{name}.json", {"findings": [finding]})
-    results, output = Results(tmp_path, plan), tmp_path / "tables"
-    scores = combine_scores([results.scores(p, d) for d in plan.datasets for p in plan.protocols])
-    options = {"reference": reference, "base_seed": 0, "n_permutations": 10_000}
-    write_statistics(results, scores, output, **options)
-    return {path.name: path.read_bytes() for path in (tmp_path / "tables").iterdir()}
-
-
-def write_all(tmp_path, plan, means, **options):
-    for dataset in plan.datasets:
-        for protocol in plan.protocols:
-            scores = seeded(means, **options)
-            tables = [
-                as_table(scores, metric, dataset, protocol)
-                for metric in ("mse", "pixcorr", "ssim", "pairwise_identification")
-            ]
-            path = tmp_path / "scores" / protocol / f"{dataset}.parquet"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pd.concat(tables).to_parquet(path, index=False)
 
 
 def test_the_stage_writes_all_tables_twice_the_same(tmp_path):

@@ -10,8 +10,8 @@ import torch
 import xarray as xr
 from narrow import narrow
 from precision import in_double, methods_in_double
-from test_methods import METHODS, honest_data, make_samples, silent
-from test_training import CCCV1_SETTINGS, CLIP_SETTINGS, double, part
+from samples import METHODS, honest_data, make_samples, silent
+from stacks import CCCV1_SETTINGS, CLIP_SETTINGS, double, part
 from torch.nn import functional
 
 from cortexclip.configuration.config import applies, pool_for

@@ -16,41 +16,17 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 from precision import methods_in_double
+from quick import METHODS, quick_settings
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from cortexclip import Decoder
-from cortexclip.configuration.config import read_yaml
 from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
 from cortexclip.data.simulated import simulate
 from cortexclip.results.folder import Results
 from cortexclip.runtime.arrays import read_netcdf
 
-METHODS = read_yaml(ROOT / "config/methods.yaml")
-# What makes a method quick enough for a test; the rest of its settings stay.
-QUICK = {
-    **{
-        "epochs": 2,
-        "patience": 2,
-        "pretraining_epochs": 2,
-        "batch_size": 64,
-        "hidden": [32, 8],
-        "filters": 4,
-        "steps": 4,
-        "draws": 2,
-    },
-    **{"folds": 2, "copies": 30, "coordinates": 20, "doubt": [1], "shared": 0.1, "penalty_count": 7},
-}
 ONE_ROW = "the check's 5 targets are no square image, and images given as rows are square unless image_shape says more"
-
-
-def quick_settings(known: dict) -> dict:
-    """What makes a method with these settings quick; a list where the method chooses from one."""
-    return {
-        key: [value] if isinstance(known[key], list) and not isinstance(value, list) else value
-        for key, value in QUICK.items()
-        if key in known
-    }
 
 
 def quick(name: str) -> Decoder:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_decoders import METHODS, quick_settings
+from quick import METHODS, quick_settings
 
 from cortexclip import Decoder
 from cortexclip.__main__ import main
