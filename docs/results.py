@@ -35,12 +35,12 @@ from cortexclip.errors import InputError  # noqa: E402
 from cortexclip.results import manifest  # noqa: E402
 from cortexclip.results.tables import TABLES, read_table  # noqa: E402
 from cortexclip.runtime.files import read_json, write_json  # noqa: E402
-from cortexclip.tables.claims import OTHER_FILE, STATUS, outcome_text  # noqa: E402
+from cortexclip.tables.claims import OTHER_FILE, STATUS, excludes_little, outcome_text  # noqa: E402
 from cortexclip.tables.statistics import claim  # noqa: E402
 
 KEPT = ROOT / "docs/results"
 CONFIGURATIONS = {"default": None} | {name: f"{name}.yaml" for name in ("paper", "literature", "honest", "sessions")}
-SINCE = {"paper": ["cortexclip"], "literature": ["cortexclip"]}  # methods that were changed after the run kept here
+SINCE = {"paper": ["cortexclip"]}  # methods that were changed after the run kept here
 PARTS = "parts/parts.json"  # of benchmarks/parts.py
 TAKEN = ("plan.json", "tables/*.csv", *(f"tables/{name}.md" for name in ("paper", "claims", "comparison", "audit")))
 TAKEN += ("audit/*.json", "figures/mse_by_method.png")
@@ -130,6 +130,11 @@ def table(run: str, name: str, kept: Path = KEPT) -> Rows:
         return list(csv.DictReader(stream))
 
 
+def sources_of(run: str) -> list[str]:
+    """The sources whose numbers a documented run measured again."""
+    return read_json(KEPT / run / manifest.NAME)["configuration"]["sources"]
+
+
 def markdown(head: list[str], body: list[list[str]], words: int | None = None) -> str:
     """A table; the columns after the first ``words`` hold numbers."""
     words = len(head) if words is None else words
@@ -189,6 +194,13 @@ def marks_of(row: Mapping[str, str]) -> list[str]:
     return [STATUS[kind] for kind in row["status"].split("; ") if kind]
 
 
+def verdict_of(row: Mapping[str, str]) -> str:
+    """The verdict of a row of the claims table in words."""
+    ends = [float(row[key] or "nan") for key in ("low", "high")]
+    vague = excludes_little(row["kind"], row["metric"], row["part"], *ends)
+    return outcome_text(row["outcome"], row["reason"], row["measured_on"], vague)
+
+
 def claim_of(row: Mapping[str, str], run: str) -> dict[str, str]:
     """The row of the claims table for a cell of the published table."""
     keys = ("source", "method", "dataset")
@@ -203,7 +215,7 @@ def paper_cell(row: dict[str, str], by_cell: Mapping[tuple[str, str], dict[str, 
     other = by_cell.get((row["method"], claim["measured_on"]))
     if other and claim["outcome"] == OTHER_FILE:
         lines.append(f"{claim['measured_on']}: {again(other)}")
-    lines.append(outcome_text(claim["outcome"], claim["reason"], claim["measured_on"]))
+    lines.append(verdict_of(claim))
     if row["honest"]:
         lines.append(f"`{SPLIT}`: {digits(row['honest'])}")
     return "<br>".join(lines)
@@ -256,9 +268,11 @@ def comparison(run: str) -> str:
 
 
 def claims(run: str) -> str:
-    """How many numbers of each source have which outcome."""
+    """How many numbers of each source have which outcome, in this run or in the literature's where that has them."""
     groups: dict[str, Rows] = {}
-    for row in table(run, "claims"):
+    measured = sources_of("literature")
+    rows = [row for row in table(run, "claims") if row["source"] not in measured]
+    for row in [*rows, *(row for row in table("literature", "claims") if row["source"] in measured)]:
         groups.setdefault(row["source"], []).append(row)
     found = {row["outcome"] for rows in groups.values() for row in rows}
     outcomes = sorted(found, key=lambda text: (text.startswith(("not", "cannot")), text))
@@ -272,17 +286,14 @@ def claims(run: str) -> str:
 
 def literature(run: str) -> str:
     """Each number of other groups' decoders with its measurement and verdict."""
-    sources = read_json(KEPT / run / manifest.NAME)["configuration"]["sources"]
-    body = []
+    sources, body = sources_of(run), []
     for row in table(run, "claims"):
         if row["kind"] != "number" or row["source"] not in sources or not row["remeasured"]:
             continue
         metric = METRICS.get(row["metric"], row["metric"]) + (f", {row['folds']} folds" if row["folds"] else "")
         metric += ", standard deviation over folds" if row["part"] == "spread" else ""
-        verdict = outcome_text(row["outcome"], row["reason"], row["measured_on"])
-        body.append(
-            [row["dataset"], row["method"], f"`{row['source']}`", metric, row["published"], again(row), verdict]
-        )
+        of_row = [row["dataset"], row["method"], f"`{row['source']}`", metric, row["published"]]
+        body.append([*of_row, again(row), verdict_of(row)])
     head = ["dataset", "method", "source", "what", "published", "measured again", "verdict"]
     return markdown(head, body)
 

@@ -219,6 +219,24 @@ def test_without_brain_data_the_stand_in_judges_and_the_constant_answer_is_the_c
     assert tables.sentence(first) == "reproduced without brain data (lines_constant)"
 
 
+@pytest.mark.parametrize(
+    ("kind", "metric", "part", "low", "high", "expected"),
+    [
+        ("number", "mse", "", 0.01, 0.09, False),
+        ("number", "mse", "", -0.01, 0.09, True),
+        ("number", "pixcorr", "", -0.5, 0.9, False),
+        ("number", "pixcorr", "", 0.5, 1.01, True),
+        ("number", "pixcorr", "spread", -0.01, 0.1, True),
+        ("improvement", "", "", 1.0, 8.0, False),
+        ("mean_improvement", "", "", -1.0, 8.0, True),
+        ("number", "mse", "", float("nan"), float("nan"), False),
+    ],
+)
+def test_an_interval_with_impossible_values_is_said_to_exclude_little(kind, metric, part, low, high, expected):
+    assert tables.excludes_little(kind, metric, part, low, high) == expected
+    assert (tables.VAGUE in tables.outcome_text("reproduced", "", None, expected)) == expected
+
+
 def test_other_scored_images_widen_the_interval_where_there_are_no_brain_data():
     plan = a_plan(stand_ins=[stand_in("lines_constant", "lines", brain_data=False)])
     cells = {("lines_constant", "source_split", "net"): around(0.05), ("dots", "source_split", "net"): around(0.05)}
@@ -432,7 +450,7 @@ def test_tables_render_with_everything_escaped():
     assert any(note.startswith("Cannot be tested (1): no protocol") for note in dots.notes)
     assert "Note of dots_sharp." in dots.notes and "Note of lines_constant." in made[2].notes
     assert any("withdrawn: Said: withdrawn." in note for note in dots.notes)
-    assert judged[3:5] == ["0.05", "0.0500 [0.0490, 0.0510]"]
+    assert judged[3:5] == ["0.05", "0.0500 [0.0490, 0.0510]; 0.0469 to 0.0531"]
 
 
 def test_the_papers_table_has_each_cell_and_the_other_files():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,8 @@ NOT_REPRODUCED, UNTESTED = "not reproduced", "cannot be tested here"
 OUTCOMES = (REPRODUCED, IN_SAMPLE, NO_BRAIN_DATA, OTHER_FILE, NOT_REPRODUCED, UNTESTED)
 
 
+AGAIN = "Measured again [range over seeds]; interval for one more"
+VAGUE = "though our seeds differ so much that this says little"
 REASONS = {
     "method": "its network or model is not among the methods here",
     "procedure": "no protocol here repeats its procedure",
@@ -88,6 +91,12 @@ class Claim:
     @property
     def metric(self) -> str:
         return self.entry.get("metric", "")
+
+    @property
+    def is_vague(self) -> bool:
+        """Whether our seeds differ so much that the interval excludes little."""
+        kind, part = self.entry.get("kind", "number"), self.entry.get("part", "")
+        return self.repeated is not None and excludes_little(kind, self.metric, part, *self.repeated.interval())
 
     @property
     def marks(self) -> list[str]:
@@ -371,18 +380,29 @@ def _row(row: Claim) -> dict:
 
 def sentence(row: Claim) -> str:
     """The verdict in words."""
-    text = outcome_text(row.outcome, row.reason, row.measured_on)
+    text = outcome_text(row.outcome, row.reason, row.measured_on, row.is_vague)
     if row.found:
         text += f": {row.found} by its number of samples"
     marks = [STATUS[kind] for kind in row.marks]
     return f"{text}; the source: {', '.join(marks)}" if marks else text
 
 
-def outcome_text(outcome: str, reason: str, measured_on: str | None) -> str:
+def outcome_text(outcome: str, reason: str, measured_on: str | None, vague: bool = False) -> str:
     """What became of a number, with the reason, or the dataset where it is another one."""
     if outcome == UNTESTED:
         return f"{outcome}: {REASONS[reason]}"
-    return f"{outcome} ({measured_on})" if outcome in (NO_BRAIN_DATA, OTHER_FILE) and measured_on else outcome
+    text = f"{outcome} ({measured_on})" if outcome in (NO_BRAIN_DATA, OTHER_FILE) and measured_on else outcome
+    return f"{text}, {VAGUE}" if vague else text
+
+
+def excludes_little(kind: str, metric: str, part: str, low: float, high: float) -> bool:
+    """Whether an interval for one more run has values that the metric cannot have, or no improvement among its values.
+
+    ``kind`` is "number" or that of a claim in words, ``part`` is "spread" for a standard deviation over folds.
+    """
+    if kind == "number":
+        return low < (0.0 if part == "spread" else METRICS[metric].low) or high > METRICS[metric].high
+    return "improvement" in kind and low <= 0 <= high
 
 
 def claims_tables(rows: Sequence[Claim], evidence: Evidence, audits: Mapping[str, Mapping]) -> list[Table]:
@@ -424,7 +444,14 @@ def _overview(rows: Sequence[Claim]) -> Table:
 def _table(dataset: str, rows: Sequence[Claim], evidence: Evidence, audits: Mapping[str, Mapping]) -> Table:
     plan, sources = evidence.plan, list(dict.fromkeys(row.entry["source"] for row in rows))
     reasons = list(dict.fromkeys(row.reason for row in rows if row.reason))
-    verdicts = [f"cannot be tested ({reasons.index(row.reason) + 1})" if row.reason else row.outcome for row in rows]
+    verdicts = [
+        f"cannot be tested ({reasons.index(row.reason) + 1})"
+        if row.reason
+        else f"{row.outcome}, {VAGUE}"
+        if row.is_vague
+        else row.outcome
+        for row in rows
+    ]
     body = [
         [
             row.entry["name"],
@@ -448,7 +475,7 @@ def _table(dataset: str, rows: Sequence[Claim], evidence: Evidence, audits: Mapp
         notes += dict.fromkeys(note for name in protocols for note in notes_for(audits[dataset], name))
         notes += plan.datasets[dataset].notes
     title = plan.datasets[dataset].title if dataset in plan.datasets else f"{dataset} (brain data not public)"
-    columns = ["Method", "What", "Source", "Published", "Measured again [range over seeds]", "On", "Honest"]
+    columns = ["Method", "What", "Source", "Published", AGAIN, "On", "Honest"]
     return Table(f"Published numbers: {title}", [*columns, "Best control", "Verdict"], body, notes, f"claims-{dataset}")
 
 
@@ -470,7 +497,7 @@ def _words(rows: Sequence[Claim], evidence: Evidence) -> Table:
         "many percent it is below the better rival's, each with its source's procedure; for mindbigdata and crell "
         "without brain data."
     )
-    columns = ["Claim", "Source", "Published", "Measured again [range over seeds]", "Verdict"]
+    columns = ["Claim", "Source", "Published", AGAIN, "Verdict"]
     return Table("Verbal claims", columns, body, notes, "claims-words")
 
 
@@ -502,9 +529,11 @@ def _published(entry: Mapping) -> str:
 def _again(row: Claim) -> str:
     if row.repeated is None:
         return NOT_MEASURED
-    digits = number if row.metric else lambda _, value: f"{value:.3g}"
-    low, high = min(row.repeated.values), max(row.repeated.values)
-    return f"{digits(row.metric, row.repeated.mean)} [{digits(row.metric, low)}, {digits(row.metric, high)}]"
+    digits = partial(number, row.metric) if row.metric else "{:.3g}".format
+    interval = row.repeated.interval()
+    low, high, *ends = map(digits, (min(row.repeated.values), max(row.repeated.values), *interval))
+    one_more = "" if math.isnan(interval[0]) else f"; {' to '.join(ends)}"
+    return f"{digits(row.repeated.mean)} [{low}, {high}]{one_more}"
 
 
 def control_text(control: Control | None) -> str:
