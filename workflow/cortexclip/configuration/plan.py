@@ -15,8 +15,6 @@ from cortexclip.errors import InputError
 from cortexclip.evaluation import READOUTS, own_name, readout_of
 from cortexclip.runtime.files import read_json
 
-WITH_FIELDS = ("cortexclip.methods.cortexclip", "cortexclip.methods.gaussian_bayes_fields")
-"""The modules of methods whose weights hold receptive fields."""
 EXTENSION, ENCODER = "extension", "encoder"
 """Kinds of pairs of runs that differ in one part: a variant and its plain method, one embedding space and another."""
 
@@ -258,7 +256,7 @@ def make_plan(configuration) -> Plan:
     for name, run in configuration.runs.items():
         entry = configuration.methods[run.method]
         kept = {key: entry[key] for key in ("title", "published", "ablates", "control", "role", "note") if key in entry}
-        fields_kept = entry["module"] in WITH_FIELDS and settings["save_weights"] != "none"
+        fields_kept = run.keeps_fields and settings["save_weights"] != "none"
         runs[name] = Run(
             run.method, run.encoder or "none", run.fits, **kept, trained=run.is_network, fields=fields_kept
         )

@@ -84,6 +84,8 @@ class CortexClip(Method):
         voxel_powers: tuple[float, ...]
         kernel_width: float
 
+    keeps_fields = True
+
     def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
         samples = data.final
         deformed = Deformed(samples, self.settings)

@@ -25,6 +25,8 @@ class GaussianBayesFields(GaussianBayes):
         field_sizes: Several[Positive]
         field_spacing: Count
 
+    keeps_fields = True
+
     def _encoding(self, samples: Samples) -> Encoding:
         settings = self.settings
         axes, inverse = prior_axes(samples.images, settings.smooth, settings.reach, settings.coordinates)
