@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cortexclip.configuration.config import (
     data_folder,
@@ -263,6 +265,37 @@ def with_data(tmp_path):
 
 PUBLISHED = read_yaml(ROOT / "config/published.yaml")
 DATASETS = read_yaml(ROOT / "config/datasets.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda content: content["numbers"][0].update(dataset="crel"),
+            "numbers.0.dataset: unknown name 'crel'. Did you",
+        ),
+        (lambda content: content["paper"]["datasets"].append("mine"), "paper.datasets: unknown name 'mine'"),
+        (lambda content: content["statements"][1].update(dataset="miyawki"), "statements.1.dataset: unknown name"),
+        (
+            lambda content: content["sources"]["cccv1_cv5"].update(protocol="source_cv"),
+            "sources.cccv1_cv5.protocol: unknown name 'source_cv'. Did you mean 'source_cv5'",
+        ),
+        (
+            lambda content: content["sources"]["cccv1_cv5"].update(methods={"CCCV1": "cccv"}),
+            "sources.cccv1_cv5.methods: unknown name 'cccv'. Did you mean 'cccv1'",
+        ),
+    ],
+)
+def test_published_numbers_are_of_what_the_catalogues_have(tmp_path, change, words):
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    content = read_yaml(tmp_path / "config/published.yaml")
+    change(content)
+    (tmp_path / "config/published.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(InputError, match=f"config/published.yaml: {words}") as caught:
+        load(DEFAULT, ROOT, tmp_path / "config")
+    assert "\n" not in str(caught.value)
+
+
 HERE = ["vangerven", "miyawaki", "miyawaki_sharp", "crell_constant", "crell_noise", "crell_eeg2fmri"]
 SOURCE_PROTOCOLS = {n for n, e in read_yaml(ROOT / "config/protocols.yaml").items() if e.get("source")}
 

@@ -116,6 +116,7 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
     known = {kind: read_catalogue(folder, kind, settings["overrides"].get(kind, {})) for kind in CATALOGUES}
     published = read_yaml(folder / "published.yaml")
     check(published, "published", "config/published.yaml")
+    _check_published(published, known)
 
     chosen, fallback = _chosen(settings, known)
     names = _source_names(settings, published)
@@ -288,6 +289,19 @@ def _source_names(settings: Mapping, published: Mapping) -> list[str]:
     """The sources of published.yaml that a configuration chooses."""
     known = published["sources"]
     return list(known if settings["sources"] == "all" else _named(settings["sources"], known, "config.yaml: sources"))
+
+
+def _check_published(published: Mapping, known: Mapping[str, dict]) -> None:
+    """InputError for a dataset, protocol or method of published.yaml that no catalogue has."""
+    where = "config/published.yaml:"
+    datasets = {source_name(name, entry): entry for name, entry in known["datasets"].items()}
+    _named(published["paper"]["datasets"], datasets, f"{where} paper.datasets")
+    for kind in ("numbers", "statements"):
+        for at, entry in enumerate(published[kind]):
+            _named([entry["dataset"]] if "dataset" in entry else [], datasets, f"{where} {kind}.{at}.dataset")
+    for name, source in published["sources"].items():
+        _named({source["protocol"]} - {None}, known["protocols"], f"{where} sources.{name}.protocol")
+        _named(source["methods"].values(), known["methods"], f"{where} sources.{name}.methods")
 
 
 def _measured(names: Iterable[str], published: Mapping, datasets: Iterable[str]) -> set[str]:

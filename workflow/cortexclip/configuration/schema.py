@@ -32,20 +32,6 @@ Names = Annotated[tuple[str, ...], AfterValidator(_each_once), Field(json_schema
 Sentence = Annotated[str, Field(min_length=1)]
 Link = Annotated[str, Field(pattern="^https://")]
 Grouping = Literal["sample", "stimulus", "cluster", "label", "subject", "session", "run", "block"]
-PublishedDataset = Literal["miyawaki", "vangerven", "mindbigdata", "crell"]
-PublishedProtocol = Literal[
-    "source_canonical",
-    "source_split",
-    "source_random",
-    "source_first8",
-    "source_cv5",
-    "source_cv5_all",
-    "source_cv5_test",
-    "source_cv10",
-    "in_sample",
-    "holdout",
-    "cv10",
-]
 
 
 class Overrides(Checked):
@@ -288,8 +274,8 @@ class Paper(Checked):
 
     methods: tuple[str, ...]
     """Its rows, names as in the numbers."""
-    datasets: tuple[PublishedDataset, ...]
-    """Its columns."""
+    datasets: tuple[str, ...]
+    """Its columns: datasets of config/datasets.yaml, or what these stand for."""
     sources: tuple[str, ...]
     """The sources of its numbers."""
 
@@ -329,7 +315,7 @@ class Source(Checked):
     """Which parts of the procedure cannot be repeated here."""
     status: tuple[Status, ...]
     """What has been stated about the numbers since, or what their code shows."""
-    protocol: PublishedProtocol | None
+    protocol: str | None
     """The protocol of config/protocols.yaml that repeats the procedure; null where none does."""
     spread_ddof: Literal[0, 1] = 0
     """1 if its standard deviation over folds is divided by their number minus one."""
@@ -346,7 +332,8 @@ class Number(Checked):
     """A name from sources."""
     name: Sentence
     """Method, as the source calls it."""
-    dataset: PublishedDataset
+    dataset: str
+    """A dataset of config/datasets.yaml, or what one stands for."""
     metric: str
     """A name from docs/evaluation.md, Metrics."""
     value: float
@@ -382,7 +369,8 @@ class Statement(Checked):
     dataset or as a mean; the size class of a dataset."""
     name: Sentence
     """Method, as the source calls it."""
-    dataset: PublishedDataset = "miyawaki"
+    dataset: str = ""
+    """As in a number."""
     value: float | Literal["small", "medium", "large"]
     """A number of datasets, percent, or the class: small, medium, large."""
 
