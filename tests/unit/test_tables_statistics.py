@@ -38,7 +38,7 @@ from cortexclip.tables.statistics import (
 
 
 def compare(scores, metric, **options):
-    return tables.compare(scores, metric, **{"comparisons": FAMILY, **options})
+    return tables.compare(scores, metric, **{"references": ["ridge"], "comparisons": FAMILY, **options})
 
 
 def leaders(scores, metric, references=("ridge",), oracles=(), comparisons=FAMILY):

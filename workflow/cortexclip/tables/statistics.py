@@ -48,9 +48,7 @@ DIFFERENT = (BETTER, WORSE)
 """The verdicts that a difference was shown."""
 
 
-def compare(
-    scores: SeededScores, metric: str, *, references: Sequence[str] = ("ridge",), **options: Any
-) -> pd.DataFrame:
+def compare(scores: SeededScores, metric: str, *, references: Sequence[str], **options: Any) -> pd.DataFrame:
     """All pairs of methods on one metric of one dataset and protocol.
 
     All values of a pair are over the trials on which both have a value (``n_samples``; ``n_missing`` are the others),
@@ -265,7 +263,7 @@ def leaders(
     metric: str,
     pairs: pd.DataFrame,
     *,
-    references: Sequence[str] = ("ridge",),
+    references: Sequence[str],
     comparisons: int,
     oracles: Collection[str] = (),
 ) -> pd.DataFrame:
