@@ -334,27 +334,28 @@ def test_equal_steps_of_similarity_are_equal_steps_of_colour():
 
 
 def test_looks_are_the_same_whatever_else_is_compared():
+    known = {name: entry["look"] for name, entry in yaml.safe_load((ROOT / "config/methods.yaml").read_text()).items()}
+
     def looks(*methods):
-        return style.looks(Plan.of({"runs": {m: {"method": m, "encoder": "none", "title": m} for m in methods}}))
+        return style.looks(Plan.of({"runs": {m: {"method": m, "title": m, "look": known.get(m)} for m in methods}}))
 
     few, many = looks("new_one", "ridge"), looks("knn", "newer", "cccv1", "ridge", "another", "new_one")
     assert few["ridge"] == many["ridge"] and few["new_one"] == many["new_one"]
-    known = list(yaml.safe_load((ROOT / "config/methods.yaml").read_text()))
     taken = set(style.families(known).values())
     assert len(taken) == len(known)
-    own = {style.families([name])[name] for name in (f"my_method_{number}" for number in range(200))}
+    own = {style.families({name: None})[name] for name in (f"my_method_{number}" for number in range(200))}
     assert len(own) > 20 and not own & taken
 
 
 def test_own_methods_that_are_drawn_together_do_not_look_alike():
     names = [f"my_method_{number}" for number in range(25)]
-    alone = {name: style.families([name])[name] for name in names}
-    together = style.families(reversed(names))
+    alone = {name: style.families({name: None})[name] for name in names}
+    together = style.families(dict.fromkeys(reversed(names)))
     assert len(set(alone.values())) < 25 and len(set(together.values())) == 25
     kept = {name for name in names if together[name] == alone[name]}
     assert {alone[name] for name in kept} == set(alone.values())  # only where two would be alike does one change
-    more = style.families([*names, "my_method_25", "ridge"])
-    assert more["ridge"] == style.families(["ridge"])["ridge"] and len(more) == 27
+    more = style.families({**dict.fromkeys([*names, "my_method_25"]), "ridge": {"colour": "#0173b2", "marker": "o"}})
+    assert more["ridge"] == ("#0173b2", "o") and len(more) == 27
 
 
 def test_receptive_fields_are_those_of_the_best_voxels_and_their_centres():

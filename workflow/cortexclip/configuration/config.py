@@ -64,7 +64,8 @@ class Configuration:
     the order of the configuration; ``unavailable`` maps the names of selected datasets and encoders that are not there
     to a sentence on why and how to get them; ``runs`` are the methods with their embedding spaces, and ``cells`` says
     which of them apply to each dataset; ``protocols_of`` says which protocols do. ``sources`` is what is trained
-    besides the comparison, as published sources did it; ``every_...`` are the entries, or runs, of both.
+    besides the comparison, as published sources did it; ``every_...`` are the entries, or runs, of both. ``known`` are
+    the entries of the catalogues, selected or not.
     """
 
     settings: dict
@@ -77,6 +78,7 @@ class Configuration:
     cells: dict[str, list[str]]
     protocols_of: dict[str, list[str]]
     sources: Sources
+    known: dict[str, dict[str, dict]]
 
     @property
     def every_dataset(self) -> dict[str, dict]:
@@ -139,8 +141,9 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
         raise InputError(f"config.yaml: strict is true and something is not available. {_reasons(unavailable)}")
     chosen["datasets"] = chosen["datasets"] or fallback
     if not chosen["datasets"]:
+        free = [f"'{name}' needs no file." for name, entry in known["datasets"].items() if "file" not in entry]
         raise InputError(
-            f"config.yaml: none of the datasets is available. {_reasons(unavailable)} 'simulated' needs no file."
+            f"config.yaml: none of the datasets is available. {' '.join([_reasons(unavailable), *free[:1]])}"
         )
     runs = _runs(settings, chosen, known["encoders"], fits)
     configuration = Configuration(
@@ -149,8 +152,9 @@ def load(settings: dict, root: str | os.PathLike, catalogues: str | os.PathLike 
         unavailable=unavailable,
         runs=runs,
         cells={name: _runs_on(name, chosen, runs) for name in chosen["datasets"]},
-        protocols_of={name: _protocols_on(name, chosen) for name in chosen["datasets"]},
+        protocols_of={name: _protocols_on(name, chosen, known["protocols"]) for name in chosen["datasets"]},
         sources=_sources(settings, published, names if measured else [], chosen, known),
+        known=known,
     )
     _check_comparisons(configuration, known["methods"])
     return configuration
@@ -267,13 +271,14 @@ def _runs_on(dataset: str, chosen: Mapping[str, dict], runs: Mapping[str, Run]) 
     return found
 
 
-def _protocols_on(dataset: str, chosen: Mapping[str, dict]) -> list[str]:
+def _protocols_on(dataset: str, chosen: Mapping[str, dict], known: Mapping[str, dict]) -> list[str]:
     """The names of the protocols that apply to a dataset."""
     found = [name for name, entry in chosen["protocols"].items() if splits(entry, chosen["datasets"][dataset])]
     if not found:
+        names = " or ".join(plain_protocols(known, {"parts": "none", "labels": "none"}))
         raise InputError(
             f"config.yaml: no protocol applies to dataset '{dataset}', which has no train/test split (parts: none), or "
-            "no sessions. Add a protocol that cuts all samples into folds, such as cv10 or unseen."
+            f"no sessions. Add a protocol that cuts all samples into folds, such as {names}."
         )
     return found
 
@@ -356,6 +361,15 @@ def splits(protocol: Mapping, dataset: Mapping) -> bool:
     """Whether a protocol applies to a dataset: one that needs the source's parts, or groups, only where they are."""
     parts = protocol["over"] == "all" or dataset.get("parts") != "none"
     return parts and set(groups_needed(protocol)) <= groupings(dataset)
+
+
+def plain_protocols(protocols: Mapping[str, dict], dataset: Mapping) -> dict[str, dict]:
+    """The protocols that apply to a dataset, repeat no source and are not compared with one that leaves less out."""
+    return {
+        name: entry
+        for name, entry in protocols.items()
+        if splits(entry, dataset) and not entry.get("source") and "compared_with" not in entry
+    }
 
 
 def groupings(dataset: Mapping) -> set[str]:

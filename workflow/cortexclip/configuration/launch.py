@@ -8,15 +8,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cortexclip.configuration.config import locate, read_catalogue
+from cortexclip.configuration.config import compact, locate, plain_protocols, read_catalogue
 from cortexclip.configuration.schema import read_yaml
 from cortexclip.errors import InputError, nearest
 from cortexclip.runtime.log import SHOWN
 from cortexclip.runtime.project import PACKAGE
 from cortexclip.runtime.provenance import WORKFLOW_COMMAND
 
-QUICK = ("mean_image", "class_mean", "permuted", "knn", "ridge", "ridge_snap", "pca_ridge")
-"""Methods in closed form, each of which takes about a second."""
 PAGE = "results/report/index.html"
 
 
@@ -49,7 +47,7 @@ def settings_of_one(
 
     Parameters
     ----------
-    methods : names; by default those of the project's config.yaml, or ``QUICK``.
+    methods : names; by default those of the project's config.yaml, or those with the key ``quick`` in methods.yaml.
     protocols : names; by default the honest one that the dataset allows: its own split, else folds, of whole stimuli if
         images are shown in several trials (``repeats``).
     seeds : trainings of each stochastic method; by default the project's.
@@ -62,8 +60,8 @@ def settings_of_one(
         for one in given:
             if one not in known[option]:
                 raise InputError(f"--{option}: unknown name '{one}'. {nearest(one, known[option])}")
-    folds = "unseen" if repeats else "cv10"
-    chosen = list(methods or (QUICK if quick else default["methods"]))
+    kept = dict.fromkeys([*default["methods"], *(known["methods"] if quick else ())])
+    chosen = list(methods) or [name for name in kept if not quick or known["methods"][name].get("quick")]
     spaces = {space for method in chosen for space in known["methods"][method].get("encoders", ())}
     there = {
         e for e, about in known["encoders"].items() if "file" not in about or locate(about["file"], "weights", None)
@@ -72,7 +70,7 @@ def settings_of_one(
         **default,
         "datasets": [name],
         "fallback": None,
-        "protocols": list(protocols or [folds if entry.get("parts") == "none" else "holdout"]),
+        "protocols": list(protocols) or [_usual_protocol(known["protocols"], entry, repeats)],
         "methods": chosen,
         "encoders": [space for space in default["encoders"] if space in spaces & there],
         "judge": default["judge"] if spaces else "none",
@@ -83,6 +81,17 @@ def settings_of_one(
         "data_dir": None,
         "overrides": {"datasets": {name: dict(entry)}},
     }
+
+
+def _usual_protocol(protocols: Mapping[str, dict], dataset: Mapping, repeats: bool) -> str:
+    wanted: tuple[str, object] = ("repeats", False) if repeats else ("honest", "folds")
+    if dataset.get("parts") != "none":
+        wanted = ("honest", "split")
+    for name, entry in plain_protocols(protocols, dataset).items():
+        if wanted in entry.items():
+            return name
+    key = f"{wanted[0]}: {compact(wanted[1])}"
+    raise InputError(f"config/protocols.yaml: no protocol with {key} applies. Add one, or name others by --protocols.")
 
 
 def workflow_command(root: Path, folder: Path, settings: Path, cores: int, options: Sequence[str]) -> list[str]:

@@ -80,7 +80,8 @@ class Run:
     """A method with its embedding space.
 
     ``fits`` is how often it is fitted in a fold, ``role`` is of methods.yaml; ``trained`` says whether it has training
-    curves, and ``fields`` whether its weights hold the receptive fields of an encoding model and are kept.
+    curves, ``fields`` whether its weights hold the receptive fields of an encoding model and are kept, and ``look`` how
+    it is drawn, by its ``colour`` and ``marker``.
     """
 
     method: str
@@ -94,6 +95,7 @@ class Run:
     note: str = ""
     trained: bool = False
     fields: bool = False
+    look: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -255,7 +257,8 @@ def make_plan(configuration) -> Plan:
     runs = {}
     for name, run in configuration.runs.items():
         entry = configuration.methods[run.method]
-        kept = {key: entry[key] for key in ("title", "published", "ablates", "control", "role", "note") if key in entry}
+        keys = ("title", "published", "ablates", "control", "role", "note", "look")
+        kept = {key: entry[key] for key in keys if key in entry}
         fields_kept = run.keeps_fields and settings["save_weights"] != "none"
         runs[name] = Run(
             run.method, run.encoder or "none", run.fits, **kept, trained=run.is_network, fields=fields_kept

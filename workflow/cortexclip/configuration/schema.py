@@ -193,6 +193,15 @@ class Resources(Checked):
     """About how long a fit takes on one core at the size of vangerven; the first estimate of the time left uses it."""
 
 
+class Look(Checked):
+    """How a method is drawn in all figures."""
+
+    colour: Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
+    """Colour as #rrggbb."""
+    marker: Literal["o", "s", "^", "v", "<", ">", "D", "p", "P", "h", "H", "d", "*", "X", "8"]
+    """Marker of matplotlib."""
+
+
 class Method(Checked):
     """An entry of methods.yaml."""
 
@@ -228,6 +237,10 @@ class Method(Checked):
     """Settings for one dataset, by its name."""
     grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = {}
     """Values to try for some settings; every combination is trained, and the selection part chooses one."""
+    quick: bool = False
+    """Whether run --quick compares it: for methods that take about a second."""
+    look: Look | None = None
+    """Its colour (#rrggbb) and marker (of matplotlib) in all figures; if left out, its name decides."""
     resources: Resources = Resources()
     """What a training job asks for."""
     source: str = ""

@@ -112,35 +112,10 @@ STYLE = {
     },
 }
 
-# The "colorblind" palette of seaborn (Waskom 2021).
-_PALETTE = "#0173b2 #de8f05 #029e73 #d55e00 #cc78bc #ca9161 #fbafe4 #949494 #ece133 #56b4e9".split()
-_FAMILIES = {
-    "mean_image": ("#6b6b6b", "s"),
-    "class_mean": (_PALETTE[5], "<"),
-    "knn": (_PALETTE[9], "^"),
-    "ridge": (_PALETTE[0], "o"),
-    "ridge_snap": ("#00517a", "h"),
-    "ridge_clip": (_PALETTE[2], "D"),
-    "clip_encoder": (_PALETTE[1], "P"),
-    "cccv1": (_PALETTE[3], "v"),
-    "permuted": (FAINT, "p"),
-}
-_OTHER_COLOURS = ("#00665e", "#5b3a8c", "#a0303a", "#8c7a00", *(_PALETTE[n] for n in (4, 0, 3, 5)))
-_OTHERS = """cortexclip brain_diffuser_cortexflow mind_vis_cortexflow class_mean_oracle session_mean gaussian_bayes
-gaussian_bayes_fields brain_diffuser mind_vis dgmm vae_ridge bcca local_decoders pca_ridge pls kernel_ridge ridge_pca
-ridge_weighted ridge_banded cluster_mean cluster_random brain_diffuser_transductive mind_vis_transductive
-mindeye""".split()
-_PARTS = {
-    "cccv1": "script attention clip multiscale multires enhancer contrastive ssl adapt pooled full",
-    "clip_encoder": "residual attention multihead negatives learned schedule grid",
-    "brain_diffuser": "source",
-    "mind_vis": "pooled",
-}
-_OTHERS += [f"{method}_{part}" for method, parts in _PARTS.items() for part in parts.split()]
-_FREE = [(colour, "X>d*H8"[(n + turn) % 6]) for turn in range(6) for n, colour in enumerate(_OTHER_COLOURS)]
-_FAMILIES |= dict(zip(_OTHERS, _FREE, strict=False))
-_HASHED = [(colour, marker) for marker in ("^", "D", "v", "<", "p") for colour in _OTHER_COLOURS[:5]]
-"""Colours and markers that no method with a look of its own has; a method's name says which of them it gets."""
+_HASHED = [
+    (c, marker) for marker in ("^", "D", "v", "<", "p") for c in "#00665e #5b3a8c #a0303a #8c7a00 #cc78bc".split()
+]
+"""Looks that no method of methods.yaml states; the name of a method without one says which of them it gets."""
 _SENTENCE_ENDS = re.compile(r"(?<=[.?!])(?<!al\.) (?=[A-Z0-9])")
 _PROTOCOLS = [("#d55e00", "s"), (INK, "o"), ("#0173b2", "^"), ("#cc78bc", "v"), ("#029e73", "D"), ("#8c7a00", "P")]
 
@@ -204,19 +179,18 @@ class Subject:
 
 def looks(plan: Plan) -> dict[str, Look]:
     """The look of every run of a plan, by its name: that of its method."""
-    methods = families(run.method for run in plan.runs.values())
+    methods = families({run.method: run.look for run in plan.runs.values()})
     return {name: Look(name, "", *methods[run.method]) for name, run in plan.runs.items()}
 
 
-def families(methods: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Colour and marker of methods that are drawn together: assigned by name, or drawn by a hash of the name.
+def families(methods: Mapping[str, Mapping[str, str] | None]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of methods that are drawn together: those stated, or drawn by a hash of the name.
 
     They are the same whatever else is drawn, but for own methods of one hash: the first of them by name has its look,
     and each other one the next look that is free. Looks repeat with more than 25 own methods.
     """
-    names = sorted(set(methods))
-    found = {name: _FAMILIES[name] for name in names if name in _FAMILIES}
-    own = {name: crc32(name.encode()) % len(_HASHED) for name in names if name not in found}
+    found = {name: (look["colour"], look["marker"]) for name, look in methods.items() if look}
+    own = {name: crc32(name.encode()) % len(_HASHED) for name in sorted(methods) if name not in found}
     holders = {place: name for name, place in reversed(own.items())}
     for name, place in own.items():
         if holders[place] != name:
