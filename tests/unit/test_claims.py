@@ -24,7 +24,7 @@ from cortexclip.tables.paper import paper_csv, paper_tables
 from cortexclip.tables.render import latex, markdown
 
 ROOT = Path(__file__).resolve().parents[2]
-NOTHING = {"datasets": {}, "protocols": {}, "runs": {}, "names": [], "cells": [], "seeds": 4}
+NOTHING = {"datasets": {}, "protocols": {"mine": {"over": "in_sample"}}, "runs": {}, "names": [], "seeds": 4}
 HONEST = {"holdout": "split", "cv10": "folds"}
 SPREAD = np.array([-1.0, -1 / 3, 1 / 3, 1.0])
 
@@ -162,17 +162,17 @@ def test_the_mean_over_folds_is_compared_whatever_their_sizes():
 
 
 def test_in_sample_is_said():
-    published = a_published([{"value": 0.05}], paper=a_source("in_sample", status=["in_sample"]))
-    (row,) = claims(evidence(published, cells={("dots", "in_sample", "net"): around(0.05)}))
+    published = a_published([{"value": 0.05}], paper=a_source("mine", status=["in_sample"]))
+    (row,) = claims(evidence(published, cells={("dots", "mine", "net"): around(0.05)}))
     assert row.outcome == "reproduced, in-sample"
     assert tables.sentence(row) == "reproduced, in-sample; the source: in-sample"
 
 
 def test_a_spread_is_divided_as_in_its_source_and_needs_folds():
     """Folds 0.25 below and above the value: 0.25 with divisor n, 0.25 sqrt(2) with n - 1."""
-    cells = {("dots", "in_sample", "net"): around(0.05)}
+    cells = {("dots", "mine", "net"): around(0.05)}
     for ddof, spread in ((0, 0.25), (1, 0.25 * 2**0.5)):
-        paper = {**a_source("in_sample"), "spread_ddof": ddof}
+        paper = {**a_source("mine"), "spread_ddof": ddof}
         found = evidence(a_published([{"value": 0.05, "spread": spread}], paper=paper), cells=cells, folds=2)
         value, of_folds = claims(found)
         assert of_folds.repeated.mean == pytest.approx(spread)

@@ -615,6 +615,7 @@ def test_protocols_are_paired_by_what_they_mean_whatever_their_names(results):
     )
     for name in ("optimism", "seen_unseen"):
         pd.testing.assert_frame_equal(draw(results, own, name).data, draw(results, toy, name).data)
+    assert "nothing on the scored samples, such as ridge, gains nothing" in draw(results, toy, "optimism").caption
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ def test_every_verdict_has_words_and_a_look():
 
 
 def test_every_outcome_has_a_look_and_every_reason_and_mark_its_words():
-    words_for = content.verdicts()
+    words_for = content.verdicts(Plan({}, {}, {}))
     assert [words for words, _ in words_for["outcomes"]] == list(OUTCOMES)
     assert {look for _, look in words_for["outcomes"]} <= {"best", "tied", "behind", "none"}
     assert (words_for["reasons"], words_for["marks"]) == (REASONS, STATUS)

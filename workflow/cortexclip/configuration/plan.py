@@ -15,6 +15,8 @@ from cortexclip.errors import InputError
 from cortexclip.evaluation import READOUTS, own_name, readout_of
 from cortexclip.runtime.files import read_json
 
+HONEST = ("split", "folds")
+"""Kinds of honest protocols."""
 EXTENSION, ENCODER = "extension", "encoder"
 """Kinds of pairs of runs that differ in one part: a variant and its plain method, one embedding space and another."""
 
@@ -46,6 +48,7 @@ class Protocol:
     counterpart : the honest protocol of the same kind as an optimistic one.
     repeats : whether the image of a scored sample may have been trained on, in another trial.
     average : what means weigh equally, "sample" or "stimulus".
+    over : which samples are trained on and scored, as in protocols.yaml.
     folds : their number, where it is configured.
     cuts : in how many cuts, shuffled from ``shuffle_seed``, in-sample scores are averaged; 0 for none.
     compared_with : a protocol that leaves less out, if any.
@@ -60,6 +63,7 @@ class Protocol:
     counterpart: str | None = None
     repeats: bool = True
     average: str = "sample"
+    over: str = "canonical"
     folds: int | None = None
     cuts: int = 0
     shuffle_seed: int = 0
@@ -146,6 +150,9 @@ class Plan:
     judge : the encoder in whose space reconstructions are identified, or None.
     rivals : the controls that every method is compared with, beside the reference.
     comparisons : the size of the family that p values are corrected for.
+    named : what sentences name whether it is run or not: the first honest protocols of the catalogue ("split",
+        "folds"), its datasets without brain data whose rows are all equal ("constant"), what the datasets without brain
+        data stand for ("not_public") and their protocols ("without_brain_data").
     """
 
     datasets: dict[str, Dataset]
@@ -162,6 +169,7 @@ class Plan:
     judge: str | None = None
     rivals: list[str] = field(default_factory=list)
     comparisons: int = 1
+    named: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, content: Mapping) -> Plan:
@@ -198,6 +206,12 @@ class Plan:
         """The first protocol of the first of these kinds ("split", "folds") that there is one of."""
         found = {entry.honest: name for name, entry in reversed(self.protocols.items())}
         return next((found[kind] for kind in kinds if kind in found), None)
+
+    @property
+    def honest_protocols(self) -> str:
+        """The honest protocols in words, also where none of a kind is run."""
+        split, folds = ([name] if (name := self.honest(kind)) else self.named.get(kind, []) for kind in HONEST)
+        return "; ".join([*split, *(f"for folds {name} if it is run" for name in folds)])
 
     def role(self, role: str) -> list[str]:
         """The methods with a role, see ``role`` in methods.yaml."""
@@ -289,7 +303,19 @@ def make_plan(configuration) -> Plan:
             for name in [name for name, run in runs.items() if run.method == rival] or [rival]
         ],
         comparisons=settings["comparisons"],
+        named=_named_in_sentences(configuration.known),
     )
+
+
+def _named_in_sentences(known: Mapping[str, Mapping[str, Mapping]]) -> dict[str, list[str]]:
+    protocols = known["protocols"].items()
+    found = {kind: [name for name, entry in protocols if entry.get("honest") == kind][:1] for kind in HONEST}
+    absent = {name: entry for name, entry in known["datasets"].items() if not entry.get("brain_data", True)}
+    found["constant"] = [name for name, entry in absent.items() if entry.get("settings", {}).get("rows") == "constant"]
+    found["not_public"] = list(dict.fromkeys(entry["stands_for"] for entry in absent.values() if "stands_for" in entry))
+    measured = (entry.get("protocols", ())[:1] for entry in absent.values())
+    found["without_brain_data"] = list(dict.fromkeys(name for names in measured for name in names))
+    return found
 
 
 def _protocol(name: str, entry: Mapping, protocols: Mapping[str, Mapping] | None = None) -> Protocol:

@@ -255,9 +255,11 @@ def optimism(study: Study) -> PaperFigure:
             samples = np.intersect1d(study.scored(first), study.scored(other))
             trials = f"Means of the {study.amount(samples)} that both protocols score{_weights(study, first, other)}."
             pairs.append((first, other, samples, trials))
+    reference = study.plan.reference
+    example = f", such as {reference}," if reference and not study.plan.runs[reference].trained else ""
     remark = (
-        "A method that chooses nothing on the scored samples, such as ridge, gains nothing from it; the protocols of a "
-        "pair may also differ in their training samples."
+        f"A method that chooses nothing on the scored samples{example} gains nothing from it; the protocols of a pair "
+        "may also differ in their training samples."
     )
     return _paired(study, title, pairs, remark)
 

@@ -202,10 +202,11 @@ def _equal(p_value: str) -> str:
     return p_value if p_value.startswith("<") else f"= {p_value}"
 
 
-def verdicts() -> dict:
-    """The words for what became of claims: outcomes with their looks, reasons, and marks of sources."""
+def verdicts(plan: Plan) -> dict:
+    """The words for what became of claims: outcomes, looks, reasons, marks of sources, and the honest protocols."""
     outcomes = [[outcome, CHIPS[outcome]] for outcome in claims.OUTCOMES]
-    return {"outcomes": outcomes, "reasons": claims.REASONS, "marks": claims.STATUS}
+    honest = claims.in_brackets([plan.honest_protocols])
+    return {"outcomes": outcomes, "reasons": claims.REASONS, "marks": claims.STATUS, "honest": honest}
 
 
 def stand_ins_of(plan: Plan, table: pd.DataFrame) -> dict[str, dict]:

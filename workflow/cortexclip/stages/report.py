@@ -104,7 +104,7 @@ def core(results: Results, published: Mapping, reference: str) -> dict:
         "reference": reference,
         "sources": content.sources_of(published, tables["claims"]),
         "paper": content.paper_of(published, plan),
-        "verdicts": content.verdicts(),
+        "verdicts": content.verdicts(plan),
         "conclusions": content.conclusions(),
         "files": content.files_of(plan),
         "undecided": conclusion(UNDECIDABLE, ""),

@@ -265,7 +265,8 @@ def _number(entry: Mapping, source: Mapping, evidence: Evidence) -> Claim:
     name, repeated = fitting or candidates[0]
     outcome = NOT_REPRODUCED
     if fitting:
-        outcome = IN_SAMPLE if protocol == "in_sample" else REPRODUCED
+        followed = plan.sources.protocols.get(protocols[name])
+        outcome = IN_SAMPLE if followed and followed.over == "in_sample" else REPRODUCED
         if not evidence.brain_data(name):
             outcome = NO_BRAIN_DATA
         elif name != dataset:
@@ -410,10 +411,13 @@ def claims_tables(rows: Sequence[Claim], evidence: Evidence, audits: Mapping[str
     numbers = [row for row in rows if "metric" in row.entry]
     names = list(dict.fromkeys(row.entry["dataset"] for row in numbers))
     tables = [_table(name, [r for r in numbers if r.entry["dataset"] == name], evidence, audits) for name in names]
-    return [_overview(rows), *tables, _words([row for row in rows if "metric" not in row.entry], evidence)]
+    in_words = [row for row in rows if "metric" not in row.entry]
+    return [_overview(rows, evidence.plan), *tables, _words(in_words, evidence)]
 
 
-def _overview(rows: Sequence[Claim]) -> Table:
+def _overview(rows: Sequence[Claim], plan: Plan) -> Table:
+    constant, splits = in_brackets(plan.named.get("constant")), ", ".join(plan.named.get("without_brain_data", ()))
+    with_split = f", always with the split {splits}" if splits else ""
     groups: dict[str, list[Claim]] = {}
     for row in rows:
         groups.setdefault(row.entry["dataset"] if "metric" in row.entry else "claims in words", []).append(row)
@@ -429,14 +433,14 @@ def _overview(rows: Sequence[Claim]) -> Table:
         notes=[
             "Reproduced: the published value is in the range in which one more run of the source's procedure would be "
             "with probability 0.95 (t-based prediction interval over our seeds), on the same scored samples.",
-            "Without brain data: that interval is from rows that are all equal (mindbigdata_constant, "
-            "crell_constant) or, where these were not run, from two small public files of the kind, always with the "
-            "split source_split. The scored images of the publication are not known, so their sampling error is added.",
+            f"Without brain data: that interval is from rows that are all equal{constant} or, where these were not "
+            f"run, from two small public files of the kind{with_split}. The scored images of the publication are not "
+            "known, so their sampling error is added.",
             "In-sample: the procedure scores samples that it trained on. Another version of the file: the interval "
             "on a second public file of the same trials contains the value, the one on the first does not.",
-            "Honest: our value of the same method where nothing is chosen on scored samples (holdout; for folds cv10 "
-            "if it is run). Best control: the control with the best mean in that protocol; without brain data the "
-            "error of always predicting the mean image. It compares means and is not a test.",
+            "Honest: our value of the same method where nothing is chosen on scored samples"
+            f"{in_brackets([plan.honest_protocols])}. Best control: the control with the best mean in that protocol; "
+            "without brain data the error of always predicting the mean image. It compares means and is not a test.",
         ],
     )
 
@@ -492,10 +496,11 @@ def _words(rows: Sequence[Claim], evidence: Evidence) -> Table:
         for row in rows
     ]
     notes = [note for place, name in enumerate(sources, 1) for note in _source_notes(place, name, evidence.published)]
+    absent = " and ".join(evidence.plan.named.get("not_public", []))
     notes.append(
         "Measured again: for each seed the number of datasets on which the error is below that of both rivals, or how "
-        "many percent it is below the better rival's, each with its source's procedure; for mindbigdata and crell "
-        "without brain data."
+        "many percent it is below the better rival's, each with its source's procedure"
+        f"{f'; for {absent} without brain data' if absent else ''}."
     )
     columns = ["Claim", "Source", "Published", AGAIN, "Verdict"]
     return Table("Verbal claims", columns, body, notes, "claims-words")
@@ -534,6 +539,12 @@ def _again(row: Claim) -> str:
     low, high, *ends = map(digits, (min(row.repeated.values), max(row.repeated.values), *interval))
     one_more = "" if math.isnan(interval[0]) else f"; {' to '.join(ends)}"
     return f"{digits(row.repeated.mean)} [{low}, {high}]{one_more}"
+
+
+def in_brackets(names: Sequence[str] | None) -> str:
+    """Names after what they belong to, "" for none."""
+    text = ", ".join(filter(None, names or ()))
+    return f" ({text})" if text else ""
 
 
 def control_text(control: Control | None) -> str:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from cortexclip.evaluation.reproduction import Repeated
 from cortexclip.results.tables import TABLES
-from cortexclip.tables.claims import Claim, Control, Evidence, control_text, honest_method, sentence
+from cortexclip.tables.claims import (
+    Claim,
+    Control,
+    Evidence,
+    control_text,
+    honest_method,
+    in_brackets,
+    paper_numbers,
+    sentence,
+)
 from cortexclip.tables.render import Table, formatted
 
 NO_NUMBERS = "This configuration measures none of the table's numbers."
@@ -83,20 +92,25 @@ def paper_tables(table: pd.DataFrame, evidence: Evidence) -> list[Table]:
     controls = [Control(row.control, row.control_value) if row.control else None for row in first]
     body.append(["Best control", *map(control_text, controls)])
     body += [[f"{method} (ours)", *(formatted(row.ours, ".4f") for row in first)] for method in plan.role("ours")[:1]]
+    not_public = filter(None, [" and ".join(plan.named.get("not_public", ()))])
     notes = [
         "Mean squared error, lower is better. The document's three rows: the published value · measured again with the "
         f"procedure that made it, mean [range over seeds] · the same method in the honest protocol {split}. Rows "
         f"below: {split}.",
-        "mindbigdata and crell: the brain data of the publication are not public, so they are measured again without "
-        "brain data (on the dataset named in the remark). Best control there: always predicting the mean of the ten "
-        "images.",
+        *(
+            f"{named}: the brain data of the publication are not public, so they are measured again without brain data "
+            "(on the dataset named in the remark). Best control there: always predicting the mean of the ten images."
+            for named in not_public
+        ),
         *(f"({place}) {text}." for place, text in enumerate(verdicts, 1)),
         *(f"{name}: {evidence.published['sources'][name]['link']}" for name in sources),
     ]
     main = Table("The published table, measured again", ["Method", *datasets], body, notes, "paper")
-    if not stand_ins:
-        return [main]
-    body = []
+    return [main, _stand_ins(stand_ins, names, cells, evidence)] if stand_ins else [main]
+
+
+def _stand_ins(stand_ins: Sequence[str], names: Sequence[str], cells: Mapping, evidence: Evidence) -> Table:
+    body, splits = [], evidence.plan.named.get("without_brain_data", [])
     for dataset in stand_ins:
         constant = None if evidence.brain_data(dataset) else evidence.constant(dataset)
         row = [
@@ -105,15 +119,17 @@ def paper_tables(table: pd.DataFrame, evidence: Evidence) -> list[Table]:
             *(_range(cells.get((name, dataset))) for name in names),
         ]
         body.append([*row, formatted(constant.value if constant else None, ".4f")])
+    rows = [entry["name"] for entry, source in paper_numbers(evidence.published) if source["protocol"] in splits]
+    of_row = f" of the row {' and '.join(dict.fromkeys(rows))}" if rows else ""
     notes = [
         "Mean squared error, mean [range over seeds]. Constant: all rows are equal. Noise: white noise. eeg2fmri: the "
-        "two small public files of the kind. Without brain data all three methods use the split of the row CCCV1 "
-        "(source_split).",
+        f"two small public files of the kind. Without brain data all three methods use the split{of_row}"
+        f"{in_brackets(splits)}.",
         "Constant answer: always predicting the mean image, with every image shown equally often.",
     ]
     columns = ["Dataset", "Brain data", *names, "Constant answer"]
     title = "The same procedures on other files, and without brain data"
-    return [main, Table(title, columns, body, notes, "paper-stand-ins")]
+    return Table(title, columns, body, notes, "paper-stand-ins")
 
 
 def of_paper(rows: Sequence[Claim], evidence: Evidence) -> list[Claim]:

@@ -425,7 +425,7 @@ define(
       list([
         "Reproduced: the published value is in the range in which one more run of the source's procedure would be with probability 0.95 (prediction interval over our seeds). Measured again: mean over seeds [their range], with the source's procedure.",
         "In-sample: the procedure scores samples that it trained on. Without brain data: measured on rows that contain no brain data. Another version of the file: a second public file of the same trials gives the value, the first does not.",
-        "Honest: the same method where nothing is chosen on scored samples (holdout; for folds cv10 if it is run). Best control: the control with the best mean there; without brain data always predicting the mean image.",
+        `Honest: the same method where nothing is chosen on scored samples${core.verdicts.honest}. Best control: the control with the best mean there; without brain data always predicting the mean image.`,
       ]),
     );
     const folds = new Map();
