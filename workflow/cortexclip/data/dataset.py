@@ -141,16 +141,7 @@ def validate(dataset: xr.Dataset, where: str | None = None) -> None:
     outside its range; or the part with fewer than two samples.
     """
     where = where or str(dataset.attrs.get("name") or "dataset")
-    expected = VARIABLES | {name: kind for name, kind in OPTIONAL.items() if name in dataset.variables}
-    for name, (dimensions, kind) in expected.items():
-        if name not in dataset.variables:
-            raise InputError(f"{where}: has no '{name}'; expected {_listed(expected)}.")
-        variable = dataset.variables[name]
-        if variable.dims != dimensions:
-            raise InputError(f"{where}: '{name}' has the dimensions {variable.dims}, expected {dimensions}.")
-        if variable.dtype.kind != "U" if kind == "U" else variable.dtype != np.dtype(kind):
-            wanted = "text" if kind == "U" else np.dtype(kind).name
-            raise InputError(f"{where}: '{name}' is {variable.dtype}, expected {wanted}.")
+    _check_variables(dataset, VARIABLES, where)
     for axis, size in dataset.sizes.items():
         if size == 0:
             raise InputError(f"{where}: has no entry along '{axis}'; expected at least one.")
@@ -170,6 +161,19 @@ def validate(dataset: xr.Dataset, where: str | None = None) -> None:
             raise InputError(f"{where}: the attribute '{key}' is {value!r}, expected {wanted}.")
     if not dataset.attrs["name"]:
         raise InputError(f"{where}: the attribute 'name' is empty, expected the name of the dataset.")
+
+
+def _check_variables(dataset: xr.Dataset, needed: Mapping[str, tuple], where: str) -> None:
+    expected = {**needed, **{name: kind for name, kind in OPTIONAL.items() if name in dataset.variables}}
+    for name, (dimensions, kind) in expected.items():
+        if name not in dataset.variables:
+            raise InputError(f"{where}: has no '{name}'; expected {_listed(expected)}.")
+        variable = dataset.variables[name]
+        if variable.dims != dimensions:
+            raise InputError(f"{where}: '{name}' has the dimensions {variable.dims}, expected {dimensions}.")
+        if variable.dtype.kind != "U" if kind == "U" else variable.dtype != np.dtype(kind):
+            wanted = "text" if kind == "U" else np.dtype(kind).name
+            raise InputError(f"{where}: '{name}' is {variable.dtype}, expected {wanted}.")
 
 
 def _check_values(values: np.ndarray, is_share: bool, where: str) -> None:
@@ -215,15 +219,19 @@ def write(dataset: xr.Dataset, path: str | os.PathLike) -> None:
         plain.to_netcdf(temporary, engine="h5netcdf", encoding=compression)
 
 
-def read(path: str | os.PathLike) -> xr.Dataset:
-    """Read a dataset written by :func:`write`; raises InputError if it is missing, not netCDF, or no valid dataset."""
+def read(path: str | os.PathLike, samples_only: bool = False) -> xr.Dataset:
+    """Read a dataset written by :func:`write`; raises InputError if it is missing, not netCDF, or no valid dataset.
+
+    With ``samples_only`` it has attributes and coordinates alone, neither responses nor images.
+    """
     path = Path(path)
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "does not exist"
         raise InputError(f"{path}: {found}; expected a dataset (.nc). Run the ingest or simulate stage to make it.")
     advice = "Delete it; the run that made it will make it again."
     try:
-        dataset = xr.load_dataset(path, engine="h5netcdf")
+        with xr.open_dataset(path, engine="h5netcdf") as file:
+            dataset = (file.drop_vars(file.data_vars) if samples_only else file).load()
     except Exception as error:  # a damaged HDF5 file surfaces as almost any exception
         first_line = (str(error).splitlines() or [""])[0]
         raise InputError(
@@ -235,7 +243,11 @@ def read(path: str | os.PathLike) -> xr.Dataset:
     if "simulated" in dataset.attrs:
         dataset.attrs["simulated"] = int(dataset.attrs["simulated"])
     try:
-        validate(dataset, where=str(path))
+        if samples_only:
+            known = {name: kind for name, kind in VARIABLES.items() if name not in ("brain", "stimuli")}
+            _check_variables(dataset, known, str(path))
+        else:
+            validate(dataset, where=str(path))
     except InputError as error:
         raise InputError(f"{error} {advice}") from error
     dataset.attrs.pop("identities", None)

@@ -15,7 +15,8 @@ import numpy as np
 
 from cortexclip.errors import InputError
 from cortexclip.evaluation import retrieval
-from cortexclip.evaluation.retrieval import Ranking, unit_vectors
+from cortexclip.evaluation.retrieval import Ranking
+from cortexclip.numerics.standardise import unit_vectors
 
 PSNR_CEILING = 100.0
 """PSNR in dB given to identical images, whose ratio has no finite value; a mean over images needs one."""

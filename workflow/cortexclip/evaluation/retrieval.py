@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cortexclip.errors import InputError
+from cortexclip.numerics.standardise import unit_vectors
 
 TIE_TOLERANCE = 1e-12
 """Similarities (cosines, correlations) closer than this are tied: they differ by the rounding of a dot product."""
@@ -52,14 +53,6 @@ def similarity_matrix(predicted: np.ndarray, gallery: np.ndarray) -> np.ndarray:
             "(..., sample, feature) and (stimulus, feature) with the same features. Use one encoder for both."
         )
     return unit_vectors(predicted) @ unit_vectors(gallery).T
-
-
-def unit_vectors(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (..., n_features) divided by their length; NaN where one is zero or not finite."""
-    # Dividing by the largest entry first keeps the squares of very small or large vectors representable.
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        scaled = vectors / np.abs(vectors).max(axis=-1, keepdims=True)
-        return scaled / np.linalg.norm(scaled, axis=-1, keepdims=True)
 
 
 def forward_ranking(similarity: np.ndarray, true_index: np.ndarray) -> Ranking:

@@ -1,4 +1,4 @@
-"""Voxel-wise z-scoring with the statistics of the training samples."""
+"""Voxel-wise z-scoring with the statistics of the training samples, and vectors scaled to length 1."""
 
 from __future__ import annotations
 
@@ -84,3 +84,11 @@ def fit_range_scaler(brain: np.ndarray) -> VoxelScaler:
     low = np.min(brain, axis=0).astype(np.float64)
     scale = np.max(brain, axis=0) - low
     return VoxelScaler(low, np.where(scale > 0, scale, 1.0))
+
+
+def unit_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., n_features) divided by their length; NaN where one is zero or not finite."""
+    # Dividing by the largest entry first keeps the squares of very small or large vectors representable.
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        scaled = vectors / np.abs(vectors).max(axis=-1, keepdims=True)
+        return scaled / np.linalg.norm(scaled, axis=-1, keepdims=True)

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    dataset = datasets.read(arguments.dataset)
+    dataset = datasets.read(arguments.dataset, samples_only=True)
     name = dataset.attrs["name"]
     seed = derive_seed(arguments.base_seed, name, arguments.protocol, "split")
     groups = datasets.groupings(dataset)
