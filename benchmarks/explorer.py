@@ -26,11 +26,13 @@ from scipy.ndimage import gaussian_filter
 from cortexclip import __main__ as cortexclip
 from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
-from cortexclip.evaluation.score import combine_scores
-from cortexclip.results.runs import history_table, write_predictions
-from cortexclip.runtime.arrays import read_netcdf, write_groups, write_parquet
+from cortexclip.evaluation.ceiling import ceilings_of
+from cortexclip.evaluation.retrieval import similarity_of
+from cortexclip.evaluation.score import combine_scores, scores_of
+from cortexclip.evaluation.spurious import collapse_of
+from cortexclip.results.runs import history_table, read_predictions, write_predictions
+from cortexclip.runtime.arrays import write_groups, write_parquet
 from cortexclip.runtime.files import write_json, write_text
-from cortexclip.stages.evaluate import ceilings_of, collapse_of, scored, similarity_of
 
 PUBLISHED = str(ROOT / "config/published.yaml")
 PROTOCOLS = {
@@ -95,8 +97,8 @@ def write_results(results: Path, plan: Plan, images: int, text: str = "Simulated
                 table, similarity = write_run(results, dataset, protocol, run, about, sample, 0.1 + 0.02 * place, rng)
                 scores.append(table)
                 similarities |= {} if similarity is None else {run: similarity}
-                predictions = read_netcdf(results / f"runs/{protocol}/{name}/{run}/predictions.nc")
-                collapsed.append(collapse_of(dataset, predictions, split, None))
+                predictions = read_predictions(results / f"runs/{protocol}/{name}/{run}/predictions.nc")
+                collapsed.append(collapse_of(dataset, predictions, [np.arange(10)], None))
                 ceilings += ceilings_of(dataset, predictions, None)
             write_parquet(results / f"scores/{protocol}/{name}.collapse.parquet", pd.DataFrame(collapsed))
             write_parquet(results / f"scores/{protocol}/{name}.ceiling.parquet", pd.DataFrame(ceilings))
@@ -146,9 +148,9 @@ def write_run(results: Path, dataset, protocol, run, about, sample, noise, rng):
         **{"machine": {"processor": "none"}, "versions": {}},
     }
     write_json(folder / "run.json", record)
-    predictions = read_netcdf(folder / "predictions.nc")
+    predictions = read_predictions(folder / "predictions.nc")
     similarity = None if features is None else similarity_of(dataset, predictions, features)
-    return scored(dataset, predictions, features), similarity
+    return scores_of(dataset, predictions, features), similarity
 
 
 def make_tables(results: Path) -> None:

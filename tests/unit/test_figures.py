@@ -19,13 +19,14 @@ from figure_checks import ABOUT, LONG, call, check_page, look, words
 from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
+from cortexclip.evaluation.score import readouts
 from cortexclip.figures import forest, images, outcome, receptive_fields, sheet, similarity, style, tables, training
 from cortexclip.figures import overview as overview_figures
 from cortexclip.numerics.image_prior import prior_axes
 from cortexclip.results import drawn
 from cortexclip.results.folder import Results
-from cortexclip.results.runs import history_table, readouts, write_predictions
-from cortexclip.runtime.arrays import read_netcdf, write_parquet
+from cortexclip.results.runs import history_table, read_predictions, write_predictions
+from cortexclip.runtime.arrays import write_parquet
 from cortexclip.stages import evaluate
 from cortexclip.stages import figures as stage
 from cortexclip.stages import overview as overview_stage
@@ -269,7 +270,7 @@ def test_a_draw_is_scored_beside_the_mean_and_further_ones_stand_below_in_their_
     samples = np.array([4, 2, 9])
     options = {"draws": draws, "attributes": {"method": "m"}}
     write_predictions(tmp_path / "p.nc", draws.mean(axis=1), samples, np.zeros(3), **options)
-    predicted = read_netcdf(tmp_path / "p.nc").sel(sample=samples[[0, 2]])
+    predicted = read_predictions(tmp_path / "p.nc").sel(sample=samples[[0, 2]])
     found = readouts(predicted)
     assert list(found) == ["", "_draw"]
     np.testing.assert_array_equal(found["_draw"], draws[:, 0][:, [0, 2]])

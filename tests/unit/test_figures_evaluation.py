@@ -12,11 +12,14 @@ import pytest
 from figure_checks import ABOUT, LONG, call, check_page, words
 
 from cortexclip.audit.findings import nearness
+from cortexclip.audit.splits import folds_of
 from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
+from cortexclip.evaluation.ceiling import ceilings_of
 from cortexclip.evaluation.metrics import pairwise_identification
 from cortexclip.evaluation.score import combine_scores, score_predictions, weigh
 from cortexclip.evaluation.splits import make_split
+from cortexclip.evaluation.spurious import collapse_of
 from cortexclip.evaluation.statistics import groups_not_different, nemenyi_critical_difference, summarise
 from cortexclip.figures import chance, forest, paired, power, ranks, spurious, study, style
 from cortexclip.figures.overview import critical_difference
@@ -27,7 +30,6 @@ from cortexclip.results.tables import NEARNESS, TABLES, read_table, write_csv
 from cortexclip.runtime.arrays import write_parquet
 from cortexclip.runtime.files import write_json
 from cortexclip.stages import evaluation_figures as stage
-from cortexclip.stages.evaluate import ceilings_of, collapse_of
 from cortexclip.stages.tables import write_statistics
 from cortexclip.tables.ablation import ABLATION
 from cortexclip.tables.statistics import RANKS, STATISTICS
@@ -362,8 +364,9 @@ def results(tmp_path_factory):
     rows = [row for p, run in cells for row in ceilings_of(dataset, results.predictions(p, "toy", run), None)]
     write_csv(folder / "tables/ceiling.csv", pd.DataFrame(rows)[TABLES["ceiling"]])
     splits = {protocol: results.frame("split", protocol=protocol, dataset="toy") for protocol in PROTOCOLS}
+    trained = {protocol: [fold.trained for fold in folds_of(split)] for protocol, split in splits.items()}
     runs = [(p, results.predictions(p, "toy", run)) for p in PROTOCOLS for run in plan.runs]
-    collapsed = pd.DataFrame([collapse_of(dataset, predictions, splits[p], None) for p, predictions in runs])
+    collapsed = pd.DataFrame([collapse_of(dataset, predictions, trained[p], None) for p, predictions in runs])
     write_csv(folder / "tables/collapse.csv", collapsed[TABLES["collapse"]])
     near = [nearness(dataset, split)["pixels"].assign(protocol=p, space="pixels") for p, split in splits.items()]
     write_csv(folder / "audit/toy.nearness.csv", pd.concat(near)[NEARNESS])

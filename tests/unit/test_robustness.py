@@ -16,8 +16,8 @@ from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
 from cortexclip.evaluation.score import COLUMNS
 from cortexclip.results.folder import read_scores
-from cortexclip.results.runs import write_predictions
-from cortexclip.runtime.arrays import read_netcdf, read_parquet, write_parquet
+from cortexclip.results.runs import read_predictions, write_predictions
+from cortexclip.runtime.arrays import read_parquet, write_parquet
 from cortexclip.runtime.files import read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,7 +52,7 @@ def make_json(path: Path) -> None:
 
 KINDS = {
     "data.nc": (make_dataset, datasets.read),
-    "predictions.nc": (make_predictions, read_netcdf),
+    "predictions.nc": (make_predictions, read_predictions),
     "split.parquet": (make_split, read_parquet),
     "scores.parquet": (make_scores, lambda path: read_scores(path, ["mse"])),
     "audit.json": (make_json, read_json),

@@ -11,7 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import xarray as xr
 from scipy.special import stdtrit
+
+from cortexclip.evaluation.score import names_of, readouts
 
 MIN_STIMULI = 5
 """Fewest repeated stimuli whose variances are estimated."""
@@ -98,6 +101,21 @@ class _Repeats:
         if variance.mean() <= NOTHING or (signal.mean() + noise.mean()) <= NOTHING:
             return float(variance.mean()), 0.0
         return float(variance.mean()), float((variance * _share(signal, noise)).sum() / variance.sum())
+
+
+def ceilings_of(dataset: xr.Dataset, predictions: xr.Dataset, features: xr.Dataset | None) -> list[dict]:
+    """The rows of one run in the table ceiling, of its readouts and of its embedding."""
+    rows = predictions.sample.values
+    stimuli, shown = dataset.stimuli.values[rows], dataset.stimulus.values[rows]
+    given = [(suffix, images, stimuli, False) for suffix, images in readouts(predictions).items()]
+    if features is not None and "embedding" in predictions:
+        given.append(("", predictions.embedding.values, features.embedding.sel(stimulus=shown).values, True))
+    about = names_of(dataset, predictions)
+    return [
+        {**about, "method": about["method"] + suffix, "metric": metric, **values}
+        for suffix, predicted, true, embedded in given
+        for metric, values in decoding_ceilings(predicted, true, shown, embedded).items()
+    ]
 
 
 def decoding_ceilings(

@@ -29,6 +29,38 @@ def names_of(dataset: xr.Dataset, predictions: xr.Dataset) -> dict[str, Any]:
     return {"dataset": dataset.attrs["name"], **names}
 
 
+def readouts(predictions: xr.Dataset) -> dict[str, np.ndarray]:
+    """Images (n_seeds, n_samples, y, x) of all readouts by the keys of `cortexclip.evaluation.READOUTS`.
+
+    The draw that is scored is the first one of each seed.
+    """
+    found = {"": predictions.image.values}
+    if "nearest" in predictions:
+        found[NEAREST] = predictions.nearest.values
+    if "draws" in predictions:
+        found[DRAW] = predictions.draws.values[:, 0]
+    return found
+
+
+def scores_of(dataset: xr.Dataset, predictions: xr.Dataset, features: xr.Dataset | None) -> pd.DataFrame:
+    """The scores of one run."""
+    rows = predictions.sample.values
+    images = readouts(predictions)
+    return score_predictions(
+        **names_of(dataset, predictions),
+        folds=predictions.fold.values,
+        samples=rows,
+        stimuli=dataset.stimuli.values[rows],
+        stimulus_ids=dataset.stimulus.values[rows],
+        images=images[""],
+        nearest_images=images.get(NEAREST),
+        drawn_images=images.get(DRAW),
+        embeddings=predictions.embedding.values if "embedding" in predictions else None,
+        gallery_embeddings=None if features is None else features.embedding.values,
+        gallery_ids=None if features is None else features.stimulus.values,
+    )
+
+
 def score_predictions(
     *,
     dataset: str,

@@ -10,14 +10,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import xarray as xr
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from cortexclip.evaluation.metrics import pairwise_identification
+from cortexclip.evaluation.score import names_of
 
 NOTHING = 1e-10
 """Mean squared deviation of pixels (0 to 1) that is rounding, and no variance."""
 IMAGES_PER_CLUSTER, MOST_CLUSTERS = 4, 10
 """Scored images in a cluster on average, and the most clusters."""
+
+
+def collapse_of(
+    dataset: xr.Dataset, predictions: xr.Dataset, trained: Sequence[np.ndarray], judge: xr.Dataset | None
+) -> dict:
+    """The row of one run in the table collapse; stimuli are clustered by the judge's embeddings, or by their pixels.
+
+    ``trained`` are the samples that each fold learned from, by the number of the fold.
+    """
+    rows, fold = predictions.sample.values, predictions.fold.values
+    stimuli, shown = dataset.stimuli.values, dataset.stimulus.values[rows]
+    space = stimuli[rows].reshape(len(rows), -1) if judge is None else judge.embedding.sel(stimulus=shown).values
+    cluster = scored_clusters(space, shown)
+    folds = [(np.flatnonzero(fold == number), stimuli[samples]) for number, samples in enumerate(trained)]
+    return {
+        **names_of(dataset, predictions),
+        **collapse(predictions.image.values, stimuli[rows], shown, cluster, folds),
+        "clusters": int(cluster.max()) + 1,
+        "space": "pixels" if judge is None else judge.attrs["encoder"],
+    }
 
 
 def collapse(

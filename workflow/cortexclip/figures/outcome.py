@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from cortexclip.evaluation import DRAW
+from cortexclip.evaluation.score import readouts
 from cortexclip.figures.images import (
     Reconstruction,
     Retrieval,
@@ -23,7 +24,6 @@ from cortexclip.figures.receptive_fields import draw_fields
 from cortexclip.figures.similarity import Similarity, draw_similarity, draw_similarity_distribution
 from cortexclip.figures.style import Look, PaperFigure, Subject
 from cortexclip.figures.training import draw_training_curves
-from cortexclip.results.runs import readouts
 
 RECONSTRUCTED, QUERIES, RETRIEVED, DRAWS, LEADING = 12, 8, 5, 4, 4
 

@@ -15,9 +15,9 @@ import xarray as xr
 from PIL import Image
 
 from cortexclip.evaluation import NEAREST
+from cortexclip.evaluation.score import readouts
 from cortexclip.report.content import short
 from cortexclip.results.folder import Results
-from cortexclip.results.runs import readouts
 from cortexclip.tables.statistics import run_name
 
 SHOWN = ("mse", "pixcorr", "ssim", "pairwise_identification", "rank_test")

@@ -16,6 +16,7 @@ from cortexclip.errors import InputError
 from cortexclip.evaluation import own_name
 from cortexclip.evaluation.score import COLUMNS
 from cortexclip.results.paths import PATHS
+from cortexclip.results.runs import read_predictions
 from cortexclip.results.tables import NEARNESS, TABLES, read_table
 from cortexclip.runtime.arrays import read_netcdf, read_parquet
 from cortexclip.runtime.files import read_json
@@ -70,7 +71,7 @@ class Results:
 
     def predictions(self, protocol: str, dataset: str, run: str) -> xr.Dataset:
         """What a run predicted for every scored sample."""
-        return read_netcdf(self.path("predictions", protocol=protocol, dataset=dataset, run=run))
+        return read_predictions(self.path("predictions", protocol=protocol, dataset=dataset, run=run))
 
     def record(self, protocol: str, dataset: str, run: str) -> dict:
         """What was done in a training job (run.json)."""

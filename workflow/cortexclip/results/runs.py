@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from cortexclip.evaluation import DRAW, NEAREST
+from cortexclip.runtime.arrays import reading
 from cortexclip.runtime.files import atomic_path
 
 
@@ -57,17 +57,10 @@ def write_predictions(
         dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
 
 
-def readouts(predictions: xr.Dataset) -> dict[str, np.ndarray]:
-    """Images (n_seeds, n_samples, y, x) of all readouts by the keys of `cortexclip.evaluation.READOUTS`.
-
-    The draw that is scored is the first one of each seed.
-    """
-    found = {"": predictions.image.values}
-    if "nearest" in predictions:
-        found[NEAREST] = predictions.nearest.values
-    if "draws" in predictions:
-        found[DRAW] = predictions.draws.values[:, 0]
-    return found
+def read_predictions(path: str | os.PathLike) -> xr.Dataset:
+    """What :func:`write_predictions` wrote, in memory; InputError if it is missing or damaged."""
+    with reading(path), xr.open_dataset(path, engine="h5netcdf") as predictions:
+        return predictions.load()
 
 
 def history_table(rows: Sequence[dict]) -> pd.DataFrame:

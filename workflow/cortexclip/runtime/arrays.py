@@ -21,7 +21,7 @@ def single(array: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def _reading(path: str | os.PathLike, what: str = "damaged") -> Iterator[None]:
+def reading(path: str | os.PathLike, what: str = "damaged") -> Iterator[None]:
     """Turn whatever reading a file raises into an InputError."""
     try:
         yield
@@ -34,7 +34,7 @@ def _reading(path: str | os.PathLike, what: str = "damaged") -> Iterator[None]:
 
 def read_netcdf(path: str | os.PathLike, group: str | None = None) -> xr.Dataset:
     """Read one of the project's own NetCDF files, or a group of it, into memory; InputError if missing or damaged."""
-    with _reading(path), xr.open_dataset(path, engine="h5netcdf", group=group) as dataset:
+    with reading(path), xr.open_dataset(path, engine="h5netcdf", group=group) as dataset:
         return dataset.load()
 
 
@@ -47,7 +47,7 @@ def write_groups(path: str | os.PathLike, groups: Mapping[str, xr.Dataset]) -> N
 
 def read_parquet(path: str | os.PathLike, what: str = "damaged", **options: Any) -> pd.DataFrame:
     """Read one of the project's own tables; InputError if it is missing, or ``what`` where it cannot be read."""
-    with _reading(path, what):
+    with reading(path, what):
         return pd.read_parquet(path, page_checksum_verification=True, **options)
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from cortexclip.configuration.loading import load_encoder
 from cortexclip.data import dataset as datasets
-from cortexclip.evaluation.score import combine_scores, names_of, score_predictions
-from cortexclip.results.runs import readouts
+from cortexclip.evaluation.score import combine_scores, names_of, readouts, score_predictions
+from cortexclip.results.runs import read_predictions
 from cortexclip.runtime.arrays import read_netcdf, write_parquet
 from cortexclip.runtime.log import Progress, logger
 from cortexclip.runtime.precision import configure
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     progress = Progress(f"identify {name}", len(arguments.predictions))
     tables = []
     for path in arguments.predictions:
-        predictions = read_netcdf(path)
+        predictions = read_predictions(path)
         rows, names = predictions.sample.values, names_of(dataset, predictions)
         for suffix, images in readouts(predictions).items():
             embedding = encode_stack(encoder, images)
