@@ -537,7 +537,7 @@ def test_stage_writes_the_figures_that_the_plan_allows(results, tmp_path):
 
 
 def outcome_of(folder, plan):
-    return stage.read(f"{folder}/toy.nc", plan, AUDIT, "published", Results(folder, plan))
+    return outcome.Outcome.read(f"{folder}/toy.nc", plan, AUDIT, "published", Results(folder, plan))
 
 
 def test_stage_reads_what_belongs_together(results):

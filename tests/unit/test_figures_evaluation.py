@@ -400,7 +400,7 @@ FIGURES = ("optimism", "permutation_null", "identification_curves", "seen_unseen
 def draw(results, toy, name, reference="ridge"):
     """One of the figures that span protocols."""
     if name == "identification_curves":
-        found = stage.identification(toy, datasets.read(results / "toy.nc"), Results(results, toy.plan))
+        found = study.identification(toy, datasets.read(results / "toy.nc"), Results(results, toy.plan))
         return study.identification_curves(toy, found)
     if name == "permutation_null":
         return study.permutation_null(toy, reference)
@@ -425,7 +425,7 @@ def with_plan(results, protocols=None, runs=None):
         plan["cells"]["toy"] = list(runs)
     audit = json.loads((results / "toy.json").read_text())
     plan = Plan.of(plan)
-    return stage.read(datasets.read(results / "toy.nc"), plan, audit, Results(results, plan))
+    return study.Study.read(datasets.read(results / "toy.nc"), plan, audit, Results(results, plan))
 
 
 @pytest.mark.usefixtures("outlined_fonts")

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from cortexclip.configuration.plan import Plan
+from cortexclip.data import dataset as datasets
 from cortexclip.evaluation import DRAW
-from cortexclip.evaluation.score import readouts
+from cortexclip.evaluation.score import readouts, weigh
 from cortexclip.figures.images import (
     Reconstruction,
     Retrieval,
@@ -22,8 +24,11 @@ from cortexclip.figures.images import (
 )
 from cortexclip.figures.receptive_fields import draw_fields
 from cortexclip.figures.similarity import Similarity, draw_similarity, draw_similarity_distribution
-from cortexclip.figures.style import Look, PaperFigure, Subject
+from cortexclip.figures.style import Look, PaperFigure, Subject, looks, subject
 from cortexclip.figures.training import draw_training_curves
+from cortexclip.results.folder import Results
+from cortexclip.results.weights import read_weights
+from cortexclip.tables.audit import notes_for
 
 RECONSTRUCTED, QUERIES, RETRIEVED, DRAWS, LEADING = 12, 8, 5, 4, 4
 
@@ -54,6 +59,32 @@ class Outcome:
     leaders: Sequence[str] = ()
     fields: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
 
+    @classmethod
+    def read(cls, path: str, plan: Plan, audit: dict, protocol: str, results: Results) -> Outcome:
+        """All files of a dataset and protocol; InputError if one is missing or damaged."""
+        dataset = datasets.read(path)
+        name, every = dataset.attrs["name"], looks(plan)
+        cells = plan.cells[name]
+        scores = results.scores_by_run(protocol, name)
+        weights = {
+            run: results.path("weights", protocol=protocol, dataset=name, run=run)
+            for run in cells
+            if plan.runs[run].fields
+        }
+        similarity = {run: results.similarity(protocol, name, run) for run in cells}
+        return cls(
+            dataset,
+            about=subject(plan, name, protocol, notes_for(audit, protocol)),
+            looks={run: every[run] for run in cells},
+            leaders=leading(scores, plan, cells),
+            fields={run: read_weights(path, 0, 0)[0] for run, path in weights.items()},
+            methods={run: plan.runs[run].method for run in cells},
+            predictions={run: results.predictions(protocol, name, run) for run in cells},
+            scores=scores,
+            histories={run: results.frame("history", protocol=protocol, dataset=name, run=run) for run in cells},
+            similarity={run: file for run, file in similarity.items() if file is not None},
+        )
+
     @property
     def samples(self) -> np.ndarray:
         """Scored samples (n_samples,), the same of all runs."""
@@ -65,6 +96,17 @@ class Outcome:
         rows = scores[(scores.method == method) & (scores.metric == metric)]
         rows = rows[rows.seed == rows.seed.min()]
         return rows.set_index("sample").value.reindex(samples).to_numpy()
+
+
+def leading(scores: dict[str, pd.DataFrame], plan: Plan, runs: list[str]) -> list[str]:
+    """Runs by their mean squared error, without those that learn from shuffled pairs or know of the scored images."""
+    errors = {}
+    for run in runs:
+        about, table = plan.runs[run], scores[run]
+        if about.role != "shuffled" and not plan.is_oracle(about.method):
+            own = table[(table.metric == "mse") & (table.method == about.method)]
+            errors[run] = weigh(own, plan).value.mean()
+    return sorted(errors, key=lambda run: errors[run])
 
 
 def training_curves(outcome: Outcome) -> PaperFigure:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from cortexclip.configuration.plan import Plan
 from cortexclip.evaluation import readout_of
@@ -27,6 +28,7 @@ from cortexclip.figures.style import (
     seeds_of,
     subject,
 )
+from cortexclip.results.folder import Results
 from cortexclip.tables.audit import findings_for, notes_for, sentence
 from cortexclip.tables.statistics import DIFFERENT, NOT_OVER_FOLDS, UNDECIDABLE, p_text
 
@@ -40,7 +42,7 @@ class Study:
 
     Attributes
     ----------
-    plan, audit : see :func:`cortexclip.configuration.config.plan`, and what the stage ``audit`` wrote
+    plan, audit : see :func:`cortexclip.configuration.plan.make_plan`, and what the stage ``audit`` wrote
     name : of the dataset
     stimulus : array of shape (n_samples,): the stimulus of each sample of the dataset
     splits : split table by protocol
@@ -53,6 +55,20 @@ class Study:
     stimulus: np.ndarray
     splits: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     scores: Mapping[str, Mapping[str, pd.DataFrame]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, dataset: xr.Dataset, plan: Plan, audit: Mapping, results: Results) -> Study:
+        """Splits and scores of a dataset; InputError if one is missing or damaged."""
+        name = dataset.attrs["name"]
+        protocols = plan.protocols_of(name)
+        return cls(
+            plan,
+            audit,
+            name,
+            dataset.stimulus.values,
+            splits={protocol: results.frame("split", protocol=protocol, dataset=name) for protocol in protocols},
+            scores={protocol: results.scores_by_run(protocol, name, SHOWN) for protocol in protocols},
+        )
 
     @functools.cached_property
     def protocols(self) -> dict[str, str]:
@@ -440,6 +456,27 @@ class Identified:
     ways: np.ndarray
     shares: Mapping[str, np.ndarray]
     folds: int
+
+
+def identification(study: Study, dataset: xr.Dataset, results: Results) -> dict[str, Identified]:
+    """By protocol, how often the image of each run is identified; predictions are read one after the other."""
+    found = {}
+    for protocol in study.protocols:
+        shares = {}
+        for run in study.looks:
+            predicted = results.predictions(protocol, study.name, run)
+            samples, folds = predicted.sample.values, predicted.fold.values
+            ways, shares[run] = identified(
+                predicted.image.values,
+                dataset.stimuli.values[samples],
+                study.stimulus[samples],
+                folds,
+                by_stimulus=study.by_stimulus(protocol),
+            )
+            if not len(ways):
+                break
+        found[protocol] = Identified(ways, shares, len(np.unique(folds)))
+    return found
 
 
 def identification_curves(study: Study, found: Mapping[str, Identified]) -> PaperFigure:

@@ -5,21 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-import xarray as xr
-
 from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
 from cortexclip.figures.power import learning_curve, limits
 from cortexclip.figures.spurious import spurious
 from cortexclip.figures.study import (
-    SHOWN,
-    Identified,
     Study,
     ablation,
     differences,
+    identification,
     identification_curves,
-    identified,
     optimism,
     paired_stimuli,
     permutation_null,
@@ -50,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     plan, output = arguments.plan, Path(arguments.output)
     results, reference = Results(arguments.results, plan), arguments.reference or plan.reference
     dataset = datasets.read(arguments.dataset)
-    study = read(dataset, plan, arguments.audit, results)
+    study = Study.read(dataset, plan, arguments.audit, results)
     statistics, parts = read_table(arguments.statistics, STATISTICS), read_table(arguments.ablation, ABLATION)
     tests = {
         "differences": lambda protocol: differences(study, protocol, statistics, reference),
@@ -75,38 +70,3 @@ def run(arguments: argparse.Namespace) -> None:
         save(figures[stem], output / stem)
         logger.info("evaluation_figures: %s", stem)
     write_captions(output / f"captions.{study.name}.md", figures, known[0] | known[1])
-
-
-def read(dataset: xr.Dataset, plan: Plan, audit: dict, results: Results) -> Study:
-    """Splits and scores of a dataset; InputError if one is missing or damaged."""
-    name = dataset.attrs["name"]
-    protocols = plan.protocols_of(name)
-    return Study(
-        plan,
-        audit,
-        name,
-        dataset.stimulus.values,
-        splits={protocol: results.frame("split", protocol=protocol, dataset=name) for protocol in protocols},
-        scores={protocol: results.scores_by_run(protocol, name, SHOWN) for protocol in protocols},
-    )
-
-
-def identification(study: Study, dataset: xr.Dataset, results: Results) -> dict[str, Identified]:
-    """By protocol, how often the image of each run is identified; predictions are read one after the other."""
-    found = {}
-    for protocol in study.protocols:
-        shares = {}
-        for run in study.looks:
-            predicted = results.predictions(protocol, study.name, run)
-            samples, folds = predicted.sample.values, predicted.fold.values
-            ways, shares[run] = identified(
-                predicted.image.values,
-                dataset.stimuli.values[samples],
-                study.stimulus[samples],
-                folds,
-                by_stimulus=study.by_stimulus(protocol),
-            )
-            if not len(ways):
-                break
-        found[protocol] = Identified(ways, shares, len(np.unique(folds)))
-    return found

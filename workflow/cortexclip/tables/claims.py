@@ -112,7 +112,7 @@ class Evidence:
     ----------
     published : content of published.yaml.
     plan : what was compared and trained.
-    remeasured, configurations, about : the tables of the stage ``remeasure``.
+    remeasured, configurations, about : what the stage ``tables`` measured again.
     comparison : comparison.csv.
     """
 
