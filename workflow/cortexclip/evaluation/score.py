@@ -242,6 +242,15 @@ def mean_over_trials(scores: pd.DataFrame) -> pd.DataFrame:
     return table.assign(value=table.value.where(table.defined == table.trials))[COLUMNS]
 
 
+def means_of(scores: pd.DataFrame) -> dict:
+    """Mean of each metric over the samples, by readout; None where it is not defined."""
+    means = scores.groupby(["method", "metric"], observed=True)["value"].mean()
+    found: dict = {}
+    for (method, metric), value in means.items():
+        found.setdefault(str(method), {})[str(metric)] = None if np.isnan(value) else float(value)
+    return found
+
+
 def weigh(scores: pd.DataFrame, plan) -> pd.DataFrame:
     """The same scores, with one row for each stimulus in protocols whose means weigh stimuli equally."""
     apart = scores.protocol.isin([name for name, entry in plan.protocols.items() if entry.average == "stimulus"])

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
+from cortexclip.data.dataset import NO_PARTS
 from cortexclip.figures.images import GREY, show_mosaic, tile_width
 from cortexclip.figures.style import LINE_MM, MUTED, SMALL, WIDTH_MM, PaperFigure, save_png, styled, wrap
 from cortexclip.numerics.resize import resized
 
 save_sheet = save_png
 COLUMNS = 12
+MOST = 120  # images on a sheet
 SHADES, PLAIN_SHADES = " ░▒▓█", " .:-=+*#%@"
 WIDEST = 28  # characters for one image
 
@@ -34,6 +37,40 @@ def draw_sheet(images: np.ndarray, captions: Sequence[str], title: str, notes: S
         row, column = divmod(number, n_columns)
         axes.text(column - 0.48, row + 0.5 - below, wrap(caption, 14), va="top", color=MUTED, size=SMALL, clip_on=True)
     return figure.finish(title, None, pd.DataFrame({"caption": captions}), GREY, *notes)
+
+
+def first_of_each(dataset: xr.Dataset, most: int) -> np.ndarray:
+    """Positions of the first sample of distinct stimuli, at most so many, spread over the dataset."""
+    first = np.sort(np.unique(dataset["stimulus"].values, return_index=True)[1])
+    return first[np.unique(np.linspace(0, len(first) - 1, min(most, len(first))).astype(int))]
+
+
+def draw_stimuli(dataset: xr.Dataset, title: str, remarks: Sequence[str]) -> PaperFigure:
+    """Distinct stimuli of a dataset, at most `MOST`, with the part and the label of each."""
+    chosen = first_of_each(dataset, MOST)
+    labels, part = dataset["label"].values[chosen], dataset["part"].values[chosen]
+    captions = [
+        " ".join(filter(None, [p if p != NO_PARTS else "", str(label) if label >= 0 else ""]))
+        for label, p in zip(labels.tolist(), part.tolist(), strict=True)
+    ]
+    total = len(np.unique(dataset["stimulus"].values))
+    shown = f"All {total} distinct stimuli" if total == len(chosen) else f"{len(chosen)} of {total} distinct stimuli"
+    notes = [f"{shown} with the part and the label of the first sample of each.", *remarks]
+    return draw_sheet(dataset["stimuli"].values[chosen], captions, title, notes)
+
+
+def draw_decoded(
+    images: np.ndarray, title: str, truth: np.ndarray | None = None, errors: pd.Series | None = None
+) -> PaperFigure:
+    """The first images (n, y, x) that were decoded, beside what was seen and with their errors where that is known."""
+    shown = np.arange(len(images))[: MOST if truth is None or errors is None else MOST // 2]
+    many = f"All {len(shown)}" if len(shown) == len(images) else f"The first {len(shown)} of {len(images)}"
+    if truth is None or errors is None:
+        return draw_sheet(images[shown], [f"{i}" for i in shown], title, [f"{many} samples, by their numbers."])
+    pairs = np.stack([truth[shown], images[shown]], axis=1).reshape(-1, *images.shape[1:])
+    captions = [text for i in shown for text in (f"{i}", f"{errors[i]:.4f}")]
+    note = f"{many} samples: what was seen, by its number, and what was decoded, with its mean squared error."
+    return draw_sheet(pairs, captions, title, [note])
 
 
 def as_text(images: np.ndarray, columns: int, plain: bool = False) -> str:

@@ -137,14 +137,8 @@ def _folded(severity: str, check: str, text: str) -> str:
     )
 
 
-def first_of_each(dataset: xr.Dataset, most: int) -> np.ndarray:
-    """Positions of the first sample of distinct stimuli, at most so many, spread over the dataset."""
-    first = np.sort(np.unique(dataset["stimulus"].values, return_index=True)[1])
-    return first[np.unique(np.linspace(0, len(first) - 1, min(most, len(first))).astype(int))]
-
-
 def _pictures(dataset: xr.Dataset) -> str:
-    from cortexclip.figures.sheet import SHADES, as_text
+    from cortexclip.figures.sheet import SHADES, as_text, first_of_each
 
     chosen = first_of_each(dataset, PICTURES)
     columns = shutil.get_terminal_size((120, 24)).columns

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import xarray as xr
+
 from cortexclip.errors import InputError
 from cortexclip.methods.catalogue import load_method
 from cortexclip.methods.interface import Decoder, Method, Saved
@@ -36,6 +39,22 @@ class Fitted:
     method: Method
     shape: tuple[int, int]
     statistics: VoxelScaler
+
+    def given(self, data: xr.Dataset | None, name: str, where: str) -> list[np.ndarray]:
+        """What the decoder takes of a dataset beside brain responses: classes or sessions, if it is an oracle's.
+
+        Raises InputError, which begins with ``where``, if there is no dataset; ``name`` is that of the method.
+        """
+        oracle = self.method.oracle_of
+        if oracle is None:
+            return []
+        if data is None:
+            what = {
+                "label": "class of each image; found no labels",
+                "session": "session of each trial; found none",
+            }[oracle]
+            raise InputError(f"{where}: method '{name}' needs the {what}.")
+        return [data[oracle].values]
 
 
 def load_run(folder: str | os.PathLike, fold: int = 0, seed_index: int = 0) -> tuple[Fitted, dict]:

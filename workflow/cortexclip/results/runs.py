@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,7 @@ from cortexclip.runtime.arrays import reading
 from cortexclip.runtime.files import atomic_path
 
 
-def write_predictions(
-    path: str | os.PathLike,
+def labelled_predictions(
     images: np.ndarray,
     sample: np.ndarray,
     fold: np.ndarray,
@@ -23,8 +23,8 @@ def write_predictions(
     nearest: np.ndarray | None = None,
     draws: np.ndarray | None = None,
     attributes: Mapping[str, str],
-) -> None:
-    """Write what a method predicted for every scored sample.
+) -> xr.Dataset:
+    """What a method predicted for every scored sample.
 
     Parameters
     ----------
@@ -34,16 +34,16 @@ def write_predictions(
     embedding : array of shape (n_seeds, n_samples, n_features) or None.
     nearest : array like ``images`` or None: the training stimulus of nearest embedding.
     draws : array of shape (n_seeds, n_draws, n_samples, height, width) or None: images that each seed drew.
+    attributes : protocol, method and encoder.
     """
-    variables: dict[str, tuple] = {"image": (("seed", "sample", "y", "x"), images.astype(np.float32))}
-    if nearest is not None:
-        variables["nearest"] = (("seed", "sample", "y", "x"), nearest.astype(np.float32))
-    if draws is not None:
-        variables["draws"] = (("seed", "draw", "sample", "y", "x"), draws.astype(np.float32))
-    if embedding is not None:
-        variables["embedding"] = (("seed", "sample", "feature"), embedding.astype(np.float32))
-    dataset = xr.Dataset(
-        variables,
+    variables = {
+        "image": (("seed", "sample", "y", "x"), images),
+        "nearest": (("seed", "sample", "y", "x"), nearest),
+        "draws": (("seed", "draw", "sample", "y", "x"), draws),
+        "embedding": (("seed", "sample", "feature"), embedding),
+    }
+    return xr.Dataset(
+        {name: (axes, array) for name, (axes, array) in variables.items() if array is not None},
         coords={
             "seed": np.arange(len(images), dtype=np.int32),
             "sample": np.asarray(sample, dtype=np.int32),
@@ -51,7 +51,14 @@ def write_predictions(
         },
         attrs=dict(attributes),
     )
-    encoding = {name: {"zlib": True, "complevel": 1, "fletcher32": True} for name in variables}
+
+
+def write_predictions(path: str | os.PathLike, *arrays: np.ndarray, **others: Any) -> None:
+    """Write what :func:`labelled_predictions` makes of these arguments, as float32."""
+    dataset = labelled_predictions(*arrays, **others)
+    for name in dataset.data_vars:
+        dataset[name] = dataset[name].astype(np.float32)
+    encoding = {name: {"zlib": True, "complevel": 1, "fletcher32": True} for name in dataset.data_vars}
     encoding |= {name: {"fletcher32": True} for name in ("sample", "fold")}
     with atomic_path(path) as temporary:
         dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)

@@ -6,20 +6,13 @@ Exit status: 0 usable, 2 not usable, of several files the gravest; with --strict
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
-
-import numpy as np
-import xarray as xr
 
 from cortexclip.audit.inspection import READER, SERIOUS, USABLE, Inspection, inspect, name_of
 from cortexclip.configuration.loading import load_reader
 from cortexclip.configuration.schema import entry_option
-from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
-from cortexclip.report.inspection import entry_text, first_of_each, report
-
-SHEET_PICTURES = 120
+from cortexclip.report.inspection import entry_text, report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,21 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             print("\n" * (number > 0) + report(found, not arguments.no_pictures))
         if arguments.sheet and found.dataset is not None:
-            _draw(found, found.dataset, arguments.sheet)
+            from cortexclip.figures.sheet import draw_stimuli, save_sheet
+
+            save_sheet(draw_stimuli(found.dataset, f"Stimuli of {path.name}", found.guessed), arguments.sheet)
         worst = max(worst, found.status)
     return USABLE if worst == SERIOUS and not arguments.strict else worst
-
-
-def _draw(found: Inspection, dataset: xr.Dataset, path: str | os.PathLike) -> None:
-    from cortexclip.figures.sheet import draw_sheet, save_sheet
-
-    chosen = first_of_each(dataset, SHEET_PICTURES)
-    labels, part = dataset["label"].values[chosen], dataset["part"].values[chosen]
-    captions = [
-        " ".join(filter(None, [p if p != datasets.NO_PARTS else "", str(label) if label >= 0 else ""]))
-        for label, p in zip(labels.tolist(), part.tolist(), strict=True)
-    ]
-    total = len(np.unique(dataset["stimulus"].values))
-    shown = f"All {total} distinct stimuli" if total == len(chosen) else f"{len(chosen)} of {total} distinct stimuli"
-    notes = [f"{shown} with the part and the label of the first sample of each.", *found.guessed]
-    save_sheet(draw_sheet(dataset["stimuli"].values[chosen], captions, f"Stimuli of {found.path.name}", notes), path)

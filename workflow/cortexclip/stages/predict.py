@@ -10,21 +10,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from cortexclip.audit.new_data import New, check_fits, check_scale, read_new, rescaled
 from cortexclip.configuration.schema import entry_option
 from cortexclip.errors import InputError
 from cortexclip.estimator import catalogue, encoder_named
-from cortexclip.evaluation.score import score_predictions
+from cortexclip.evaluation.score import means_of, scores_of
 from cortexclip.methods.interface import Prediction
-from cortexclip.results.restore import Fitted, load_run
+from cortexclip.results.restore import load_run
+from cortexclip.results.runs import labelled_predictions
 from cortexclip.results.tables import write_csv
 from cortexclip.runtime import provenance
 from cortexclip.runtime.arrays import single
 from cortexclip.runtime.files import atomic_folder, write_json
 from cortexclip.runtime.log import logger
-
-PICTURES = 120
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,8 +71,8 @@ def run(arguments: argparse.Namespace) -> None:
     notes += check_scale(new.brain, fitted.statistics, new.where)
     if fitted.method.transductive:
         notes.append("The method is transductive: each image may depend on the other samples that are decoded with it.")
-    prediction = fitted.decoder.predict(new.brain, *_label(fitted, new, record))
-    scores, missing = (None, []) if new.data is None else score(new, prediction, record)
+    prediction = fitted.decoder.predict(new.brain, *fitted.given(new.data, record["method"], new.where))
+    scores, missing = (None, []) if new.data is None else _score(new.data, prediction, record)
     notes += missing
     for note in notes:
         logger.warning("%s", note)
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
         "file": {"name": Path(arguments.file).name, "sha256": new.sha256},
         "samples": len(new.brain),
         "notes": notes,
-        "mean": {} if scores is None else _means(scores),
+        "mean": {} if scores is None else means_of(scores),
         "versions": provenance.versions("numpy", "torch"),
     }
     with atomic_folder(output) as folder:
@@ -97,52 +97,22 @@ def run(arguments: argparse.Namespace) -> None:
     )
 
 
-def score(new: New, prediction: Prediction, record: Mapping) -> tuple[pd.DataFrame, list[str]]:
+def _score(data: xr.Dataset, prediction: Prediction, record: Mapping) -> tuple[pd.DataFrame, list[str]]:
     """Scores of every sample, in the columns of the workflow's, and a note if some could not be computed."""
-    data, gallery, missing = new.data, {}, []
-    if prediction.embedding is not None:
-        _, first = np.unique(data.stimulus.values, return_index=True)
+    predicted = {name: array[None] for name, array in vars(prediction).items() if array is not None}
+    features, missing = None, []
+    if "embedding" in predicted:
+        stimulus, first = np.unique(data.stimulus.values, return_index=True)
         try:
-            embeddings = encoder_named(record["encoder"]).encode(data.stimuli.values[first])
-            gallery = {"gallery_embeddings": embeddings, "gallery_ids": data.stimulus.values[first]}
+            embedding = encoder_named(record["encoder"]).encode(data.stimuli.values[first])
+            features = xr.Dataset({"embedding": (("stimulus", "feature"), embedding)}, {"stimulus": stimulus})
         except InputError as error:
             missing = [f"No scores of retrieval: {error}"]
-    scores = score_predictions(
-        dataset=data.attrs["name"],
-        protocol="predict",
-        method=record["method"],
-        encoder=record.get("encoder") or "none",
-        folds=np.zeros(len(new.brain), int),
-        samples=np.arange(len(new.brain)),
-        stimuli=data.stimuli.values,
-        stimulus_ids=data.stimulus.values,
-        images=prediction.images[None],
-        nearest_images=None if prediction.nearest is None else prediction.nearest[None],
-        drawn_images=None if prediction.draws is None else prediction.draws[:1],
-        embeddings=None if prediction.embedding is None or not gallery else prediction.embedding[None],
-        **gallery,
-    )
-    return scores, missing
-
-
-def _label(fitted: Fitted, new: New, record: Mapping) -> list[np.ndarray]:
-    """What the decoder takes beside brain responses: classes or sessions, if it is an oracle's."""
-    oracle = fitted.method.oracle_of
-    if oracle is None:
-        return []
-    if new.data is None:
-        what = {"label": "class of each image; found no labels", "session": "session of each trial; found none"}[oracle]
-        raise InputError(f"{new.where}: method '{record['method']}' needs the {what}.")
-    return [new.data[oracle].values]
-
-
-def _means(scores: pd.DataFrame) -> dict:
-    """Mean of each metric over the samples, by readout; None where it is not defined."""
-    means = scores.groupby(["method", "metric"], observed=True)["value"].mean()
-    found: dict = {}
-    for (method, metric), value in means.items():
-        found.setdefault(str(method), {})[str(metric)] = None if np.isnan(value) else float(value)
-    return found
+            del predicted["embedding"]
+    names = {"protocol": "predict", "method": record["method"], "encoder": record.get("encoder") or ""}
+    samples = np.arange(data.sizes["sample"])
+    run = labelled_predictions(predicted.pop("images"), samples, np.zeros_like(samples), **predicted, attributes=names)
+    return scores_of(data, run, features), missing
 
 
 def _free(output: Path) -> Path:
@@ -154,6 +124,8 @@ def _free(output: Path) -> Path:
 
 
 def _write(folder: Path, new: New, prediction: Prediction, scores, summary: dict, record: Mapping) -> None:
+    from cortexclip.figures.sheet import draw_decoded, save_sheet
+
     there: dict[str, Any] = {name: single(array) for name, array in vars(prediction).items() if array is not None}
     if "embedding" in there:
         np.savez_compressed(folder / "embeddings.npz", embedding=there.pop("embedding"))
@@ -161,21 +133,9 @@ def _write(folder: Path, new: New, prediction: Prediction, scores, summary: dict
     if scores is not None:
         write_csv(folder / "scores.csv", scores)
     write_json(folder / "summary.json", summary)
-    _draw(folder / "sheet.png", new, prediction, scores, summary, record)
-
-
-def _draw(path: Path, new: New, prediction: Prediction, scores, summary: dict, record: Mapping) -> None:
-    from cortexclip.figures.sheet import draw_sheet, save_sheet
-
-    pairs = new.data is not None
-    shown = np.arange(len(new.brain))[: PICTURES // 2 if pairs else PICTURES]
-    images, captions = prediction.images[shown], [f"{i}" for i in shown]
-    many = f"All {len(shown)}" if len(shown) == len(new.brain) else f"The first {len(shown)} of {len(new.brain)}"
-    notes = [f"{many} samples, by their numbers."]
-    if pairs:
-        errors = scores[(scores.metric == "mse") & (scores.method == record["method"])].set_index("sample")["value"]
-        images = np.stack([new.data.stimuli.values[shown], images], axis=1).reshape(-1, *images.shape[1:])
-        captions = [text for i in shown for text in (f"{i}", f"{errors[i]:.4f}")]
-        notes = [f"{many} samples: what was seen, by its number, and what was decoded, with its mean squared error."]
+    truth, errors = None, None
+    if scores is not None:
+        truth, own = new.data.stimuli.values, (scores.metric == "mse") & (scores.method == record["method"])
+        errors = scores[own].set_index("sample")["value"]
     title = f"{record['method']}: images decoded from {summary['file']['name']}"
-    save_sheet(draw_sheet(images, captions, title, notes), path)
+    save_sheet(draw_decoded(prediction.images, title, truth, errors), folder / "sheet.png")
