@@ -43,6 +43,8 @@ LONGEST_WAIT_SECONDS = 60.0  # between two attempts, whatever a server asks for
 PASSING = {408, 425, 429, 500, 502, 503, 504}  # answers that may be another one in a while
 BLOCK = 1 << 16
 AT_ONCE = 8
+PLACES = {"data": ("resources/data", "."), "weights": ("resources/weights", "weights")}
+"""Where files of each kind go, and below which part of the data folder they may already be."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,44 @@ class Outcome:
     def available(self) -> bool:
         """Whether the right file is in place."""
         return self.status != "not available"
+
+
+def with_companions(name: str, entry: Mapping) -> dict[str, Mapping]:
+    """An entry and its companions as ``name.role``, which have neither addresses nor checksums of their own."""
+    companions = entry.get("companions") or {}
+    return {name: entry} | {
+        f"{name}.{role}": {"file": file, "how": entry.get("how")} for role, file in companions.items()
+    }
+
+
+def fetch_kinds(
+    entries: Mapping[str, Mapping[str, Entry]], data_dir: Path | None, timeout: float
+) -> dict[str, Outcome]:
+    """Fetch the entries of several kinds at the same time, each to its place in `PLACES`."""
+
+    def fetch_kind(kind: str) -> dict[str, Outcome]:
+        destination, below = PLACES[kind]
+        return fetch_all(entries[kind], destination, data_dir / below if data_dir else None, timeout)
+
+    with ThreadPoolExecutor(len(PLACES)) as pool:
+        return {name: outcome for found in pool.map(fetch_kind, entries) for name, outcome in found.items()}
+
+
+def copy_stimuli(data_dir: Path) -> list[str]:
+    """Copy the images below ``stimuli/`` of the data folder to resources/data, where they are not there yet.
+
+    They are the stimuli of datasets with published numbers whose brain data are not public. Returns the names copied.
+    """
+    copied = []
+    for folder in sorted(path for path in (data_dir / "stimuli").glob("*") if path.is_dir()):
+        target = Path(PLACES["data"][0]) / "stimuli" / folder.name
+        if target.exists():
+            continue
+        for image in sorted(path for path in folder.iterdir() if path.suffix in (".png", ".jpg")):
+            with atomic_path(target / image.name) as temporary:
+                temporary.write_bytes(image.read_bytes())
+        copied.append(folder.name)
+    return copied
 
 
 def fetch_all(

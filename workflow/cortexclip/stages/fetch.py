@@ -5,20 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
 from cortexclip.configuration.config import data_folder, judge_of, merge, read_catalogue
 from cortexclip.configuration.schema import check, read_yaml
-from cortexclip.data.fetch import CONNECT_SECONDS, Entry, Outcome, fetch_all
+from cortexclip.data.fetch import CONNECT_SECONDS, Entry, copy_stimuli, fetch_kinds, with_companions
 from cortexclip.errors import InputError, nearest
-from cortexclip.runtime.files import atomic_path, write_json
+from cortexclip.runtime.files import write_json
 from cortexclip.runtime.log import logger
 
 DEFAULT = Path("config/config.yaml")
-# Where files of each kind go, and below which part of the data folder they may already be.
-PLACES = {"data": ("resources/data", "."), "weights": ("resources/weights", "weights")}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
             part: Entry.parse(part, found)
             for name, entry in catalogue.items()
             if entry.get("file") is not None
-            for part, found in _with_companions(name, entry).items()
+            for part, found in with_companions(name, entry).items()
         }
         for kind, catalogue in catalogues.items()
     }
@@ -63,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
             kind: {n: e for n, e in found.items() if n.split(".")[0] in chosen} for kind, found in entries.items()
         }
 
-    outcomes = _fetch(entries, data_dir, arguments.timeout)
+    outcomes = fetch_kinds(entries, data_dir, arguments.timeout)
     if arguments.entries is None and data_dir is not None and (copied := copy_stimuli(data_dir)):
         logger.info("stimuli of datasets without public brain data: copied %s", ", ".join(copied))
     for name, outcome in outcomes.items():
@@ -85,31 +82,6 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(f"not available: {', '.join(missing)}. The lines above say why and how to get them.")
 
 
-def _with_companions(name: str, entry: Mapping) -> dict[str, Mapping]:
-    """An entry and its companions as ``name.role``, which have neither addresses nor checksums of their own."""
-    companions = entry.get("companions") or {}
-    return {name: entry} | {
-        f"{name}.{role}": {"file": file, "how": entry.get("how")} for role, file in companions.items()
-    }
-
-
-def copy_stimuli(data_dir: Path) -> list[str]:
-    """Copy the images below ``stimuli/`` of the data folder to resources/data, where they are not there yet.
-
-    They are the stimuli of datasets with published numbers whose brain data are not public. Returns the names copied.
-    """
-    copied = []
-    for folder in sorted(path for path in (data_dir / "stimuli").glob("*") if path.is_dir()):
-        target = Path(PLACES["data"][0]) / "stimuli" / folder.name
-        if target.exists():
-            continue
-        for image in sorted(path for path in folder.iterdir() if path.suffix in (".png", ".jpg")):
-            with atomic_path(target / image.name) as temporary:
-                temporary.write_bytes(image.read_bytes())
-        copied.append(folder.name)
-    return copied
-
-
 def _configured(configfile: Path) -> tuple[dict, dict[str, dict]]:
     """Settings of a configuration, which may be a part that changes the default one, and its entries by kind."""
     settings = merge(read_yaml(DEFAULT), read_yaml(configfile))
@@ -120,12 +92,3 @@ def _configured(configfile: Path) -> tuple[dict, dict[str, dict]]:
         known = read_catalogue(DEFAULT.parent, key, settings["overrides"].get(key, {}))
         catalogues[kind] = {name: known[name] for name in wanted[key] if name in known}
     return settings, catalogues
-
-
-def _fetch(entries: Mapping[str, Mapping[str, Entry]], data_dir: Path | None, timeout: float) -> dict[str, Outcome]:
-    def fetch_kind(kind: str) -> dict[str, Outcome]:
-        destination, below = PLACES[kind]
-        return fetch_all(entries[kind], destination, data_dir / below if data_dir else None, timeout)
-
-    with ThreadPoolExecutor(len(PLACES)) as pool:
-        return {name: outcome for found in pool.map(fetch_kind, entries) for name, outcome in found.items()}
