@@ -476,13 +476,13 @@ def test_a_destination_that_is_a_file_is_an_error(server, tmp_path):
         ({"file": "C:/data.mat"}, "relative path"),
         ({"file": "."}, "without '..'"),
         ({"file": ""}, "relative path"),
-        ({"file": 3}, "relative path"),
+        ({"file": 3}, "expected text"),
         ({}, "relative path"),
         ({"file": "a", "addresses": ["file:///etc/passwd"]}, "http"),
         ({"file": "a", "addresses": ["ftp://host/a"]}, "http"),
         ({"file": "a", "addresses": ["http://[broken/a"]}, "http"),
-        ({"file": "a", "addresses": "http://host/a"}, "a list of addresses"),
-        ({"file": "a", "sha256": "abc"}, "64 hexadecimal digits"),
+        ({"file": "a", "addresses": "http://host/a"}, "expected a list"),
+        ({"file": "a", "sha256": "abc"}, "text that matches"),
     ],
 )
 def test_an_entry_that_could_do_harm_is_an_error(bad, words):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import urllib.parse
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, Field, create_model, model_validator
@@ -16,6 +18,23 @@ def _no_suffix_of_scores(name: str) -> str:
     if name.endswith(("_nearest", "_draw")):
         raise ValueError(f"'{name}' ends in {name[name.rindex('_') :]}, which scores use; choose another name.")
     return name
+
+
+def _below_its_folder(file: str) -> str:
+    path, elsewhere = PurePosixPath(file), "\\" in file or "\0" in file or ":" in file.split("/")[0]
+    if elsewhere or not path.name or path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"found {file!r}, expected a relative path without '..', such as folder/file.mat.")
+    return file
+
+
+def _of_the_web(address: str) -> str:
+    try:
+        parts = urllib.parse.urlsplit(address)
+    except ValueError:
+        parts = urllib.parse.urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ValueError(f"the address {address!r} is not one, expected http://... or https://...")
+    return address
 
 
 Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$"), AfterValidator(_no_suffix_of_scores)]
@@ -54,11 +73,11 @@ class Dataset(Checked):
     """What a reader must know before trusting a score."""
     settings: dict[str, Any] = {}
     """Settings of the reader or of the simulation."""
-    file: str = ""
+    file: Annotated[str, AfterValidator(_below_its_folder)] = ""
     """Path below resources/data and below CORTEXCLIP_DATA; a folder for readers that take one."""
     companions: dict[str, str] = {}
     """Further files or folders that the reader needs, by role, with paths like that of file."""
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[Annotated[str, AfterValidator(_of_the_web)], ...] = ()
     """Where fetch may download the file."""
     sha256: Sha256 = ""
     """Checksum of the file; another version is refused."""

@@ -24,10 +24,11 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from cortexclip.data.entries import check_part_of_entry
 from cortexclip.errors import InputError
 from cortexclip.runtime.files import atomic_path, differ, sha256
 from cortexclip.runtime.log import logger
@@ -59,34 +60,18 @@ class Entry:
     how: str = ""  # how to get the file by hand
 
     @classmethod
-    def parse(cls, name: str, entry: Mapping[str, object]) -> Entry:
+    def parse(cls, name: str, entry: Mapping[str, Any]) -> Entry:
         """Take the keys of this class from an entry of a catalogue; its other keys are not looked at.
 
-        Raises InputError when ``file`` is not a relative path that stays below its folder, an address is not http or
-        https, or ``sha256`` is not 64 hexadecimal digits.
+        Raises InputError where :class:`cortexclip.data.entries.Dataset` refuses one of them, or there is no ``file``.
         """
-        where = f"entry '{name}'"
-        file = entry.get("file")
-        if not isinstance(file, str) or not file or "\\" in file or "\0" in file or ":" in file.split("/")[0]:
-            raise InputError(f"{where}: 'file' is {file!r}, expected a relative path such as folder/file.mat.")
-        path = PurePosixPath(file)
-        if path.is_absolute() or ".." in path.parts or not path.name:
-            raise InputError(f"{where}: 'file' is {file!r}, expected a relative path without '..'.")
-        addresses = entry.get("addresses") or []
-        if not isinstance(addresses, list | tuple) or not all(isinstance(address, str) for address in addresses):
-            raise InputError(f"{where}: 'addresses' is {addresses!r}, expected a list of addresses.")
-        for address in addresses:
-            try:
-                parts = urllib.parse.urlsplit(address)
-            except ValueError:
-                parts = urllib.parse.urlsplit("")
-            if parts.scheme not in ("http", "https") or not parts.netloc:
-                raise InputError(f"{where}: the address {address!r} is not one, expected http://... or https://...")
-        digest = str(entry.get("sha256") or "").lower()
-        if digest and (len(digest) != 64 or set(digest) - set("0123456789abcdef")):
-            raise InputError(f"{where}: 'sha256' is {digest!r}, expected 64 hexadecimal digits.")
-        texts = {key: " ".join(str(entry.get(key) or "").split()) for key in ("licence", "citation", "how")}
-        return cls(file=str(path), addresses=tuple(addresses), sha256=digest, **texts)
+        given = {field.name: entry[field.name] for field in fields(cls) if entry.get(field.name)}
+        if "sha256" in given:
+            given["sha256"] = str(given["sha256"]).lower()
+        check_part_of_entry({"file": "", **given}, f"entry '{name}'")
+        texts = {key: " ".join(given.get(key, "").split()) for key in ("licence", "citation", "how")}
+        path, addresses = str(PurePosixPath(given["file"])), tuple(given.get("addresses", ()))
+        return cls(**{**given, **texts, "file": path, "addresses": addresses})
 
 
 @dataclass(frozen=True)
