@@ -35,7 +35,7 @@ def check_page(figure):
 
     The page is one or two columns of a journal wide, as it is printed.
     """
-    assert any(np.isclose(figure.get_figwidth() * 25.4, width) for width in (style.COLUMN_MM, style.WIDTH_MM))
+    assert np.isclose(figure.get_figwidth() * 25.4, style.WIDTH_MM)
     check_beside(figure)
     drawn, draw_text = [], Text.draw
     with (

@@ -16,7 +16,7 @@ import xarray as xr
 import yaml
 from figure_checks import ABOUT, LONG, call, check_page, look, words
 
-from cortexclip.configuration.plan import Plan
+from cortexclip.configuration.plan import Dataset, Plan
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
 from cortexclip.evaluation.score import readouts
@@ -601,6 +601,13 @@ def test_overview_stage_has_a_row_for_each_readout_and_says_what_is_missing(resu
     _, looks = overview_figures.rows_of(overview_stage.read_table(comparison(tmp_path)), plan)
     assert [look.label for look in looks] == ["ridge", "net.space", "net_nearest.space"]
     assert "gone" in overview_figures.notes_of(plan, {"toy": AUDIT})[-1]
+
+
+def test_datasets_of_one_title_keep_their_own_notes(results):
+    twins = {name: Dataset("Twin", [f"A note on {name}."], name=name) for name in ("first", "second")}
+    plan = replace(results[1], datasets=twins)
+    notes = overview_figures.notes_of(plan, dict.fromkeys(twins, {"findings": []}))
+    assert [note for note in notes if "A note" in note] == ["Twin: A note on first.", "Twin: A note on second."]
 
 
 @pytest.mark.usefixtures("outlined_fonts")

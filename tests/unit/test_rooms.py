@@ -63,6 +63,17 @@ def test_no_test_imports_another_test():
     assert not found, "; ".join(found)
 
 
+def test_no_import_is_relative():
+    """`test_imports_run_one_way` would not see these."""
+    relative = [
+        f"{path.relative_to(PACKAGE)}: line {node.lineno}"
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert not relative, "; ".join(relative)
+
+
 def test_functions_are_short():
     long = [
         f"{path.relative_to(PACKAGE)}: {node.name} ({node.end_lineno - node.lineno + 1} lines)"

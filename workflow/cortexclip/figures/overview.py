@@ -18,12 +18,12 @@ from cortexclip.tables.statistics import ALPHA, COMPARED, p_text
 
 
 def of_datasets(plan: Plan, audits: Mapping[str, Mapping], protocol: str) -> dict[str, str]:
-    """What has to be known of each dataset under a protocol, by its title."""
+    """What has to be known of each dataset under a protocol, by its name."""
     known = {
-        entry.title: " ".join(weightiest(notes_for(audits[name], protocol), entry.notes))
+        name: " ".join(weightiest(notes_for(audits[name], protocol), entry.notes))
         for name, entry in plan.datasets.items()
     }
-    return {title: note for title, note in known.items() if note}
+    return {name: note for name, note in known.items() if note}
 
 
 def caveat_of(plan: Plan, audits: Mapping[str, Mapping]) -> str:
@@ -80,7 +80,7 @@ def notes_of(plan: Plan, audits: Mapping[str, Mapping]) -> list[str]:
         f"{kind.title[:1].upper()}{kind.title[1:]}: {kind.note}" for kind in plan.protocols.values() if kind.optimistic
     ]
     for name, entry in plan.datasets.items():
-        known = of_datasets(plan, audits, next(iter(plan.protocols))).get(entry.title, "")
+        known = of_datasets(plan, audits, next(iter(plan.protocols))).get(name, "")
         known = " ".join(filter(None, [known, plan.without_split(name)]))
         notes += [f"{entry.title}: {known}"] if known else []
     if precision := plan.reduced_precision():
@@ -95,7 +95,8 @@ def critical_difference(table: pd.DataFrame, protocol: str, plan: Plan, audits: 
     kind, datasets = plan.protocols[protocol], plan.datasets
     titles = [about.title for about in datasets.values()]
     notes = [f"Optimistic protocol: {kind.note}"] if kind.optimistic else []
-    notes += [seeds_of(plan), *(f"{title}: {note}" for title, note in of_datasets(plan, audits, protocol).items())]
+    known = of_datasets(plan, audits, protocol)
+    notes += [seeds_of(plan), *(f"{datasets[name].title}: {note}" for name, note in known.items())]
     about = Subject("; ".join(titles), kind.title, kind.optimistic, tuple(notes))
     rankings, every = [], readouts(plan)
     for metric, rows in table.groupby("metric", sort=False):

@@ -38,7 +38,7 @@ from cortexclip.results.tables import write_csv
 from cortexclip.runtime.files import atomic_path, write_text
 
 DPI = 200
-WIDTH_MM, COLUMN_MM = 175, 85  # two columns of a journal, and one
+WIDTH_MM = 175  # two columns of a journal
 SMALL, NORMAL = 7.0, 8.0  # points
 LINE_MM = 3.1  # of small text
 CHARACTERS = 128  # of small text in the whole width
