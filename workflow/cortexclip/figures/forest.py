@@ -67,7 +67,7 @@ def forest(
     import seaborn as sns
 
     known = data[np.isfinite(data["mean"])]
-    values = pd.concat([known.assign(drawn=known[column]) for column in INTERVAL])
+    values = pd.concat([known.assign(drawn=known[column]) for column in INTERVAL], ignore_index=True)
     sns.pointplot(
         values,
         x="drawn",
