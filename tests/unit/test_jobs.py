@@ -57,9 +57,7 @@ def test_encoders_are_those_of_runs_and_of_the_judge():
     found = jobs()
     assert found.encoders("glyphclip") == ["glyphclip"]
     assert found.encoders_of(["ridge", "ridge_clip.glyphclip", "clip_encoder.glyphclip"]) == ["glyphclip"]
-    assert (
-        list(json.loads(found.encoder_entries(["glyphclip"]))) == ["glyphclip"] and found.weights(["glyphclip"]) == []
-    )
+    assert list(json.loads(found.encoder_entries(["glyphclip"]))) == ["glyphclip"]
 
 
 def test_a_pool_holds_measured_datasets_alone():
@@ -192,4 +190,19 @@ def test_a_job_is_expected_to_take_what_it_took_or_what_is_stated(tmp_path):
 )
 def test_the_corpus_matters_where_something_learned_from_it(method, encoders, expected):
     changes = {"methods": [method], "encoders": encoders, "judge": "none"}
-    assert jobs(**changes, overrides={}).learned_from_corpus(encoders) == expected
+    assert bool(jobs(**changes, overrides={}).nearest_in_corpus(encoders)) == expected
+
+
+def test_weights_are_files_that_are_fetched_and_folders_that_ship(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    entry = {"file": "x.pt", "addresses": [], "sha256": "0" * 64, "licence": "x", "how": "x"}
+    Path("resources/weights").mkdir(parents=True)
+    Path("resources/weights/x.pt").touch()
+    found = jobs(
+        methods=["ridge", "mind_vis"],
+        encoders=["clip", "glyphclip"],
+        overrides={"encoders": {"clip": entry}},
+    )
+    shipped = [os.path.relpath(ROOT / "resources" / name) for name in ("glyphclip", "priors/glyphs")]
+    assert found.weights("encoder", ["clip", "glyphclip"]) == [shipped[0], "resources/weights/x.pt"]
+    assert (found.weights("run", ["ridge"]), found.weights("run", ["mind_vis"])) == ([], shipped[1:])

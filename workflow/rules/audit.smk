@@ -3,7 +3,7 @@ rule audit:
     input:
         dataset=FILES.dataset,
         splits=same("split", "dataset"),
-        corpus=FILES.corpus if PICTURES else [],
+        corpus=FILES.corpus if PICTURES else JOBS.nearest_in_corpus(ENCODERS),
         features=FILES.features.format(dataset="{dataset}", encoder=JUDGE) if JUDGE else [],
     output:
         audit=FILES.audit,
@@ -25,12 +25,9 @@ rule audit:
             f"{name}={file}" for name, file in zip(CONFIG.protocols_of[wildcards.dataset], input.splits)
         ],
         protocols=lambda wildcards: JOBS.audited(wildcards.dataset),
-        corpus=lambda wildcards, input: (
-            f"--corpus {input.corpus}" if input.corpus else "" if JOBS.learned_from_corpus(ENCODERS) else "--no-corpus"
-        ),
         base_seed=CONFIG.settings["base_seed"],
         code=digest("audit"),
     shell:
         "python -m cortexclip audit --log {log:q} --threads {threads} --dataset {input.dataset:q}"
-        " --split {params.splits:q} --protocols {params.protocols:q} {params.corpus} --seed {params.base_seed}"
-        " --features {input.features:q} --nearness {output.nearness:q} --output {output.audit:q}"
+        " --split {params.splits:q} --protocols {params.protocols:q} --seed {params.base_seed}"
+        " --corpus {input.corpus:q} --features {input.features:q} --nearness {output.nearness:q} --output {output.audit:q}"

@@ -1,7 +1,6 @@
 # What every rules file uses: the checked configuration, the table of paths and the functions that name inputs.
 import functools
 import os
-import shlex
 import sys
 from pathlib import Path
 

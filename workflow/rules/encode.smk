@@ -2,7 +2,7 @@
 rule encode:
     input:
         dataset=FILES.dataset,
-        weights=ancient(JOBS.weights(ENCODERS)),
+        weights=ancient(JOBS.weights("encoder", ENCODERS)),
     output:
         expand(FILES.features, encoder=ENCODERS or ["none"], allow_missing=True),  # a rule has an output
     log:

@@ -35,6 +35,7 @@ rule identify:
     input:
         dataset=FILES.dataset,
         features=FILES.features.replace("{encoder}", str(JUDGE)),
+        weights=ancient(JOBS.weights("encoder", [JUDGE] if JUDGE else [])),
         predictions=same("predictions", "dataset"),
     output:
         FILES.identification.replace("{judge}", str(JUDGE)),

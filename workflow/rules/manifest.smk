@@ -5,6 +5,7 @@ rule manifest:
         plan=FILES.plan,
         corpus=FILES.corpus if PICTURES else [],
         features=[files("features", encoder=encoder) for encoder in ENCODERS],
+        identification=files("identification", judge=JUDGE) if JUDGE else [],
         compared=[
             files(name) for name in (*TRAINED, "audit", "nearness", "scores", "similarity", "collapse", "ceiling")
         ],

@@ -18,11 +18,11 @@ rule corpus:
     params:
         settings="{}",
         seed=0,
-        images=f"--images {shlex.quote(PICTURES)}" if PICTURES else "",
+        images=PICTURES or [],
         code=digest("corpus"),
     shell:
         "python -m cortexclip corpus --log {log:q} --threads {threads} --settings {params.settings:q}"
-        " --seed {params.seed} {params.images} --output {output:q}"
+        " --seed {params.seed} --images {params.images:q} --output {output:q}"
 
 
 # Not part of a run: its weights ship with the project. To replace them, copy the folder that it makes over

@@ -5,6 +5,7 @@ ASSETS = sorted(str(path) for path in (PACKAGE / "report/assets").iterdir())
 rule report:
     input:
         plan=FILES.plan,
+        published=ancient(PUBLISHED),  # whose sum is a parameter
         datasets=files("dataset"),
         audits=files("audit"),
         tables=expand(FILES.table, table=[*READABLE_TABLES, "leaders", "ranks", "source_datasets"], suffix=["csv"]),
@@ -28,10 +29,9 @@ rule report:
         runtime=60,
         gpu=0,
     params:
-        published=PUBLISHED,
         published_sha256=sha256(PUBLISHED),
         assets_sha256=[sha256(path) for path in ASSETS],
         code=digest("report"),
     shell:
         "python -m cortexclip report --log {log:q} --threads {threads} --plan {input.plan:q} --results results"
-        " --published {params.published:q} --output {output:q}"
+        " --published {input.published:q} --output {output:q}"

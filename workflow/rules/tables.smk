@@ -2,6 +2,7 @@
 rule tables:
     input:
         plan=FILES.plan,
+        published=ancient(PUBLISHED),  # whose sum is a parameter
         datasets=files_of_sources("dataset"),
         audits=files("audit"),
         splits=files("split"),
@@ -29,12 +30,11 @@ rule tables:
         runtime=120,
         gpu=0,
     params:
-        published=PUBLISHED,
         published_sha256=sha256(PUBLISHED),
         resamples=CONFIG.settings["bootstrap_resamples"],
         base_seed=CONFIG.settings["base_seed"],
         code=digest("tables"),
     shell:
         "python -m cortexclip tables --log {log:q} --threads {threads} --plan {input.plan:q} --results results"
-        " --published {params.published:q} --resamples {params.resamples} --base-seed {params.base_seed}"
+        " --published {input.published:q} --resamples {params.resamples} --base-seed {params.base_seed}"
         " --output results/tables"

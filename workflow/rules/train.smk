@@ -4,6 +4,7 @@ rule train:
         dataset=FILES.dataset,
         split=FILES.split,
         features=lambda wildcards: features_of(wildcards.dataset, [wildcards.run]),
+        weights=lambda wildcards: ancient(JOBS.weights("run", [wildcards.run])),
         pool=lambda wildcards: expand(FILES.dataset, dataset=JOBS.pool(wildcards.dataset, wildcards.run)),
     output:
         predictions=FILES.predictions,
@@ -24,15 +25,11 @@ rule train:
         gpu_mem_mb=lambda wildcards: JOBS.resource(wildcards.run, "gpu_mem_mb", local_gpus()),
     params:
         entry=lambda wildcards: JOBS.training(wildcards.protocol, wildcards.dataset, wildcards.run),
-        optimistic=lambda wildcards: (
-            "--optimistic" if JOBS.entry("protocol", wildcards.protocol).get("optimistic") else ""
-        ),
-        source=lambda wildcards: "--source" if JOBS.follows_source(wildcards.protocol, wildcards.run) else "",
+        optimistic=lambda wildcards: compact(bool(JOBS.entry("protocol", wildcards.protocol).get("optimistic"))),
+        source=lambda wildcards: compact(JOBS.follows_source(wildcards.protocol, wildcards.run)),
         settings_of=lambda wildcards: JOBS.as_dataset(wildcards.dataset),
         method=lambda wildcards: CONFIG.every_run[wildcards.run].method,
-        encoder=lambda wildcards: " ".join(f"--encoder {name}" for name in JOBS.encoders_of([wildcards.run])),
-        features=lambda wildcards, input: f"--features {input.features}" if input.features else "",
-        pool=lambda wildcards, input: f"--pool {input.pool}" if input.pool else "",
+        encoder=lambda wildcards: JOBS.encoders_of([wildcards.run]),
         seeds=lambda wildcards: JOBS.seeds(wildcards.protocol, wildcards.run),
         base_seed=CONFIG.settings["base_seed"],
         precision=lambda wildcards: JOBS.precision(wildcards.run),
@@ -42,10 +39,10 @@ rule train:
     shell:
         "python -m cortexclip train --log {log:q} --threads {threads}"
         " --gpu-memory {resources.gpu_mem_mb} --dataset {input.dataset:q} --split {input.split:q}"
-        " {params.features} {params.pool}"
-        " --protocol {wildcards.protocol:q} {params.optimistic} {params.source}"
+        " --features {input.features:q} --pool {input.pool:q}"
+        " --protocol {wildcards.protocol:q} --optimistic {params.optimistic} --source {params.source}"
         " --as-dataset {params.settings_of:q}"
-        " --method {params.method:q} {params.encoder} --entry {params.entry:q}"
+        " --method {params.method:q} --encoder {params.encoder:q} --entry {params.entry:q}"
         " --precision {params.precision:q} --seeds {params.seeds} --base-seed {params.base_seed} --save-weights {params.save_weights}"
         " --checkpoints {params.checkpoints:q} --code {params.code}"
         " --predictions {output.predictions:q} --history {output.history:q}"

@@ -72,15 +72,18 @@ def audit_dataset(dataset: xr.Dataset, seed: int) -> list[Finding]:
     ]
 
 
-def audit_corpus(dataset: xr.Dataset, corpus: xr.Dataset | None = None) -> Finding:
-    """Whether stimuli are nearly in the prior corpus; by default in that from which all that ships was learned."""
+def audit_corpus(dataset: xr.Dataset, corpus: xr.Dataset | pd.DataFrame | None = None) -> Finding:
+    """Whether stimuli are nearly in a prior corpus; by default in that from which all that ships was learned.
+
+    A table is what is known of the latter (`nearest.looked_up`).
+    """
     images = dataset.stimuli.values
     stimulus, first = np.unique(dataset.stimulus.values, return_index=True)
     if images.shape[1:] != (SIZE, SIZE):
         return not_compared(images.shape[1:], len(first))
-    if corpus is not None:
+    if isinstance(corpus, xr.Dataset):
         return check_corpus(nearest.compared(corpus, stimulus, images[first]))
-    return check_corpus(nearest.looked_up(stimulus, images[first]))
+    return check_corpus(nearest.looked_up(stimulus, images[first], corpus))
 
 
 def audit_protocol(

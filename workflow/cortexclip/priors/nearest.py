@@ -32,9 +32,12 @@ def compared(corpus: xr.Dataset, stimulus: np.ndarray, images: np.ndarray) -> pd
     return table
 
 
-def looked_up(stimulus: np.ndarray, images: np.ndarray) -> pd.DataFrame:
-    """What `compared` gives with the project's own corpus, which is drawn only for stimuli that are not known."""
-    known = read_parquet(SHIPPED)
+def looked_up(stimulus: np.ndarray, images: np.ndarray, known: pd.DataFrame | None = None) -> pd.DataFrame:
+    """What `compared` gives with the project's own corpus, which is drawn only for stimuli that are not known.
+
+    ``known`` is the table of those that are, by default the shipped one.
+    """
+    known = read_parquet(SHIPPED) if known is None else known
     if not np.isin(stimulus, known["stimulus"]).all():
         return compared(prior_corpus.draw(), stimulus, images)
     table = known.set_index("stimulus").loc[stimulus].reset_index()

@@ -31,6 +31,8 @@ SECONDS |= {"fetch_data": 0.3, "fetch_weights": 0.3}
 """What a job of a rule takes, about, on a core at the size of vangerven, a training without its fits; others 0.9."""
 
 
+PRIORS = "resources/priors"
+"""The folder of the priors that ship, in the project's root."""
 SUMS = Path("resources/sums.json")
 """The checksums of raw files as of an earlier start."""
 
@@ -78,10 +80,17 @@ class Jobs:
     def encoder_modules(self, names: Iterable[str]) -> list[str]:
         return [self.entry("encoder", name)["module"] for name in names]
 
-    def weights(self, names: Iterable[str]) -> list[str]:
-        """The weights of encoders that are fetched."""
-        entries = [self.entry("encoder", name) for name in names]
-        return [f"resources/weights/{file}" for file in sorted({e["file"] for e in entries if "file" in e})]
+    def weights(self, kind: str, names: Iterable[str]) -> list[str]:
+        """What encoders (``kind`` "encoder") or runs ("run") read below resources/: fetched files, shipped folders."""
+        entries = [self.entry(kind, name) for name in names]
+        shipped = [entry["shipped"] for entry in entries if "shipped" in entry]
+        for entry in entries:
+            settings = [entry["settings"]] if "settings" in entry else []
+            settings += [part for key in ("by_size", "by_dataset") for part in entry.get(key, {}).values()]
+            shipped += [f"{PRIORS}/{part['prior']}" for part in settings if "prior" in part]
+        there = {path for path in (Path(self.root, folder) for folder in shipped) if path.is_dir()}
+        fetched = {f"resources/weights/{entry['file']}" for entry in entries if "file" in entry}
+        return sorted(fetched | set(map(os.path.relpath, there)))
 
     def pool(self, dataset: str, run: str) -> list[str]:
         """The other datasets that a run learns from, if its method pools them."""
@@ -153,11 +162,16 @@ class Jobs:
             stated += fits * resources_of(self.entry("run", run))["seconds"]
         return stated
 
-    def learned_from_corpus(self, encoders: Iterable[str]) -> bool:
-        """Whether anything here learned from the prior corpus: an encoder that ships, or a method with a prior."""
+    def nearest_in_corpus(self, encoders: Iterable[str]) -> list[str]:
+        """The shipped table of stimuli and the prior corpus, if anything here learned from the corpus.
+
+        That is an encoder that ships, or a method with a prior.
+        """
         methods = {entry["module"] for entry in self.configuration.every_method.values()}
         used = {file.split("/")[1] for module in methods for file in modules_used(module)}
-        return "priors" in used or any("shipped" in self.entry("encoder", name) for name in encoders)
+        if "priors" in used or any("shipped" in self.entry("encoder", name) for name in encoders):
+            return [os.path.relpath(Path(self.root, PRIORS, "glyphs/nearest.parquet"))]
+        return []
 
     def raw_file(self, file: str) -> str:
         """Where a raw file is, or will be once fetched; a folder is read where it lies, and never copied."""

@@ -12,6 +12,7 @@ import pandas as pd
 from cortexclip.audit.findings import are_confounded, audit_corpus, audit_dataset, audit_protocol, nearness, summary
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError, nearest
+from cortexclip.priors.nearest import SHIPPED
 from cortexclip.results.tables import NEARNESS, write_csv
 from cortexclip.runtime.arrays import read_netcdf, read_parquet
 from cortexclip.runtime.files import write_json
@@ -29,8 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a protocol's name and its split of this dataset",
     )
     parser.add_argument("--protocols", type=json.loads, default={}, help="entries of these protocols by name, as JSON")
-    parser.add_argument("--corpus", metavar="FILE.nc", help="a corpus to compare in place of the project's own")
-    parser.add_argument("--no-corpus", action="store_true", help="compare none, where nothing learned from it")
+    parser.add_argument(
+        "--corpus",
+        nargs="?",
+        default=str(SHIPPED),
+        metavar="FILE",
+        help="a corpus to compare (.nc), or what is known of the project's own (.parquet); "
+        "without a file none is compared (default: the project's own)",
+    )
     parser.add_argument("--seed", required=True, type=int, help="base seed of the permutations")
     parser.add_argument("--features", nargs="*", default=[], help="embeddings of the stimuli by the judge (.nc)")
     parser.add_argument("--nearness", help="output: similarity of scored images to the nearest trained on (.csv)")
@@ -42,10 +49,10 @@ def run(arguments: argparse.Namespace) -> None:
     name = dataset.attrs["name"]
     of_dataset = audit_dataset(dataset, arguments.seed)
     findings, confounded = [("dataset", finding) for finding in of_dataset], are_confounded(of_dataset)
-    corpus = read_netcdf(arguments.corpus) if arguments.corpus else None
     features, tables = next(map(read_netcdf, arguments.features), None), []
-    if not arguments.no_corpus:
-        findings.append(("dataset", audit_corpus(dataset, corpus)))
+    if arguments.corpus:
+        read = read_parquet if arguments.corpus.endswith(".parquet") else read_netcdf
+        findings.append(("dataset", audit_corpus(dataset, read(arguments.corpus))))
     for protocol, path in map(_named_file, arguments.split):
         if protocol not in arguments.protocols:
             raise InputError(

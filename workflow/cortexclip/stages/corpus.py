@@ -19,7 +19,7 @@ from cortexclip.runtime.log import logger
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", default="{}", metavar="JSON", help="counts other than the default, as JSON text")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the drawing (default: 0)")
-    parser.add_argument("--images", metavar="FOLDER", help="a folder of your own pictures to add")
+    parser.add_argument("--images", nargs="?", metavar="FOLDER", help="a folder of your own pictures to add")
     parser.add_argument("--output", required=True, metavar="FILE.nc", help="the corpus to write")
     parser.add_argument("--nearest", metavar="FILE.parquet", help="write which image is most like each stimulus")
     parser.add_argument(
