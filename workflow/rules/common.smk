@@ -1,52 +1,25 @@
 # What every rules file uses: the checked configuration, the table of paths and the functions that name inputs.
-import functools
 import os
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-from snakemake.logging import logger
-
 ROOT = Path(str(workflow.current_basedir)).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-import content_sums
-import slurm_arrays
-from cortexclip.runtime import devices
-from cortexclip.configuration.config import data_folder, judge_of, load, merge, with_lists
-from cortexclip.configuration.schema import read_yaml
-from cortexclip.errors import InputError
-from cortexclip.runtime.files import sha256, write_if_changed
-from cortexclip.results.jobs import Jobs, any_of, compact, pictures_in, report_labels
-from cortexclip.configuration.launch import prepare_environment
-from cortexclip.configuration.plan import make_plan
+import run_hooks
+from cortexclip.configuration.config import judge_of
+from cortexclip.runtime.files import sha256
+from cortexclip.results.jobs import any_of, compact, pictures_in, report_labels
 from cortexclip.runtime.provenance import code_digest
 from cortexclip.results import drawn
 from cortexclip.results.paths import CSV_TABLES, READABLE_TABLES, TRAINED, below, expand as paths_of
-from cortexclip.report.summary import closing, opening
-from cortexclip.runtime.log import SHOWN
 from cortexclip.runtime.project import PACKAGE
 
-try:
-    # As a module the workflow is given a part of a configuration, and "configfile" is not heard.
-    config = with_lists(merge(read_yaml(ROOT / "config/config.yaml"), config))
-    CONFIG = load(config, ROOT)
-    DATA_DIR = data_folder(config)
-    # What tables and figures need to know of the configuration; written here, since it is known before any job runs.
-    PLAN = make_plan(CONFIG)
-    write_if_changed("results/plan.json", PLAN.as_json())
-except InputError as error:
-    raise WorkflowError(str(error))
-
-content_sums.hash_contents_once()
-prepare_environment(ROOT, DATA_DIR)
-FILES, JOBS, JUDGE = below("results"), Jobs(CONFIG, str(ROOT), DATA_DIR), judge_of(config)
-if workflow.is_main_process:
-    for line in JOBS.differing_copies():
-        print(line, file=sys.stderr)
+JOBS, PLAN = run_hooks.read(workflow, ROOT, config)
+CONFIG, FILES = JOBS.configuration, below("results")
+JUDGE, PICTURES = judge_of(CONFIG.settings), CONFIG.settings.get("prior_images")
 ENCODERS = JOBS.encoders(JUDGE)
 PUBLISHED = os.path.relpath(ROOT / "config/published.yaml")
-PICTURES = config.get("prior_images")
 DATA_FILES, WEIGHT_FILES = JOBS.to_fetch("data"), JOBS.to_fetch("weights")
 
 
@@ -100,40 +73,11 @@ def memory(megabytes):
     return lambda wildcards, attempt: attempt * megabytes
 
 
+def needed(name):
+    """What a training needs of a resource."""
+    return lambda wildcards: JOBS.resource(wildcards.run, name, run_hooks.local_gpus(workflow.local_exec))
+
+
 def digest(stage, *modules):
     """Digest of the code of a stage and of modules that it loads by name."""
     return code_digest(f"cortexclip.stages.{stage}", *modules)
-
-
-@functools.cache
-def local_gpus():
-    """Memory in MB of the GPUs for jobs that run here, by name; None where a cluster's scheduler has to know them."""
-    return devices.gpus() if workflow.local_exec else None
-
-
-def prepare_executor():
-    """What has to be set once it is known where jobs run, when the run starts."""
-    if not workflow.local_exec:
-        slurm_arrays.mend(workflow.scheduler._executor)
-    elif "gpu_mem_mb" not in workflow.global_resources:  # jobs here ask for no more at once than there is
-        workflow.register_resource("gpu_mem_mb", sum(local_gpus().values()))
-
-
-def planned(job):
-    """What the logger cortexclip has to know of a job that will run."""
-    needs = [other.jobid for other in workflow.dag.job_dependencies(job)]
-    return JOBS.planned(job.jobid, job.rule.name, job.wildcards_dict, job.benchmark, needs, next(iter(job.log), ""))
-
-
-def tell(what):
-    """Say what a run begins or ends with, where nobody else says it."""
-    if os.environ.get(SHOWN) != "line":
-        logger.info(what(CONFIG))
-
-
-def begin():
-    """Say what will be compared, and tell the logger which jobs there are."""
-    tell(opening)
-    slots = workflow.global_resources["_cores" if workflow.local_exec else "_nodes"].value
-    jobs = [planned(job) for job in workflow.dag.needrun_jobs() if job.log]  # all but the targets
-    logger.info("", extra={"cortexclip_jobs": jobs, "cortexclip_slots": slots or 1})

@@ -19,10 +19,10 @@ rule train:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * JOBS.resource(wildcards.run, "mem_mb", local_gpus()),
-        runtime=lambda wildcards: JOBS.resource(wildcards.run, "runtime", local_gpus()),
-        gpu=lambda wildcards: JOBS.resource(wildcards.run, "gpu", local_gpus()),
-        gpu_mem_mb=lambda wildcards: JOBS.resource(wildcards.run, "gpu_mem_mb", local_gpus()),
+        mem_mb=lambda wildcards, attempt: attempt * needed("mem_mb")(wildcards),
+        runtime=needed("runtime"),
+        gpu=needed("gpu"),
+        gpu_mem_mb=needed("gpu_mem_mb"),
     params:
         entry=lambda wildcards: JOBS.training(wildcards.protocol, wildcards.dataset, wildcards.run),
         optimistic=lambda wildcards: compact(bool(JOBS.entry("protocol", wildcards.protocol).get("optimistic"))),
