@@ -15,7 +15,7 @@ from cortexclip.configuration.config import load
 from cortexclip.configuration.plan import make_plan
 from cortexclip.configuration.schema import read_yaml
 from cortexclip.results.jobs import Jobs, any_of, report_labels
-from cortexclip.results.paths import MADE_BY, below, expand, pattern
+from cortexclip.results.paths import FILES, MADE_BY, expand, pattern
 from cortexclip.runtime import files
 from cortexclip.runtime.files import sha256
 
@@ -127,7 +127,7 @@ def test_files_of_cells_come_once_and_are_chosen_by_name():
 
 def test_every_path_has_its_stages():
     assert {stage for stages in MADE_BY.values() for stage in stages} <= STAGES.keys()
-    assert below("results").audit == "results/audit/{dataset}.json"
+    assert FILES.audit == "results/audit/{dataset}.json"
     assert pattern("record", dataset="toy") == "runs/*/toy/*/run.json"
 
 

@@ -12,11 +12,11 @@ from cortexclip.runtime.files import sha256
 from cortexclip.results.jobs import any_of, compact, pictures_in, report_labels
 from cortexclip.runtime.provenance import code_digest
 from cortexclip.results import drawn
-from cortexclip.results.paths import CSV_TABLES, READABLE_TABLES, TRAINED, below, expand as paths_of
+from cortexclip.results.paths import CSV_TABLES, FILES, READABLE_TABLES, TRAINED, expand as paths_of
 from cortexclip.runtime.project import PACKAGE
 
 JOBS, PLAN = run_hooks.read(workflow, ROOT, config)
-CONFIG, FILES = JOBS.configuration, below("results")
+CONFIG = JOBS.configuration
 JUDGE, PICTURES = judge_of(CONFIG.settings), CONFIG.settings.get("prior_images")
 ENCODERS = JOBS.encoders(JUDGE)
 PUBLISHED = os.path.relpath(ROOT / "config/published.yaml")

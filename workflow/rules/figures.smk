@@ -45,8 +45,8 @@ rule overview:
         leaders=FILES.table.format(table="leaders", suffix="csv"),
         ranks=FILES.table.format(table="ranks", suffix="csv"),
     output:
-        reported(expand("results/tables/main.{suffix}", suffix=["md", "tex", "pdf"])),
-        "results/tables/document.tex",
+        reported(expand(FILES.table, table="main", suffix=["md", "tex", "pdf"])),
+        FILES.table.format(table="document", suffix="tex"),
         reported([f"results/{path}" for path in drawn.of_datasets_files(PLAN)]),
     log:
         "results/logs/overview.log",

@@ -11,7 +11,7 @@ rule manifest:
         ],
         sources=[files_of_sources(name) for name in TRAINED],
     output:
-        "results/manifest.json",
+        FILES.manifest,
     log:
         "results/logs/manifest.log",
     benchmark:

@@ -15,8 +15,6 @@ from cortexclip.runtime.log import SHOWN
 from cortexclip.runtime.project import PACKAGE
 from cortexclip.runtime.provenance import WORKFLOW_COMMAND
 
-PAGE = "results/report/index.html"
-
 
 def prepare_environment(root: str | os.PathLike, data_dir: Path | None) -> None:
     """Let jobs find this interpreter's ``python``, the library beside the rules, and the folder that holds data.

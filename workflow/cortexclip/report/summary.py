@@ -9,10 +9,10 @@ from pathlib import Path
 
 from cortexclip.configuration.config import Configuration
 from cortexclip.configuration.plan import Plan, run_name
-from cortexclip.results.paths import PATHS
+from cortexclip.results.paths import FILES, PATHS
 from cortexclip.runtime.files import read_json
 
-TABLE = Path("results/tables/comparison.csv")
+TABLE = Path(FILES.table.format(table="comparison", suffix="csv"))
 NONE = "–"
 
 
@@ -31,10 +31,10 @@ def opening(configuration: Configuration) -> str:
 
 def closing(configuration: Configuration) -> str:
     """Where everything is, and what was left out."""
-    if not Path("results/report/index.html").is_file():  # targets of the user's own
+    if not Path(FILES.report).is_file():  # targets of the user's own
         return "\n".join(_missing(configuration.unavailable))
     lines = [
-        "Everything in one page: results/report/index.html. Tables in results/tables/, figures in results/figures/. "
+        f"Everything in one page: {FILES.report}. Tables in results/tables/, figures in results/figures/. "
         "A short table: python -m cortexclip show"
     ]
     return "\n".join([*lines, *_missing(configuration.unavailable)])

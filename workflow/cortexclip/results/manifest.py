@@ -12,13 +12,13 @@ from cortexclip.results.paths import MADE_BY, PATHS, TRAINED, pattern
 from cortexclip.runtime import provenance
 from cortexclip.runtime.files import read_json, sha256
 
-NAME, PLAN = "manifest.json", PATHS["plan"]
+NAME, PLAN = PATHS["manifest"], PATHS["plan"]
 
 
 def files_of(results: Path, plan: Plan) -> list[str]:
     """Paths below the results folder that belong to a plan, sorted; what other configurations left there does not."""
     patterns = set()
-    for name in PATHS:
+    for name in PATHS.keys() - {"manifest"}:
         for cell in [*plan.trainings(), *(plan.sources.cells if name in TRAINED else [])]:
             names = dict(zip(("protocol", "dataset", "run"), cell, strict=True), judge=plan.judge)
             patterns |= {pattern(name, **names, encoder=encoder) for encoder in plan.encoders or ["none"]}

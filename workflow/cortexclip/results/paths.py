@@ -35,10 +35,11 @@ _FILES: dict[str, tuple[str, ...]] = {
     "figure_of_protocol": ("figures/{figure}.{protocol}.{suffix}", "overview"),
     "figure_of_all": ("figures/{figure}.{suffix}", "overview"),
     "report": ("report/index.html", "report"),
+    "manifest": ("manifest.json",),
 }
 PATHS = {name: path for name, (path, *_) in _FILES.items()}
 MADE_BY = {name: tuple(stages) for name, (_, *stages) in _FILES.items()}
-"""The stages that write the files of each path; nothing of them means that the workflow itself does."""
+"""The stages that write the results of each path; none for the plan and the manifest, which describe them."""
 READABLE_TABLES = (
     *("comparison", "retrieval", "audit", "statistics", "ablation", "claims", "paper", "cost", "grid", "left_out"),
     *("collapse", "ceiling", "power", "learning_curve"),
@@ -49,9 +50,8 @@ TRAINED = ("dataset", "split", "predictions", "history", "weights", "record")
 """The paths that also exist for what is trained by the procedures of sources."""
 
 
-def below(folder: str) -> SimpleNamespace:
-    """The paths below a folder as attributes: ``below("results").dataset`` is "results/data/{dataset}.nc"."""
-    return SimpleNamespace(**{name: f"{folder}/{path}" for name, path in PATHS.items()})
+FILES = SimpleNamespace(**{name: f"results/{path}" for name, path in PATHS.items()})
+"""The paths as attributes, from the folder in which the workflow runs."""
 
 
 def pattern(name: str, **names: str | None) -> str:

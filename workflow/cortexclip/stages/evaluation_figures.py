@@ -69,4 +69,4 @@ def run(arguments: argparse.Namespace) -> None:
         figures[stem] = (tests | across)[name](protocol)
         save(figures[stem], output / stem)
         logger.info("evaluation_figures: %s", stem)
-    write_captions(output / f"captions.{study.name}.md", figures, known[0] | known[1])
+    write_captions(output / f"{drawn.stem(drawn.CAPTIONS, '', study.name)}.md", figures, known[0] | known[1])

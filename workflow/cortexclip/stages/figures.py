@@ -34,4 +34,4 @@ def run(arguments: argparse.Namespace) -> None:
         figures[stem] = FIGURES[name](outcome)
         save(figures[stem], output / stem)
         logger.info("figures: %s", stem)
-    write_captions(output / f"captions.{protocol}.{dataset}.md", figures, known)
+    write_captions(output / f"{drawn.stem(drawn.CAPTIONS, protocol, dataset)}.md", figures, known)

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
         if not known[name]:
             figures[name] = critical_difference(ranks[ranks.protocol == protocol], protocol, plan, audits)
             save(figures[name], Path(arguments.output) / name)
-    write_captions(Path(arguments.output) / "captions.md", figures, known)
+    write_captions(Path(arguments.output) / f"{drawn.CAPTIONS}.md", figures, known)
     logger.info("overview: mse_by_method of %d cells", len(table))
 
 

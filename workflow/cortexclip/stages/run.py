@@ -19,7 +19,7 @@ import yaml
 
 from cortexclip.audit.inspection import READER, Inspection, inspect, name_of
 from cortexclip.configuration.config import applies, read_catalogue
-from cortexclip.configuration.launch import PAGE, settings_of_one, workflow_command, workflow_environment
+from cortexclip.configuration.launch import settings_of_one, workflow_command, workflow_environment
 from cortexclip.configuration.loading import load_reader
 from cortexclip.configuration.plan import Plan
 from cortexclip.configuration.schema import entry_option, read_yaml
@@ -29,7 +29,7 @@ from cortexclip.report import content
 from cortexclip.report.inspection import TEXTS, entry_of
 from cortexclip.report.summary import outcome
 from cortexclip.results.folder import Results
-from cortexclip.results.paths import PATHS
+from cortexclip.results.paths import FILES
 from cortexclip.runtime.files import write_text
 from cortexclip.runtime.project import root
 
@@ -81,18 +81,18 @@ def run(arguments: argparse.Namespace) -> int:
     _say(found, dataset, folder, kept, settings)
     write_text(folder / SETTINGS, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=110))
     _link(path.resolve(), folder / "resources" / "data" / entry["file"])
-    options = [*(["--verbose"] if arguments.verbose else []), *([PAGE] if arguments.quick else [])]
+    options = [*(["--verbose"] if arguments.verbose else []), *([FILES.report] if arguments.quick else [])]
     command = workflow_command(root(), folder, folder / SETTINGS, arguments.cores, options)
     status = _workflow(command, workflow_environment(arguments.verbose))
     if status:
         return status
-    results = Results(folder / "results", Plan.read(folder / "results" / PATHS["plan"]))
+    results = Results(folder / "results", Plan.read(folder / FILES.plan))
     answers = content.answers(results.plan, *map(results.table, ("leaders", "statistics", "comparison")))
     print(outcome(results.folder, name, answers, WIDTH))
-    print(f"\nPage      {folder / PAGE}\nTables    {folder / 'results/tables'}\nSettings  {folder / SETTINGS}")
+    print(f"\nPage      {folder / FILES.report}\nTables    {folder / 'results/tables'}\nSettings  {folder / SETTINGS}")
     if arguments.quick:
         print("The same command without --quick compares all methods of config.yaml, and keeps these results.")
-    if arguments.open and not webbrowser.open((folder / PAGE).as_uri()):
+    if arguments.open and not webbrowser.open((folder / FILES.report).as_uri()):
         print("No browser could be opened here.")
     return 0
 

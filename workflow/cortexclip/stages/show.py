@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cortexclip.errors import InputError, nearest
 from cortexclip.report.summary import TABLE, paper_table, short_table
+from cortexclip.results.paths import FILES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,4 +26,4 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(f"--metric: unknown name '{arguments.metric}'. {nearest(arguments.metric, known)}")
     print(f"{paper_table(Path(arguments.table))}\n")
     print(table)
-    print("\nPage     results/report/index.html\nTables   results/tables/\nFigures  results/figures/")
+    print(f"\nPage     {FILES.report}\nTables   results/tables/\nFigures  results/figures/")
