@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from conftest import SMALL_RUN, Project
+import subprocess
+
+from conftest import ROOT, SMALL_RUN, Project
 
 OTHER = """
 configfile: "{root}/config/config.yaml"
@@ -37,3 +39,17 @@ def test_another_workflow_can_use_this_one_as_a_module(project, tmp_path):
     assert done.returncode == 0 and "cortexclip_tables" in done.stdout, done.stdout[-3000:]
     alone = project.snakemake("--dry-run", "--quiet", "rules", "--snakefile", "workflow/Snakefile")
     assert alone.returncode == 0 and "manifest" in alone.stdout
+
+
+def test_the_module_can_come_from_a_repository_where_the_package_is_installed(project, tmp_path):
+    git = ["git", "-C", project.path, "-c", "user.name=x", "-c", "user.email=x", "-c", "commit.gpgsign=false"]
+    for command in (["init", "--quiet", "--initial-branch=main"], ["add", "."], ["commit", "--quiet", "--message=x"]):
+        subprocess.run([*git, *command], check=True)
+    other = Project(tmp_path / "other")
+    other.path.mkdir()
+    source = f'gitfile("{project.path}", path="workflow/Snakefile", ref="main")'  # as github("OWNER/NAME", ...)
+    text = OTHER.replace('"{root}/workflow/Snakefile"', source).format(root=ROOT)
+    (other.path / "Snakefile").write_text(text, encoding="utf-8")
+    target = "results/splits/holdout/simulated.parquet"
+    done = other.snakemake("--configfile", str(ROOT / SMALL_RUN), "--", target, PYTHONPATH=str(ROOT / "workflow"))
+    assert done.returncode == 0 and (other.path / target).is_file(), done.stdout[-3000:]

@@ -1,10 +1,5 @@
 # What every rules file uses: the checked configuration, the table of paths and the functions that name inputs.
 import os
-import sys
-from pathlib import Path
-
-ROOT = Path(str(workflow.current_basedir)).parents[1]
-sys.path.insert(0, str(ROOT / "workflow"))
 
 import run_hooks
 from cortexclip.configuration.config import judge_of
