@@ -46,7 +46,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 def main(argv: list[str] | None = None) -> int:
     """Run one stage; returns the exit status: 0, 2 for bad input, 1 for anything else that failed."""
-    from cortexclip.errors import InputError, nearest
+    from cortexclip.errors import InputError, closest, nearest
 
     argv = sys.argv[1:] if argv is None else argv
     name = argv[0] if argv else "-h"
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         print(_version() if name == "--version" else _help(STAGES if "--help" in argv else COMMANDS))
         return 0
     if name not in STAGES:
-        known = nearest(name, COMMANDS) if not (close := nearest(name, STAGES)).startswith("Did") else close
+        known = nearest(name, STAGES if closest(name, STAGES) else COMMANDS)
         print(f"cortexclip: unknown command '{name}'. {known}", file=sys.stderr)
         return 2
 

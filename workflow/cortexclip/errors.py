@@ -14,11 +14,16 @@ class InputError(ValueError):
     """
 
 
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name closest to a mistyped one; None if none is close."""
+    return next(iter(difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)), None)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence that names the known name closest to a mistyped one, or all known names."""
     known = list(known)
-    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    return f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(known) or 'none'}."
+    close = closest(name, known)
+    return f"Known: {', '.join(known) or 'none'}." if close is None else f"Did you mean '{close}'?"
 
 
 def check_keys(given: Mapping[str, object], known: Iterable[str], where: str) -> None:

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from cortexclip.errors import InputError, nearest
+from cortexclip.errors import InputError, closest, nearest
 
 T = typing.TypeVar("T")
 Several = Annotated[tuple[T, ...], Field(min_length=1)]
@@ -160,8 +160,8 @@ def _message(schema: Mapping, errors: Sequence[Mapping], where: str, kind: str) 
     cases = [error] if error["loc"][-1:] == ("[key]",) else cases
     expected = " or ".join(dict.fromkeys(map(_expected, cases)))
     choices = [str(choice) for case in _cases(schema, rule) for choice in case.get("enum", ())]
-    close = nearest(str(found), choices)
-    hints = [close if close.startswith("Did") else "", " ".join(rule.get("description", "").split())]
+    close = nearest(str(found), choices) if closest(str(found), choices) else ""
+    hints = [close, " ".join(rule.get("description", "").split())]
     return " ".join(filter(None, [f"{place}: found {found!r}, expected {expected}.", *hints]))
 
 
