@@ -89,8 +89,8 @@ def collect(name: str, results: Path, kept: Path = KEPT) -> list[str]:
 
 def check_run(name: str, results: Path, known: Mapping) -> None:
     """InputError unless a run verifies, is of a clean commit, and is one of the configuration called ``name``."""
-    if lines := manifest.differences(results, known):
-        raise InputError(f"{results}: not as its manifest says, {len(lines)} differences, first: {lines[0]}")
+    if found := manifest.differences(results, known):
+        raise InputError(f"{results}: not as its manifest says, {len(found)} differences, first: {found[0]}")
     git = known.get("git")
     if not git or not git["commit"] or git["changed"]:
         raise InputError(f"{results}: not made from a clean commit (git: {git}). Commit, and run the workflow again.")

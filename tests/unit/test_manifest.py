@@ -109,6 +109,17 @@ def test_altered_files_are_removed_at_the_users_wish_alone(results, capsys):
     assert all((results / name).exists() for name in OURS if name != "tables/comparison.csv")
 
 
+def test_an_altered_file_with_a_space_in_its_name_is_removed(results, capsys):
+    content, name = manifest.read(results), "tables/my comparison.csv"
+    content["files"][name] = {"sha256": "", "bytes": 1}
+    write_json(results / "manifest.json", content)
+    write_text(results / name, "better")
+    assert manifest.differences(results, content) == [("altered", name, "")]
+    assert main(["verify", "--results", str(results), "--remove"]) == 1
+    assert capsys.readouterr().out.splitlines()[0] == f"altered  {name}"
+    assert not (results / name).exists()
+
+
 def test_a_missing_file_is_found(results, capsys):
     (results / "tables/comparison.csv").unlink()
     status, text = verify(results, capsys)

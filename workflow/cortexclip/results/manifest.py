@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from cortexclip.configuration.plan import Plan
 from cortexclip.errors import InputError
@@ -13,6 +14,17 @@ from cortexclip.runtime import provenance
 from cortexclip.runtime.files import read_json, sha256
 
 NAME, PLAN = PATHS["manifest"], PATHS["plan"]
+
+
+class Difference(NamedTuple):
+    """What of the results is not as the manifest says: its kind, the files by name or pattern, and why."""
+
+    kind: str  # "missing", "altered", "stale" or "replaced"
+    file: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind:8} {self.file}{self.reason and ': '}{self.reason}"
 
 
 def files_of(results: Path, plan: Plan) -> list[str]:
@@ -62,27 +74,28 @@ def read(results: Path) -> dict:
     return content
 
 
-def differences(results: Path, manifest: Mapping) -> list[str]:
-    """What of the results is not as the manifest says, a line for each; empty if all is.
+def differences(results: Path, manifest: Mapping) -> list[Difference]:
+    """What of the results is not as the manifest says; empty if all is.
 
     A file can be missing or altered, or stale: made by code that has changed since, or for another configuration than
     that of plan.json.
     """
-    lines = []
+    found = []
     for name, known in manifest["files"].items():
         path = results / name
         if not path.is_file():
-            lines.append(f"missing  {name}")
+            found.append(Difference("missing", name))
         elif path.stat().st_size != known["bytes"] or sha256(path) != known["sha256"]:
-            lines.append("stale    all: the configuration has changed" if name == PLAN else f"altered  {name}")
+            changed = Difference("stale", "all", "the configuration has changed")
+            found.append(changed if name == PLAN else Difference("altered", name))
     for stage, digest in manifest["code"].items():
         if digest != _digest(stage):
             made = ", ".join(pattern(name) for name, stages in MADE_BY.items() if stage in stages)
-            lines.append(f"stale    {made}: the code of the stage '{stage}' has changed")
+            found.append(Difference("stale", made, f"the code of the stage '{stage}' has changed"))
     for name, run in manifest["runs"].items():
         if run["code"] and run["code"] != _digest("train", run["module"]):
-            lines.append(f"stale    {name.rpartition('/')[0]}: its training code has changed")
-    return lines
+            found.append(Difference("stale", name.rpartition("/")[0], "its training code has changed"))
+    return found
 
 
 def _digest(stage: str, *modules: str) -> str | None:

@@ -28,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     results = Path(arguments.results)
     known = manifest.read(results)
-    if lines := manifest.differences(results, known):
+    if found := manifest.differences(results, known):
         raise InputError(
-            f"{results}: not as its manifest says ({lines[0]}; {len(lines)} in all). Run snakemake first; "
+            f"{results}: not as its manifest says ({found[0]}; {len(found)} in all). Run snakemake first; "
             "cortexclip verify lists the differences."
         )
     names = [*manifest.select(known["files"], HELD), manifest.NAME]

@@ -19,30 +19,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     results = Path(arguments.results)
     known = manifest.read(results)
-    lines = [*manifest.differences(results, known), *replaced(known, results.resolve().parent)]
-    if lines:
-        print("\n".join(lines))
-        altered = [line.split()[1] for line in lines if line.startswith("altered")]
+    found = [*manifest.differences(results, known), *replaced(known, results.resolve().parent)]
+    if found:
+        print("\n".join(map(str, found)))
         if arguments.remove:
-            for name in altered:
-                (results / name).unlink()
+            for difference in found:
+                if difference.kind == "altered":
+                    (results / difference.file).unlink()
         todo = (
             "Altered files were removed; run" if arguments.remove else "With --remove, altered files are removed. Run"
         )
-        print(f"\n{len(lines)} differences from {results / manifest.NAME}. {todo} snakemake to make them again.")
+        print(f"\n{len(found)} differences from {results / manifest.NAME}. {todo} snakemake to make them again.")
         return 1
     print(f"{len(known['files'])} files match {results / manifest.NAME}, and the code has not changed since.")
     return 0
 
 
-def replaced(known: dict, folder: Path) -> list[str]:
-    """A line for each data file that is not the one that the results were made from."""
+def replaced(known: dict, folder: Path) -> list[manifest.Difference]:
+    """Data files that are not those that the results were made from."""
     changes = known["configuration"].get("overrides", {}).get("datasets", {})
     entries, data_dir = read_catalogue(project.root() / "config", "datasets", changes), data_folder({})
-    lines = []
+    found = []
     for dataset, digest in known["data"].items():
         file = entries.get(dataset, {}).get("file")
         path = file and locate(file, "data", data_dir, folder)
         if digest and path and path.is_file() and sha256(path) != digest:
-            lines.append(f"replaced {path}: the results are from another version of this file")
-    return lines
+            reason = "the results are from another version of this file"
+            found.append(manifest.Difference("replaced", str(path), reason))
+    return found
