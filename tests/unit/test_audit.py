@@ -482,7 +482,8 @@ def run_stage(folder, dataset, protocols, output, seed=0, **changes):
 def test_the_stage_writes_the_same_findings_each_time_and_logs_the_grave_ones(tmp_path, clean, of_clean, caplog):
     with caplog.at_level("INFO", logger="cortexclip"):
         first = run_stage(tmp_path, clean, ["chosen_on_test", "unseen"], "a.json")
-    lines = [r.getMessage() for r in caplog.records if r.getMessage().startswith("audit ")]
+    records = [record for record in caplog.records if record.getMessage().startswith("audit ")]
+    lines = [record.getMessage() for record in records]
     second = run_stage(tmp_path, clean, ["chosen_on_test", "unseen"], "b.json")
     assert first.read_bytes() == second.read_bytes()
     content = json.loads(first.read_text())
@@ -494,6 +495,10 @@ def test_the_stage_writes_the_same_findings_each_time_and_logs_the_grave_ones(tm
     assert len(lines) == len({f["message"] for f in grave}) + 1
     for finding in grave:
         assert any(finding["message"] in line for line in lines)
+    serious = {finding["message"] for finding in grave if finding["severity"] == "serious"}
+    warned = [record.getMessage() for record in records if record.levelname == "WARNING"]
+    assert len(warned) == len(serious) > 0
+    assert all(any(f"): serious: {message}" in line for line in warned) for message in serious)
 
 
 def test_the_stage_names_a_split_without_entry_and_one_of_other_data(tmp_path, clean):

@@ -135,17 +135,17 @@ def _session(dataset: xr.Dataset) -> np.ndarray:
     return datasets.groupings(dataset).get("session", np.full(dataset.sizes["sample"], -1))
 
 
-def summary(dataset: str, findings: Sequence[tuple[str, Finding]]) -> list[str]:
-    """A line for each notable or serious finding, with all the scopes of which it holds, and a line with the counts.
+def summary(dataset: str, findings: Sequence[tuple[str, Finding]]) -> list[tuple[str, str]]:
+    """Severity and text of each notable or serious finding, with all its scopes, and at last the counts, as "info".
 
     ``findings`` are pairs of a scope ("dataset" or the name of a protocol) and a finding.
     """
-    grave: dict[str, list[str]] = {}
+    grave: dict[tuple[str, str], list[str]] = {}
     for scope, finding in findings:
         if finding.severity != "info":
-            grave.setdefault(f"{finding.severity}: {finding.message} {finding.meaning}", []).append(scope)
+            grave.setdefault((finding.severity, f"{finding.message} {finding.meaning}"), []).append(scope)
     serious, notable = (sum(found.severity == severity for _, found in findings) for severity in ("serious", "notable"))
     return [
-        *(f"audit {dataset} ({', '.join(scopes)}): {text}" for text, scopes in grave.items()),
-        f"audit {dataset}: {len(findings)} findings, {serious} serious, {notable} notable",
+        *((word, f"audit {dataset} ({', '.join(scopes)}): {word}: {text}") for (word, text), scopes in grave.items()),
+        ("info", f"audit {dataset}: {len(findings)} findings, {serious} serious, {notable} notable"),
     ]

@@ -75,8 +75,8 @@ def run(arguments: argparse.Namespace) -> None:
     )
     if arguments.nearness:
         write_csv(arguments.nearness, pd.concat([pd.DataFrame(columns=NEARNESS), *tables])[NEARNESS])
-    for line in summary(name, findings):
-        logger.log(logging.WARNING if "): serious: " in line else logging.INFO, "%s", line)
+    for severity, line in summary(name, findings):
+        logger.log(logging.WARNING if severity == "serious" else logging.INFO, "%s", line)
 
 
 def _named_file(text: str) -> tuple[str, str]:
