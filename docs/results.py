@@ -353,7 +353,7 @@ def verdicts(run: str) -> str:
     leaders = read_table(KEPT / run / "tables/leaders.csv", TABLES["leaders"])
     lines = []
     for (dataset, protocol), rows in leaders[leaders.metric == "mse"].groupby(["dataset", "protocol"], sort=False):
-        verdict = claim(rows)
+        verdict = claim(rows).text
         for first in rows[rows.leader].itertuples(index=False):
             name = run_name(first.method, first.encoder)
             lines.append(f"- {dataset}, `{protocol}`: `{name}` has the lowest mean squared error; {verdict}.")

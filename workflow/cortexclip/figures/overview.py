@@ -103,7 +103,6 @@ def critical_difference(table: pd.DataFrame, protocol: str, plan: Plan, audits: 
         first = rows.iloc[0]
         shown = first.friedman_p < ALPHA
         verdict = "some methods differ" if shown else "no difference shown between any methods, whatever the bars say"
-        p_value = p_text(first.friedman_p)
         looks = [every[row.method, row.encoder] for row in rows.itertuples(index=False)]
         rankings.append(
             Ranking(
@@ -111,7 +110,7 @@ def critical_difference(table: pd.DataFrame, protocol: str, plan: Plan, audits: 
                 looks,
                 rows.average_rank.to_numpy(dtype=float),
                 float(first.critical_difference),
-                f"Friedman's test: {verdict} (p {p_value if p_value[0] == '<' else f'= {p_value}'}); "
+                f"Friedman's test: {verdict} (p {p_text(first.friedman_p, '= ')}); "
                 f"{len(rows)} methods, {first.n_datasets} datasets.",
             )
         )

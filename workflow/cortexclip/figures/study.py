@@ -396,9 +396,8 @@ def permutation_null(study: Study, reference: str | None) -> PaperFigure:
             words[cell], most = "", max(most, len(shuffles))
             if reference in others:
                 good = as_good_as(shuffles, others[reference], bool(METRICS[metric].higher_is_better))
-                p_value = p_text((1 + good) / (1 + len(shuffles)))
-                sign = "" if p_value.startswith("<") else "= "
-                words[cell] = f"p {sign}{p_value}, {good} of {len(shuffles)} as good"
+                p_value = p_text((1 + good) / (1 + len(shuffles)), "= ")
+                words[cell] = f"p {p_value}, {good} of {len(shuffles)} as good"
     remarks = [
         f"Histogram: mean over everything scored ({_amounts(study)}), for each shuffle. Marks below it: the other "
         "methods, unshuffled."

@@ -178,8 +178,8 @@ def answers(plan: Plan, leaders: pd.DataFrame, pairs: pd.DataFrame, comparison: 
 
 def _told(rows: pd.DataFrame) -> str:
     """What the tests show of the leader, as a sentence."""
-    words = claim(rows)
-    return f"{words[:1].upper()}{words[1:]}." if words.startswith("no ") else f"It is {words}."
+    outcome, words = claim(rows)
+    return f"It is {words}." if outcome in ("better", "tied") else f"{words[:1].upper()}{words[1:]}."
 
 
 def _lead(leader: str, other: str, pairs: pd.DataFrame, metric: str, note: str) -> str:
@@ -193,13 +193,9 @@ def _lead(leader: str, other: str, pairs: pd.DataFrame, metric: str, note: str) 
             low, high = sorted((sign * row.ci_low, sign * row.ci_high))
             by = f"{number(metric, sign * row.difference)} [{number(metric, low)}, {number(metric, high)}]"
             shown = "the test shows a difference" if row.verdict in DIFFERENT else conclusion(row.verdict, "")
-            p_value = f" (p {_equal(p_text(row.p_family))})" if math.isfinite(row.p_family) else ""
+            p_value = f" (p {p_text(row.p_family, '= ')})" if math.isfinite(row.p_family) else ""
             return f"Ahead of {other}, {note}: by {by}; {shown}{p_value}."
     return ""
-
-
-def _equal(p_value: str) -> str:
-    return p_value if p_value.startswith("<") else f"= {p_value}"
 
 
 def verdicts(plan: Plan) -> dict:

@@ -6,7 +6,7 @@ What the tests of a pair allow to say is data, one of `VERDICTS`; `conclusion` m
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -356,17 +356,26 @@ def statistics_tables(
         yield _ranks_table(rows, leading, protocol, plan)
 
 
-def claim(rows: pd.DataFrame) -> str:
+class Claim(NamedTuple):
+    """What the tests show of a leader, and the same in words."""
+
+    outcome: str  # "better", "tied", "undecided" (too few images) or "none" (no rival)
+    text: str
+
+
+def claim(rows: pd.DataFrame) -> Claim:
     """What the tests show of the leader, from the rows of `leaders` of one dataset, protocol and metric."""
     first, rivals = rows.iloc[0], rows[rows.rival]
     if not first.decidable:
         stimuli = counted(first.n_stimuli, "distinct scored image")
-        return f"no verdict: {stimuli}, but {first.least_stimuli} are needed"
+        return Claim("undecided", f"no verdict: {stimuli}, but {first.least_stimuli} are needed")
     if rivals.empty:
-        return "no claim: no other declared reference was run"
+        return Claim("none", "no claim: no other declared reference was run")
     tied = rivals[rivals.tied] if rivals.tied.any() else rivals
     named = " and ".join(run_name(row.method, row.encoder) for row in tied.itertuples(index=False))
-    return f"not shown to be better than {named}" if rivals.tied.any() else f"better than {named}"
+    if rivals.tied.any():
+        return Claim("tied", f"not shown to be better than {named}")
+    return Claim("better", f"better than {named}")
 
 
 def _leaders_table(leading: pd.DataFrame, plan: Plan, references: Sequence[str]) -> Table:
@@ -375,7 +384,7 @@ def _leaders_table(leading: pd.DataFrame, plan: Plan, references: Sequence[str])
         for first in rows[rows.leader].itertuples(index=False):
             place = [dataset, plan.protocols[protocol].heading, METRICS[metric].label]
             name = run_name(first.method, first.encoder)
-            body.append([*place, name, number(metric, first.mean), claim(rows)])
+            body.append([*place, name, number(metric, first.mean), claim(rows).text])
     here = {run_name(m, e) for m, e in zip(leading.method, leading.encoder, strict=True)}
     notes = [
         f"Leading: the method with the best mean. It is compared with {' and '.join(references) or 'no reference'}, "
@@ -482,9 +491,9 @@ def _ranks_table(rows: pd.DataFrame, leading: pd.DataFrame, protocol: str, plan:
     )
 
 
-def p_text(value: float) -> str:
-    """A p value with three digits, never as zero."""
-    return "<0.001" if value < 0.001 else formatted(value, ".3f")
+def p_text(value: float, equal: str = "") -> str:
+    """A p value with three digits, never as zero; ``equal`` stands before one that is not below the least shown."""
+    return "<0.001" if value < 0.001 else equal + formatted(value, ".3f")
 
 
 def difference_text(metric: str, row) -> str:
