@@ -490,7 +490,7 @@ def test_the_stage_writes_the_same_findings_each_time_and_logs_the_grave_ones(tm
     others = [finding for finding in content["findings"] if finding["check"] != "prior_corpus"]
     assert others == audited(clean, ["chosen_on_test", "unseen"], of_dataset=of_clean)["findings"]
     assert len(others) == len(content["findings"]) - 1
-    assert set(content["findings"][0]) == {"check", "scope", "severity", "message", "meaning", "numbers"}
+    assert set(content["findings"][0]) == {"check", "scope", "severity", "message", "meaning", "numbers", "short"}
     grave = [f for f in content["findings"] if f["severity"] != "info"]
     assert len(lines) == len({f["message"] for f in grave}) + 1
     for finding in grave:
@@ -530,6 +530,13 @@ def test_tables_hold_every_finding_and_mark_the_serious_ones(clean, of_clean):
     assert "**serious**" in markdown(table)
     assert r"\textbf{serious}" in latex(table)
     assert audit_rows({}).empty and list(audit_tables({}, PLAN)) == []
+
+
+def test_a_finding_in_short_begins_its_message(clean, of_clean):
+    found = {f["check"]: f for f in audited(clean, ["holdout"], of_dataset=of_clean)["findings"]}
+    assert all(f["message"].startswith(f["short"]) and f["short"][-1] not in ".:;(" for f in found.values())
+    assert found["seen_images"]["short"].endswith("an image that also occurs in training")
+    assert found["near_images"]["short"].endswith("an image not trained on but nearly the same")
 
 
 def test_notes_are_few_gravest_first_and_about_the_protocol(clean, of_clean):

@@ -29,7 +29,8 @@ x,holdout,mse,net,gabor,ridge,0.01,-0.002,0.022,0.2,not shown
 x,holdout,mse,mean_image,none,net.gabor,-0.03,-0.04,-0.01,0.0004,worse
 """
 FINDINGS = [
-    {"check": "seen", "severity": "serious", "message": "All images were trained on.", "meaning": "It is recognition."},
+    {"check": "seen", "severity": "serious", "message": "All images were trained on.", "meaning": "It is recognition."}
+    | {"short": "All were trained on"},
     {"check": "signal", "severity": "info", "message": "The test part can be decoded.", "meaning": ""},
     {"check": "copies", "severity": "notable", "message": "Not said.", "meaning": ""},
 ]
@@ -98,7 +99,7 @@ def test_badges_are_the_serious_findings_optimism_and_simulation():
     }
     plan = Plan({"x": Dataset("X"), "toy": Dataset("Toy", simulated=True)}, kinds, RUNS)
     found = content.badges_of(plan, {"x": audit, "toy": {"findings": []}})
-    grave = ["All images were trained on", "All images were trained on. It is recognition."]
+    grave = ["All were trained on", "All images were trained on. It is recognition."]
     chosen = ["optimistic: scored samples choose", "Scored samples choose."]
     assert found["x"] == {"holdout": [grave], "chosen": [grave, chosen]}
     assert [short for short, _ in found["toy"]["holdout"]] == ["simulated responses"]

@@ -20,11 +20,12 @@ def check_corpus(nearest: pd.DataFrame) -> Finding:
     correlation = nearest["correlation"].to_numpy()
     count, total, corpus = int((correlation > NEAR).sum()), len(nearest), nearest.attrs["images"]
     closest = int(correlation.argmax())
+    short = f"{some(count, total, 'distinct stimuli', 'is', 'are')} nearly the same"
     return Finding(
         CHECK,
         "serious" if 10 * count > total else "notable" if count else "info",
-        f"{some(count, total, 'distinct stimuli', 'is', 'are')} nearly the same (pixel correlation above {NEAR:g}) as "
-        f"one of the {corpus} images of the prior corpus; the most alike is {nearest['name'].iloc[closest]}, "
+        f"{short} (pixel correlation above {NEAR:g}) as one of the "
+        f"{corpus} images of the prior corpus; the most alike is {nearest['name'].iloc[closest]}, "
         f"{correlation[closest]:.3f}.",
         "Priors and encoders trained on the corpus had seen these images before any brain data."
         if count
@@ -36,6 +37,7 @@ def check_corpus(nearest: pd.DataFrame) -> Finding:
             "greatest_correlation": float(correlation[closest]),
             "least_mse": float(nearest["mse"].min()),
         },
+        short,
     )
 
 

@@ -26,6 +26,7 @@ class Finding:
     message : one sentence that states the fact with its numbers.
     meaning : what it means for the scores.
     numbers : the figures behind the message, as plain numbers.
+    short : the fact in a few words, without a full stop; by default the whole message.
     """
 
     check: str
@@ -33,10 +34,12 @@ class Finding:
     message: str
     meaning: str
     numbers: Mapping[str, float] = field(default_factory=dict)
+    short: str = ""
 
     def __post_init__(self) -> None:
         if self.severity not in SEVERITIES:
             raise ValueError(f"severity is {self.severity!r}, expected one of {', '.join(SEVERITIES)}")
+        object.__setattr__(self, "short", self.short or self.message.removesuffix("."))
 
 
 def some(count: int, total: int, noun: str, one: str, many: str) -> str:

@@ -54,11 +54,12 @@ def check_labels(label: np.ndarray, stimulus: np.ndarray, images: np.ndarray, te
         )
     if misfit:
         trace.append(
-            f"the nearest class mean agrees with {_percent(agreement)} of labels, no more than after shuffling them "
-            f"({_percent(numbers['chance'])})"
+            f"the nearest class mean agrees with {_percent(agreement)} of labels, no more than after shuffling them"
         )
-    message = " and ".join(trace)
-    message = message[0].upper() + message[1:]
+    short = " and ".join(trace)
+    short = short[0].upper() + short[1:]
+    message = f"{short} ({_percent(numbers['chance'])})" if misfit else short
+    finding = partial(finding, short=short)
     by_chance = None if chance is None else chance.max()
     shift = _fitting_shift(label, stimulus, images, test, contradicting, by_chance)
     if shift is not None:

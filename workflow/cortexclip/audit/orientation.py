@@ -67,7 +67,8 @@ def check_orientation(found: Orientation) -> Finding:
     finding = partial(Finding, "orientation", numbers=numbers)
     if found.verdict == "mirrored":
         meaning = "Set the other pixel_order: image encoders and SSIM see another picture."
-        return finding("serious", f"The images lie on their side: {measured}.", meaning)
+        short = "The images lie on their side"
+        return finding("serious", f"{short}: {measured}.", meaning, short=short)
     if found.verdict == "upright":
         return finding("info", f"The images are upright: {measured}.", "This is as it should be.")
     meaning = "Look at the pictures: with the wrong pixel_order they are mirrored along the diagonal."

@@ -272,10 +272,11 @@ def _on_images(images, stimulus, session, tests, confounded: bool, harmful: bool
         if n_groups > 1
         else f"the {n_sessions} sessions show the {distinct} images unequally often"
     )
+    short = "The session predicts the images"
     return Finding(
         "session_images",
         "serious" if harmful else "notable",
-        f"The session predicts the images: {confined} (p = {sets.p_value:.2g}); {explained}. Predicting the mean of "
+        f"{short}: {confined} (p = {sets.p_value:.2g}); {explained}. Predicting the mean of "
         f"the session's other samples, without brain data, has an error of {errors[0]:.4f}, predicting the mean of all "
         f"{errors[1]:.4f}.",
         "A decoder gains by recognising the session where scored and training samples share sessions. Judge methods by "
@@ -284,6 +285,7 @@ def _on_images(images, stimulus, session, tests, confounded: bool, harmful: bool
         else "This is harmless only if the session cannot be decoded from the responses, or if scored sessions are not "
         "trained on.",
         numbers,
+        short,
     )
 
 
@@ -332,13 +334,10 @@ def _on_left_out(found: LeftOut, confounded: bool) -> Finding:
     if found.p_value > ALPHA:
         message = f"Training on the sample's own session is not shown to help: {measured}."
         return Finding("session_left_out", "info", message, "The image was trained on in both cases.", numbers)
-    return Finding(
-        "session_left_out",
-        "serious" if confounded else "notable",
-        f"Training on the sample's own session helps decoding: {measured}.",
-        "The image was trained on in both cases, so part of any score with shared sessions is due to the session.",
-        numbers,
-    )
+    short = "Training on the sample's own session helps decoding"
+    meaning = "The image was trained on in both cases, so part of any score with shared sessions is due to the session."
+    severity = "serious" if confounded else "notable"
+    return Finding("session_left_out", severity, f"{short}: {measured}.", meaning, numbers, short)
 
 
 def _ridge_with_loo(brain: np.ndarray, pixels: np.ndarray, inside: np.ndarray) -> np.ndarray:

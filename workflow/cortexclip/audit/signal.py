@@ -153,10 +153,11 @@ def check_signal(
             "There is a signal; if a method is no better than the mean image, the method fails, not the data.",
             numbers,
         )
+    short = "Nothing decodable beyond chance was found"
     return Finding(
         "signal",
         "serious",
-        f"Nothing decodable beyond chance was found: ridge reaches a {measured}.",
+        f"{short}: ridge reaches a {measured}.",
         "No method should be better than the mean image here; differences between methods are probably noise."
         + (
             f" With {counted(n_distinct, 'distinct test image')} only a strong signal would show."
@@ -164,6 +165,7 @@ def check_signal(
             else ""
         ),
         numbers,
+        short,
     )
 
 

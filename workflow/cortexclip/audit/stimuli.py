@@ -109,17 +109,17 @@ def check_seen(folds: Sequence[Fold], stimulus: np.ndarray, what: str = "scored"
     numbers = {"samples": seen, "of_samples": total, "images": seen_names, "of_images": distinct}
     finding = partial(Finding, "seen_images", numbers=numbers)
     where = "in training" if len(folds) == 1 else "in the training of their fold"
-    message = f"{some(seen, total, f'{what} samples', 'shows', 'show')} an image that also occurs {where}"
+    short = f"{some(seen, total, f'{what} samples', 'shows', 'show')} an image that also occurs {where}"
     if not seen:
-        return finding("info", f"{message}.", "Scores are of images never trained on.")
-    message += f" ({seen_names} of {distinct} distinct images)."
+        return finding("info", f"{short}.", "Scores are of images never trained on.")
+    message = f"{short} ({seen_names} of {distinct} distinct images)."
     if promised:
         meaning = "The protocol claims that scored images are never trained on, which is not true: its split is wrong."
     elif seen == total:
         meaning = "Scores measure the recognition of seen images, not the reconstruction of unseen ones."
     else:
         meaning = "Scores mix the recognition of seen images with the reconstruction of unseen ones."
-    return finding("serious", message, meaning)
+    return finding("serious", message, meaning, short=short)
 
 
 def check_near(folds: Sequence[Fold], stimulus: np.ndarray, images: np.ndarray, what: str = "scored") -> Finding:
@@ -133,15 +133,16 @@ def check_near(folds: Sequence[Fold], stimulus: np.ndarray, images: np.ndarray, 
     numbers: dict[str, int | float] = {"samples": count, "of_samples": total}
     if len(unseen):
         numbers["greatest_correlation"] = float(unseen.similarity.max())
+    short = f"{some(count, total, f'{what} samples', 'shows', 'show')} an image not trained on but nearly the same"
     return Finding(
         "near_images",
         "serious" if 10 * count > total else "notable" if count else "info",
-        f"{some(count, total, f'{what} samples', 'shows', 'show')} an image not trained on but nearly the "
-        f"same (pixel correlation above {NEAR:g}) as one that was.",
+        f"{short} (pixel correlation above {NEAR:g}) as one that was.",
         "Scores of these are closer to recognition than to the reconstruction of unseen images."
         if count
         else "No scored image has a near copy in training.",
         numbers,
+        short,
     )
 
 

@@ -7,7 +7,6 @@ rows. Everything is the content of result tables; nothing is computed here but h
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -256,7 +255,7 @@ def badges_of(plan: Plan, audits: Mapping[str, Mapping]) -> dict[str, dict[str, 
     for name, audit in audits.items():
         for protocol, kind in plan.protocols.items():
             grave = [finding for finding in findings_for(audit, protocol) if finding["severity"] == "serious"]
-            badges = [[re.split(r"[:;(]", each["message"])[0].strip(" ."), sentence(each)] for each in grave]
+            badges = [[each["short"], sentence(each)] for each in grave]
             badges += [["optimistic: scored samples choose", kind.note]] if kind.optimistic else []
             if plan.datasets[name].simulated:
                 badges.append(
