@@ -36,6 +36,14 @@ def test_much_dropped_is_notable():
     assert finding.severity == "info"
 
 
+def test_samples_that_are_not_used_are_notable_whatever_the_words():
+    arrays = {"not_used": [("array", "Not used: 'could be' (3), one value for each voxel.")]}
+    assert check_reading(arrays).severity == "info"
+    finding = check_reading({"not_used": [*arrays["not_used"], ("samples", "Not used: 8 samples.")]})
+    assert finding.severity == "notable"
+    assert finding.message == "Not used: 'could be' (3), one value for each voxel. Not used: 8 samples."
+
+
 def test_the_audit_of_a_dataset_holds_it():
     rng = np.random.default_rng(0)
     images = np.repeat(rng.random((4, 8, 8)), 4, axis=0)

@@ -6,6 +6,7 @@ give them back, and to say what it leaves out.
 
 from __future__ import annotations
 
+import json
 import struct
 from pathlib import Path
 
@@ -358,6 +359,17 @@ def test_two_arrays_that_fit_as_well_are_named_and_can_be_chosen():
     _, said, dataset = proposed(arrays, {"arrays": {"brain_train": "dataTrnS2", "brain_test": "dataValS2"}})
     np.testing.assert_allclose(dataset["brain"].values, BRAIN + 1, rtol=1e-5)
     assert any("'dataTrnS1' (28 x 30), which could be responses" in sentence for sentence in said)
+    assert {kind for kind, _ in json.loads(dataset.attrs["reading"])["not_used"]} == {"samples"}
+
+
+@pytest.mark.parametrize(
+    ("layout", "kinds"),
+    [("a third part", ["samples", "samples"]), ("a third part in words", ["samples"])]
+    + [("a mask of voxels", ["array"]), ("onsets", ["array"]), ("responses of more samples", ["samples"])],
+)
+def test_what_is_not_used_is_samples_or_an_array(layout, kinds):
+    _, _, dataset = proposed(LEFT_OUT[layout][0])
+    assert [kind for kind, _ in json.loads(dataset.attrs["reading"])["not_used"]] == kinds
 
 
 REFUSED = {

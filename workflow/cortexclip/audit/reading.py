@@ -26,5 +26,5 @@ def check_reading(counts: Mapping) -> Finding:
         meaning = "So much was dropped that the rest may no longer represent the experiment: look at the reasons."
     elif rest and not numbers:
         meaning = "The entry of the dataset names the arrays that are used; check that none is left out by mistake."
-    samples = any("could be" in sentence or "third part" in sentence for sentence in rest)
+    samples = any(kind == "samples" for kind, _ in rest)
     return Finding("reading", "notable" if much or samples else "info", in_words(counts), meaning, numbers)

@@ -129,8 +129,8 @@ def read(path: str | os.PathLike, name: str, entry: Mapping[str, object]) -> xr.
     return with_not_used(dataset, left_out(variables(path), dataset, layout))
 
 
-def left_out(found: Iterable[Declared], dataset: xr.Dataset, layout: Layout) -> list[str]:
-    """A sentence for each array of a file that a layout does not use, but could matter; ``dataset`` is what it made."""
+def left_out(found: Iterable[Declared], dataset: xr.Dataset, layout: Layout) -> list[tuple[str, str]]:
+    """Kind and sentence of each array of a file that a layout leaves out, but could matter; ``dataset`` is the rest."""
     part = dataset["part"].values
     samples = {"all": len(part)} if layout.parts != "sets" else {p: int((part == p).sum()) for p in ("train", "test")}
     pixels = math.prod(dataset["stimuli"].shape[1:])
@@ -187,7 +187,8 @@ def to_dataset(
     told = {**attributes, "images": "; ".join(done)}
     dataset = labelled(responses_of_all[kept], scaled, part_of_all[kept], told, **more)
     rest = int((~kept).sum())
-    return with_not_used(dataset, [f"Not used: {rest} samples of a third part, for validation."] if rest else [])
+    third = [("samples", f"Not used: {rest} samples of a third part, for validation.")]
+    return with_not_used(dataset, third if rest else [])
 
 
 def without_ones(array: np.ndarray) -> np.ndarray:

@@ -84,8 +84,10 @@ def stem(name: str) -> frozenset[str]:
 
 def not_used(
     found: Iterable[Declared], used: Collection[str], samples: Mapping[str, int], voxels: int, pixels: int
-) -> list[str]:
-    """A sentence for each array of a file that an entry leaves out and that could matter.
+) -> list[tuple[str, str]]:
+    """A kind and a sentence for each array of a file that an entry leaves out and that could matter.
+
+    The kind is "samples" for what could be further responses or images, "array" for all else.
 
     ``samples`` is the number of samples of each part (or of "all"), ``voxels`` and ``pixels`` the numbers of one
     sample. Single numbers and short texts are passed over.
@@ -94,7 +96,8 @@ def not_used(
     for array in found:
         inside = any(name.startswith((f"{array.name}.", f"{array.name}{{")) for name in used)
         if array.name and array.name not in used and not inside and (why := _why(array, samples, voxels, pixels)):
-            said.append(f"Not used: '{printable(array.name)}' ({shape_text(array.shape)}), {why}.")
+            kind = "samples" if _like(array, voxels, pixels) else "array"
+            said.append((kind, f"Not used: '{printable(array.name)}' ({shape_text(array.shape)}), {why}."))
     return said
 
 
@@ -119,14 +122,21 @@ def _why(array: Declared, samples: Mapping[str, int], voxels: int, pixels: int) 
         return "one value for each sample of both parts together: save one array for each part"
     if size == long:
         return _why_vector(array, "all" in samples, of_part, bool(parts), long == voxels)
-    one = {size // length for length in array.shape if length and not named(array.name, "other")}
-    what = "responses" if voxels in one else "images" if pixels in one else ""
-    if what:
+    if what := _like(array, voxels, pixels):
         samples_of = " ".join(filter(None, [OF_PART.get(own), "samples"]))
-        return f"which could be {what} of {size // (voxels if voxels in one else pixels)} {samples_of}"
+        return f"which could be {what} of {size // {'responses': voxels, 'images': pixels}[what]} {samples_of}"
     if parts:
         return f"numbers of each sample{of_part}"
     return "numbers of each voxel" if voxels in array.shape else "which fits neither the samples nor the voxels"
+
+
+def _like(array: Declared, voxels: int, pixels: int) -> str:
+    """What samples an array could hold, "responses" or "images"; "" if neither."""
+    size = math.prod(array.shape)
+    if not _number(array.kind) or size == max(array.shape, default=1) or named(array.name, "other"):
+        return ""
+    one = {size // length for length in array.shape if length}
+    return "responses" if voxels in one else "images" if pixels in one else ""
 
 
 def _why_vector(array: Declared, one_set: bool, of_part: str, of_samples: bool, of_voxels: bool) -> str:
