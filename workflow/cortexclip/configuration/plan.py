@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
+from cortexclip.data.entries import title_of
 from cortexclip.errors import InputError
 from cortexclip.evaluation import READOUTS, own_name, readout_of
 from cortexclip.runtime.files import read_json
@@ -279,7 +280,7 @@ def make_plan(configuration) -> Plan:
         )
     return Plan(
         datasets={
-            name: Dataset(entry["title"], entry["notes"], "file" not in entry, name)
+            name: Dataset(title_of(entry), entry["notes"], "file" not in entry, name)
             for name, entry in configuration.datasets.items()
         },
         protocols={name: _protocol(name, entry, protocols) for name, entry in protocols.items()},
@@ -347,7 +348,7 @@ def _sources(configuration) -> Sources:
     used = {dataset for _, dataset, _ in sources.cells}
     datasets = {
         name: SourceDataset(
-            entry["title"],
+            title_of(entry),
             entry["notes"],
             stands_for=entry.get("stands_for", name),
             brain_data=entry.get("brain_data", True),

@@ -45,6 +45,7 @@ Channels = Literal["grey", "rgb-last", "rgb-first"]
 SampleAxis = Literal["first", "second", "third", "last"]
 Labels = Literal["class", "session", "none"]
 ImageSize = Annotated[int, Field(ge=4, le=512)]
+NO_BRAIN_DATA = "no brain data"
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -110,15 +111,12 @@ class Dataset(Checked):
     number from another protocol is measured in the first of these."""
     brain_data: bool = True
     """Whether the rows were measured or simulated (default), or contain no brain data at all (false); then the title
-    has to say so."""
+    gets these words, and modality has to be 'no brain data'."""
 
     @model_validator(mode="after")
     def _says_that_there_are_no_brain_data(self) -> Dataset:
-        said = "no brain data" in self.title and self.modality == "no brain data"
-        if not self.brain_data and not said:
-            raise ValueError(
-                "brain_data is false, so modality has to be 'no brain data', and title to hold these words."
-            )
+        if not self.brain_data and self.modality != NO_BRAIN_DATA:
+            raise ValueError(f"brain_data is false, so modality has to be '{NO_BRAIN_DATA}'.")
         return self
 
 
@@ -139,12 +137,18 @@ def check_part_of_entry(entry: Mapping[str, object], where: str) -> None:
     check(create_model("Dataset", __base__=Checked, **cast(Any, fields)), entry, where)
 
 
+def title_of(entry: Mapping[str, Any]) -> str:
+    """The title of an entry, which says so where there are no brain data."""
+    title = str(entry.get("title") or "")
+    return title if entry.get("brain_data", True) else f"{title} ({NO_BRAIN_DATA})"
+
+
 def attributes(name: str, entry: Mapping[str, Any]) -> dict[str, object]:
     """Attributes of the labelled dataset that an entry states; images and simulated are the reader's to set."""
-    texts = {key: " ".join(str(entry.get(key) or "").split()) for key in ("title", "source", "licence", "citation")}
+    texts = {key: str(entry.get(key) or "") for key in ("source", "licence", "citation")}
     return {
         "name": name,
-        **texts,
+        **{key: " ".join(text.split()) for key, text in {"title": title_of(entry), **texts}.items()},
         "modality": str(entry.get("modality") or ""),
         "sha256": str(entry.get("sha256") or ""),
         "notes": "\n".join(" ".join(note.split()) for note in entry.get("notes") or []),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cortexclip.configuration.config import Configuration
 from cortexclip.configuration.plan import Plan, run_name
+from cortexclip.data.entries import title_of
 from cortexclip.results.paths import FILES, PATHS
 from cortexclip.runtime.files import read_json
 
@@ -154,9 +155,7 @@ def _measured_again(configuration: Configuration) -> list[str]:
     """The sources whose numbers are measured again, and what stands for their data."""
     sources = configuration.sources
     lines = [f"  sources    {', '.join(sources.names)}"] if sources.cells else []
-    named = [
-        name if entry.get("brain_data", True) else f"{name} (no brain data)" for name, entry in sources.datasets.items()
-    ]
+    named = [title_of({**entry, "title": name}) for name, entry in sources.datasets.items()]
     return [*lines, *([f"  stand-ins  {', '.join(named)}"] if named else [])]
 
 
