@@ -31,7 +31,7 @@ from cortexclip.stages import evaluate
 from cortexclip.stages import figures as stage
 from cortexclip.stages import overview as overview_stage
 from cortexclip.tables.main import LEADERS_READ
-from cortexclip.tables.render import Table
+from cortexclip.tables.render import Interval, Parts, Table
 from cortexclip.tables.statistics import RANKS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -403,11 +403,14 @@ def test_overview_marks_the_control():
 
 
 def test_tables_on_a_page_keep_the_parts_of_a_cell_apart():
-    cells = ["0.0098 · 0.0070 [0.0067, 0.0072] · 0.0047 (1)", "0.0099 [0.0096, 0.0103]"]
+    cells = [Parts("0.0098", "0.0070 [0.0067, 0.0072]", "0.0047 (1)"), Interval("0.0099", "[0.0096, 0.0103]")]
+    assert cells == ["0.0098 · 0.0070 [0.0067, 0.0072] · 0.0047 (1)", "0.0099 [0.0096, 0.0103]"]
     table = Table("Paper", ["Method", "one", "two"], [["Net", *cells], ["Ridge", "0.0086", "–"]], notes=["A note."])
     figure = tables.draw_tables("Paper", [table, table])
     for part in ("0.0098", "0.0070 [0.0067, 0.0072]", "0.0047 (1)", "[0.0096, 0.0103]"):
         assert part in words(figure)
+    (lines, *_) = tables._texts(replace(table, rows=[["Net", *cells]]))[1:]
+    assert lines == ["Net", "0.0098\n0.0070 [0.0067, 0.0072]\n0.0047 (1)", "0.0099\n[0.0096, 0.0103]"]
 
 
 def test_overview_without_scores_says_so():

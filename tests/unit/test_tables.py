@@ -19,7 +19,7 @@ from cortexclip.report.summary import short_table
 from cortexclip.results.tables import TABLES
 from cortexclip.tables.comparison import comparison, comparison_tables, retrieval, retrieval_tables
 from cortexclip.tables.main import main_tables
-from cortexclip.tables.render import LATEX_PACKAGES, Table, latex, latex_text, markdown
+from cortexclip.tables.render import LATEX_PACKAGES, Interval, Table, latex, latex_text, markdown, with_interval
 from cortexclip.tables.write import write_readable
 
 PLAN = Plan.of(
@@ -137,20 +137,20 @@ def test_names_cannot_break_a_table():
 
 
 def test_numbers_are_right_and_words_left():
-    table = Table(title="t", columns=["m", "v", "w"], rows=[["a", "0.1 [0.0, 0.2]", "x"], ["b", "–", "y"]])
+    table = Table(title="t", columns=["m", "v", "w"], rows=[["a", Interval("0.1", "[0.0, 0.2]"), "x"], ["b", "–", "y"]])
     assert "|:--|--:|:--|" in markdown(table)
     assert r"\begin{tabular}{lrl}" in latex(table)
 
 
 def test_in_latex_an_interval_stands_below_its_mean_and_a_minus_is_a_minus():
-    rows = [["a-b", "-0.10 [-0.20, 0.05]", "–"], ["c", "0.30 [0.20, 0.40]", "–"]]
+    rows = [["a-b", Interval("-0.10", "[-0.20, 0.05]"), "–"], ["c", with_interval(0.3, 0.2, 0.4, ".2f"), "–"]]
     source = latex(Table("t", ["m", "v", "nothing"], rows, strong=frozenset({(1, 1)})))
     assert r"{$-$0.10}\\{\scriptsize [$-$0.20, 0.05]}" in source
     assert r"\textbf{0.30}" in source and "a-b" in source and "nothing" not in source
 
 
 def test_a_table_too_wide_for_a_page_lies_on_its_side():
-    wide = Table("t", ["m", *"abcdefghij"], [["x", *["0.1000 [0.0500, 0.1500]"] * 10]])
+    wide = Table("t", ["m", *"abcdefghij"], [["x", *[Interval("0.1000", "[0.0500, 0.1500]")] * 10]])
     assert r"\begin{sidewaystable}" in latex(wide) and r"\begin{table}" in latex(Table("t", ["a"], [["1"]]))
 
 
@@ -174,9 +174,9 @@ def test_characters_that_latex_does_not_know_are_replaced(text, expected):
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_with_hostile_names_compiles(tmp_path):
     hostile = 'a|b_c $x$ & 50% \\input{/etc/passwd} <script> # { [x] "q" ~^ \u6f22 \u03b1 \U0001f9e0 M\u00f6ller \\'
-    rows = [[hostile, "-0.1 [-0.2, 0.0]", hostile], ["[b]", "–", "* \\\\ ]"]]
+    rows = [[hostile, Interval("-0.1", "[-0.2, 0.0]"), hostile], ["[b]", "–", "* \\\\ ]"]]
     table = Table(hostile, [hostile, "v", "["], rows, notes=[hostile], strong=frozenset({(0, 0), (0, 1)}))
-    wide = Table(hostile, ["m", *"abcdefghijkl"], [["x", *["0.1000 [0.0500, 0.1500]"] * 12]])
+    wide = Table(hostile, ["m", *"abcdefghijkl"], [["x", *[Interval("0.1000", "[0.0500, 0.1500]")] * 12]])
     packages = ",".join(LATEX_PACKAGES)
     (tmp_path / "t.tex").write_text(
         f"\\documentclass{{article}}\\usepackage{{{packages}}}\\begin{{document}}\\listoftables\n"

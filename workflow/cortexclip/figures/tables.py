@@ -10,7 +10,7 @@ from matplotlib.figure import SubFigure
 from matplotlib.transforms import Bbox
 
 from cortexclip.figures.style import LINE_MM, MUTED, SMALL, PaperFigure, styled, wrap
-from cortexclip.tables.render import INTERVAL, Table
+from cortexclip.tables.render import Interval, Parts, Table
 
 NAMES = 24  # characters of the first column
 NUMBERS = 92  # of all others together
@@ -43,12 +43,12 @@ def notes_of(tables: Sequence[Table]) -> list[str]:
 
 
 def _texts(table: Table) -> list[list[str]]:
-    """Headings and cells in lines: an interval below its mean, and the parts that " · " separates below each other."""
+    """Headings and cells in lines: an interval below its mean, as it is, and other parts below each other."""
     width = NUMBERS // max(len(table.columns) - 1, 1)
 
     def cell(text: str) -> str:
-        found = INTERVAL.fullmatch(text)
-        return "\n".join(found.groups() if found else [wrap(part, width) for part in text.split(" · ")])
+        parts = text.parts if isinstance(text, Parts) else (text,)
+        return "\n".join(parts if isinstance(text, Interval) else [wrap(part, width) for part in parts])
 
     heads = [wrap(table.columns[0], NAMES), *(wrap(column, width - 1) for column in table.columns[1:])]
     return [heads, *([wrap(row[0], NAMES), *map(cell, row[1:])] for row in table.rows)]

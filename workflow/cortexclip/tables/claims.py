@@ -22,7 +22,7 @@ from cortexclip.methods.catalogue import size_class
 from cortexclip.results.tables import TABLES
 from cortexclip.tables.audit import notes_for
 from cortexclip.tables.comparison import number
-from cortexclip.tables.render import NOT_MEASURED, Table, formatted
+from cortexclip.tables.render import NOT_MEASURED, Interval, Table, formatted
 
 REPRODUCED, IN_SAMPLE = "reproduced", "reproduced, in-sample"
 NO_BRAIN_DATA, OTHER_FILE = "reproduced without brain data", "reproduced on another version of the file"
@@ -538,7 +538,7 @@ def _again(row: Claim) -> str:
     interval = row.repeated.interval()
     low, high, *ends = map(digits, (min(row.repeated.values), max(row.repeated.values), *interval))
     one_more = "" if math.isnan(interval[0]) else f"; {' to '.join(ends)}"
-    return f"{digits(row.repeated.mean)} [{low}, {high}]{one_more}"
+    return Interval(digits(row.repeated.mean), f"[{low}, {high}]{one_more}")
 
 
 def in_brackets(names: Sequence[str] | None) -> str:

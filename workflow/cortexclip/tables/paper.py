@@ -19,7 +19,7 @@ from cortexclip.tables.claims import (
     paper_numbers,
     sentence,
 )
-from cortexclip.tables.render import Table, formatted
+from cortexclip.tables.render import Interval, Parts, Table, formatted
 
 NO_NUMBERS = "This configuration measures none of the table's numbers."
 
@@ -81,9 +81,9 @@ def paper_tables(table: pd.DataFrame, evidence: Evidence) -> list[Table]:
     body = []
     for name in names:
         found = [cells[name, dataset] for dataset in datasets]
-        texts = [f"{row.published:.6f} · {_range(row)} · {formatted(row.honest, '.4f')}" for row in found]
-        places = [verdicts.index(row.verdict) + 1 for row in found]
-        body.append([name, *(f"{text} ({place})" for text, place in zip(texts, places, strict=True))])
+        honest = [f"{formatted(row.honest, '.4f')} ({verdicts.index(row.verdict) + 1})" for row in found]
+        texts = [Parts(f"{row.published:.6f}", _range(row), text) for row, text in zip(found, honest, strict=True)]
+        body.append([name, *texts])
     first = [cells[names[0], dataset] for dataset in datasets]
     body += [
         [method, *(formatted(with_role("reference", name, evidence), ".4f") for name in datasets)]
@@ -157,4 +157,4 @@ def measured(claim: Claim, dataset: str, evidence: Evidence) -> Repeated | None:
 def _range(row) -> str:
     if row is None or math.isnan(row.remeasured):
         return "not measured"
-    return f"{row.remeasured:.4f} [{row.low:.4f}, {row.high:.4f}]"
+    return Interval(f"{row.remeasured:.4f}", f"[{row.low:.4f}, {row.high:.4f}]")

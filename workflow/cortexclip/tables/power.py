@@ -14,7 +14,7 @@ from cortexclip.evaluation.power import MOST_SIMULATED, POWER, power_of
 from cortexclip.results.tables import TABLES
 from cortexclip.runtime.seeds import derive_seed
 from cortexclip.tables.read import SeededScores
-from cortexclip.tables.render import NOT_MEASURED, Table, formatted
+from cortexclip.tables.render import NOT_MEASURED, Interval, Table, formatted
 
 NO_PAIR = "No method was compared with the reference or with our own decoder."
 
@@ -86,7 +86,7 @@ def needed_text(row) -> str:
     """Images needed with the interval; a dash where there is no difference to judge by."""
     if pd.isna(row.needed):
         return NOT_MEASURED
-    return f"{_count(row.needed)} [{_count(row.needed_low)}, {_count(row.needed_high)}]"
+    return Interval(_count(row.needed), f"[{_count(row.needed_low)}, {_count(row.needed_high)}]")
 
 
 def _count(value: float) -> str:

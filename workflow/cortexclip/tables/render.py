@@ -15,7 +15,6 @@ from cortexclip.runtime.log import logger
 
 NOT_MEASURED = "–"
 _NUMBER = re.compile(r"[-+\d.,eE%–\[\] ]*")
-INTERVAL = re.compile(r"(\S+) (\[[^\[\]]+\])")
 _GREEK = (
     "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma varsigma tau upsilon "
     "varphi chi psi omega"
@@ -72,6 +71,24 @@ PAGE_CM = 19.5
 LATEX_PACKAGES = ("array", "booktabs", "graphicx", "rotating")
 
 
+class Parts(str):
+    """The text of a cell, and the parts that it is made of, which can stand below each other."""
+
+    BETWEEN = " · "
+    parts: tuple[str, ...]
+
+    def __new__(cls, *parts: str) -> Parts:
+        made = super().__new__(cls, cls.BETWEEN.join(parts))
+        made.parts = parts
+        return made
+
+
+class Interval(Parts):
+    """A number and its interval."""
+
+    BETWEEN = " "
+
+
 @dataclass(frozen=True)
 class Table:
     """A table to be read: plain text throughout; ``strong`` holds (row, column) positions to be set in bold."""
@@ -92,7 +109,8 @@ def formatted(value: float | None, form: str) -> str:
 def with_interval(value: float, low: float, high: float, form: str) -> str:
     """A number with its interval, if it has one."""
     text = formatted(value, form)
-    return f"{text} [{low:{form}}, {high:{form}}]" if text != NOT_MEASURED and math.isfinite(low) else text
+    has_interval = text != NOT_MEASURED and math.isfinite(low)
+    return Interval(text, f"[{low:{form}}, {high:{form}}]") if has_interval else text
 
 
 def markdown(table: Table, level: int = 2) -> str:
@@ -196,8 +214,9 @@ def _latex_cell(text: str, side: str, strong: bool) -> str:
         escaped = re.sub(r"(?<![\w.])-(?=[\d.])", "$-$", escaped) if side == "r" else escaped
         return rf"\textbf{{{escaped}}}" if strong else escaped
 
-    if side == "r" and (found := INTERVAL.fullmatch(text)):
-        return _stacked([shown(found[1]), rf"\scriptsize {shown(found[2])}"], "r", "t")
+    if side == "r" and isinstance(text, Interval):
+        mean, interval = map(shown, text.parts)
+        return _stacked([mean, rf"\scriptsize {interval}"], "r", "t")
     return shown(text)
 
 
@@ -220,7 +239,7 @@ def _width_cm(table: Table, kept: Sequence[int], sides: Sequence[str], words_cm:
         if side == "l":
             own = min(words_cm, max(map(len, cells), default=0) * _CHARACTER_CM)
         else:
-            parts = [found.groups() if (found := INTERVAL.fullmatch(cell)) else (cell, "") for cell in cells]
+            parts = [cell.parts if isinstance(cell, Interval) else (cell, "") for cell in cells]
             own = max((max(len(m) * _CHARACTER_CM, len(i) * _SMALL_CM) for m, i in parts), default=0)
         width += max(own, heading) + _BETWEEN_CM
     return width
