@@ -61,7 +61,7 @@ const simulatedNote = (names) => {
 // What became of published numbers: the words are those of the claims table, `core.verdicts` says how they look.
 const OUTCOMES = new Map(core.verdicts.outcomes);
 const outcomeChip = (claim) => chip(claim.outcome, `${OUTCOMES.get(claim.outcome) ?? "none"} long`);
-const kindsOf = (claim) => (claim.status ? claim.status.split("; ") : []);
+const kindsOf = (claim) => [...new Set(core.sources[claim.source]?.status.map((entry) => entry.kind))];
 const markTitle = (kind) => core.verdicts.marks[kind] ?? kind;
 const marksNote = (claim) => (kindsOf(claim).length ? element("span", { class: "note" }, `the source: ${kindsOf(claim).map(markTitle).join(", ")}`) : null);
 const noBrainData = (name) => core.stand_ins[name]?.brain_data === false;
