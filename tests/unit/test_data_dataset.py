@@ -214,6 +214,6 @@ def test_the_summary_counts_samples_voxels_and_stimuli():
     images = np.stack([np.full((2, 2), value) for value in (0, 0.5, 1, 0, 0.2)])
     made = dataset.labelled(np.zeros((5, 3)), images, ["train"] * 3 + ["test"] * 2, {"name": "toy"})
     assert dataset.summary(made) == (
-        "toy: 3 training and 2 test samples, 3 voxels, 2x2 images, 3 distinct training and 2 distinct test stimuli "
+        "3 training and 2 test samples, 3 voxels, 2x2 images, 3 distinct training and 2 distinct test stimuli "
         "(1 test samples show a training stimulus)"
     )

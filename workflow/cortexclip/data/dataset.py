@@ -278,18 +278,15 @@ def has_parts(dataset: xr.Dataset) -> bool:
 
 
 def summary(dataset: xr.Dataset) -> str:
-    """One line about a dataset: training and test samples, voxels, image size, distinct stimuli."""
+    """One line about a dataset without its name: training and test samples, voxels, image size, distinct stimuli."""
     part, stimulus = dataset["part"].values, dataset["stimulus"].values
-    name, sizes = (
-        dataset.attrs["name"],
-        f"{dataset.sizes['voxel']} voxels, {dataset.sizes['y']}x{dataset.sizes['x']} images",
-    )
+    sizes = f"{dataset.sizes['voxel']} voxels, {dataset.sizes['y']}x{dataset.sizes['x']} images"
     if not has_parts(dataset):
         distinct = len(np.unique(stimulus))
-        return f"{name}: {len(part)} samples without a train/test split, {sizes}, {distinct} distinct stimuli"
+        return f"{len(part)} samples without a train/test split, {sizes}, {distinct} distinct stimuli"
     train, test = stimulus[part == "train"], stimulus[part == "test"]
     return (
-        f"{name}: {len(train)} training and {len(test)} test samples, {sizes}, {len(np.unique(train))} distinct "
+        f"{len(train)} training and {len(test)} test samples, {sizes}, {len(np.unique(train))} distinct "
         f"training and {len(np.unique(test))} distinct test stimuli ({np.isin(test, train).sum()} test samples show a "
         "training stimulus)"
     )

@@ -91,7 +91,7 @@ def _ingested(found: Inspection, dataset: xr.Dataset) -> list[str]:
     chosen = {key: value for key, value in entry_of(found).items() if key in CHOICES}
     done = dataset.attrs["images"]
     return [
-        datasets.summary(dataset),
+        f"{dataset.attrs['name']}: {datasets.summary(dataset)}",
         *(f"{role}: {printable(name)}" for role, name in names.items()),
         *(f"{key}: {value}" for key, value in chosen.items()),
         *([f"Images: {done}."] if done else []),

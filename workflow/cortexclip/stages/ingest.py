@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             "structural similarity needs. Set image_size: 28 in the entry to enlarge them."
         )
     dataset.write(ingested, arguments.output)
-    logger.info("%s", dataset.summary(ingested))
+    logger.info("%s: %s", name, dataset.summary(ingested))
     for sentence in not_used_of(ingested):
         logger.warning("%s", sentence)
     return 0

@@ -120,7 +120,7 @@ def _texts(kept: dict, name: str) -> dict[str, object]:
 
 def _say(found: Inspection, dataset: xr.Dataset, folder: Path, kept: dict, settings: dict) -> None:
     """What was read and guessed, what will be compared, and where it goes."""
-    print(f"{found.path}: {summary(dataset).partition(': ')[2]}")
+    print(f"{found.path}: {summary(dataset)}")
     for line in found.guessed:
         print(f"  guessed: {line}")
     (entry,) = settings["overrides"]["datasets"].values()

@@ -21,5 +21,5 @@ def run(arguments: argparse.Namespace) -> int:
     stated = {key: value for key, value in attributes(arguments.dataset, entry).items() if value}
     made = simulated.simulate(entry.get("settings") or {}, arguments.seed, stated)
     dataset.write(made, arguments.output)
-    logger.info("%s", dataset.summary(made))
+    logger.info("%s: %s", arguments.dataset, dataset.summary(made))
     return 0
