@@ -18,7 +18,7 @@ from cortexclip.audit.labels import contradictions
 from cortexclip.audit.orientation import check_orientation, orientation
 from cortexclip.data import arrays as named_arrays
 from cortexclip.data.arrays import DEFAULT_ARRAYS, without_ones
-from cortexclip.data.containers import check_present, format_of, load, variables
+from cortexclip.data.containers import MATLAB, check_present, format_of, load, variables
 from cortexclip.data.entries import attributes
 from cortexclip.data.guess import Facts, guess
 from cortexclip.data.images import SMALLEST_SIDE
@@ -79,7 +79,7 @@ def inspect(path: Path, given: Mapping[str, object], seed: int = 0, read: Callab
         return Inspection(path, f"read by {given['reader']}", digest, (), given, (), dataset, _audited(dataset, seed))
     found = Inspection(path, format_of(path)[0], sha256(path), survey(path))
     try:
-        matlab = found.format_name.startswith("MATLAB")
+        matlab = found.format_name in MATLAB
         entry, guessed, dataset = propose(path, found.facts, given, seed, matlab)
     except InputError as error:
         return replace(found, unusable=str(error))

@@ -16,7 +16,7 @@ from cortexclip.configuration.loading import load_reader
 from cortexclip.data import arrays as named_arrays
 from cortexclip.data import dataset as datasets
 from cortexclip.data.arrays import AXES, image_forms
-from cortexclip.data.containers import format_of, load_arrays, variables
+from cortexclip.data.containers import MATLAB, format_of, load_arrays, variables
 from cortexclip.data.guess import Facts, NothingFitsError
 from cortexclip.data.reading import not_used_of
 from cortexclip.data.variables import printable, shape_text
@@ -173,7 +173,7 @@ def _dataset(
                 )
         facts = [f for f in facts if not f.table or voxels in _others_of(f.table) or any(image_forms(f.table))]
     try:
-        matlab = format_of(path)[0].startswith("MATLAB")
+        matlab = format_of(path)[0] in MATLAB
         _, guesses, dataset = propose(path, facts, given, 0, matlab)
     except InputError as error:
         nothing = isinstance(error, NothingFitsError)

@@ -34,6 +34,7 @@ OTHERS = (
     (b"rar!", "a rar archive", "Unpack it."),
 )
 """What other files begin with, what they are, and what to do."""
+MATLAB = ("MATLAB, version 4", "MATLAB, version 5 to 7.2", "MATLAB, version 7.3 (HDF5)")
 KNOWN = "a MATLAB file, HDF5, NetCDF-4 or .npz file"
 
 
@@ -57,11 +58,11 @@ def format_of(path: str | os.PathLike) -> tuple[str, Lister]:
     if not head:
         raise InputError(f"{path}: is empty (0 bytes), expected {KNOWN}. Fetch it again.")
     if matfile.recognises(head):
-        return "MATLAB, version 5 to 7.2", matfile.variables
+        return MATLAB[1], matfile.variables
     at = hdf5file.signature_at(path)
     if at is not None:
         by_matlab = head.startswith(b"MATLAB 7.3")
-        return "MATLAB, version 7.3 (HDF5)" if by_matlab else "HDF5 (NetCDF-4 included)", hdf5file.variables
+        return MATLAB[2] if by_matlab else "HDF5 (NetCDF-4 included)", hdf5file.variables
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return "numpy .npz", npzfile.variables
     if head.startswith(b"CDF"):
@@ -70,7 +71,7 @@ def format_of(path: str | os.PathLike) -> tuple[str, Lister]:
             'xarray.load_dataset(file).to_netcdf("new.nc", engine="h5netcdf").'
         )
     if mat4file.recognises(head, path.stat().st_size):
-        return "MATLAB, version 4", mat4file.variables
+        return MATLAB[0], mat4file.variables
     what, advice = next(
         ((what, advice) for begin, what, advice in OTHERS if begin in head[:200].lower()), ("", DAMAGED)
     )
