@@ -83,6 +83,15 @@ def test_receptive_fields_are_drawn_of_methods_whose_weights_hold_them(kept, exp
 
 
 @pytest.mark.parametrize(
+    ("method", "kept", "shown"), [("bcca", "first", True), ("bcca", "none", False), ("ridge", "all", False)]
+)
+def test_image_bases_are_drawn_of_a_run_with_weights_of_bayesian_cca(method, kept, shown):
+    compared = {"datasets": ["simulated"], "methods": ["mean_image", method], "save_weights": kept}
+    plan = make_plan(load(DEFAULT | compared, ROOT))
+    assert (drawn.of_predictions(plan, "simulated")["image_bases"] == "") == shown
+
+
+@pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"sedes": 3}, "config.yaml: unknown key 'sedes'. Did you mean 'seeds'"),

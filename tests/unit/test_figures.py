@@ -20,7 +20,18 @@ from cortexclip.configuration.plan import Dataset, Plan
 from cortexclip.data import dataset as datasets
 from cortexclip.errors import InputError
 from cortexclip.evaluation.score import readouts
-from cortexclip.figures import forest, images, outcome, receptive_fields, sheet, similarity, style, tables, training
+from cortexclip.figures import (
+    forest,
+    image_bases,
+    images,
+    outcome,
+    receptive_fields,
+    sheet,
+    similarity,
+    style,
+    tables,
+    training,
+)
 from cortexclip.figures import overview as overview_figures
 from cortexclip.numerics.image_prior import prior_axes
 from cortexclip.results import drawn
@@ -73,6 +84,11 @@ def draw_strip(title="Method"):
 def draw_fields(title="Method", voxels=40, seed=0):
     rng = np.random.default_rng(seed)
     return receptive_fields.draw_fields(rng.random((voxels, 9, 12)), rng.random(voxels), look(0, title), ABOUT)
+
+
+def draw_bases(title="Method", latents=5, shape=(9, 12)):
+    bases = np.random.default_rng(0).standard_normal((latents, *shape))
+    return image_bases.draw_bases(bases, look(0, title), ABOUT)
 
 
 def draw_reference(title="Method", runs=4, stimuli=15, most=20_000):
@@ -149,7 +165,9 @@ DRAWN = {
     "sheet": draw_sheet,
     "strip": draw_strip,
     "receptive_fields": draw_fields,
+    "image_bases": draw_bases,
 }
+FROM_WEIGHTS = ("receptive_fields", "image_bases")
 LARGE = {
     "training_curves": functools.partial(draw_training_curves, runs=5, folds=3),
     "reconstructions": functools.partial(draw_reconstructions, rows=20, columns=12),
@@ -158,6 +176,9 @@ LARGE = {
     "retrieved": functools.partial(draw_retrieved, runs=5, columns=5),
     "similarity": functools.partial(draw_similarity, runs=4, trials=119, stimuli=101),
     "similarity_distribution": functools.partial(draw_similarity_distribution, runs=12, trials=200, stimuli=20),
+    "image_bases": functools.partial(draw_bases, latents=40, shape=(28, 28)),
+    "image_bases of tall images": functools.partial(draw_bases, latents=9, shape=(40, 10)),
+    "image_bases of wide images": functools.partial(draw_bases, latents=1, shape=(4, 40)),
     "mse_by_method": functools.partial(
         draw_mse_by_method, rows=20, sets=6, protocols=("published", "holdout", "cv10", "cv10_published", "unseen")
     ),
@@ -373,12 +394,28 @@ def test_receptive_fields_are_those_of_the_best_voxels_and_their_centres():
     np.testing.assert_allclose(mean.get_array(), 0.2 * fields[0] + 0.8 * fields[1])
 
 
+def test_image_bases_come_in_the_order_of_their_shares_with_zero_in_the_middle_of_the_colours(results):
+    bases = np.zeros((30, 9, 12))
+    bases[3, 2, 5], bases[7, 7, 1], bases[9, 4, 4] = 1.0, -3.0, 0.01  # the last would be written as 0.0%
+    toy = replace(outcome_of(*results), weights={"ridge": {"image_bases": bases.reshape(30, -1)}}, leaders=["ridge"])
+    toy.dataset["stimuli"] = (("sample", "y", "x"), np.zeros((toy.dataset.sizes["sample"], 9, 12)))
+    figure = outcome.image_bases(toy)
+    check_page(figure)
+    assert figure.data.latent.tolist() == [7, 3] and figure.data.share.to_list() == pytest.approx([0.9, 0.1], abs=1e-4)
+    assert [axes.get_xlabel() for axes in figure.axes] == ["90.0%", "10.0%"]
+    for image, latent, largest in zip(shown_images(figure), [7, 3], [3, 1], strict=True):
+        np.testing.assert_array_equal(image.get_array(), bases[latent])
+        assert image.get_clim() == (-largest, largest)
+    assert len(draw_bases(latents=40).axes) == image_bases.SHOWN
+    check_page(image_bases.draw_bases(np.zeros((2, 9, 12)), look(0), ABOUT))
+
+
 def test_stored_fields_are_taken_back_to_pixels(results):
     rng = np.random.default_rng(0)
     axes, inverse = prior_axes(rng.random((20, 5, 6)), 0.2, 1.5, 12)
     pixels, fields = rng.random((7, 30)), rng.random((4, len(axes)))
     weights = {"fields": fields, "axes": axes, "noise": rng.random(4)}
-    toy = replace(outcome_of(*results), fields={"ridge": weights}, leaders=["ridge"])
+    toy = replace(outcome_of(*results), weights={"ridge": weights}, leaders=["ridge"])
     toy.dataset["stimuli"] = (("sample", "y", "x"), np.zeros((toy.dataset.sizes["sample"], 5, 6)))
     with mock.patch.object(outcome, "draw_fields") as drawn:
         outcome.receptive_fields(toy)
@@ -532,11 +569,12 @@ def test_stage_writes_the_figures_that_the_plan_allows(results, tmp_path):
     draw(folder, tmp_path)
     files = [path.format(protocol="published") for path in drawn.of_predictions_files(plan, "toy", "toy")]
     assert {f"figures/{path.relative_to(tmp_path).as_posix()}" for path in tmp_path.rglob("*.*")} == set(files)
-    names = [name for name in outcome.FIGURES if name != "receptive_fields"]
+    names = [name for name in outcome.FIGURES if name not in FROM_WEIGHTS]
     assert len(files) == 3 * len(names) + 1 and "figures/reference/published/toy.csv" in files
     captions = (tmp_path / "captions.published.toy.md").read_text()
     assert captions.count("All are seen. Beware.") == len(names)
     assert "## Left out\n\n- `receptive_fields`: No method keeps" in captions
+    assert "- `image_bases`: No method keeps" in captions
 
 
 def outcome_of(folder, plan):
@@ -545,7 +583,7 @@ def outcome_of(folder, plan):
 
 def test_stage_reads_what_belongs_together(results):
     toy = outcome_of(*results)
-    figures = {name: make(toy) for name, make in outcome.FIGURES.items() if name != "receptive_fields"}
+    figures = {name: make(toy) for name, make in outcome.FIGURES.items() if name not in FROM_WEIGHTS}
     for figure in figures.values():
         check_page(figure)
         assert "All are seen. Beware." in words(figure)

@@ -22,7 +22,7 @@ class Run:
     """One method with its embedding space; ``name`` is how files call it, ``fits`` how often it is fitted per fold.
 
     ``trained`` says whether it is a stochastic method fitted once per seed, ``is_network`` whether it is trained over
-    epochs, and ``keeps_fields`` whether its weights hold receptive fields.
+    epochs, and ``drawn`` what of its weights a figure shows, "fields", "bases" or "".
     """
 
     method: str
@@ -30,7 +30,7 @@ class Run:
     fits: int
     trained: bool
     is_network: bool = False
-    keeps_fields: bool = False
+    drawn: str = ""
 
     @property
     def name(self) -> str:
@@ -403,12 +403,12 @@ def pool_for(dataset: str, datasets: Mapping[str, Mapping]) -> list[str]:
     ]
 
 
-def check_method_settings(methods: Mapping[str, dict], seeds: int) -> dict[str, tuple[int, bool, bool, bool]]:
+def check_method_settings(methods: Mapping[str, dict], seeds: int) -> dict[str, tuple[int, bool, bool, str]]:
     """Check each method's settings, for every size class and dataset, against its Settings.
 
     Returns, for each method, how many fits a fold gets (one for each seed, one in all for a method without chance, or
     what the method itself says), whether these are trainings with seeds of their own, whether it trains a network, and
-    whether its weights hold receptive fields.
+    what of its weights a figure shows.
     """
     from cortexclip.methods.catalogue import SIZES, points_of, source_points
 
@@ -421,7 +421,7 @@ def check_method_settings(methods: Mapping[str, dict], seeds: int) -> dict[str, 
             for dataset in [*entry.get("configurations", {}), ""] if procedure is not None else ():
                 source_points(entry, protocol, dataset, 0, f"config/methods.yaml: {name}")
         trained = method.stochastic and method.seeds_are_trainings
-        fits[name] = method.fits(seeds), trained, method.is_network, method.keeps_fields
+        fits[name] = method.fits(seeds), trained, method.is_network, method.drawn
     return fits
 
 

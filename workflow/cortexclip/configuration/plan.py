@@ -101,6 +101,7 @@ class Run:
     trained: bool = False
     fields: bool = False
     look: dict[str, str] | None = None
+    bases: bool = False
 
 
 @dataclass(frozen=True)
@@ -273,11 +274,10 @@ def make_plan(configuration) -> Plan:
     for name, run in configuration.runs.items():
         entry = configuration.methods[run.method]
         keys = ("title", "published", "ablates", "control", "role", "note", "look")
-        kept = {key: entry[key] for key in keys if key in entry}
-        fields_kept = run.keeps_fields and settings["save_weights"] != "none"
-        runs[name] = Run(
-            run.method, run.encoder or "none", run.fits, **kept, trained=run.is_network, fields=fields_kept
-        )
+        kept = {key: entry[key] for key in keys if key in entry} | {"trained": run.is_network}
+        if run.drawn and settings["save_weights"] != "none":
+            kept[run.drawn] = True
+        runs[name] = Run(run.method, run.encoder or "none", run.fits, **kept)
     return Plan(
         datasets={
             name: Dataset(title_of(entry), entry["notes"], "file" not in entry, name)

@@ -13,6 +13,7 @@ from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation import DRAW
 from cortexclip.evaluation.score import readouts, weigh
+from cortexclip.figures.image_bases import draw_bases
 from cortexclip.figures.images import (
     Reconstruction,
     Retrieval,
@@ -45,7 +46,7 @@ class Outcome:
     predictions, scores, histories : by run
     similarity : by run, of those that predict embeddings
     leaders : runs by their error, the leading one first
-    fields : by run, the fitted arrays of those that hold receptive fields
+    weights : by run, the fitted arrays of those that hold receptive fields or image bases
     """
 
     dataset: xr.Dataset
@@ -57,7 +58,7 @@ class Outcome:
     histories: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     similarity: Mapping[str, xr.Dataset] = field(default_factory=dict)
     leaders: Sequence[str] = ()
-    fields: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    weights: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: str, plan: Plan, audit: dict, protocol: str, results: Results) -> Outcome:
@@ -66,18 +67,15 @@ class Outcome:
         name, every = dataset.attrs["name"], looks(plan)
         cells = plan.cells[name]
         scores = results.scores_by_run(protocol, name)
-        weights = {
-            run: results.path("weights", protocol=protocol, dataset=name, run=run)
-            for run in cells
-            if plan.runs[run].fields
-        }
+        drawn_from = [run for run in cells if plan.runs[run].fields or plan.runs[run].bases]
+        weights = {run: results.path("weights", protocol=protocol, dataset=name, run=run) for run in drawn_from}
         similarity = {run: results.similarity(protocol, name, run) for run in cells}
         return cls(
             dataset,
             about=subject(plan, name, protocol, notes_for(audit, protocol)),
             looks={run: every[run] for run in cells},
             leaders=leading(scores, plan, cells),
-            fields={run: read_weights(path, 0, 0)[0] for run, path in weights.items()},
+            weights={run: read_weights(path, 0, 0)[0] for run, path in weights.items()},
             methods={run: plan.runs[run].method for run in cells},
             predictions={run: results.predictions(protocol, name, run) for run in cells},
             scores=scores,
@@ -96,6 +94,11 @@ class Outcome:
         rows = scores[(scores.method == method) & (scores.metric == metric)]
         rows = rows[rows.seed == rows.seed.min()]
         return rows.set_index("sample").value.reindex(samples).to_numpy()
+
+    def leading_with(self, array: str) -> tuple[str, Mapping[str, np.ndarray]]:
+        """The run with the lowest error of those that hold this array, and its fitted arrays."""
+        run = min((run for run in self.weights if array in self.weights[run]), key=list(self.leaders).index)
+        return run, self.weights[run]
 
 
 def leading(scores: dict[str, pd.DataFrame], plan: Plan, runs: list[str]) -> list[str]:
@@ -153,10 +156,17 @@ def strip(outcome: Outcome) -> PaperFigure:
 
 def receptive_fields(outcome: Outcome) -> PaperFigure:
     """What the voxels of the leading run with an encoding model see, from its weights."""
-    run = min(outcome.fields, key=list(outcome.leaders).index)
-    weights, shape = outcome.fields[run], outcome.dataset.stimuli.shape[1:]
+    run, weights = outcome.leading_with("fields")
+    shape = outcome.dataset.stimuli.shape[1:]
     fields = weights["fields"] @ (weights["axes"] / (weights["axes"] ** 2).sum(axis=1, keepdims=True))
     return draw_fields(fields.reshape(-1, *shape), 1.0 - weights["noise"], outcome.looks[run], outcome.about)
+
+
+def image_bases(outcome: Outcome) -> PaperFigure:
+    """What the latent variables of the leading run with image bases add to the image, from its weights."""
+    run, weights = outcome.leading_with("image_bases")
+    bases = weights["image_bases"].reshape(-1, *outcome.dataset.stimuli.shape[1:])
+    return draw_bases(bases, outcome.looks[run], outcome.about)
 
 
 def reference(outcome: Outcome) -> PaperFigure:
@@ -219,6 +229,7 @@ FIGURES: dict[str, Callable[[Outcome], PaperFigure]] = {
     "reconstructions": reconstructions,
     "strip": strip,
     "receptive_fields": receptive_fields,
+    "image_bases": image_bases,
     "reference": reference,
     "retrieved": retrieved,
     "similarity": similarity,

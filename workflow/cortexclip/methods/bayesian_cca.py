@@ -121,6 +121,8 @@ class BayesianCCA(Method):
         iterations: Count
         tolerance: Positive
 
+    drawn = "bases"
+
     def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
         samples, settings = data.final, self.settings
         scaler, mean = fit_scaler(samples.brain, settings.standardise), samples.pixels.mean(axis=0)

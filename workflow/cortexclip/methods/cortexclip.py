@@ -84,7 +84,7 @@ class CortexClip(Method):
         voxel_powers: tuple[float, ...]
         kernel_width: float
 
-    keeps_fields = True
+    drawn = "fields"
 
     def fit(self, data: FitData, seed: int, progress: Progress) -> LinearDecoder:
         samples = data.final

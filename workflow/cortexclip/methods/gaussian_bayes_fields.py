@@ -25,7 +25,7 @@ class GaussianBayesFields(GaussianBayes):
         field_sizes: Several[Positive]
         field_spacing: Count
 
-    keeps_fields = True
+    drawn = "fields"
 
     def _encoding(self, samples: Samples) -> Encoding:
         settings = self.settings

@@ -306,7 +306,8 @@ class Method(ABC):
     is_network : whether it is a `NetworkMethod`, which takes grids, procedures of sources and checkpoints.
     chooses : whether the selection part chooses its epochs and a point of its grid; a network that chooses nothing is
         trained once, on all samples, for the epochs of its settings.
-    keeps_fields : whether its weights hold the receptive fields of an encoding model (`Encoding.arrays`) for a figure.
+    drawn : what of its weights a figure shows, "fields" (those of `Encoding.arrays`), "bases" (its ``image_bases``)
+        or "".
     procedure : how a source trained it, for networks; None for this project's own training.
     """
 
@@ -318,7 +319,7 @@ class Method(ABC):
     transductive: typing.ClassVar[bool] = False
     is_network: typing.ClassVar[bool] = False
     chooses: typing.ClassVar[bool] = False
-    keeps_fields: typing.ClassVar[bool] = False
+    drawn: typing.ClassVar[str] = ""
     procedure: Procedure | None = None
 
     def __init__(self, settings: Checked):

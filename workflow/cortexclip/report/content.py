@@ -57,7 +57,7 @@ FIGURES = {
         "learning_curve",
     ),
     "gallery": (
-        *("reconstructions", "strip", "reference", "receptive_fields", "retrieved", "similarity"),
+        *("reconstructions", "strip", "reference", "receptive_fields", "image_bases", "retrieved", "similarity"),
         "similarity_distribution",
     ),
     "tests": ("differences", "paired", "critical_difference"),

@@ -27,6 +27,9 @@ def of_predictions(plan: Plan, dataset: str) -> dict[str, str]:
         "receptive_fields": ""
         if any(run.fields for run in runs)
         else "No method keeps the receptive fields of an encoding model among its weights, or none were kept.",
+        "image_bases": ""
+        if any(run.bases for run in runs)
+        else "No method keeps image bases among its weights, or none were kept.",
         **dict.fromkeys(("retrieved", "similarity", "similarity_distribution"), embedded),
     }
 
