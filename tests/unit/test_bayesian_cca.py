@@ -57,3 +57,14 @@ def test_restored_it_predicts_the_same():
     predicted = decoder.predict(brain[30:]).images
     assert ((predicted - images[30:]) ** 2).mean() < 0.2 * images.var(axis=0).mean()
     assert set(decoder.weights()) == {"voxel_readout", "image_bases", "mean", "voxel_mean", "voxel_scale"}
+
+
+def test_eight_samples_are_overfitted():
+    """Binary images, and voxels that have nothing in common with them."""
+    rng = np.random.default_rng(2)
+    images, nobody = rng.integers(0, 2, size=(8, 8, 8)).astype(float), np.zeros(8, int)
+    samples = Samples(rng.standard_normal((8, 40)), images, np.arange(8), nobody, nobody)
+    settings = {"standardise": True, "latents": 10, "iterations": 500, "tolerance": 1e-8}
+    decoder = BayesianCCA.configured(settings, "bcca").fit(FitData(samples, samples, samples), 0, print)
+    error = ((decoder.predict(samples.brain).images - images) ** 2).mean()
+    assert error < 0.05 * images.var(axis=0).mean()

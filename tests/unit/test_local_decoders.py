@@ -73,3 +73,15 @@ def test_planted_patches_are_reconstructed(settings):
     assert decoder.facts()["resolution"] == 4
     smooth = np.einsum("yr,nrc,xc->nyx", line_weights(4, 8), coarse[100:], line_weights(4, 8))
     assert ((decoder.predict(brain[100:]).images - smooth) ** 2).mean() < 0.1 * smooth.var()
+
+
+def test_eight_samples_are_overfitted():
+    """Binary images of four trials each, since the weights of the patches are fitted to held-out contrasts."""
+    rng = np.random.default_rng(3)
+    images, brain = rng.integers(0, 2, size=(8, 4, 4)).astype(float), rng.standard_normal((8, 60))
+    trials = np.repeat(np.arange(8), 4)
+    samples = Samples(brain[trials], images[trials], trials, 0 * trials, 0 * trials)
+    values = {"standardise": True, "resolutions": (4,), "penalties": (0.01,), "voxels": 60, "folds": 4}
+    method = LocalDecoders.configured(values, "local_decoders")
+    predicted = method.fit(FitData(samples, samples, samples), 0, lambda text: None).predict(brain).images
+    assert ((predicted - images) ** 2).mean() < 0.05 * images.var(axis=0).mean()

@@ -10,6 +10,7 @@ import torch
 from precision import in_double
 from samples import make_samples, silent
 
+from cortexclip.data.characters import character_images
 from cortexclip.methods.interface import FitData
 from cortexclip.methods.mind_vis import MindVis as MindVisMethod
 from cortexclip.methods.mind_vis.network import Denoiser, MindVis, conditional_diffusion, masked_modelling
@@ -221,3 +222,16 @@ def test_sampling_repeats_itself_and_depends_on_the_seed():
     np.testing.assert_array_equal(first.images, first.draws.mean(axis=0))
     assert not np.array_equal(first.draws[0], first.draws[1])
     assert not np.array_equal(first.draws, other.draws)
+
+
+def test_eight_samples_are_overfitted():
+    """Digits, and voxels that have nothing in common with them: every image drawn is nearest to its own stimulus."""
+    images, brain = character_images("01234567"), np.random.default_rng(0).normal(size=(8, 30))
+    samples = replace(make_samples(8), images=images, brain=brain)
+    values = {"dropout": 0.0, "levels": 8, "epochs": 120, "patience": 120, "batch_size": 8, "lr": 4e-3, "steps": 10}
+    decoder = MindVisMethod.configured(SETTINGS | values, "x").fit(FitData(samples, samples, samples), 0, silent)
+    predicted = decoder.predict(brain)
+    assert np.mean((predicted.images - images) ** 2) < 0.3 * images.var(axis=0).mean()
+    for found in (predicted.images, predicted.draws[0]):
+        distance = np.square(found[:, None] - images[None]).mean((2, 3))
+        np.testing.assert_array_equal(distance.argmin(1), np.arange(8))
