@@ -11,8 +11,8 @@ from PIL import Image
 
 from cortexclip.configuration.config import pool_for
 from cortexclip.configuration.schema import check, read_yaml
-from cortexclip.data import arrays, dataset, no_brain
-from cortexclip.data.entries import attributes, parse_dataset_entry, title_of
+from cortexclip.data import arrays, dataset, no_brain, title_of
+from cortexclip.data.entries import attributes, parse_dataset_entry
 from cortexclip.errors import InputError
 
 CATALOGUE = read_yaml(Path(__file__).parents[2] / "config" / "datasets.yaml")

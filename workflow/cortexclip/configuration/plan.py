@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
-from cortexclip.data.entries import title_of
+from cortexclip.data import title_of
 from cortexclip.errors import InputError
 from cortexclip.evaluation import READOUTS, own_name, readout_of
 from cortexclip.runtime.files import read_json

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, Field, create_model, model_validator
 
+from cortexclip.data import NO_BRAIN_DATA, title_of
 from cortexclip.errors import check_keys
 from cortexclip.runtime.files import json_object
 from cortexclip.runtime.settings import Checked, Need, check
@@ -45,7 +46,6 @@ Channels = Literal["grey", "rgb-last", "rgb-first"]
 SampleAxis = Literal["first", "second", "third", "last"]
 Labels = Literal["class", "session", "none"]
 ImageSize = Annotated[int, Field(ge=4, le=512)]
-NO_BRAIN_DATA = "no brain data"
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -135,12 +135,6 @@ def check_part_of_entry(entry: Mapping[str, object], where: str) -> None:
     check_keys(entry, DATASET_KEYS, where)
     fields = {key: (Dataset.model_fields[key].annotation, Dataset.model_fields[key]) for key in entry}
     check(create_model("Dataset", __base__=Checked, **cast(Any, fields)), entry, where)
-
-
-def title_of(entry: Mapping[str, Any]) -> str:
-    """The title of an entry, which says so where there are no brain data."""
-    title = str(entry.get("title") or "")
-    return title if entry.get("brain_data", True) else f"{title} ({NO_BRAIN_DATA})"
 
 
 def attributes(name: str, entry: Mapping[str, Any]) -> dict[str, object]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cortexclip.configuration.config import Configuration
 from cortexclip.configuration.plan import Plan, run_name
-from cortexclip.data.entries import title_of
+from cortexclip.data import title_of
 from cortexclip.results.paths import FILES, PATHS
 from cortexclip.runtime.files import read_json
 
