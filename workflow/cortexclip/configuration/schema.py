@@ -296,9 +296,12 @@ class Paper(Checked):
 class Status(Checked):
     """What has been stated about the numbers of a source."""
 
-    kind: Literal["withdrawn", "corrected", "in_sample", "expectation", "third_party", "chosen_on_test"]
+    kind: Literal[
+        "withdrawn", "corrected", "in_sample", "expectation", "third_party", "chosen_on_test", "brain_not_used"
+    ]
     """Called invalid by its authors; replaced by other values; scored on training samples; not measured; another
-    group's model; something was chosen by the error on the scored test samples."""
+    group's model; something was chosen by the error on the scored test samples; the scored samples' brain data were not
+    used."""
     note: Sentence
     """One sentence; for chosen_on_test what was chosen."""
     link: Link

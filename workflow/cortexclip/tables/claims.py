@@ -47,6 +47,7 @@ STATUS = {
     "expectation": "expectation only",
     "third_party": "third-party re-run",
     "chosen_on_test": "chosen on test data",
+    "brain_not_used": "scored brain data not used",
 }
 CONSTANT = "constant answer"
 
