@@ -194,7 +194,7 @@ def test_the_example_of_a_method_works(tmp_path, monkeypatch):
     catalogue = yaml.safe_load(blocks("docs/add-a-method.md", "yaml")[0])
     check(catalogue, "methods", "the example")
     entry = catalogue["similar_trials"] | {"module": "similar_trials"}
-    assert check_method_settings({"similar_trials": entry}, seeds=3) == {"similar_trials": (1, False, False, False)}
+    assert check_method_settings({"similar_trials": entry}, seeds=3) == {"similar_trials": (1, False, False, "")}
 
     random = np.random.default_rng(0)
     side, n = 8, 40

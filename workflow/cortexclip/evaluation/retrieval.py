@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import xarray as xr
 
 from cortexclip.errors import InputError
 from cortexclip.numerics.standardise import unit_vectors
@@ -54,28 +53,6 @@ def similarity_matrix(predicted: np.ndarray, gallery: np.ndarray) -> np.ndarray:
             "(..., sample, feature) and (stimulus, feature) with the same features. Use one encoder for both."
         )
     return unit_vectors(predicted) @ unit_vectors(gallery).T
-
-
-def similarity_of(dataset: xr.Dataset, predictions: xr.Dataset, features: xr.Dataset) -> xr.Dataset:
-    """Cosine similarity of every predicted embedding of a run to every distinct stimulus of the dataset.
-
-    The variable ``similarity`` has dims (seed, sample, gallery); ``scored`` (gallery) says whether a stimulus is among
-    the scored ones.
-    """
-    shown = dataset.stimulus.values[predictions.sample.values]
-    similarity = similarity_matrix(predictions.embedding.values, features.embedding.values)
-    return xr.Dataset(
-        {
-            "similarity": (("seed", "sample", "gallery"), similarity.astype(np.float32)),
-            "scored": (("gallery",), np.isin(features.stimulus.values, shown).astype(np.int8)),
-        },
-        coords={
-            "sample": predictions.sample.values,
-            "shown": ("sample", shown),
-            "fold": ("sample", predictions.fold.values),
-            "gallery": features.stimulus.values,
-        },
-    )
 
 
 def forward_ranking(similarity: np.ndarray, true_index: np.ndarray) -> Ranking:

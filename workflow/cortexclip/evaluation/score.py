@@ -361,3 +361,25 @@ def _constant(name: str, rows: int) -> pd.Categorical:
 
 def _codes(codes: np.ndarray, names: list[str]) -> pd.Categorical:
     return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype="str"))
+
+
+def similarity_of(dataset: xr.Dataset, predictions: xr.Dataset, features: xr.Dataset) -> xr.Dataset:
+    """Cosine similarity of every predicted embedding of a run to every distinct stimulus of the dataset.
+
+    The variable ``similarity`` has dims (seed, sample, gallery); ``scored`` (gallery) says whether a stimulus is among
+    the scored ones.
+    """
+    shown = dataset.stimulus.values[predictions.sample.values]
+    similarity = retrieval.similarity_matrix(predictions.embedding.values, features.embedding.values)
+    return xr.Dataset(
+        {
+            "similarity": (("seed", "sample", "gallery"), similarity.astype(np.float32)),
+            "scored": (("gallery",), np.isin(features.stimulus.values, shown).astype(np.int8)),
+        },
+        coords={
+            "sample": predictions.sample.values,
+            "shown": ("sample", shown),
+            "fold": ("sample", predictions.fold.values),
+            "gallery": features.stimulus.values,
+        },
+    )

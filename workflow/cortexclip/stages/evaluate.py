@@ -9,8 +9,7 @@ import pandas as pd
 from cortexclip.audit.splits import folds_of
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.ceiling import ceilings_of
-from cortexclip.evaluation.retrieval import similarity_of
-from cortexclip.evaluation.score import combine_scores, scores_of
+from cortexclip.evaluation.score import combine_scores, scores_of, similarity_of
 from cortexclip.evaluation.spurious import collapse_of
 from cortexclip.results.runs import read_predictions
 from cortexclip.runtime.arrays import read_netcdf, read_parquet, write_groups, write_parquet
