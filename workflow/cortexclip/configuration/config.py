@@ -459,14 +459,14 @@ def locate(file: str, kind: str, data_dir: Path | None, root: Path = Path()) -> 
 
     Looked for below resources/<kind> of ``root`` first and then below the data folder (weights: below its weights/).
     """
-    places = [root / "resources" / kind / file]
+    paths = [root / "resources" / kind / file]
     if data_dir is not None:
-        places.append(data_dir / file if kind == "data" else data_dir / "weights" / file)
-    return next((place for place in places if place.exists()), None)
+        paths.append(data_dir / file if kind == "data" else data_dir / "weights" / file)
+    return next((path for path in paths if path.exists()), None)
 
 
 def encoder_settings(entry: Mapping, root: str | os.PathLike) -> dict:
-    """An encoder's module and settings with the place of its weights, relative to the working folder."""
+    """An encoder's module and settings with the path of its weights, relative to the working folder."""
     settings = {"module": entry["module"], **entry["settings"]}
     if "file" in entry:
         settings["weights"] = str(Path("resources/weights") / entry["file"])

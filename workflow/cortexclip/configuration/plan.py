@@ -236,7 +236,7 @@ class Plan:
             text += f" ({self.encoders.get(encoder, encoder)})"
         return f"{text}, {readout}" if readout else text
 
-    def place(self, dataset: str, protocol: str) -> str:
+    def heading_of(self, dataset: str, protocol: str) -> str:
         """A dataset and protocol by their names, the dataset with its title, for headings."""
         return f"{self.datasets[dataset].heading}, {self.protocols[protocol].heading}"
 

@@ -35,13 +35,13 @@ def ablated(scores: SeededScores, metric: str, pairs: Sequence[Mapping[str, str]
     both sides are left out; ``options`` are passed on to `cortexclip.tables.statistics.tested_pairs`. Returns a
     DataFrame with the columns `ABLATION` but dataset and protocol.
     """
-    place = {run_name(*method): number for number, method in enumerate(scores.methods)}
-    known = [pair for pair in pairs if pair["run"] in place and pair["reference"] in place]
+    position = {run_name(*method): number for number, method in enumerate(scores.methods)}
+    known = [pair for pair in pairs if pair["run"] in position and pair["reference"] in position]
     columns = ["kind", *PAIR]
     if not known:
         return pd.DataFrame(columns=columns)
-    variant = np.array([place[pair["run"]] for pair in known])
-    plain = np.array([place[pair["reference"]] for pair in known])
+    variant = np.array([position[pair["run"]] for pair in known])
+    plain = np.array([position[pair["reference"]] for pair in known])
     table = tested_pairs(scores, metric, variant, plain, np.ones(len(known), bool), **options)
     return table.assign(kind=[pair["kind"] for pair in known])[columns]
 
@@ -64,17 +64,17 @@ def absent_references(plan: Plan) -> list[str]:
 
 
 def _overview(rows: pd.DataFrame, plan: Plan) -> Table:
-    places = list(dict.fromkeys(zip(rows.dataset, rows.protocol, strict=True)))
+    keys = list(dict.fromkeys(zip(rows.dataset, rows.protocol, strict=True)))
     cells = {(r.method, r.encoder, r.reference, r.dataset, r.protocol): r for r in rows.itertuples(index=False)}
     order = [(found["run"], found["reference"]) for pairs in plan.ablations.values() for found in pairs]
     pairs = sorted({key[:3] for key in cells}, key=lambda pair: order.index((run_name(*pair[:2]), pair[2])))
-    body, strong = _body([[cells.get((*pair, *place)) for place in places] for pair in pairs], pairs, plan)
+    body, strong = _body([[cells.get((*pair, *key)) for key in keys] for pair in pairs], pairs, plan)
     caution = "Optimistic protocols choose on the scored samples: what helps there need not help elsewhere."
-    optimistic = any(plan.protocols[protocol].optimistic for _, protocol in places)
+    optimistic = any(plan.protocols[protocol].optimistic for _, protocol in keys)
     return Table(
         title="What each part contributes in mean squared error",
         label="ablation-overview",
-        columns=["Variant", "Against", *(plan.place(dataset, protocol) for dataset, protocol in places)],
+        columns=["Variant", "Against", *(plan.heading_of(dataset, protocol) for dataset, protocol in keys)],
         rows=body,
         notes=[*_how_to_read(), *([caution] if optimistic else []), *absent_references(plan)],
         strong=strong,
@@ -100,7 +100,7 @@ def _details(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mapping]) -> 
         if kind.optimistic:
             notes.append(kind.note)
         yield Table(
-            title=f"What each part contributes: {plan.place(dataset, protocol)}",
+            title=f"What each part contributes: {plan.heading_of(dataset, protocol)}",
             label=f"ablation-{dataset}-{protocol}",
             columns=["Variant", "Against", *(METRICS[metric].label for metric in metrics)],
             rows=body,

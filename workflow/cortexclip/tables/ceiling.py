@@ -21,7 +21,7 @@ def ceiling_tables(table: pd.DataFrame, plan: Plan) -> Iterator[Table]:
         reasons = dict.fromkeys(rows.reason[rows.ceiling.isna()])
         n = there.iloc[0] if len(there) else None
         yield Table(
-            title=f"Noise ceilings: {plan.place(dataset, protocol)}",
+            title=f"Noise ceilings: {plan.heading_of(dataset, protocol)}",
             label=f"ceiling-{dataset}-{protocol}",
             columns=["Method", "Metric", "Score", "Ceiling", "Share"],
             rows=[_row(row, plan) for row in there.itertuples(index=False)]

@@ -471,8 +471,8 @@ def _table(dataset: str, rows: Sequence[Claim], evidence: Evidence, audits: Mapp
         ]
         for row, verdict in zip(rows, verdicts, strict=True)
     ]
-    notes = [note for place, name in enumerate(sources, 1) for note in _source_notes(place, name, evidence.published)]
-    notes += [f"Cannot be tested ({place}): {REASONS[reason]}." for place, reason in enumerate(reasons, 1)]
+    notes = [note for index, name in enumerate(sources, 1) for note in _source_notes(index, name, evidence.published)]
+    notes += [f"Cannot be tested ({index}): {REASONS[reason]}." for index, reason in enumerate(reasons, 1)]
     stand_ins = [name for name in evidence.stand_ins(dataset) if name != dataset]
     notes += [note for name in stand_ins for note in plan.sources.datasets[name].notes]
     if dataset in plan.datasets:
@@ -496,7 +496,7 @@ def _words(rows: Sequence[Claim], evidence: Evidence) -> Table:
         + [sentence(row)]
         for row in rows
     ]
-    notes = [note for place, name in enumerate(sources, 1) for note in _source_notes(place, name, evidence.published)]
+    notes = [note for index, name in enumerate(sources, 1) for note in _source_notes(index, name, evidence.published)]
     absent = " and ".join(evidence.plan.named.get("not_public", []))
     notes.append(
         "Measured again: for each seed the number of datasets on which the error is below that of both rivals, or how "
@@ -507,14 +507,14 @@ def _words(rows: Sequence[Claim], evidence: Evidence) -> Table:
     return Table("Verbal claims", columns, body, notes, "claims-words")
 
 
-def _source_notes(place: int, name: str, published: Mapping) -> Iterator[str]:
+def _source_notes(index: int, name: str, published: Mapping) -> Iterator[str]:
     source = published["sources"][name]
     yield (
-        f"[{place}] {name}: {source['title']}, {source['link']}. It states: {source['claimed']} Its code: "
+        f"[{index}] {name}: {source['title']}, {source['link']}. It states: {source['claimed']} Its code: "
         f"{source['procedure']} Not repeated here: {source['differs']}"
     )
     for entry in source["status"]:
-        yield f"[{place}] {STATUS[entry['kind']]}: {entry['note']} {entry['link']}"
+        yield f"[{index}] {STATUS[entry['kind']]}: {entry['note']} {entry['link']}"
 
 
 def _what(entry: Mapping) -> str:

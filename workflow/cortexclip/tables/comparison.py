@@ -99,7 +99,7 @@ def retrieval_tables(table: pd.DataFrame, plan: Plan, audits: Mapping[str, Mappi
         chance = [next(r.chance for (_, _, name), r in cells.items() if name == m) for m in metrics]
         kind = plan.protocols[protocol]
         yield Table(
-            title=f"Retrieval: {plan.place(dataset, protocol)}",
+            title=f"Retrieval: {plan.heading_of(dataset, protocol)}",
             label=f"retrieval-{dataset}-{protocol}",
             columns=["Method", "Title", *(METRICS[metric].label for metric in metrics)],
             rows=[*_rows(cells, metrics, plan), ["Chance", "", *map(number, metrics, chance)]],

@@ -40,10 +40,10 @@ def learning_curve_rows(
     )
     order = ["dataset", "curve", "method", "encoder", "metric", "train_share"]
 
-    def place(column: pd.Series) -> pd.Series:
+    def sort_key(column: pd.Series) -> pd.Series:
         return column if column.name == "train_share" else pd.Series(pd.factorize(column)[0], column.index)
 
-    return table.sort_values(order, key=place, ignore_index=True)[TABLES["learning_curve"]]
+    return table.sort_values(order, key=sort_key, ignore_index=True)[TABLES["learning_curve"]]
 
 
 def samples_learned_from(split: pd.DataFrame) -> float:

@@ -102,7 +102,7 @@ def paper_tables(table: pd.DataFrame, evidence: Evidence) -> list[Table]:
             "(on the dataset named in the remark). Best control there: always predicting the mean of the ten images."
             for named in not_public
         ),
-        *(f"({place}) {text}." for place, text in enumerate(verdicts, 1)),
+        *(f"({index}) {text}." for index, text in enumerate(verdicts, 1)),
         *(f"{name}: {evidence.published['sources'][name]['link']}" for name in sources),
     ]
     main = Table("The published table, measured again", ["Method", *datasets], body, notes, "paper")

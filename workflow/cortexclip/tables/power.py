@@ -53,7 +53,7 @@ def power_tables(table: pd.DataFrame, plan: Plan) -> Iterator[Table]:
         run, digits = plan.runs[reference], METRICS["mse"].decimals
         name = plan.title(run.method, run.encoder)
         yield Table(
-            title=f"Images needed to show a difference from {name}: {plan.place(dataset, protocol)}",
+            title=f"Images needed to show a difference from {name}: {plan.heading_of(dataset, protocol)}",
             label=f"power-{dataset}-{protocol}-{reference}",
             columns=["Method", "Difference", "SD over images", "Images", "Power", "Images needed", "Simulated power"],
             rows=[

@@ -188,8 +188,8 @@ def _latex_character(character: str) -> str:
     plain = unicodedata.normalize("NFKD", character)
     if plain.isascii() and plain.isprintable():
         written = "".join(_LATEX.get(part, part) for part in plain)
-        place = {"<super>": "^", "<sub>": "_"}.get(unicodedata.decomposition(character).split(" ")[0])
-        return f"${place}{{{written}}}$" if place else written
+        mark = {"<super>": "^", "<sub>": "_"}.get(unicodedata.decomposition(character).split(" ")[0])
+        return f"${mark}{{{written}}}$" if mark else written
     if plain != character and plain in _LATEX:
         return _LATEX[plain]
     if plain[0].isalpha() and plain[0].isascii() and ord(character) < 0x180:
@@ -201,7 +201,7 @@ def _latex_character(character: str) -> str:
 
 @functools.cache
 def _cannot_be_set(character: str) -> str:
-    """What stands for a character that LaTeX's usual fonts do not have; said once."""
+    """What stands for a character that LaTeX's usual fonts do not have; logged once."""
     logger.warning("LaTeX tables show '?' for %s (U+%04X), which pdflatex cannot set.", character, ord(character))
     return "?"
 
@@ -220,11 +220,11 @@ def _latex_cell(text: str, side: str, strong: bool) -> str:
     return shown(text)
 
 
-def _stacked(lines: Sequence[str], side: str, place: str) -> str:
+def _stacked(lines: Sequence[str], side: str, position: str) -> str:
     if len(lines) == 1:
         return lines[0]
     return (
-        rf"\begin{{tabular}}[{place}]{{@{{}}{side}@{{}}}}"
+        rf"\begin{{tabular}}[{position}]{{@{{}}{side}@{{}}}}"
         + r"\\".join(f"{{{line}}}" for line in lines)
         + r"\end{tabular}"
     )

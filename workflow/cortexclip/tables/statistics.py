@@ -68,13 +68,13 @@ def compare(scores: SeededScores, metric: str, *, references: Sequence[str], **o
     first, second = np.triu_indices(len(names), 1)
     if not len(first):
         return pd.DataFrame(columns=PAIR)
-    place = np.array([references.index(name) if name in references else len(references) for name in names])
+    rank = np.array([references.index(name) if name in references else len(references) for name in names])
     # The method of a pair comes later than its reference, except where a reference is one of those declared.
-    swap = place[second] < place[first]
+    swap = rank[second] < rank[first]
     method, other = np.where(swap, first, second), np.where(swap, second, first)
-    order = np.lexsort((method, other, place[other]))
+    order = np.lexsort((method, other, rank[other]))
     method, other = method[order], other[order]
-    return tested_pairs(scores, metric, method, other, place[other] < len(references), **options)
+    return tested_pairs(scores, metric, method, other, rank[other] < len(references), **options)
 
 
 def tested_pairs(
@@ -382,9 +382,9 @@ def _leaders_table(leading: pd.DataFrame, plan: Plan, references: Sequence[str])
     body = []
     for (dataset, protocol, metric), rows in leading.groupby(["dataset", "protocol", "metric"], sort=False):
         for first in rows[rows.leader].itertuples(index=False):
-            place = [dataset, plan.protocols[protocol].heading, METRICS[metric].label]
+            cell = [dataset, plan.protocols[protocol].heading, METRICS[metric].label]
             name = run_name(first.method, first.encoder)
-            body.append([*place, name, number(metric, first.mean), claim(rows).text])
+            body.append([*cell, name, number(metric, first.mean), claim(rows).text])
     here = {run_name(m, e) for m, e in zip(leading.method, leading.encoder, strict=True)}
     notes = [
         f"Leading: the method with the best mean. It is compared with {' and '.join(references) or 'no reference'}, "

@@ -26,7 +26,7 @@ def write_table(
 def write_readable(
     folder: Path, name: str, title: str, tables: Iterable[Table], plan: Plan, nothing: str = NOTHING
 ) -> None:
-    """Write tables for reading as Markdown and LaTeX, with what was not available said at the top.
+    """Write tables for reading as Markdown and LaTeX, with what was not available named at the top.
 
     Without any table ``nothing`` is written, a sentence that says why there is none.
     """
