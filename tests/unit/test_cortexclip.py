@@ -19,7 +19,7 @@ from cortexclip.features.glyphs import render_shapes
 from cortexclip.methods import cortexclip
 from cortexclip.methods.interface import FitData, Samples
 from cortexclip.methods.ridge import Ridge
-from cortexclip.numerics.image_prior import components, deform, joint_axes, places, posterior_mean, prior_axes
+from cortexclip.numerics.image_prior import block_centres, components, deform, joint_axes, posterior_mean, prior_axes
 from cortexclip.numerics.kernels import fit_kernel, median_distance, squared_distance
 from cortexclip.numerics.receptive_fields import fit_encoding, gaussian_fields, local_contrast, mean_fields
 from cortexclip.numerics.ridge import fit_ridge
@@ -93,7 +93,7 @@ def test_axes_of_images_and_features_are_the_localised_covariance():
     rng = np.random.default_rng(2)
     images, mean = rng.uniform(size=(40, *SHAPE)), rng.uniform(size=150)
     vectors = np.c_[images.reshape(40, 10 // 2, 2, 12 // 2, 2).max(axis=(2, 4)).reshape(40, 30), images.reshape(40, -1)]
-    position = np.concatenate([places(SHAPE, 2), places(SHAPE)])
+    position = np.concatenate([block_centres(SHAPE, 2), block_centres(SHAPE)])
     assert position[7].tolist() == [2.5, 2.5] and position[30 + 13].tolist() == [1, 1]
     axes, inverse = joint_axes(vectors, mean, position, 0.4, 2.0, 150)
     for i, j in [(0, 0), (7, 55), (149, 3), (120, 121)]:
@@ -157,7 +157,7 @@ def test_a_deformation_is_an_affine_map_and_nothing_is_random():
     np.testing.assert_array_equal(copies, deform(images, 5, 1.0))
     np.testing.assert_allclose(deform(images, 2, 0.0), images[:, None].repeat(2, axis=1), atol=1e-6)
     assert len(np.unique(copies.reshape(15, -1), axis=0)) == 15
-    # Bilinear interpolation at affine places is linear in the image, and a constant image tells where it is inside.
+    # Bilinear interpolation at affine positions is linear in the image, and a constant image tells where it is inside.
     grey = deform(np.full((1, 28, 28), 0.5), 40, 1.0)
     np.testing.assert_allclose(grey[:, :, 9:19, 9:19], 0.5, atol=1e-6)
     ramp = np.indices((28, 28))[0] / 28.0

@@ -79,7 +79,7 @@ class Encoder:
         """Embeddings float32 (n, n_features), all at least 0, of images float (n, size, size) in 0..1.
 
         The order is scale, row, column, orientation; then the luminances, if any. With the defaults 685 features: 8
-        orientations at 1 + 4 + 16 + 64 places, and 5 luminances.
+        orientations at 1 + 4 + 16 + 64 positions, and 5 luminances.
         """
         images = check_images(images)
         even, odd, blobs = self.filters(images.shape[1])

@@ -218,7 +218,7 @@ class _Corpus:
         n_shapes = n - n_digits - n_letters
         if n_shapes:
             rows = torch.randint(len(self.shapes), (n_shapes,), generator=generator)
-            # A caption tells where a shape is and how large: shapes are bent and moved only a little.
+            # A caption states where a shape is and how large: shapes are bent and moved only a little.
             images = torch.cat([images, glyphs.augment(self.shapes[rows], generator, geometry=0.15)])
             label = torch.cat([label, self.shape_label[rows]])
         distinct, label = label.unique(return_inverse=True)

@@ -133,7 +133,7 @@ def render_glyphs(
 def render_shapes(n: int, seed: int = 0) -> Corpus:
     """Draw ``n`` shapes and patterns, 28 x 28 pixels, with random position, size and proportions.
 
-    Captions name the kind, and where they apply the size and the place: ``"a small square ring at the left"``. All
+    Captions name the kind, and where they apply the size and the position: ``"a small square ring at the left"``. All
     kinds of `SHAPES` and `PATTERNS` are equally likely. Image i is a function of seed and i.
     """
     kinds = SHAPES + PATTERNS
@@ -209,7 +209,7 @@ def _plane() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _shape(kind: str, rng: np.random.Generator) -> tuple[np.ndarray, str]:
-    """One figure on the plane -1..1, with a caption that tells its size and place."""
+    """One figure on the plane -1..1, with a caption that states its size and position."""
     radius = rng.uniform(0.2, 0.9)
     reach = 0.98 - radius
     centre = rng.uniform(-reach, reach, 2) if rng.random() < 0.6 else rng.uniform(-0.08, 0.08, 2)

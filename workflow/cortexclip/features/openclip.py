@@ -344,7 +344,7 @@ def _weights_file(open_clip, name: str, weights: str, settings: Settings) -> tup
     url = config.get("url") or ""
     digest = settings.sha256
     try:
-        # A tag may be served from two places with different files; a digest that stands in the address decides.
+        # A tag may be served from two addresses with different files; a digest that stands in the address decides.
         direct = bool(digest) and str(digest) in url
         with _quiet():
             return Path(open_clip.download_pretrained(config, not direct, settings.cache_dir)), weights

@@ -26,10 +26,10 @@ from cortexclip.methods.interface import (
 )
 from cortexclip.numerics.image_prior import (
     Components,
+    block_centres,
     components,
     deform,
     joint_axes,
-    places,
     posterior_mean,
     prior_axes,
 )
@@ -201,7 +201,7 @@ def _contrast_evidence(
     axes, inverse = joint_axes(
         np.concatenate([seen, vectors]),
         seen.mean(axis=0),
-        np.concatenate([places(shape, settings.contrast_block), places(shape)]),
+        np.concatenate([block_centres(shape, settings.contrast_block), block_centres(shape)]),
         settings.contrast_smooth,
         settings.contrast_reach,
         settings.contrast_coordinates,

@@ -55,9 +55,9 @@ class GaussianBayes(Ridge):
             encoding, other = self._encoding(samples.take(training)), samples.take(held_out)
             for row, shared in enumerate(settings.shared):
                 evidence = encoding.evidence(shared)
-                said = evidence.read(other.brain)
+                readings = evidence.read(other.brain)
                 for column, doubt in enumerate(settings.doubt):
-                    predicted = (said / (doubt + evidence.information)) @ evidence.axes + evidence.mean
+                    predicted = (readings / (doubt + evidence.information)) @ evidence.axes + evidence.mean
                     errors[row, column] += np.square(np.clip(predicted, 0.0, 1.0) - other.pixels).sum()
         best = np.unravel_index(np.argmin(errors), errors.shape)
         shared, doubt = settings.shared[best[0]], settings.doubt[best[1]]

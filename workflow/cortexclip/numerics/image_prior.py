@@ -35,14 +35,14 @@ def prior_axes(images: np.ndarray, smooth: float, reach: float, n_coordinates: i
     pixels = images.reshape(len(images), -1).astype(np.float64)
     covariance = np.cov(pixels.T, bias=True)
     spread = np.sqrt(np.diag(covariance))
-    near = _nearness(places(images.shape[1:]), reach) * np.outer(spread, spread)
+    near = _nearness(block_centres(images.shape[1:]), reach) * np.outer(spread, spread)
     return _axes((1.0 - smooth) * covariance + smooth * near, n_coordinates)
 
 
 def joint_axes(
     vectors: np.ndarray, mean: np.ndarray, position: np.ndarray, smooth: float, reach: float, n_coordinates: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `prior_axes`, for images together with features of theirs, each of which has a place in the image.
+    """As `prior_axes`, for images together with features of theirs, each of which has a position in the image.
 
     The covariance is ``(1 - smooth)`` times that of the vectors about ``mean`` plus ``smooth`` times its localised
     form, of which each element is multiplied by ``exp(-d^2 / (2 reach^2))`` (Houtekamer and Mitchell 2001, Monthly
@@ -66,7 +66,7 @@ def joint_axes(
     return _axes(covariance * (1.0 - smooth + smooth * _nearness(position, reach)), n_coordinates)
 
 
-def places(shape: tuple[int, int], block: int = 1) -> np.ndarray:
+def block_centres(shape: tuple[int, int], block: int = 1) -> np.ndarray:
     """Centres, in pixels, of blocks of ``block`` by ``block`` pixels of an image, shape (n_blocks, 2), row by row."""
     centres = np.indices([-(-side // block) for side in shape]).reshape(2, -1).T
     return (centres + 0.5) * block - 0.5
@@ -107,8 +107,8 @@ def deform(images: np.ndarray, copies: int, strength: float) -> np.ndarray:
         for j in range(copies):
             rows = (cos[i, j] - sin[i, j] * shear[i, j]) * down[i, j] * y - sin[i, j] * along[i, j] * x
             columns = (sin[i, j] + cos[i, j] * shear[i, j]) * down[i, j] * y + cos[i, j] * along[i, j] * x
-            places = np.stack([rows + moved[i, j, 0], columns + moved[i, j, 1]])
-            deformed[i, j] = map_coordinates(images[i], places, order=1, mode="constant")
+            positions = np.stack([rows + moved[i, j, 0], columns + moved[i, j, 1]])
+            deformed[i, j] = map_coordinates(images[i], positions, order=1, mode="constant")
     return deformed.reshape(n, copies, height, width)
 
 

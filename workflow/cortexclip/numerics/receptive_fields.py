@@ -93,7 +93,7 @@ def mean_fields(responses: np.ndarray, seen: np.ndarray, fields: np.ndarray) -> 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What brain samples say about an image, in coordinates of which each is told apart from the others.
+    """What brain samples say about an image, in coordinates of which each is separated from the others.
 
     An image is ``mean + coordinates @ axes``; a priori coordinates have mean 0 and covariance 1. Given brain samples,
     the logarithm of the likelihood of coordinates s is ``t @ s - s @ (information * s) / 2`` and a constant, where

@@ -53,7 +53,7 @@ class Ridge:
     def coefficients(self) -> np.ndarray:
         """Weights of the features (of the z-scored ones if ``standardised``), shape (n_features, n_targets).
 
-        Where features are many they are not needed to predict, and made when they are first asked for.
+        Where features are many they are not needed to predict, and made when they are first requested.
         """
         if self.primal is not None:
             return self.primal
@@ -107,7 +107,7 @@ def fit_ridge(features: np.ndarray, targets: np.ndarray, penalties: np.ndarray, 
 
 
 def centring(features: np.ndarray, standardise: bool) -> VoxelScaler:
-    """What centres features of shape (n_samples, n_features) over their samples, and z-scores them if asked to."""
+    """What centres features of shape (n_samples, n_features) over their samples, and z-scores them on request."""
     scaler = fit_scaler(features)
     return scaler if standardise else VoxelScaler(scaler.mean, np.ones_like(scaler.scale))
 

@@ -60,7 +60,7 @@ def draw(
     kinds = {
         "digits": (letters, np.flatnonzero(is_digit), 0.8),
         "letters": (letters, np.flatnonzero(~is_digit), 0.8),
-        "shapes": (shapes, np.arange(len(shapes)), 0.15),  # captions tell their place and size, which they keep
+        "shapes": (shapes, np.arange(len(shapes)), 0.15),  # captions state their position and size, which they keep
     }
     parts = [("drawn", glyphs.render_glyphs(faces=faces, size=SIZE)), ("drawn", shapes)]
     for kind, (source, rows, geometry) in kinds.items():

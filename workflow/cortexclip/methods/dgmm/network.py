@@ -72,7 +72,7 @@ def widest(networks: Sequence[DGMM], pixels: np.ndarray) -> DGMM:
     given = torch.as_tensor(pixels, dtype=torch.float32)[None]
     with torch.no_grad():
         spreads = torch.stack([network.encode(given)[0].std(1).mean() for network in networks])
-    return networks[0 if spreads.is_meta else int(spreads.argmax())]  # on "meta", where sizes alone are asked for
+    return networks[0 if spreads.is_meta else int(spreads.argmax())]  # on "meta", where sizes alone are requested
 
 
 class TransposedConv2d(nn.Module):

@@ -106,7 +106,7 @@ class Inference:
         """How much each training sample draws samples (n_samples, n_voxels) to it, (n_samples, n_training).
 
         The heat kernel between neighbours: a sample and a training sample of which at least one is among the nearest of
-        the other. As in the published code, which counts a sample as its own nearest neighbour at another place, the
+        the other. As in the published code, which counts a sample as its own nearest neighbour at another rank, the
         nearest training sample is left out.
         """
         distance = cdist(voxels, self.voxels, "sqeuclidean")
@@ -126,7 +126,7 @@ class Inference:
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """The place of each value of a row among the others, the least first; equal ones in their order."""
+    """The rank of each value of a row among the others, the least first; equal ones in their order."""
     return np.argsort(np.argsort(values, axis=1, kind="stable"), axis=1, kind="stable")
 
 
