@@ -22,10 +22,10 @@ from cortexclip.figures.style import (
     PaperFigure,
     Subject,
     abreast,
+    explain_empty,
     few_ticks,
     panel_grid,
     plain,
-    say,
     styled,
     text_height,
     wrap,
@@ -100,9 +100,9 @@ def interleave(lines: Sequence[Line2D]) -> None:
         else:
             groups.append([number])
     for group in groups:
-        for place, number in enumerate(group if len(group) > 1 else ()):
-            lines[number].set_linestyle((DASH * place, (DASH, DASH * (len(group) - 1))))
-            lines[number].set_markevery((place, len(group)))
+        for position, number in enumerate(group if len(group) > 1 else ()):
+            lines[number].set_linestyle((DASH * position, (DASH, DASH * (len(group) - 1))))
+            lines[number].set_markevery((position, len(group)))
 
 
 def levels_of(values: Sequence[float], apart: float) -> list[int]:
@@ -173,7 +173,7 @@ def draw_permutation_null(
                 axes.set_title(words[title, metric], size=SMALL, loc="right")
                 few_ticks(axes)
             else:
-                say(axes, words[title, metric])
+                explain_empty(axes, words[title, metric])
             own = levels.get((title, metric), [])
             for level, run, value in zip(own, others.run, others["mean"], strict=True):
                 style = {key: value for key, value in styles[run].items() if key != "dashes"}
@@ -222,7 +222,7 @@ def draw_identification_curves(
             _curves(axes, rows, looks)
             axes.set_title(titles[name])
         else:
-            say(axes, words)
+            explain_empty(axes, words)
             axes.set_title(wrap(title, TITLES // columns))
     return figure.finish("Identification among n images", about, data[CURVES], *sentences)
 

@@ -18,9 +18,9 @@ from cortexclip.figures.style import (
     PaperFigure,
     Subject,
     abreast,
+    explain_empty,
     few_ticks,
     panel_grid,
-    say,
     styled,
     text_height,
     wrap,
@@ -159,9 +159,9 @@ def draw_differences(
                 right.tick_params(length=0)
                 right.spines["right"].set_visible(False)
             elif group == next(iter(groups)):
-                say(axes, undefined)
+                explain_empty(axes, undefined)
             else:
-                say(axes, "")
+                explain_empty(axes, "")
             name_rows(axes, looks, written=column == 0)
             titles = [metric if axes is grid[0, column] else "", against[group] if column == 0 else ""]
             axes.set_title("\n".join(filter(None, titles)))
@@ -207,7 +207,7 @@ def draw_pairs(
                 few_ticks(axes)
                 axes.set_xlabel(f"{metric}, {better}")
             else:
-                say(axes, undefined.get((number, metric), ""))
+                explain_empty(axes, undefined.get((number, metric), ""))
             name_rows(axes, looks, written=column == 0)
         line[0].set_title(wrap(trials, 100), size=SMALL, color=MUTED)
     return figure.finish(title, about, data[PAIRED], *sentences)
@@ -286,10 +286,10 @@ def draw_overview(
         if np.isfinite(rows["mean"]).any():
             forest(axes, rows, len(looks), styles)
             for turn, (protocol, control) in enumerate(rows.groupby("protocol").mean_image.first().items()):
-                dashes = 4 * turn, (4, 4 * max(len(styles) - 1, 1))  # lines at the same place take turns
+                dashes = 4 * turn, (4, 4 * max(len(styles) - 1, 1))  # lines at the same position take turns
                 axes.axvline(control, color=styles[protocol][0], linestyle=dashes, linewidth=0.7, zorder=1)
             axes.set_xlabel(wrap(f"MSE{few_ticks(axes, reach_if_hidden(rows))}", TITLE // columns))
         else:
-            say(axes, "no scores")
+            explain_empty(axes, "no scores")
         name_rows(axes, looks, written=number % columns == 0)
         axes.set_title(wrap(title, TITLE // columns))

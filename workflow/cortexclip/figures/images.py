@@ -150,9 +150,9 @@ def draw_reconstructions(
         for number, row in enumerate(reconstructions, start=1):
             for column, value in enumerate(row.mse):
                 if np.isfinite(value):
-                    place = (column, number + 0.53 - 2 * share)
+                    position = (column, number + 0.53 - 2 * share)
                     axes.text(
-                        *place, f"{value:.{decimals}f}", ha="center", va="top", color=MUTED, size=SMALL, clip_on=True
+                        *position, f"{value:.{decimals}f}", ha="center", va="top", color=MUTED, size=SMALL, clip_on=True
                     )
     shown = f"The first {n_images} of {n_stimuli} scored stimuli in the order of the trials"
     return figure.finish(
@@ -214,8 +214,8 @@ def draw_retrieved(
     for axes, retrieval, title in zip(panels, retrievals, titles, strict=True):
         found = np.concatenate([gallery, blank])[retrieval.order]
         height = show_mosaic(axes, np.concatenate([stimuli[:, None], found], axis=1), tile, 0.9)
-        for row, place in zip(*np.nonzero(retrieval.order == true[:, None]), strict=True):
-            axes.add_patch(Rectangle((place + 0.5, row - 0.5), 1, 1, fill=False, edgecolor=FRAME, linewidth=1.6))
+        for row, column in zip(*np.nonzero(retrieval.order == true[:, None]), strict=True):
+            axes.add_patch(Rectangle((column + 0.5, row - 0.5), 1, 1, fill=False, edgecolor=FRAME, linewidth=1.6))
         axes.set_title(title)
         axes.set_xticks(range(retrieved + 1), ["seen", *range(1, retrieved + 1)])
         axes.tick_params(top=True, labeltop=True, labelbottom=False)
@@ -227,12 +227,12 @@ def draw_retrieved(
     figure.heighten(-(-len(retrievals) // columns) * (height + 6 + 1.15 * text_height(titles)))
     data = [
         {
-            **{**retrieval.look.columns(), "image": row + 1, "sample": sample, "place": place + 1},
+            **{**retrieval.look.columns(), "image": row + 1, "sample": sample, "place": position + 1},
             **{"stimulus": item if item >= 0 else None, "right": bool(item == true[row]), "rank": retrieval.rank[row]},
         }
         for retrieval in retrievals
         for row, sample in enumerate(_samples(samples, n_images))
-        for place, item in enumerate(retrieval.order[row])
+        for position, item in enumerate(retrieval.order[row])
     ]
     chance = min(1.0, retrieved / len(gallery))
     return figure.finish(

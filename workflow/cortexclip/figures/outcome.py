@@ -218,9 +218,9 @@ def _similarities(outcome: Outcome) -> list[Similarity]:
         if min(label.values()) >= 0:
             stimuli = np.array(sorted(stimuli, key=lambda stimulus: label[stimulus]))
         column = {stimulus: number for number, stimulus in enumerate(file.gallery.values)}
-        place = {stimulus: number for number, stimulus in enumerate(stimuli)}
+        row = {stimulus: number for number, stimulus in enumerate(stimuli)}
         values = file.similarity.values[..., [column[stimulus] for stimulus in stimuli]]
-        found.append(Similarity(outcome.looks[run], values, np.array([place[stimulus] for stimulus in shown])))
+        found.append(Similarity(outcome.looks[run], values, np.array([row[stimulus] for stimulus in shown])))
     return found
 
 

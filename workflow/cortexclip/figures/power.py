@@ -22,11 +22,11 @@ from cortexclip.figures.style import (
     Look,
     PaperFigure,
     Subject,
+    explain_empty,
     few_ticks,
     panel_grid,
     plain,
     readouts,
-    say,
     styled,
     subject,
     text_height,
@@ -197,7 +197,7 @@ def draw_rows(
             axes.set_xlabel(texts[label])
             axes.set_title(texts[panel])
         else:
-            say(axes, label)
+            explain_empty(axes, label)
         name_rows(axes, names, written=number == 0)
     if last:
         grid[-1].set_title(last[0])
@@ -229,7 +229,7 @@ def draw_learning_curve(
                 _curve(axes, rows, looks)
                 axes.set(xlabel="training samples", ylabel=f"{metric}, {better}")
             else:
-                say(axes, f"{metric} is not defined here.")
+                explain_empty(axes, f"{metric} is not defined here.")
         line[0].set_title(heading)
     text = (
         "Mean over scored samples and seeds with its 95 % interval over images and seeds, not over other draws of the "

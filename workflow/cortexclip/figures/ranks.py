@@ -102,9 +102,9 @@ def _diagram(axes: Axes, ranking: Ranking) -> None:
         axes.plot(ends, [3.5 + 0.5 * number] * 2, color=MUTED, linewidth=2.4, solid_capstyle="butt")
     lines = max(name.count("\n") + 1 for name in names) + 0.3
     for edge, ha, side in ((1 - 0.1 * n, "right", order[:half]), (n + 0.1 * n, "left", order[: half - 1 : -1])):
-        for place, method in enumerate(side):  # from the top down, so that no two lines cross
+        for position, method in enumerate(side):  # from the top down, so that no two lines cross
             look, rank = ranking.looks[method], ranking.ranks[method]
-            y = 3.5 + 0.5 * len(groups) + (place + 0.5) * lines
+            y = 3.5 + 0.5 * len(groups) + (position + 0.5) * lines
             axes.plot([rank, rank, edge], [3, y, y], **{**style, "color": look.colour})
             axes.plot(edge, y, look.marker, color=look.colour, markersize=4, clip_on=False)
             nudge = -0.03 * n if ha == "right" else 0.03 * n

@@ -22,10 +22,10 @@ from cortexclip.figures.style import (
     PaperFigure,
     Subject,
     abreast,
+    explain_empty,
     minus,
     panel_grid,
     plain,
-    say,
     styled,
     text_height,
 )
@@ -161,7 +161,7 @@ def draw_similarity_distribution(similarities: Sequence[Similarity], about: Subj
             ax=axes,
         )
     else:
-        say(axes, "No predicted embedding has a direction.")
+        explain_empty(axes, "No predicted embedding has a direction.")
     axes.set(xlabel="cosine similarity", ylabel="", ylim=(len(pairs) - 0.5, -0.5))
     axes.set_yticks(range(len(pairs)), [similarity.look.lines() for similarity in similarities])
     axes.tick_params(axis="y", length=0)

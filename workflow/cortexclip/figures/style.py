@@ -191,13 +191,13 @@ def families(methods: Mapping[str, Mapping[str, str] | None]) -> dict[str, tuple
     """
     found = {name: (look["colour"], look["marker"]) for name, look in methods.items() if look}
     own = {name: crc32(name.encode()) % len(_HASHED) for name in sorted(methods) if name not in found}
-    holders = {place: name for name, place in reversed(own.items())}
-    for name, place in own.items():
-        if holders[place] != name:
-            following = [(place + step) % len(_HASHED) for step in range(len(_HASHED))]
-            place = next((each for each in following if each not in holders), place)
-            holders.setdefault(place, name)
-        found[name] = _HASHED[place]
+    holders = {index: name for name, index in reversed(own.items())}
+    for name, index in own.items():
+        if holders[index] != name:
+            following = [(index + step) % len(_HASHED) for step in range(len(_HASHED))]
+            index = next((each for each in following if each not in holders), index)
+            holders.setdefault(index, name)
+        found[name] = _HASHED[index]
     return found
 
 
@@ -363,7 +363,7 @@ def save_pdf(figure: PaperFigure, path: str | os.PathLike, with_words: bool = Tr
 
 
 def lay_out(figure: PaperFigure) -> None:
-    """Put everything into its place, once for all files."""
+    """Lay everything out, once for all files."""
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
@@ -396,8 +396,8 @@ def text_height(texts: Iterable[str], least: float = 0.0) -> float:
     return max([least, *(LINE_MM * (text.count("\n") + 1) + 1 for text in texts)])
 
 
-def say(axes: Axes, reason: str, characters: int = 32) -> None:
-    """Say in the middle of a panel why nothing is drawn there."""
+def explain_empty(axes: Axes, reason: str, characters: int = 32) -> None:
+    """Write in the middle of a panel why nothing is drawn there."""
     axes.xaxis.set_visible(False)
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
