@@ -396,7 +396,7 @@ def test_the_overview_opens_with_the_answers_and_the_papers_table(made, chromium
         *("miyawaki", "vangerven", "mindbigdata", "crell")
     ]
     cell = "#view-overview .paper > div:first-child tbody tr:nth-child(3) td:nth-child({})"
-    assert texts(driver, cell.format(2) + " .figures span:nth-child(even)")[:2] == [
+    assert texts(driver, cell.format(2) + " .values span:nth-child(even)")[:2] == [
         "0.009569",
         "0.0325 [0.0310, 0.0340]",
     ]

@@ -171,11 +171,11 @@ def answers(plan: Plan, leaders: pd.DataFrame, pairs: pd.DataFrame, comparison: 
         others = {name: "which comes next" for name in rows.id[~rows.leader][:1]} | known
         lead = [_lead(first.id, other, here, metric, note) for other, note in others.items() if other != first.id]
         about = {"dataset": dataset, "protocol": protocol, "metric": metric}
-        found.append({**about, "text": f"{who} {_told(rows)}", "lead": " ".join(filter(None, lead))})
+        found.append({**about, "text": f"{who} {_claim_sentence(rows)}", "lead": " ".join(filter(None, lead))})
     return found
 
 
-def _told(rows: pd.DataFrame) -> str:
+def _claim_sentence(rows: pd.DataFrame) -> str:
     """What the tests show of the leader, as a sentence."""
     outcome, words = claim(rows)
     return f"It is {words}." if outcome in ("better", "tied") else f"{words[:1].upper()}{words[1:]}."

@@ -170,11 +170,11 @@ def _round(cells: Sequence[Cell], most: int, budget: int | None, number: int | N
 def _additions(cell: Cell, run: str, number: int | None, most: int) -> Iterator[tuple[str, str, dict]]:
     """What a round adds of a run: (name, "seed" or "draws", what), for each of its readouts."""
     predictions, method = cell.results.predictions(cell.protocol, cell.name, run), cell.results.plan.runs[run].method
-    position = _place(cell, predictions, most)
+    position = _positions(cell, predictions, most)
     if number is None:
         draws = predictions.draws.values[0, :MOST_DRAWS][:, position]
-        sheet, places = _sheet(draws.reshape(-1, *draws.shape[2:]))
-        drawn = [places[at : at + len(position)] for at in range(0, len(places), len(position))]
+        sheet, tiles = _sheet(draws.reshape(-1, *draws.shape[2:]))
+        drawn = [tiles[at : at + len(position)] for at in range(0, len(tiles), len(position))]
         yield run, "draws", {"sheet": sheet, "tiles": drawn}
         return
     if not number:
@@ -200,7 +200,7 @@ def _announce(cell: Cell, run: str, predictions: xr.Dataset) -> None:
         cell.packed[run + suffix] = {"id": name, **sizes, "seeds": []}
 
 
-def _place(cell: Cell, predictions: xr.Dataset, most: int) -> np.ndarray:
+def _positions(cell: Cell, predictions: xr.Dataset, most: int) -> np.ndarray:
     """Positions in the predictions of the samples that the cell shows, which its first run chooses."""
     sample = predictions.sample.values
     if not cell.n_scored:
@@ -238,9 +238,9 @@ def _retrieved(cell: Cell, run: str, number: int) -> list[list[int]]:
     order = np.argsort(file.sample.values)
     at = order[np.searchsorted(file.sample.values, cell.samples, sorter=order)]
     best = np.argsort(-file.similarity.values[number][at], axis=1, kind="stable")[:, :RETRIEVED]
-    first = {str(name): place for place, name in reversed(list(enumerate(cell.dataset.stimulus.values)))}
+    first = {str(name): index for index, name in reversed(list(enumerate(cell.dataset.stimulus.values)))}
     gallery = [first[str(name)] for name in file.gallery.values]
-    wanted = [[gallery[place] for place in row] for row in best]
+    wanted = [[gallery[index] for index in row] for row in best]
     return [cell.pool.add(cell.dataset.stimuli.values[row]) for row in wanted]
 
 

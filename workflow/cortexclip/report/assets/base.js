@@ -83,7 +83,7 @@ const marked = (row, text) => {
   return mark ? element("span", { class: "marked" }, element("span", {}, text), mark) : text;
 };
 const list = (sentences) => element("ul", { class: "notes" }, sentences.map((sentence) => element("li", {}, sentence)));
-const say = (text) => (document.getElementById("status").textContent = text);
+const announce = (text) => (document.getElementById("status").textContent = text);
 
 // Numbers: no more digits than the metric has, and no more than two of the half width of the interval.
 const NONE = "–";

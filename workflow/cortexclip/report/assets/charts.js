@@ -1,4 +1,4 @@
-// Charts. Each says in words what it shows; the same figures stand in a table beside it.
+// Charts. Each says in words what it shows; the same numbers stand in a table beside it.
 const INK = "currentColor";
 const widthOf = (target) => Math.max(280, Math.floor(target.clientWidth || target.parentElement?.clientWidth || 720));
 let printing = false;

@@ -230,7 +230,7 @@ define(
           const seed = seedOf(entry, state);
           const values = seed.scores[state.score];
           const shown = ats.map((at) => shownOf(gallery, entry, seed, at, state, stimuli));
-          const below = ats.map((at, place) => shown[place][2] || (values ? scoreText(metric, values[at]) : NONE));
+          const below = ats.map((at, index) => shown[index][2] || (values ? scoreText(metric, values[at]) : NONE));
           return element(
             "div",
             { class: "strip" },
@@ -293,7 +293,7 @@ define(
           element("th", { scope: "row" }, methodName(entry.id), element("span", { class: "note" }, ` ${seedWords(entry, state)}${what ? `, ${what}` : ""}`)),
           element("td", {}, tileOf(sheet, number, `${entry.id}, ${trialName(gallery, at)}`)),
           shown.map((metric) => element("td", { class: "number" }, seed.scores[metric.metric] ? scoreText(metric, seed.scores[metric.metric][at]) : NONE)),
-          retrieving ? element("td", { class: "retrieved" }, (seed.retrieved?.[at] ?? []).map((place, rank) => element("span", { class: place === gallery.stimuli[at] ? "right" : null }, tileOf(stimuli, place, `Retrieved ${rank + 1}${place === gallery.stimuli[at] ? ", the seen image" : ""}`)))) : null,
+          retrieving ? element("td", { class: "retrieved" }, (seed.retrieved?.[at] ?? []).map((stimulus, rank) => element("span", { class: stimulus === gallery.stimuli[at] ? "right" : null }, tileOf(stimuli, stimulus, `Retrieved ${rank + 1}${stimulus === gallery.stimuli[at] ? ", the seen image" : ""}`)))) : null,
         );
       });
       const focused = dialog.open && dialog.contains(document.activeElement) ? document.activeElement.dataset.step : null;

@@ -44,7 +44,7 @@ const drawTable = (target, { caption, columns, groups, sort, onsort, nothing, cs
     const press = () => {
       onsort(`${column.key}.${next}`);
       target.querySelector(`button[data-sort="${CSS.escape(column.key)}"]`)?.focus();
-      say(`Sorted by ${column.title}, ${next === "down" ? "descending" : "ascending"}.`);
+      announce(`Sorted by ${column.title}, ${next === "down" ? "descending" : "ascending"}.`);
     };
     const mark = element("span", { class: "way", "aria-hidden": "true" }, mine ? (way === "down" ? "▼" : "▲") : "↕");
     const button = element("button", { type: "button", class: "sort", "data-sort": column.key, onclick: press }, element("span", {}, label), mark);

@@ -41,8 +41,8 @@ const cellHead = (dataset, protocol) => {
   return { title: cellTitle(dataset, protocol), note: about.join("; "), badges: badges(dataset, protocol) };
 };
 const cellsOf = (rows) => {
-  const place = ([row]) => orderOf.dataset.get(row.dataset) * protocols.size + orderOf.protocol.get(row.protocol);
-  return [...d3.group(rows, (row) => `${row.dataset}/${row.protocol}`).values()].sort((a, b) => place(a) - place(b));
+  const rankOf = ([row]) => orderOf.dataset.get(row.dataset) * protocols.size + orderOf.protocol.get(row.protocol);
+  return [...d3.group(rows, (row) => `${row.dataset}/${row.protocol}`).values()].sort((a, b) => rankOf(a) - rankOf(b));
 };
 const matches = (state, row) => (state.dataset === ALL || row.dataset === state.dataset) && (state.protocol === ALL || row.protocol === state.protocol);
 const cellControls = (view) => [
@@ -69,7 +69,7 @@ const sourceLink = (name) => (core.sources[name] ? link(core.sources[name].link,
 
 // The paper's table: three methods on four datasets as published, measured again and honest, beside controls.
 const drawPaper = (target) => {
-  const { methods: names, datasets: places, reference, ours, split } = core.paper;
+  const { methods: names, datasets: datasetNames, reference, ours, split } = core.paper;
   const rows = tables.paper();
   if (!rows.some((row) => row.remeasured !== null)) return target.append(paragraph("This configuration measures none of the published table's numbers.", "nothing"));
   const cellOf = new Map(rows.map((row) => [`${row.method}/${row.dataset}`, row]));
@@ -82,12 +82,12 @@ const drawPaper = (target) => {
     if (!row) return NONE;
     const claim = claimOf.get(keyOf(row));
     const source = core.sources[row.source];
-    const figures = [
+    const values = [
       ["published", source ? link(source.link, fixed(row.published, 6)) : fixed(row.published, 6)],
       ["again", withRange("mse", row.remeasured, row.low, row.high)],
       ["honest", honest(dataset, row.honest)],
     ];
-    return element("div", { class: "block-cell" }, element("div", { class: "figures" }, figures.map(([word, value]) => [element("span", {}, word), element("span", {}, value)])), claim ? [outcomeChip(claim), claim.reason ? element("span", { class: "note" }, core.verdicts.reasons[claim.reason]) : null, noBrainData(claim.measured_on) ? element("span", { class: "note" }, `no brain data: ${claim.measured_on}`) : null, marksNote(claim)] : null);
+    return element("div", { class: "block-cell" }, element("div", { class: "values" }, values.map(([word, value]) => [element("span", {}, word), element("span", {}, value)])), claim ? [outcomeChip(claim), claim.reason ? element("span", { class: "note" }, core.verdicts.reasons[claim.reason]) : null, noBrainData(claim.measured_on) ? element("span", { class: "note" }, `no brain data: ${claim.measured_on}`) : null, marksNote(claim)] : null);
   };
   const control = (dataset) => {
     const row = cellOf.get(`${names[0]}/${dataset}`);
@@ -98,7 +98,7 @@ const drawPaper = (target) => {
   target.append(table, others);
   drawTable(table, {
     caption: "The published table, measured again (mean squared error, lower is better)",
-    columns: [{ key: "method", title: "Method", cell: (row) => row.title }, ...places.map((dataset) => ({ key: dataset, title: dataset, kind: "block", cell: (row) => row.cell(dataset) }))],
+    columns: [{ key: "method", title: "Method", cell: (row) => row.title }, ...datasetNames.map((dataset) => ({ key: dataset, title: dataset, kind: "block", cell: (row) => row.cell(dataset) }))],
     csv: rows,
     groups: [
       {
@@ -114,8 +114,8 @@ const drawPaper = (target) => {
   table.append(
     list([
       `Published: with a link to its source. Again: with the procedure that made it, mean [range over seeds]. Honest: the same method where nothing is chosen on scored samples (${split ?? "not run"}); the rows below are from there, too.`,
-      ...places.filter((dataset) => badgesOf(dataset, split).length).map((dataset) => `! ${cellTitle(dataset, split)}: ${badgesOf(dataset, split).map(([short]) => short).join("; ")}.`),
-      ...(places.some(noStandBrain) ? [`${places.filter(noStandBrain).join(" and ")}: the brain data of the publication are not public; measured again on rows that contain no brain data. Best control there: always predicting the mean image.`] : []),
+      ...datasetNames.filter((dataset) => badgesOf(dataset, split).length).map((dataset) => `! ${cellTitle(dataset, split)}: ${badgesOf(dataset, split).map(([short]) => short).join("; ")}.`),
+      ...(datasetNames.some(noStandBrain) ? [`${datasetNames.filter(noStandBrain).join(" and ")}: the brain data of the publication are not public; measured again on rows that contain no brain data. Best control there: always predicting the mean image.`] : []),
     ]),
   );
   const stood = Object.entries(core.stand_ins).filter(([name, about]) => about.stands_for !== name).map(([name, about]) => ({ name, ...about }));
@@ -237,8 +237,8 @@ define(
         const average = protocols.get(first.protocol)?.average === "stimulus" ? "stimuli" : "trials";
         const chance = first.chance ?? about.chance;
         const { note, ...head } = cellHead(first.dataset, first.protocol);
-        const said = [note, `${first.n_samples} scored ${average}`, chance !== null && chance !== undefined ? `chance ${significant(chance, 2)}` : "", first.gallery_size ? `gallery of ${significant(first.gallery_size, 3)} stimuli` : ""];
-        return { ...head, note: said.filter(Boolean).join("; "), rows: cell };
+        const notes = [note, `${first.n_samples} scored ${average}`, chance !== null && chance !== undefined ? `chance ${significant(chance, 2)}` : "", first.gallery_size ? `gallery of ${significant(first.gallery_size, 3)} stimuli` : ""];
+        return { ...head, note: notes.filter(Boolean).join("; "), rows: cell };
       });
       scoreTable(table, `${about.label} of every method (${better(metric)})`, groups, metric, { sort: state.sort, onsort: (sort) => change("comparison", { sort }) });
       const shown = [...new Set(rows.map((row) => row.dataset))];
@@ -323,13 +323,13 @@ define(
       if (ranked.length) {
         const { n_datasets: count, friedman_p: p, critical_difference: distance } = ranked[0];
         const first = d3.min(ranked, (row) => row.average_rank);
-        const places = scaleOf([1, ...ranked.map((row) => row.average_rank), first + distance]);
+        const scale = scaleOf([1, ...ranked.map((row) => row.average_rank), first + distance]);
         drawTable(ranks, {
           caption: `Average ranks over datasets by ${label} (1 leads), ${protocolTitle(state.protocol)}`,
           columns: [
             { key: "method", title: "Method", cell: (row) => methodName(row.id) },
             { key: "rank", title: "Average rank", kind: "number", cell: (row) => row.average_rank.toFixed(2) },
-            { key: "plot", title: "Rank", kind: "plot", head: axisHead("average rank", places), cell: (row) => whisker(places, { value: row.average_rank, lines: [first + distance], kind: row.average_rank < first + distance ? "tied" : "behind" }) },
+            { key: "plot", title: "Rank", kind: "plot", head: axisHead("average rank", scale), cell: (row) => whisker(scale, { value: row.average_rank, lines: [first + distance], kind: row.average_rank < first + distance ? "tied" : "behind" }) },
           ],
           groups: [{ rows: ranked }],
         });
@@ -405,8 +405,8 @@ define(
       return { render: () => {} };
     }
     const names = (key) => [...new Set(claims.map((claim) => claim[key]))].filter(Boolean);
-    const place = (name) => orderOf.dataset.get(name) ?? 99;
-    const datasetNames = names("dataset").sort((a, b) => place(a) - place(b));
+    const rankOf = (name) => orderOf.dataset.get(name) ?? 99;
+    const datasetNames = names("dataset").sort((a, b) => rankOf(a) - rankOf(b));
     const controls = [
       chooser("claims", "dataset", "Dataset", () => withAll("all datasets", datasetNames.map((name) => [name, datasetTitle(name)]))),
       chooser("claims", "method", "Method", () => withAll("all methods", names("method").sort().map((name) => [name, name]))),
@@ -442,8 +442,8 @@ define(
             folded: { name: core.sources[name]?.title ?? name, open: printing || (folds.get(key) ?? kept.length <= MOST_OPEN), onfold: (open) => folds.set(key, open) },
           };
         });
-      const numbers = [
-        { key: "dataset", title: "Dataset", value: (claim) => place(claim.dataset), cell: (claim) => claim.dataset },
+      const numericColumns = [
+        { key: "dataset", title: "Dataset", value: (claim) => rankOf(claim.dataset), cell: (claim) => claim.dataset },
         { key: "method", title: "Method", value: (claim) => claim.method, cell: (claim) => claim.method },
         { key: "what", title: "What", value: whatOf, cell: whatOf },
         { key: "published", title: "Published", kind: "number", value: (claim) => claim.published, cell: publishedText },
@@ -452,7 +452,7 @@ define(
         { key: "control", title: "Best control", kind: "number", value: (claim) => claim.control_value, cell: (claim) => (claim.control_value === null ? NONE : element("span", {}, honestText(claim, claim.control_value), element("br"), element("span", { class: "note" }, claim.control))) },
         { key: "verdict", title: "Verdict", kind: "block", value: (claim) => [...OUTCOMES.keys()].indexOf(claim.outcome), cell: (claim) => verdictCell(claim) },
       ];
-      const said = [
+      const verbalColumns = [
         { key: "claim", title: "Claim", kind: "text", cell: (claim) => claim.text },
         { key: "dataset", title: "Dataset", cell: (claim) => claim.dataset ?? "all four" },
         { key: "published", title: "Published", kind: "number", cell: (claim) => (claim.published === null ? NONE : `${significant(claim.published, 6)}${UNITS[claim.kind] ?? ""}`) },
@@ -460,8 +460,8 @@ define(
         { key: "verdict", title: "Verdict", kind: "block", cell: (claim) => verdictCell(claim, claim.kind === "size_class" ? element("span", { class: "note" }, claim.verdict) : null) },
       ];
       empty.replaceChildren(...(kept.length ? [] : [paragraph("Nothing matches these filters.", "nothing")]));
-      const [words, figures] = [true, false].map((text) => kept.filter((claim) => inWords(claim) === text));
-      for (const [spot, mine, caption, columns] of [[inNumbers, figures, "Published numbers, by source", numbers], [inText, words, "Verbal claims, by source", said]]) {
+      const [verbal, numeric] = [true, false].map((text) => kept.filter((claim) => inWords(claim) === text));
+      for (const [spot, mine, caption, columns] of [[inNumbers, numeric, "Published numbers, by source", numericColumns], [inText, verbal, "Verbal claims, by source", verbalColumns]]) {
         spot.hidden = !mine.length;
         if (mine.length) drawTable(spot, { caption, columns, groups: groupsOf(mine), sort: state.sort, onsort: (sort) => change("claims", { sort }) });
         else spot.replaceChildren();
@@ -603,12 +603,12 @@ define(
   () => ({ dataset: firstDataset, protocol: firstProtocol(firstDataset), run: (core.methods.find((method) => !method.control) ?? core.methods[0]).run }),
   (body) => {
     const controls = [...oneCell("runs"), chooser("runs", "run", "Method", () => records().filter((entry) => entry.dataset === stateOf("runs").dataset && entry.protocol === stateOf("runs").protocol).map((entry) => [entry.run, runTitle(entry.run)]))];
-    const place = element("div", { class: "cards" });
-    body.append(element("div", { class: "controls" }, controls), place);
+    const cards = element("div", { class: "cards" });
+    body.append(element("div", { class: "controls" }, controls), cards);
     const card = (title, ...content) => element("div", { class: "card" }, element("h3", {}, title), content);
     const render = (state) => {
       const entry = recordOf(state.dataset, state.protocol, state.run);
-      if (!entry) return nothing(place, "There is no record of such a run.");
+      if (!entry) return nothing(cards, "There is no record of such a run.");
       const { record } = entry;
       const dataset = datasets.get(state.dataset);
       const protocol = protocols.get(state.protocol);
@@ -622,7 +622,7 @@ define(
       };
       const found = new Set(record.fits.flatMap((fit) => Object.keys(fit)));
       const fitKeys = [...new Set(["fold", "seed_index", ...found])].filter((key) => found.has(key) && key !== "parameters");
-      place.replaceChildren(
+      cards.replaceChildren(
         card(
           runTitle(state.run),
           badges(state.dataset, state.protocol),
@@ -681,7 +681,7 @@ const follow = (focus) => {
   const { name, given, state } = fromLink(location.hash);
   if (state && location.hash.includes("?")) states[name] = { ...state };
   show(state ? name : "overview", focus);
-  // What the address asks for and is not here is said.
+  // What the address requests and this page does not have is named.
   const wrong = Object.keys(given).filter((key) => !state || !Object.hasOwn(state, key) || String(stateOf(name)[key]) !== given[key]);
   lost.textContent = !state && name ? `This page has no view called "${name}". Below is the overview; the other views are linked above.` : wrong.length ? `Not in this page: ${wrong.map((key) => `${key} "${given[key]}"`).join(", ")}. The rest is shown.` : "";
   lost.hidden = !lost.textContent;
@@ -717,10 +717,10 @@ copyButton.addEventListener("click", async () => {
   history.replaceState(null, "", linkOf(current));
   try {
     await navigator.clipboard.writeText(location.href);
-    say("Link copied.");
+    announce("Link copied.");
     copyButton.textContent = "Link copied";
   } catch {
-    say("The link is in the address bar.");
+    announce("The link is in the address bar.");
     copyButton.textContent = "Link is in the address bar";
   }
   setTimeout(() => (copyButton.textContent = "Copy link to this view"), 2500);
