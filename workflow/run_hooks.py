@@ -61,14 +61,14 @@ def begin(workflow, jobs: Jobs) -> None:
         slurm_arrays.mend(workflow.scheduler._executor)
     elif "gpu_mem_mb" not in workflow.global_resources:  # jobs here ask for no more at once than there is
         workflow.register_resource("gpu_mem_mb", sum(local_gpus(True).values()))
-    _say(opening, jobs)
+    _log_summary(opening, jobs)
     slots = workflow.global_resources["_cores" if workflow.local_exec else "_nodes"].value
     planned = [_planned(workflow, jobs, job) for job in workflow.dag.needrun_jobs() if job.log]  # all but the targets
     logger.info("", extra={"cortexclip_jobs": planned, "cortexclip_slots": slots or 1})
 
 
 def end(jobs: Jobs) -> None:
-    _say(closing, jobs)
+    _log_summary(closing, jobs)
 
 
 def _planned(workflow, jobs: Jobs, job):
@@ -77,7 +77,7 @@ def _planned(workflow, jobs: Jobs, job):
     return jobs.planned(job.jobid, job.rule.name, job.wildcards_dict, job.benchmark, needs, next(iter(job.log), ""))
 
 
-def _say(what: Callable[[Configuration], str], jobs: Jobs) -> None:
-    """Say what a run begins or ends with, where nobody else says it."""
+def _log_summary(what: Callable[[Configuration], str], jobs: Jobs) -> None:
+    """Log what a run begins or ends with, where nothing else shows it."""
     if os.environ.get(SHOWN) != "line":
         logger.info(what(jobs.configuration))

@@ -1,6 +1,6 @@
 """Job arrays for Snakemake's SLURM executor that keep each task apart; used by the rules, not by the library.
 
-Those of snakemake-executor-plugin-slurm 2.8.0 ask for every task what the first one asked for, call a task failed when
+Those of snakemake-executor-plugin-slurm 2.8.0 ask for every task what the first one requested, call a task failed when
 the outputs of the first one are not there yet (its issue 447), and never send jobs of a rule that are fewer than those
 that are ready (issue 473). Here jobs whose sbatch call is the same form an array, and each task runs its own command.
 Everything else, from the request to the state of a job, is the plugin's.

@@ -4,7 +4,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str):
-    """``cortexclip.Decoder``, imported when it is first asked for, so that the package itself imports nothing heavy."""
+    """``cortexclip.Decoder``, imported when it is first requested, so that the package itself imports nothing heavy."""
     if name == "Decoder":
         import importlib
 

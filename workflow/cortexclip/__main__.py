@@ -1,6 +1,6 @@
 """The command line: ``cortexclip COMMAND ...``, and every stage of the workflow by hand.
 
-Only the stage that is asked for is imported, so that drawing a table does not wait for torch.
+Only the stage that is requested is imported, so that drawing a table does not wait for torch.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def main(argv: list[str] | None = None) -> int:
             why = "the disk is full, or a file larger than is allowed here"
             return _fail(name, f"{why}. Free some space and run again; nothing half-written was left.", 2)
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.EISDIR):
-            place = error.filename2 or error.filename
-            return _fail(name, f"{place}: cannot be written or read ({error.strerror}).", 2)
+            path = error.filename2 or error.filename
+            return _fail(name, f"{path}: cannot be written or read ({error.strerror}).", 2)
         raise
 
 

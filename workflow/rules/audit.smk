@@ -12,7 +12,7 @@ rule audit:
         "results/logs/audit/{dataset}.log",
     benchmark:
         "results/benchmarks/audit/{dataset}.tsv"
-    priority: 2  # before any training that could start, so that what is wrong with the data is said early
+    priority: 2  # before any training that could start, so that what is wrong with the data is reported early
     conda:
         "../../envs/audit.yaml"
     threads: 1

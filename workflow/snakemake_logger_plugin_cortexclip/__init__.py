@@ -29,7 +29,7 @@ STOPPED = "Stopped. The same command continues from here."
 
 
 class LogHandler(LogHandlerBase):
-    """Passes Snakemake's events to a `Terminal`, or to Snakemake's own handler where all of them are asked for."""
+    """Passes Snakemake's events to a `Terminal`, or to Snakemake's own handler where all of them are requested."""
 
     has_filter = has_formatter = writes_to_stream = True
     writes_to_file = needs_rulegraph = False
@@ -38,15 +38,15 @@ class LogHandler(LogHandlerBase):
         from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultFormatter
         from snakemake.settings.enums import Quietness
 
-        asked = self.common_settings
+        given = self.common_settings
         self.stopped = False
-        self.whole = asked.verbose or asked.printshellcmds or asked.dryrun or Quietness.RULES not in (asked.quiet or ())
-        stream = sys.stdout if asked.stdout else sys.stderr
+        self.whole = given.verbose or given.printshellcmds or given.dryrun or Quietness.RULES not in (given.quiet or ())
+        stream = sys.stdout if given.stdout else sys.stderr
         self.terminal = Terminal(stream)
-        self.plain = ColorizingTextHandler(asked.nocolor, stream)
-        self.plain.setFormatter(DefaultFormatter(asked.quiet, asked.show_failed_logs))
+        self.plain = ColorizingTextHandler(given.nocolor, stream)
+        self.plain.setFormatter(DefaultFormatter(given.quiet, given.show_failed_logs))
         self.plain.addFilter(
-            DefaultFilter(asked.quiet, asked.debug_dag, asked.verbose, asked.dryrun, asked.printshellcmds)
+            DefaultFilter(given.quiet, given.debug_dag, given.verbose, given.dryrun, given.printshellcmds)
         )
         if not self.whole:
             os.environ.setdefault(SHOWN, "jobs")

@@ -120,8 +120,8 @@ def nearness(dataset: xr.Dataset, split: pd.DataFrame, features: xr.Dataset | No
     folds, names = splits.folds_of(split), dataset.stimulus.values
     found = {"pixels": stimuli.nearest(folds, names, dataset.stimuli.values)}
     if features is not None:
-        place = {name: number for number, name in enumerate(features.stimulus.values)}
-        embedding = features.embedding.values[[place[name] for name in names]]
+        row = {name: number for number, name in enumerate(features.stimulus.values)}
+        embedding = features.embedding.values[[row[name] for name in names]]
         found[features.attrs["encoder"]] = stimuli.nearest(folds, names, dataset.stimuli.values, embedding)
     return found
 

@@ -63,11 +63,11 @@ def read_new(
     held = variables(path) if path.is_file() else []
     names, digest = {variable.name for variable in held}, sha256(path) if path.is_file() else ""
     ours = entry is None and {"brain", "stimuli", "part", "stimulus"} <= names  # a dataset that this project wrote
-    said: list[str] = []
-    data = datasets.read(path) if ours else _dataset(path, entry, {**known, "sha256": digest}, names, voxels, said)
+    remarks: list[str] = []
+    data = datasets.read(path) if ours else _dataset(path, entry, {**known, "sha256": digest}, names, voxels, remarks)
     if isinstance(data, np.ndarray):
-        return New(str(path), digest, data, None, ("The file has no stimuli, so there are no scores.", *said))
-    notes = [*said, *([] if ours else not_used_of(data))]
+        return New(str(path), digest, data, None, ("The file has no stimuli, so there are no scores.", *remarks))
+    notes = [*remarks, *([] if ours else not_used_of(data))]
     if trained_on and trained_on in (digest, data.attrs["sha256"]):
         notes.append("The run was trained on this file: only samples that it was not trained on are a test.")
     return New(str(path), digest, data["brain"].values, data, tuple(notes))
@@ -137,11 +137,11 @@ def rescaled(brain: np.ndarray, training: VoxelScaler, where: str) -> np.ndarray
 
 
 def _dataset(
-    path: Path, entry: Mapping | None, known: Mapping, names: set[str], voxels: int, said: list[str]
+    path: Path, entry: Mapping | None, known: Mapping, names: set[str], voxels: int, remarks: list[str]
 ) -> xr.Dataset | np.ndarray:
     """The dataset of a file, or its responses (n_samples, n_voxels) where it has nothing else.
 
-    What is guessed, and what of other voxels is passed over, is added to ``said``.
+    What is guessed, and what of other voxels is passed over, is added to ``remarks``.
     """
     name = name_of(path)
     reader = (known if entry is None else entry).get("reader", READER)
@@ -167,7 +167,7 @@ def _dataset(
     if any(voxels in _others_of(fact.table) for fact in facts):
         for fact in facts:
             if fact.table and voxels not in _others_of(fact.table) and not any(image_forms(fact.table)):
-                said.append(
+                remarks.append(
                     f"Not used: '{printable(fact.name)}' ({shape_text(fact.shape)}), which does not have the {voxels} "
                     "voxels of the run."
                 )
@@ -177,14 +177,14 @@ def _dataset(
         _, guesses, dataset = propose(path, facts, given, 0, matlab)
     except InputError as error:
         nothing = isinstance(error, NothingFitsError)
-        if nothing and (alone := _alone(path, facts, voxels, said)) is not None:
+        if nothing and (alone := _alone(path, facts, voxels, remarks)) is not None:
             return alone
         raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')} See also: cortexclip inspect.") from error
-    said += [f"Guessed: {words}" for words in guesses]
+    remarks += [f"Guessed: {words}" for words in guesses]
     return dataset
 
 
-def _alone(path: Path, facts: Sequence[Facts], voxels: int, said: list[str]) -> np.ndarray | None:
+def _alone(path: Path, facts: Sequence[Facts], voxels: int, remarks: list[str]) -> np.ndarray | None:
     """The responses of a file that has no stimuli, None if it has no array of numbers for them."""
     tables = [fact for fact in facts if fact.table]
     fitting = [fact for fact in tables if voxels in _others_of(fact.table)]
@@ -199,7 +199,7 @@ def _alone(path: Path, facts: Sequence[Facts], voxels: int, said: list[str]) -> 
         return None
     axes = [axis for axis, rest in zip(AXES, _others_of(likely[0].table), strict=False) if rest == voxels]
     axis = (axes or ["first"])[0]
-    said.append(f"Guessed: '{printable(likely[0].name)}' holds the responses, samples along the {axis} axis.")
+    remarks.append(f"Guessed: '{printable(likely[0].name)}' holds the responses, samples along the {axis} axis.")
     return _responses(path, likely[0].name, axis)
 
 

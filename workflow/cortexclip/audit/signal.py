@@ -55,7 +55,7 @@ def signal_test(
     nothing, so the true pairs would rank anywhere among the shuffled ones: the p value is exact (Phipson and Smyth
     2010, doi 10.2202/1544-6115.1585) but for images that repeat unequally often. Images are shuffled as wholes, all
     trials of one image staying together, since trials of one image may share what has nothing to do with it (their
-    place in the session). Test pairs stay as they are: an equal relabelling of both parts would leave recognition
+    position in the session). Test pairs stay as they are: an equal relabelling of both parts would leave recognition
     intact. The penalty is chosen anew for each permutation, by leave-one-out.
 
     Notes

@@ -19,7 +19,7 @@ FEW = 20
 """Distinct scored images below which a single image decides a noticeable share (5 % or more) of a mean."""
 
 NEARNESS = (0.05, 0.5, 0.95)
-"""Quantiles of the similarity to the nearest training image that are said."""
+"""Quantiles of the similarity to the nearest training image that are reported."""
 BLOCK = 1024
 """Images that are correlated at once with all those trained on."""
 
@@ -177,16 +177,16 @@ def nearest(
 def check_nearness(tables: Mapping[str, pd.DataFrame], what: str = "scored") -> Finding:
     """How near scored images are to training images, from the tables of `nearest` by space ("pixels" or an encoder)."""
     numbers: dict[str, int | float] = {"images": len(next(iter(tables.values())))}
-    said = []
+    ranges = []
     for space, table in tables.items():
         low, median, high = np.quantile(table.similarity, NEARNESS)
         for share, value in zip(NEARNESS, (low, median, high), strict=True):
             numbers[f"{space}_q{100 * share:02.0f}"] = float(value)
-        said.append(f"{median:.2f} ({low:.2f} to {high:.2f}) in {space}")
+        ranges.append(f"{median:.2f} ({low:.2f} to {high:.2f}) in {space}")
     return Finding(
         "nearness",
         "info",
-        f"Similarity of a {what} image to the nearest one trained on, median (5 to 95 %): {', '.join(said)}.",
+        f"Similarity of a {what} image to the nearest one trained on, median (5 to 95 %): {', '.join(ranges)}.",
         "With similar images, classification can look like reconstruction: compare with controls that only classify.",
         numbers,
     )

@@ -184,8 +184,8 @@ def to_dataset(
     kept = part_of_all != LEFT_OUT
     scaled, done = _scaled(images_of_all[kept], part_of_all[kept], layout, where)
     more = {kind: values if kind == "region" else values[kept] for kind, values in more.items()}
-    told = {**attributes, "images": "; ".join(done)}
-    dataset = labelled(responses_of_all[kept], scaled, part_of_all[kept], told, **more)
+    described = {**attributes, "images": "; ".join(done)}
+    dataset = labelled(responses_of_all[kept], scaled, part_of_all[kept], described, **more)
     rest = int((~kept).sum())
     third = [("samples", f"Not used: {rest} samples of a third part, for validation.")]
     return with_not_used(dataset, third if rest else [])
@@ -258,7 +258,7 @@ def _length(shape: tuple[int, ...], axis: str) -> int:
 
 def _others(shape: tuple[int, ...], axis: str) -> tuple[int, ...]:
     at = range(len(shape))[AXES[axis]] if len(shape) > AXES[axis] else -1
-    return tuple(length for place, length in enumerate(shape) if place != at)
+    return tuple(length for dimension, length in enumerate(shape) if dimension != at)
 
 
 def _side(pixels: int) -> int:
@@ -406,8 +406,8 @@ def _check_pairs(
         other = [axes_of_entry(ours, theirs).get("sample_axis", "first") for ours, theirs, _ in agreements(*shapes)]
         advice = ""
         if other:
-            said = other[0] if isinstance(other[0], str) else str(other[0]).replace("'", "")
-            advice = f" They agree along other axes: set sample_axis: {said} if samples are along these."
+            axis = other[0] if isinstance(other[0], str) else str(other[0]).replace("'", "")
+            advice = f" They agree along other axes: set sample_axis: {axis} if samples are along these."
         raise InputError(
             f"{where}: {brain_name} has {len(brain)} rows and {stimuli_name} has {len(stimuli)}, expected one "
             f"brain response for each stimulus.{advice}"

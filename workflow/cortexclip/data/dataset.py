@@ -28,7 +28,7 @@ with one function::
     def read(path, name, entry) -> xarray.Dataset: ...
 
 ``path`` is the file or folder, ``name`` the dataset's name and ``entry`` its entry as a mapping: ``settings`` holds
-what the reader itself can be told, ``companions`` the paths, by role, of further files or folders, and ``sha256`` the
+the options of the reader itself, ``companions`` the paths, by role, of further files or folders, and ``sha256`` the
 digest of the file that was found. The reader returns ``labelled(brain, stimuli, part, attributes(name, entry), ...)``
 (see :func:`cortexclip.data.entries.attributes`), checks its settings, and raises InputError, with one clear sentence,
 for anything in the file that it cannot use. :mod:`cortexclip.data.arrays` is the reader of files of named arrays.

@@ -4,7 +4,7 @@ This is the one part of the workflow that uses a network. What cannot be had is 
 on how to get it by hand, not an error: a machine without a network learns that within seconds.
 
 A download that breaks off goes on where it stopped, from the same address after a while, from the next one, or in a
-later run: what came so far lies beside the file's place, under a name that begins with a dot and holds the head of the
+later run: what came so far lies beside the file's path, under a name that begins with a dot and holds the head of the
 SHA-256 that it has to reach.
 """
 
@@ -44,7 +44,7 @@ LONGEST_WAIT_SECONDS = 60.0  # between two attempts, whatever a server asks for
 PASSING = {408, 425, 429, 500, 502, 503, 504}  # answers that may be another one in a while
 BLOCK = 1 << 16
 AT_ONCE = 8
-PLACES = {"data": ("resources/data", "."), "weights": ("resources/weights", "weights")}
+FOLDERS = {"data": ("resources/data", "."), "weights": ("resources/weights", "weights")}
 """Where files of each kind go, and below which part of the data folder they may already be."""
 
 
@@ -100,13 +100,13 @@ def with_companions(name: str, entry: Mapping) -> dict[str, Mapping]:
 def fetch_kinds(
     entries: Mapping[str, Mapping[str, Entry]], data_dir: Path | None, timeout: float
 ) -> dict[str, Outcome]:
-    """Fetch the entries of several kinds at the same time, each to its place in `PLACES`."""
+    """Fetch the entries of several kinds at the same time, each into its folder of `FOLDERS`."""
 
     def fetch_kind(kind: str) -> dict[str, Outcome]:
-        destination, below = PLACES[kind]
+        destination, below = FOLDERS[kind]
         return fetch_all(entries[kind], destination, data_dir / below if data_dir else None, timeout)
 
-    with ThreadPoolExecutor(len(PLACES)) as pool:
+    with ThreadPoolExecutor(len(FOLDERS)) as pool:
         return {name: outcome for found in pool.map(fetch_kind, entries) for name, outcome in found.items()}
 
 
@@ -117,7 +117,7 @@ def copy_stimuli(data_dir: Path) -> list[str]:
     """
     copied = []
     for folder in sorted(path for path in (data_dir / "stimuli").glob("*") if path.is_dir()):
-        target = Path(PLACES["data"][0]) / "stimuli" / folder.name
+        target = Path(FOLDERS["data"][0]) / "stimuli" / folder.name
         if target.exists():
             continue
         for image in sorted(path for path in folder.iterdir() if path.suffix in (".png", ".jpg")):
@@ -147,10 +147,10 @@ def fetch(
     data_dir: str | os.PathLike | None = None,
     timeout: float = CONNECT_SECONDS,
 ) -> Outcome:
-    """Bring the file of ``entry`` to its place below ``destination``.
+    """Bring the file of ``entry`` to its path below ``destination``.
 
-    The right file is looked for at its place, then below ``data_dir`` (and copied), then at the addresses. A file with
-    another SHA-256 is never used; at its place below ``destination`` it is replaced once the right one has been found.
+    The right file is looked for at its path, then below ``data_dir`` (and copied), then at the addresses. A file with
+    another SHA-256 is never used; at its path below ``destination`` it is replaced once the right one has been found.
     Nothing is written outside ``destination``, and a file appears there only whole and checked.
 
     ``data_dir`` may hold the file already, in the same layout, and is only read. ``timeout`` is in seconds: to connect,
@@ -237,7 +237,7 @@ def _copy(source: Path, target: Path, destination: str | os.PathLike, entry: Ent
 class _NotAvailable(Exception):
     """A reason, in a line, why an address did not give the file.
 
-    ``again`` says whether it may do so later; ``wait`` is how many seconds the server asked to wait.
+    ``again`` says whether it may do so later; ``wait`` is how many seconds the server requests to wait.
     """
 
     def __init__(self, reason: str, again: bool = False, wait: float = 0.0):
@@ -271,7 +271,7 @@ def _attempts(
         try:
             with _connect(address, timeout, deadline, before) as response:
                 _receive(response, stream, entry)
-                _put_into_place(stream, target, entry, resumed=before > 0)
+                _accept(stream, target, entry, resumed=before > 0)
             return None
         except _NotAvailable as error:
             reason = str(error)
@@ -316,7 +316,7 @@ def _part(target: Path, entry: Entry) -> Iterator[BinaryIO]:
                 path.unlink(missing_ok=True)
 
 
-def _put_into_place(stream: BinaryIO, target: Path, entry: Entry, resumed: bool) -> None:
+def _accept(stream: BinaryIO, target: Path, entry: Entry, resumed: bool) -> None:
     """Check the whole part and give it its name; a wrong one is emptied, and tried again if it came in pieces."""
     stream.flush()
     found = sha256(_part_of(target, entry))
@@ -402,7 +402,7 @@ def _one_line(text: object) -> str:
 def _receive(response: http.client.HTTPResponse, stream: BinaryIO, entry: Entry) -> None:
     """Add the body of ``response`` to ``stream``; raises _NotAvailable when it stalls, crawls or ends too soon.
 
-    A server that starts from the beginning, whatever was asked for, replaces what came so far.
+    A server that starts from the beginning, whatever was requested, replaces what came so far.
     """
     first = _first_byte(response)
     if first != stream.seek(0, os.SEEK_END):

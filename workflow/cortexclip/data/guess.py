@@ -215,9 +215,9 @@ def _of_sets(facts: Sequence[Facts], pairs: Sequence[_Pair], given: Mapping[str,
     how = "The names of the arrays distinguish the two sets"
     if second != "test":
         how += f"; the one for {second} is taken as the test part"
-    said = [*_in_words(one, [pairs[0] for pairs, _ in both]), f"{how}."]
+    notes = [*_in_words(one, [pairs[0] for pairs, _ in both]), f"{how}."]
     if not first:
-        said.append("Arrays whose names say no part are for training.")
+        notes.append("Arrays whose names say no part are for training.")
     of_train, of_test = (
         _vectors(facts, pair.samples, [part, ""], list(arrays.values()))
         for pair, part in ((one, "train"), (other, second))
@@ -226,7 +226,7 @@ def _of_sets(facts: Sequence[Facts], pairs: Sequence[_Pair], given: Mapping[str,
         if kind in of_test and of_train[kind] != of_test[kind]:
             arrays |= {f"{kind}_train": of_train[kind], f"{kind}_test": of_test[kind]}
     labels = "class" if "label_train" in arrays else "none"
-    return Guess({"parts": "sets", "labels": labels, "arrays": arrays, **_axes(one)}, said)
+    return Guess({"parts": "sets", "labels": labels, "arrays": arrays, **_axes(one)}, notes)
 
 
 def _unfit_part(facts: Sequence[Facts], by_part: Mapping[str, Sequence[_Pair]]) -> Guess | None:
@@ -256,22 +256,24 @@ def _of_one_set(facts: Sequence[Facts], pairs: Sequence[_Pair], given: Mapping[s
         preferred = list(pairs)
     pair = _best([((one,), one.score) for one in preferred])[0]
     arrays = pair.arrays()
-    said = _in_words(pair, preferred)
+    notes = _in_words(pair, preferred)
     vectors = _vectors(facts, pair.samples, ["", pair.part], list(arrays.values()))
     arrays |= vectors
     entry = {"parts": "none", "arrays": arrays, "labels": "class" if "label" in vectors else "none", **_axes(pair)}
     if pair.part in ("train", *SECOND_PARTS):
         named_for = OF_PART[pair.part]
-        said.append(f"By their names these samples are for {named_for}; there is no second part, so there is no split.")
-        return Guess(entry, said)
+        notes.append(
+            f"By their names these samples are for {named_for}; there is no second part, so there is no split."
+        )
+        return Guess(entry, notes)
     role, fact, first_index, words = _part_array(facts, pair.samples, set(arrays.values()))
-    said += words
+    notes += words
     if fact is not None:
         entry["parts"] = "index"
         arrays[role] = fact.name
         if role != "part":
             entry["first_index"] = first_index
-    return Guess(entry, said)
+    return Guess(entry, notes)
 
 
 def _unfit(facts: Sequence[Facts], given: Mapping[str, str]) -> Guess:
@@ -350,14 +352,14 @@ def _in_words(pair: _Pair, all_that_fit: Sequence[_Pair]) -> list[str]:
     if ours != theirs:
         axes += f" of the one and the {theirs} of the other"
     why = ", the only two that fit together" if len(all_that_fit) == 1 else ""
-    said = [f"{shapes[0]} holds the responses and {shapes[1]} the stimuli, {axes}{why}."]
+    notes = [f"{shapes[0]} holds the responses and {shapes[1]} the stimuli, {axes}{why}."]
     same = [other for other in all_that_fit if other.brain is pair.brain and other.stimuli is pair.stimuli]
     if other := next((other for other in same if other.axes != pair.axes), None):
-        said.append(
+        notes.append(
             f"Samples could lie along the {other.axes[0]} axis of '{printable(pair.brain.name)}' and the "
             f"{other.axes[1]} of '{printable(pair.stimuli.name)}' as well: check this, and state sample_axis."
         )
-    return said
+    return notes
 
 
 def _vectors(facts: Iterable[Facts], count: int, parts: Sequence[str], taken: Sequence[str]) -> dict[str, str]:
@@ -401,19 +403,19 @@ def _part_array(facts: Iterable[Facts], count: int, taken: set[str]) -> tuple[st
             doubt = (
                 "" if is_mask or low == 0 or high == count else f", counted from {first}: check this, both are possible"
             )
-            said = [f"'{printable(fact.name)}' lists the {OF_PART[part]} samples{doubt}; {others}."]
-            return role, fact, first, said + _rest(free, fact, part, count)
+            notes = [f"'{printable(fact.name)}' lists the {OF_PART[part]} samples{doubt}; {others}."]
+            return role, fact, first, notes + _rest(free, fact, part, count)
     for fact in free:
         if fact.array.size == count and fact.named("part") and _are_parts(fact.array):
             return "part", fact, 0, [f"'{printable(fact.name)}' says which samples belong to the test part."]
-    said = ["No array separates training and test samples, so there is no split."]
+    notes = ["No array separates training and test samples, so there is no split."]
     for fact in free:
         if fact.numeric and part_in(fact.name):
             why = f"it holds neither positions among the {count} samples, each once, nor 0 and 1 for each sample"
             if other := _named_after(fact):
                 why = f"its name is that of a {other}"
-            said.append(f"'{printable(fact.name)}' is not read as a list of samples: {why}.")
-    return "", None, 0, said
+            notes.append(f"'{printable(fact.name)}' is not read as a list of samples: {why}.")
+    return "", None, 0, notes
 
 
 def _rest(free: Sequence[Facts], chosen: Facts, part: str, count: int) -> list[str]:

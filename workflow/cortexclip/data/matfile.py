@@ -69,8 +69,8 @@ def _of_bdpy(found: Mapping[str, Variable]) -> Iterator[Variable]:
             yield Variable(name, (table.shape[0], len(columns)), table.kind, table.stored, taken, table.refused)
 
 
-class _Place(NamedTuple):
-    """Where a matrix is: in an element of the file, at a place of its content once that is unpacked."""
+class _Location(NamedTuple):
+    """Where a matrix is: in an element of the file, at an offset of its content once that is unpacked."""
 
     path: Path
     begin: int
@@ -104,36 +104,38 @@ def _variables(path: Path, stream: BinaryIO, order: str) -> Iterator[Variable]:
         else:
             header = stream.read(min(length, HEADER_BYTES))
         if header:
-            place = _Place(path, begin, length, kind == COMPRESSED, order)
+            location = _Location(path, begin, length, kind == COMPRESSED, order)
             name = _header(header, order)[0]
             if name:
-                yield from _listed(place, header, name)
+                yield from _listed(location, header, name)
 
 
-def _listed(place: _Place, header: bytes, name: str, depth: int = 0) -> Iterator[Variable]:
+def _listed(location: _Location, header: bytes, name: str, depth: int = 0) -> Iterator[Variable]:
     """A matrix and, in a struct or a small cell, the matrices inside; ``header`` are its first bytes."""
-    _, number, flags, shape, at = _header(header, place.order)
+    _, number, flags, shape, at = _header(header, location.order)
     kind = NUMERIC_CLASSES.get(number) or CLASSES.get(number, f"class {number}")
     if number == OPAQUE:
-        kind = _class_of_object(header, at, place.order)
+        kind = _class_of_object(header, at, location.order)
     label = "bool" if flags & LOGICAL and number in NUMERIC_CLASSES else kind
     refused = "is complex, expected real numbers." if flags & COMPLEX else ""
     count = math.prod(shape)
     inside = kind in ("struct", "cell") and depth < DEEPEST and 0 < count <= (1 if kind == "struct" else MOST_IN_CELL)
-    within = list(_inside(place, name, kind, count, depth)) if inside else []
-    if kind == "cell" and MOST_IN_CELL < count == max(shape) and (one := _as_one(place, name, count)):
+    within = list(_inside(location, name, kind, count, depth)) if inside else []
+    if kind == "cell" and MOST_IN_CELL < count == max(shape) and (one := _as_one(location, name, count)):
         yield one
         return
     if within:
         refused = f"is a {kind}; the arrays in it are named by themselves, such as '{printable(within[0].name)}'."
-    yield Variable(name, shape, label, place.size or place.length, lambda: _matrix(place, name, label, shape), refused)
+    yield Variable(
+        name, shape, label, location.size or location.length, lambda: _matrix(location, name, label, shape), refused
+    )
     yield from within
 
 
-def _inside(place: _Place, name: str, kind: str, count: int, depth: int) -> Iterator[Variable]:
+def _inside(location: _Location, name: str, kind: str, count: int, depth: int) -> Iterator[Variable]:
     """The matrices of a struct (one of each field) or of a cell."""
-    order = place.order
-    content = _unpacked(place, name, MOST_INSIDE)
+    order = location.order
+    content = _unpacked(location, name, MOST_INSIDE)
     *_, at = _header(content, order)
     if count > len(content) // 8:
         raise DamagedError(f"'{name}' declares {count} arrays in {len(content)} bytes")
@@ -153,16 +155,16 @@ def _inside(place: _Place, name: str, kind: str, count: int, depth: int) -> Iter
         if tag != MATRIX or begin + length > len(content):
             raise DamagedError(f"'{one}' is no matrix of {length} bytes")
         if length:
-            inner = place._replace(at=place.at + begin, size=length)
+            inner = location._replace(at=location.at + begin, size=length)
             yield from _listed(inner, content[begin : begin + min(length, HEADER_BYTES)], one, depth + 1)
 
 
-def _as_one(place: _Place, name: str, count: int) -> Variable | None:
+def _as_one(location: _Location, name: str, count: int) -> Variable | None:
     """The arrays of a long cell as one array; None if they differ, and if the cell is damaged or very large."""
-    if (place.size or place.length) > MOST_INSIDE:
+    if (location.size or location.length) > MOST_INSIDE:
         return None
     try:
-        members = list(_inside(place, name, "cell", count, DEEPEST))
+        members = list(_inside(location, name, "cell", count, DEEPEST))
     except (DamagedError, struct.error, zlib.error):
         return None
     return stacked(name, members) if len(members) == count else None
@@ -203,15 +205,15 @@ def _element(content: bytes, at: int, order: str) -> tuple[int, int, int, int]:
 
 
 @functools.lru_cache(maxsize=1)
-def _content(place: _Place, name: str, most: int, _version: tuple[int, int]) -> bytes:
+def _content(location: _Location, name: str, most: int, _version: tuple[int, int]) -> bytes:
     """The content of an element, unpacked; raises DamagedError if it has more than ``most`` bytes, or ends too soon.
 
-    Kept until another one is asked for, since all that is in a struct has one content.
+    Kept until another one is requested, since all that is in a struct has one content.
     """
-    with open(place.path, "rb") as stream:
-        stream.seek(place.begin)
-        content = stream.read(place.length)
-    if place.compressed:
+    with open(location.path, "rb") as stream:
+        stream.seek(location.begin)
+        content = stream.read(location.length)
+    if location.compressed:
         decompressor = zlib.decompressobj()
         content = decompressor.decompress(content, most)[8:]
         if not decompressor.eof:  # reached only if the checksum at its end is right, too
@@ -219,26 +221,26 @@ def _content(place: _Place, name: str, most: int, _version: tuple[int, int]) -> 
     return content
 
 
-def _unpacked(place: _Place, name: str, most: int) -> bytes:
+def _unpacked(location: _Location, name: str, most: int) -> bytes:
     """The content of a matrix."""
-    stat = place.path.stat()
-    whole = _content(place._replace(at=0, size=0), re.split("[.{]", name)[0], most, (stat.st_mtime_ns, stat.st_size))
-    return whole[place.at : place.at + place.size] if place.size else whole
+    stat = location.path.stat()
+    whole = _content(location._replace(at=0, size=0), re.split("[.{]", name)[0], most, (stat.st_mtime_ns, stat.st_size))
+    return whole[location.at : location.at + location.size] if location.size else whole
 
 
-def _matrix(place: _Place, name: str, kind: str, shape: tuple[int, ...]) -> np.ndarray:
+def _matrix(location: _Location, name: str, kind: str, shape: tuple[int, ...]) -> np.ndarray:
     """The numbers of a variable whose class and shape have been checked; the texts of a cell, or of a char array."""
     if kind == "cell":
-        members = _inside(place, name, kind, math.prod(shape), DEEPEST)
+        members = _inside(location, name, kind, math.prod(shape), DEEPEST)
         return np.array([str(one.load()) if one.kind == "char" else "" for one in members])
     if kind == "char":
-        content = _unpacked(place, name, MOST_INSIDE)
-        stored_as, begin, length, _ = _element(content, _header(content, place.order)[-1], place.order)
-        encoding = CHARACTERS.get(stored_as, "latin-1").format("le" if place.order == "<" else "be")
+        content = _unpacked(location, name, MOST_INSIDE)
+        stored_as, begin, length, _ = _element(content, _header(content, location.order)[-1], location.order)
+        encoding = CHARACTERS.get(stored_as, "latin-1").format("le" if location.order == "<" else "be")
         return np.array(content[begin : begin + length].decode(encoding, "replace"))
-    elements, target, order = math.prod(shape), np.dtype(kind), place.order
-    most = MOST_INSIDE if place.size else HEADER_BYTES + target.itemsize * elements
-    content = _unpacked(place, name, most)
+    elements, target, order = math.prod(shape), np.dtype(kind), location.order
+    most = MOST_INSIDE if location.size else HEADER_BYTES + target.itemsize * elements
+    content = _unpacked(location, name, most)
     *_, at = _header(content, order)
     stored_as, begin, length, _ = _element(content, at, order)
     if stored_as not in STORED_AS:

@@ -301,7 +301,7 @@ def _read_lines(path: Path, parse: Parser, collected: Collected) -> int:
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Lines without their end; one longer than ``LONGEST_LINE`` comes as an empty one, so that it keeps its place."""
+    """Lines without their end; one longer than ``LONGEST_LINE`` comes as an empty one, to keep its position."""
     first = True
     while line := stream.readline(LONGEST_LINE):
         if not line.endswith(b"\n") and len(line) == LONGEST_LINE:

@@ -32,7 +32,7 @@ _WEAK = {
     "stimuli": "y output outputs target targets",
     "label": "target targets",
 }
-"""Words that are said of anything; what an array holds weighs more."""
+"""Words that are used of anything; what an array holds weighs more."""
 STRONG, WEAK = ({kind: frozenset(text.split()) for kind, text in table.items()} for table in (_STRONG, _WEAK))
 KNOWN = frozenset[str]().union(*STRONG.values(), *WEAK.values()) | {"is", "held", "out", "the", "of", "one", "s"}
 SECOND_PARTS = ("test", "validation")
@@ -92,13 +92,13 @@ def not_used(
     ``samples`` is the number of samples of each part (or of "all"), ``voxels`` and ``pixels`` the numbers of one
     sample. Single numbers and short texts are passed over.
     """
-    said = []
+    notes = []
     for array in found:
         inside = any(name.startswith((f"{array.name}.", f"{array.name}{{")) for name in used)
         if array.name and array.name not in used and not inside and (why := _why(array, samples, voxels, pixels)):
             kind = "samples" if _like(array, voxels, pixels) else "array"
-            said.append((kind, f"Not used: '{printable(array.name)}' ({shape_text(array.shape)}), {why}."))
-    return said
+            notes.append((kind, f"Not used: '{printable(array.name)}' ({shape_text(array.shape)}), {why}."))
+    return notes
 
 
 def _why(array: Declared, samples: Mapping[str, int], voxels: int, pixels: int) -> str:

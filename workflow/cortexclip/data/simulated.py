@@ -4,7 +4,7 @@ The images are the 8x8 handwritten digits of scikit-learn (UCI Optical Recogniti
 voxel sums the contrast energy of the image (quadrature pairs of Gabor filters, Adelson and Bergen 1985, doi
 10.1364/JOSAA.2.000284) under a Gaussian receptive field (Dumoulin and Wandell 2008, doi
 10.1016/j.neuroimage.2007.09.034), compresses the sum (Kay et al. 2013, doi 10.1152/jn.00105.2013) and adds noise of a
-stated strength, and drift over each session if asked for. So the greatest correlation that any decoder or encoder could
+stated strength, and drift over each session if requested. So the greatest correlation that any decoder or encoder could
 reach is known. Subjects see the same images in the same order with other voxels. A leak between the parts can be
 planted, to see whether the audit finds it.
 """
@@ -93,7 +93,7 @@ def simulate(
     """Simulate a dataset: equal settings and base seed give equal data.
 
     ``settings`` are fields of :class:`Settings` that differ from the defaults, or a Settings; ``attributes`` what the
-    entry states, in the place of the default name, title, source, licence and citation. The labelled dataset (see
+    entry states, in place of the default name, title, source, licence and citation. The labelled dataset (see
     :mod:`cortexclip.data.dataset`) has ``noise_ceiling (voxel)``, which is that of :func:`noise_ceiling`, or 0 where no
     image has contrast; ``label`` is the digit. A voxel's noiseless response has mean 0 and variance 1 over the distinct
     training stimuli; its noise variance is 1 / its signal-to-noise ratio.

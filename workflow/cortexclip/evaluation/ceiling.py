@@ -23,7 +23,7 @@ MOST_SEEDS = 10
 PARTS = 20
 """Most parts of the stimuli that are left out in turn for an interval."""
 CEILED = ("value", "ceiling", "share", "share_low", "share_high", "n_stimuli", "n_repeats", "reason")
-"""What is said of a metric."""
+"""What is reported of a metric."""
 NOTHING = 1e-10
 """Variance of pixels (0 to 1) that is rounding."""
 

@@ -1,6 +1,6 @@
-"""Metrics of reconstructed images, each computed for a whole stack at once, and what every metric's figure means.
+"""Metrics of reconstructed images, each computed for a whole stack at once, and what every metric's number means.
 
-`METRICS` is the one place that says how a metric is called, which way is better, what chance is and how it is
+`METRICS` is the one table that states how a metric is called, which way is better, what chance is and how it is
 printed; score tables, result tables and figures read it. A new image metric is a function and an entry there.
 """
 
@@ -130,10 +130,10 @@ def _structural_similarity(
 
 def _valid_filter(window: np.ndarray, size: int) -> np.ndarray:
     """Band matrix (size - len(window) + 1, size) that correlates an axis with ``window`` where it fits wholly."""
-    places = size - len(window) + 1
-    matrix = np.zeros((places, size))
-    for place in range(places):
-        matrix[place, place : place + len(window)] = window
+    n_positions = size - len(window) + 1
+    matrix = np.zeros((n_positions, size))
+    for position in range(n_positions):
+        matrix[position, position : position + len(window)] = window
     return matrix
 
 
@@ -154,7 +154,7 @@ def pairwise_identification(predicted: np.ndarray, stimuli: np.ndarray, stimulus
     """Share of distractors less similar to a predicted image than its true stimulus (2-way identification).
 
     Similarity is the Pearson correlation over pixels. The distractors are the **distinct other** stimuli: other
-    trials of the same stimulus are none, and a stimulus shown in many trials counts once, so that the figure does not
+    trials of the same stimulus are none, and a stimulus shown in many trials counts once, so that the number does not
     depend on how often the others were repeated. Ties count one half. Chance is 0.5.
 
     Returns an array of shape (..., n_samples), in 0..1; NaN for a constant prediction or true stimulus, and where there
@@ -192,7 +192,7 @@ def n_way_identification(
 
     Arguments, similarity and distractors are those of `pairwise_identification`, which is the curve at n = 2. The
     distractors are drawn without replacement. With D distractors, L of them less similar and T tied, the true stimulus
-    takes any of the T + 1 tied places with equal probability (ties shared), hence the curve is
+    takes any of the T + 1 tied ranks with equal probability (ties shared), hence the curve is
     ``mean over t = 0..T of C(L + t, n - 1) / C(D, n - 1)``. Chance is 1 / n.
 
     Returns
@@ -285,7 +285,7 @@ RankingFunction = Callable[[Ranking], np.ndarray]
 
 @dataclass(frozen=True)
 class Metric:
-    """What the figures of a metric mean.
+    """What the numbers of a metric mean.
 
     Attributes
     ----------

@@ -27,7 +27,7 @@ class Ranking:
     above : array of shape (..., n_queries): wrong items more similar to the query than its most similar correct item;
         NaN if it cannot be ranked.
     tied : array of shape (..., n_queries): wrong items tied with that correct item.
-    own : array of shape (..., n_queries): correct items tied at that place, itself included (1 where one alone is
+    own : array of shape (..., n_queries): correct items tied at that rank, itself included (1 where one alone is
         correct).
     correct : array of shape (n_queries,): correct items in the gallery.
     gallery : items in the gallery.
@@ -119,7 +119,7 @@ def _checked(similarity: np.ndarray, true_index: np.ndarray) -> tuple[np.ndarray
 def top_k(ranking: Ranking, k: int) -> np.ndarray:
     """Probability, in 0..1, that a correct item is among the first ``k`` when tied items stand in random order.
 
-    Let ``r = k - above`` places be left for the tied block of ``own`` correct and ``tied`` wrong items. No correct
+    Let ``r = k - above`` ranks be left for the tied block of ``own`` correct and ``tied`` wrong items. No correct
     item is among them with probability C(tied, r) / C(tied + own, r) (hypergeometric). Without ties it is 0 or 1.
     Returns an array of shape (..., n_queries), NaN where the query cannot be ranked.
     """
@@ -131,12 +131,12 @@ def top_k(ranking: Ranking, k: int) -> np.ndarray:
 
 
 def expected_rank(ranking: Ranking) -> np.ndarray:
-    """Expected place (..., n_queries) of the first correct item, from 1; with one of these 1 + above + tied / 2."""
+    """Expected rank (..., n_queries) of the first correct item, from 1; with one of these 1 + above + tied / 2."""
     return ranking.above + (ranking.tied + ranking.own + 1) / (ranking.own + 1)
 
 
 def reciprocal_rank(ranking: Ranking) -> np.ndarray:
-    """Expected value (..., n_queries), in 0..1, of 1 / place of the first correct item; its mean is the MRR."""
+    """Expected value (..., n_queries), in 0..1, of 1 / rank of the first correct item; its mean is the MRR."""
     total, missed = np.zeros_like(ranking.above), np.ones_like(ranking.above)
     longest = 0 if np.isnan(ranking.tied).all() else int(np.nanmax(ranking.tied))
     for drawn in range(longest + 1):

@@ -20,7 +20,7 @@ NAMES = ["dataset", "protocol", "method", "encoder", "stimulus", "metric"]
 
 SMALLEST_GALLERY = 2
 """Where a fold scores fewer distinct stimuli, those of all folds are the distractors and the gallery ``test``: a single
-stimulus has nothing to be told from."""
+stimulus has nothing to be distinguished from."""
 
 
 def names_of(dataset: xr.Dataset, predictions: xr.Dataset) -> dict[str, Any]:
@@ -284,9 +284,9 @@ def _per_sample(name: str, values: np.ndarray, samples: int) -> np.ndarray:
 def _check_samples(folds: np.ndarray, samples: np.ndarray, stimuli: np.ndarray, ids: np.ndarray) -> None:
     repeated = (np.diff(folds) == 0) & (np.diff(samples) == 0)
     if repeated.any():
-        place = int(np.argmax(repeated))
+        row = int(np.argmax(repeated))
         raise InputError(
-            f"samples: sample {samples[place]} is scored twice in fold {folds[place]}. Give each (fold, sample) once."
+            f"samples: sample {samples[row]} is scored twice in fold {folds[row]}. Give each (fold, sample) once."
         )
     finite = np.isfinite(stimuli).all(axis=tuple(range(1, stimuli.ndim)))
     if not finite.all():
@@ -296,10 +296,10 @@ def _check_samples(folds: np.ndarray, samples: np.ndarray, stimuli: np.ndarray, 
     _, first, stimulus = np.unique(ids, return_index=True, return_inverse=True)
     same = (stimuli == stimuli[first][stimulus]).all(axis=tuple(range(1, stimuli.ndim)))
     if not same.all():
-        place = int(np.argmin(same))
+        row = int(np.argmin(same))
         raise InputError(
-            f"stimuli: samples {samples[first[stimulus[place]]]} and {samples[place]} have the stimulus id "
-            f"{ids[place]} but different images. Give different images different ids."
+            f"stimuli: samples {samples[first[stimulus[row]]]} and {samples[row]} have the stimulus id "
+            f"{ids[row]} but different images. Give different images different ids."
         )
 
 

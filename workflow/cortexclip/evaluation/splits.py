@@ -137,11 +137,11 @@ def share_of(labels: np.ndarray, share: float, generator: np.random.Generator) -
     within one sample of each, and the first are taken. So with generators of the same seed a smaller share is part of
     a larger one.
     """
-    place = np.empty(len(labels))
+    position = np.empty(len(labels))
     for label in np.unique(labels):
         of_class = generator.permutation(np.flatnonzero(labels == label))
-        place[of_class] = (np.arange(len(of_class)) + generator.random()) / len(of_class)
-    return np.sort(np.argsort(place, kind="stable")[: max(2, round(share * len(labels)))])
+        position[of_class] = (np.arange(len(of_class)) + generator.random()) / len(of_class)
+    return np.sort(np.argsort(position, kind="stable")[: max(2, round(share * len(labels)))])
 
 
 def inner_parts(

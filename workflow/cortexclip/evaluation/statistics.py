@@ -244,12 +244,12 @@ def summarise(
             counts = trials, len(np.unique(seeds)), interval.n_missing
             rows.append((*{**labels, "metric": metric}.values(), interval.estimate, *bounds, *counts))
     summary = pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
-    place = {name: number for number, name in enumerate(METRICS)}
-    by_metric = summary["metric"].map(lambda name: place.get(name, len(place)))
+    position = {name: number for number, name in enumerate(METRICS)}
+    by_metric = summary["metric"].map(lambda name: position.get(name, len(position)))
     return (
-        summary.assign(place=by_metric)
-        .sort_values([*CELL[:-1], "place", "metric"], kind="stable", ignore_index=True)
-        .drop(columns="place")
+        summary.assign(position=by_metric)
+        .sort_values([*CELL[:-1], "position", "metric"], kind="stable", ignore_index=True)
+        .drop(columns="position")
     )
 
 

@@ -71,7 +71,7 @@ class Jobs:
         return [encoder for encoder in found if encoder]
 
     def encoder_entries(self, names: Iterable[str]) -> str:
-        """Modules and settings of encoders, with the place of their weights."""
+        """Modules and settings of encoders, with the paths of their weights."""
         return compact({name: encoder_settings(self.entry("encoder", name), self.root) for name in names})
 
     def encoder_entry(self, name: str) -> str:
@@ -186,8 +186,8 @@ class Jobs:
         yet to be copied from the data folder counts as if it were there.
         """
         entry = self.entry("dataset", dataset)
-        places = [(Path(self.raw_file(file)), Path(f"{self.data_dir}/{file}")) for file in files_of(entry)]
-        there = [path for pair in places if (path := next(filter(Path.is_file, pair), None))]
+        candidates = [(Path(self.raw_file(file)), Path(f"{self.data_dir}/{file}")) for file in files_of(entry)]
+        there = [path for pair in candidates if (path := next(filter(Path.is_file, pair), None))]
         return " ".join(digest for digest in map(_digest, there) if digest != entry.get("sha256"))
 
     def differing_copies(self) -> list[str]:

@@ -48,7 +48,7 @@ def claim(memory_mb: int, folder: str | os.PathLike | None = None, poll: float =
     GPUs of its own, what SLURM made visible stays. The locks are in ``folder``, the same for all jobs of a machine;
     ``poll`` is in seconds, between two looks while waiting.
 
-    Raises InputError if every GPU is smaller than what is asked for.
+    Raises InputError if every GPU is smaller than what is requested.
     """
     devices = gpus() if memory_mb > 0 else {}
     if memory_mb > 0 and "SLURM_JOB_ID" in os.environ:

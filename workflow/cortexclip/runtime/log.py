@@ -12,7 +12,7 @@ from pathlib import Path
 logger = logging.getLogger("cortexclip")
 SHOWN = "CORTEXCLIP_TERMINAL"
 """Environment variable by which a run that shows a line for each job (`terminal`) keeps the jobs' own lines to their
-files: "jobs", or "line" where one line for the whole run is enough and its caveats are said afterwards."""
+files: "jobs", or "line" where one line for the whole run is enough and its caveats are shown afterwards."""
 
 
 def start(path: str | None = None) -> None:
@@ -40,14 +40,14 @@ def start(path: str | None = None) -> None:
 
 
 class _MissingLetters(logging.Handler):
-    """Says once, on the terminal too, that no font has a letter, which matplotlib warns of for each letter."""
+    """Warns once, on the terminal too, that no font has a letter, which matplotlib reports for each letter."""
 
-    said = False
+    warned = False
 
     def emit(self, record: logging.LogRecord) -> None:
         found = re.search(r"Glyph (\d+) .*missing from", record.getMessage())
-        if found and not self.said:
-            self.said = True
+        if found and not self.warned:
+            self.warned = True
             logger.warning(
                 "Figures show boxes for letters that no installed font has, such as %s (U+%04X). Install a font that "
                 "has them, such as Noto Sans CJK or Noto Emoji.",

@@ -17,11 +17,11 @@ def root() -> Path:
     ``share/cortexclip`` that an ordinary installation puts beside the packages. Raises InputError if there is neither.
     """
     installed = (PACKAGE.parent, Path(sysconfig.get_path("data")))
-    places = [PACKAGE.parents[1], *(folder / "share" / "cortexclip" for folder in installed)]
-    for place in places:
-        if (place / "config" / "methods.yaml").is_file():
-            return place
+    folders = [PACKAGE.parents[1], *(folder / "share" / "cortexclip" for folder in installed)]
+    for folder in folders:
+        if (folder / "config" / "methods.yaml").is_file():
+            return folder
     raise InputError(
-        f"config/methods.yaml: not found in {', '.join(map(str, places))}. Install cortexclip from its checkout: "
+        f"config/methods.yaml: not found in {', '.join(map(str, folders))}. Install cortexclip from its checkout: "
         "pip install --constraint constraints.txt --editable ."
     )

@@ -147,14 +147,14 @@ def _message(schema: Mapping, errors: Sequence[Mapping], where: str, kind: str) 
             rule = below
     key = ".".join(keys)
     key = f"{kind} '{key}'" if key and kind != "key" else key
-    place = f"{where}: {key}" if key else where
+    location = f"{where}: {key}" if key else where
     if error["type"] == "extra_forbidden":
         known = {key: None for case in _cases(schema, rule) for key in case.get("properties", {})}
-        return f"{place}: unknown key '{last}'. {nearest(str(last), known)}"
+        return f"{location}: unknown key '{last}'. {nearest(str(last), known)}"
     if error["type"] == "missing":
-        return f"{place}: missing {kind} '{last}'. Add it; config/README.md explains it."
+        return f"{location}: missing {kind} '{last}'. Add it; config/README.md explains it."
     if error["type"] == "value_error":
-        return f"{place}: {error['ctx']['error']}"
+        return f"{location}: {error['ctx']['error']}"
     found = list(error["input"]) if isinstance(error["input"], tuple) else error["input"]
     cases = [e for e in errors if e["loc"][: len(keys)] == error["loc"][: len(keys)]]  # more than one of a union
     cases = [error] if error["loc"][-1:] == ("[key]",) else cases
@@ -162,7 +162,7 @@ def _message(schema: Mapping, errors: Sequence[Mapping], where: str, kind: str) 
     choices = [str(choice) for case in _cases(schema, rule) for choice in case.get("enum", ())]
     close = nearest(str(found), choices) if closest(str(found), choices) else ""
     hints = [close, " ".join(rule.get("description", "").split())]
-    return " ".join(filter(None, [f"{place}: found {found!r}, expected {expected}.", *hints]))
+    return " ".join(filter(None, [f"{location}: found {found!r}, expected {expected}.", *hints]))
 
 
 def _expected(error: Mapping) -> str:

@@ -33,7 +33,7 @@ class Terminal:
         self.live = bool(getattr(stream, "isatty", bool)()) and os.environ.get("TERM") != "dumb" and not _in_ci()
         self.brief = os.environ.get(SHOWN) == "line"
         self.estimate: Estimate | None = None
-        self.said = time.monotonic()
+        self.last_written = time.monotonic()
         self._lock = threading.RLock()
         self._ended = threading.Event()
         self._drawn = self._apart_last = False
@@ -101,7 +101,7 @@ class Terminal:
             with self._lock:
                 if self.live:
                     self._draw()
-                elif time.monotonic() - self.said > QUIET_FOR and (running := self._running()):
+                elif time.monotonic() - self.last_written > QUIET_FOR and (running := self._running()):
                     self._write(f"{self._progress()}  still running: {running}")
 
     def _progress(self) -> str:
@@ -151,7 +151,7 @@ class Terminal:
         self._apart_last = False
         self.stream.write(f"{gap}{text}\n")
         self.stream.flush()
-        self.said = time.monotonic()
+        self.last_written = time.monotonic()
 
 
 def _records(path: str) -> list[tuple[str, str]]:

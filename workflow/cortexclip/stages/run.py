@@ -34,7 +34,7 @@ from cortexclip.runtime.files import write_text
 from cortexclip.runtime.project import root
 
 SETTINGS = "run.yaml"
-UNSAID = "not stated"
+NOT_STATED = "not stated"
 WIDTH = 100
 
 
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     name = _name(path)
     folder = Path(arguments.output or path.resolve().parent / f"{name}_cortexclip").expanduser().resolve()
     kept = _settings_there(folder)
-    entry = {**entry_of(found), **{key: UNSAID for key in TEXTS if key not in given}, **_texts(kept, name)}
+    entry = {**entry_of(found), **{key: NOT_STATED for key in TEXTS if key not in given}, **_texts(kept, name)}
     settings = settings_of_one(
         root(),
         name,
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         quick=arguments.quick,
         repeats=len(np.unique(dataset["stimulus"].values)) < dataset.sizes["sample"],
     )
-    _say(found, dataset, folder, kept, settings)
+    _print_start(found, dataset, folder, kept, settings)
     write_text(folder / SETTINGS, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=110))
     _link(path.resolve(), folder / "resources" / "data" / entry["file"])
     options = [*(["--verbose"] if arguments.verbose else []), *([FILES.report] if arguments.quick else [])]
@@ -118,7 +118,7 @@ def _texts(kept: dict, name: str) -> dict[str, object]:
     return {key: entry[key] for key in ("title", "notes", *TEXTS) if key in entry}
 
 
-def _say(found: Inspection, dataset: xr.Dataset, folder: Path, kept: dict, settings: dict) -> None:
+def _print_start(found: Inspection, dataset: xr.Dataset, folder: Path, kept: dict, settings: dict) -> None:
     """What was read and guessed, what will be compared, and where it goes."""
     print(f"{found.path}: {summary(dataset)}")
     for line in found.guessed:
@@ -139,17 +139,17 @@ def _say(found: Inspection, dataset: xr.Dataset, folder: Path, kept: dict, setti
         print(f"The results in {folder} were made from another file: they are made again.")
 
 
-def _link(path: Path, place: Path) -> None:
+def _link(path: Path, link: Path) -> None:
     """Let the workflow find the file where it looks for it, without a copy where the system has links."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if place.is_symlink() or place.exists():
-        if place.resolve() == path:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if link.is_symlink() or link.exists():
+        if link.resolve() == path:
             return
-        place.unlink()
+        link.unlink()
     try:
-        place.symlink_to(path)
+        link.symlink_to(path)
     except OSError:
-        shutil.copy2(path, place)
+        shutil.copy2(path, link)
 
 
 def _workflow(command: list[str], environment: dict[str, str]) -> int:
