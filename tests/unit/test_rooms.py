@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ ROOMS = [
 ]
 """From the lowest to the highest: a module imports from its own room and from lower ones."""
 LONGEST = 65  # lines of a function
+VAGUE = {"said", "told", "asked", "growing", "place", "places"}
+"""Words that no identifier has: notes, rank, position, path or folder state what is meant."""
 
 
 def modules() -> list[Path]:
@@ -82,3 +85,12 @@ def test_functions_are_short():
         if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > LONGEST
     ]
     assert not long, "; ".join(long)
+
+
+def test_identifiers_name_what_they_hold():
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        with tokenize.open(path) as stream:
+            names = {token.string for token in tokenize.generate_tokens(stream.readline) if token.type == tokenize.NAME}
+        found |= {f"{path.relative_to(PACKAGE)}: {name}" for name in names if VAGUE & set(name.lower().split("_"))}
+    assert not found, "; ".join(sorted(found))
