@@ -27,8 +27,7 @@ from cortexclip import __main__ as cortexclip
 from cortexclip.configuration.plan import Plan
 from cortexclip.data import dataset as datasets
 from cortexclip.evaluation.ceiling import ceilings_of
-from cortexclip.evaluation.retrieval import similarity_of
-from cortexclip.evaluation.score import combine_scores, scores_of
+from cortexclip.evaluation.score import combine_scores, scores_of, similarity_of
 from cortexclip.evaluation.spurious import collapse_of
 from cortexclip.results.runs import history_table, read_predictions, write_predictions
 from cortexclip.runtime.arrays import write_groups, write_parquet
