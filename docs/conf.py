@@ -36,7 +36,7 @@ html_copy_source = False
 
 
 def describe(app, what, name, obj, options, lines: list[str]) -> None:
-    """Descriptions in words, "name : words", as napoleon wants them: below the name, not in the place of a type."""
+    """Descriptions in words, "name : words", as napoleon wants them: below the name, not where a type stands."""
     found = [re.fullmatch(r"( *)([\w*][\w*, ]*) : (.+)", line) for line in lines]
     new = [
         part
