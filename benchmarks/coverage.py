@@ -1,8 +1,8 @@
 """How often 95 % intervals of a mean hold it, with few images, on the score distributions of finished runs.
 
 The mean scores of the distinct images of a run, of one method and metric or of the difference of a method from ridge,
-are taken as a population. Samples of 10 to 50 images are drawn from it with replacement, and each kind of interval is
-asked whether it holds the population's mean. Populations most of whose values are equal (a method that is right on
+are taken as a population. Samples of 10 to 50 images are drawn from it with replacement, and each kind of interval
+either holds the population's mean or not. Populations most of whose values are equal (a method that is right on
 nearly all images) are left out and counted: a sample of them often has no variance at all, so that no interval can be
 right.
 
@@ -39,10 +39,10 @@ def populations(folders: list[Path]) -> tuple[dict[tuple, np.ndarray], list[str]
         tables.append(f"{path.stem}, {path.parent.name} ({means.shape[1]} images)")
         for metric in METRICS:
             for (method, encoder), row in means.loc[metric].iterrows():
-                place = path.stem, path.parent.name, metric, method, encoder
-                found[*place, "mean"] = row.to_numpy()
+                key = path.stem, path.parent.name, metric, method, encoder
+                found[*key, "mean"] = row.to_numpy()
                 if (metric, "ridge", "none") in means.index and method != "ridge":
-                    found[*place, "difference"] = (row - means.loc[metric, "ridge", "none"]).to_numpy()
+                    found[*key, "difference"] = (row - means.loc[metric, "ridge", "none"]).to_numpy()
     return {key: values[np.isfinite(values)] for key, values in found.items()}, tables
 
 

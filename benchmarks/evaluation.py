@@ -1,7 +1,7 @@
 """Speed of the evaluation against plain loops and bdpy, all in one run.
 
 Every comparison also checks that both give the same numbers (intervals and p values: within their random error).
-Without bdpy (`pip install ".[bench]"`) that comparison is left out, and said to be. One thread against one thread:
+Without bdpy (`pip install ".[bench]"`) that comparison is left out, as a note states. One thread against one thread:
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=workflow python benchmarks/evaluation.py [--fast] [--write]
 """

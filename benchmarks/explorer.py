@@ -92,8 +92,8 @@ def write_results(results: Path, plan: Plan, images: int, text: str = "Simulated
             split = split_of(sample)
             write_parquet(results / f"splits/{protocol}/{name}.parquet", split)
             scores, similarities, collapsed, ceilings = [], {}, [], []
-            for place, (run, about) in enumerate(plan.runs.items()):
-                table, similarity = write_run(results, dataset, protocol, run, about, sample, 0.1 + 0.02 * place, rng)
+            for index, (run, about) in enumerate(plan.runs.items()):
+                table, similarity = write_run(results, dataset, protocol, run, about, sample, 0.1 + 0.02 * index, rng)
                 scores.append(table)
                 similarities |= {} if similarity is None else {run: similarity}
                 predictions = read_predictions(results / f"runs/{protocol}/{name}/{run}/predictions.nc")

@@ -1,6 +1,6 @@
 """How the cost of the stages' functions grows with each dimension of a comparison, on simulated data.
 
-Each function is timed at growing sizes, other sizes held; the exponent is the slope of log time over log size between
+Each function is timed at increasing sizes, others held; the exponent is the slope of log time over log size between
 the last two. Ridge goes up to 100,000 voxels and, with few voxels, to 10,000 samples. Three minutes in all on one core.
 
     OMP_NUM_THREADS=1 PYTHONPATH=workflow python benchmarks/growth.py [--fast] [--write]
@@ -86,13 +86,13 @@ def interval(n_seeds: int) -> Callable[[], object]:
 
 def comparisons(folder: str, methods: int, folds: int, datasets: int) -> Callable[[], object]:
     """All pairs of methods on one metric of every dataset, from tables on the disk; 10 samples a fold, 3 seeds."""
-    place = Path(folder) / f"{methods}-{folds}-{datasets}"
+    path = Path(folder) / f"{methods}-{folds}-{datasets}"
     plan = simulated_plan(datasets, methods)
-    write_simulated_scores(place, plan, folds, seeds=3, samples=10)
+    write_simulated_scores(path, plan, folds, seeds=3, samples=10)
 
     def run() -> None:
         for dataset in plan.cells:
-            scores = lay_out(Results(place, plan).scores("cv10", dataset, ["mse"]), "mse")
+            scores = lay_out(Results(path, plan).scores("cv10", dataset, ["mse"]), "mse")
             compare(scores, "mse")
             leaders(scores, "mse")
 
@@ -112,7 +112,7 @@ def timed(function: Callable[[], object], repeats: int) -> Timing:
 
 
 def row(what: str, sizes: Sequence[int], make: Callable[[int], Callable[[], object]], repeats: int) -> list[str]:
-    """Times at growing sizes, and the exponent between the last two."""
+    """Times at increasing sizes, and the exponent between the last two."""
     found = [timed(make(size), repeats) for size in sizes]
     exponent = math.log(found[-1].median / found[-2].median) / math.log(sizes[-1] / sizes[-2])
     cells = "; ".join(f"{size:,}: {amount(time_, 's')}" for size, time_ in zip(sizes, found, strict=True))
@@ -141,7 +141,7 @@ def main() -> None:
 
     peak, size = peak_of(samples, voxels)
     with tempfile.TemporaryDirectory(prefix="simulated-scores-") as folder:
-        growing = [
+        cases = [
             ("ridge, one fold: voxels (100 samples)", sized(1000, 10_000, 100_000), lambda n: ridge(100, n)),
             (f"ridge, one fold: voxels ({samples} samples)", sized(25_000, 100_000), lambda n: ridge(samples, n)),
             (
@@ -158,7 +158,7 @@ def main() -> None:
             ("comparison of methods: folds (10 methods)", [5, 10, 20], lambda n: comparisons(folder, 10, n, 1)),
             ("comparison of methods: datasets (10 methods)", [1, 2, 4], lambda n: comparisons(folder, 10, 10, n)),
         ]
-        rows = [row(what, sizes, make, options.repeats) for what, sizes, make in growing]
+        rows = [row(what, sizes, make, options.repeats) for what, sizes, make in cases]
     table = TextTable("Time by size", ["what grows", "size: time", "exponent"], rows)
     notes = [
         f"Peak resident memory of a process that fits ridge once on {samples:,} samples of {voxels:,} voxels "

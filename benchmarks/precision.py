@@ -58,10 +58,10 @@ def scores(dataset: str, method: str, precision: str, folder: Path) -> tuple[dic
         *("--split", split, "--collapse", folder / "collapse.parquet", "--ceiling", folder / "ceiling.parquet"),
     ]
     for command in (train, evaluate):
-        with contextlib.redirect_stderr(io.StringIO()) as said:
+        with contextlib.redirect_stderr(io.StringIO()) as printed:
             status = cortexclip([str(word) for word in command])
         if status:
-            sys.exit(said.getvalue())
+            sys.exit(printed.getvalue())
     table = read_parquet(folder / "scores.parquet")
     table = table[(table.method == method) & table.metric.isin(SHOWN)]
     means = table.groupby(["metric", "seed"], observed=True).value.mean()

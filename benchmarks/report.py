@@ -149,7 +149,7 @@ def arguments(description: str, repeats: int, devices: Sequence[str] = ()) -> ar
 
 
 def finish(report: Report, options: argparse.Namespace) -> None:
-    """Print a report and, if it was asked for, write it."""
+    """Print a report and, if requested, write it."""
     print("\n".join(section(report)))
     if options.write:
         report.write()

@@ -63,8 +63,8 @@ def write_simulated_scores(folder: Path, plan: Plan, folds: int, seeds: int, sam
     }
     for dataset in plan.datasets:
         difficulty, tables = rng.normal(0, 0.1, trials), []
-        for place, method in enumerate(plan.cells[dataset]):
-            values = 0.5 + 0.005 * place + difficulty + rng.normal(0, 0.1, (len(COMPARED) * seeds, trials))
+        for index, method in enumerate(plan.cells[dataset]):
+            values = 0.5 + 0.005 * index + difficulty + rng.normal(0, 0.1, (len(COMPARED) * seeds, trials))
             names = {"dataset": dataset, "protocol": "cv10", "method": method, "encoder": "none"}
             constants = {key: pd.Categorical.from_codes(np.zeros(size, np.int8), [name]) for key, name in names.items()}
             table = pd.DataFrame({**constants, **layout, "value": values.ravel()})

@@ -107,61 +107,61 @@ def samples() -> dict[str, torch.Tensor]:
     return {name: torch.tensor(value, dtype=torch.float32) for name, value in arrays.items()}
 
 
-def plain_steps_per_second(name: str, networks: int, epochs: int, place: torch.device) -> float:
+def plain_steps_per_second(name: str, networks: int, epochs: int, device: torch.device) -> float:
     """The plain loop, all networks one after the other; each batch goes to the device as it comes."""
     settings = SETTINGS[name]
     data = TensorDataset(*samples().values())
     steps, seconds = 0, 0.0
     for seed in range(networks):
         torch.manual_seed(seed)
-        network = NETWORKS[name][0]().to(place)
+        network = NETWORKS[name][0]().to(device)
         optimiser = torch.optim.AdamW(network.parameters(), lr=settings["lr"], weight_decay=settings["weight_decay"])
         loader = DataLoader(data, batch_size=settings["batch_size"], shuffle=True)
-        synchronise(place)
+        synchronise(device)
         start = time.perf_counter()
         for _ in range(epochs):
             total = 0.0
             for batch in loader:
-                loss = network.loss(*(part.to(place) for part in batch))
+                loss = network.loss(*(part.to(device) for part in batch))
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
                 total += loss.item()
                 steps += 1
-        synchronise(place)
+        synchronise(device)
         seconds += time.perf_counter() - start
     return steps / seconds
 
 
-def tensors_steps_per_second(name: str, networks: int, epochs: int, place: torch.device) -> float:
+def tensors_steps_per_second(name: str, networks: int, epochs: int, device: torch.device) -> float:
     """A loop over tensors on the device, without a DataLoader and with the fused AdamW, one network after the other."""
     settings = SETTINGS[name]
-    data = [part.to(place) for part in samples().values()]
+    data = [part.to(device) for part in samples().values()]
     steps, seconds = 0, 0.0
     for seed in range(networks):
         torch.manual_seed(seed)
-        network = NETWORKS[name][0]().to(place)
+        network = NETWORKS[name][0]().to(device)
         optimiser = torch.optim.AdamW(
             network.parameters(), lr=settings["lr"], weight_decay=settings["weight_decay"], fused=True
         )
-        synchronise(place)
+        synchronise(device)
         start = time.perf_counter()
         for _ in range(epochs):
-            for rows in torch.randperm(N_SAMPLES, device=place).split(settings["batch_size"]):
+            for rows in torch.randperm(N_SAMPLES, device=device).split(settings["batch_size"]):
                 network.loss(*(part[rows] for part in data)).backward()
                 optimiser.step()
                 optimiser.zero_grad()
                 steps += 1
-        synchronise(place)
+        synchronise(device)
         seconds += time.perf_counter() - start
     return steps / seconds
 
 
-def vmap_steps_per_second(name: str, members: int, epochs: int, place: torch.device) -> float:
+def vmap_steps_per_second(name: str, members: int, epochs: int, device: torch.device) -> float:
     """``members`` networks at once by ``torch.func.vmap``, each with its own order of samples and its own dropout."""
     settings = SETTINGS[name]
-    data = [part.to(place) for part in samples().values()]
-    networks = [torch.func.replace_all_batch_norm_modules_(NETWORKS[name][0]().to(place)) for _ in range(members)]
+    data = [part.to(device) for part in samples().values()]
+    networks = [torch.func.replace_all_batch_norm_modules_(NETWORKS[name][0]().to(device)) for _ in range(members)]
     weights, buffers = torch.func.stack_module_state(networks)
     optimiser = torch.optim.AdamW(
         weights.values(), lr=settings["lr"], weight_decay=settings["weight_decay"], fused=True
@@ -174,16 +174,16 @@ def vmap_steps_per_second(name: str, members: int, epochs: int, place: torch.dev
 
     losses = torch.func.vmap(loss, randomness="different")
     steps = 0
-    synchronise(place)
+    synchronise(device)
     start = time.perf_counter()
     for _ in range(epochs):
-        orders = torch.stack([torch.randperm(N_SAMPLES, device=place) for _ in range(members)])
+        orders = torch.stack([torch.randperm(N_SAMPLES, device=device) for _ in range(members)])
         for rows in orders.split(settings["batch_size"], 1):
             losses(weights, buffers, *(part[rows] for part in data)).sum().backward()
             optimiser.step()
             optimiser.zero_grad()
             steps += members
-    synchronise(place)
+    synchronise(device)
     return steps / (time.perf_counter() - start)
 
 
@@ -198,17 +198,17 @@ class Loss(nn.Module):
         return self.network.loss(*batch)
 
 
-def stacked_steps_per_second(name: str, members: int, epochs: int, place: torch.device, **options) -> float:
+def stacked_steps_per_second(name: str, members: int, epochs: int, device: torch.device, **options) -> float:
     """This project's loop: ``members`` in one stack; warm-up epochs (and the capture of a CUDA graph) not counted."""
     _, make, loss = NETWORKS[name]
-    warm = 2 if place.type == "cpu" else 5
+    warm = 2 if device.type == "cpu" else 5
     settings = stack.TrainingSettings(warm + epochs, warm + epochs, **SETTINGS[name])
     part = samples()
     jobs = [stack.Member(make, part, None, settings, seed) for seed in range(members)]
     clock: list[float] = []
 
     def progress(_line: str) -> None:
-        synchronise(place)
+        synchronise(device)
         clock.append(time.perf_counter())
 
     trained = stack.Stack(jobs, loss, stack.Options(limit=members, **options))
@@ -245,30 +245,30 @@ def kernels_alone(name: str, repeats: int = 50) -> float:
     return float(np.median(seconds[5:]))
 
 
-def copy_bandwidth(place: torch.device) -> float:
+def copy_bandwidth(device: torch.device) -> float:
     """Bytes read and written per second by a copy that is larger than any cache."""
-    source = torch.empty(64 << 20 if place.type == "cpu" else 1 << 29, dtype=torch.float32, device=place)
+    source = torch.empty(64 << 20 if device.type == "cpu" else 1 << 29, dtype=torch.float32, device=device)
     target = torch.empty_like(source)
     seconds = []
     for _ in range(8):
-        synchronise(place)
+        synchronise(device)
         start = time.perf_counter()
         target.copy_(source)
-        synchronise(place)
+        synchronise(device)
         seconds.append(time.perf_counter() - start)
     return 2 * source.numel() * 4 / sorted(seconds)[len(seconds) // 2]
 
 
-def synchronise(place: torch.device) -> None:
-    if place.type == "cuda":
+def synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
         torch.cuda.synchronize()
 
 
-def measure(place: torch.device, repeats: int, fast: bool) -> Report:
+def measure(device: torch.device, repeats: int, fast: bool) -> Report:
     """Ours and the plain loop in turns, for each network and number of members."""
-    gpu = place.type == "cuda"
+    gpu = device.type == "cuda"
     epochs = 2 if fast else 6
-    bandwidth = copy_bandwidth(place)
+    bandwidth = copy_bandwidth(device)
     sizes = [1, 10, 50, 100, 200] if gpu else [1, 2, 4, 8, 32]
     rows, table = [], []
     elsewhere = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,))
@@ -287,10 +287,10 @@ def measure(place: torch.device, repeats: int, fast: bool) -> Report:
             variants += [(100, {"graphs": False}), (100, {"precision": "bfloat16"})]
         for _ in range(repeats):
             for peer, (function, networks) in peers.items():
-                theirs[peer].append(elsewhere.submit(function, name, networks, epochs, place).result())
+                theirs[peer].append(elsewhere.submit(function, name, networks, epochs, device).result())
             for members, options in variants:
                 key = (members, *options.items())
-                ours.setdefault(key, []).append(stacked_steps_per_second(name, members, epochs, place, **options))
+                ours.setdefault(key, []).append(stacked_steps_per_second(name, members, epochs, device, **options))
         best = Timing.of(ours[(used,)])
         share = best.median / floor
         note = f"{share:.0%} of the floor of {floor:.0f} model-steps/s"

@@ -3,7 +3,7 @@
 Reads ``results/benchmarks/**/*.tsv`` (one file a job) and the records of the training jobs. A job's time outside
 numerical work is its start: the interpreter and its imports, measured here for every stage. The estimate for
 config/full.yaml takes the measured cost of a training job and multiplies it with folds, seeds and grid points; a run or
-protocol that was not measured is estimated from the same method's other jobs, and said to be.
+protocol that was not measured is estimated from the same method's other jobs, and named in a note.
 
     PYTHONPATH=workflow python benchmarks/workflow.py [--write]
 """
@@ -38,7 +38,7 @@ COLUMNS = {"seconds": "s", "cpu": "cpu_time", "peak": "max_rss"}
 
 
 def measured(folder: Path) -> dict[str, list[dict]]:
-    """Jobs by stage: seconds, CPU seconds and peak MB (NaN where Snakemake could not tell)."""
+    """Jobs by stage: seconds, CPU seconds and peak MB (NaN where Snakemake could not measure it)."""
     jobs = defaultdict(list)
     for path in sorted(folder.rglob("*.tsv")):
         parts = path.relative_to(folder).with_suffix("").parts

@@ -109,7 +109,7 @@ def check_run(name: str, results: Path, known: Mapping) -> None:
 
 
 def portable(known: Mapping) -> dict:
-    """A manifest without the places of files on the machine of the run."""
+    """A manifest without the paths of files on the machine of the run."""
     words = [Path(word).name if word.startswith("/") else word for word in shlex.split(known["command"])]
     return {**known, "command": shlex.join(words), "configuration": {**known["configuration"], "data_dir": None}}
 
@@ -120,7 +120,7 @@ def refuse_paths(folder: Path, results: Path) -> None:
     for path in folder.rglob("*"):
         if path.suffix in (".csv", ".md", ".json"):
             text = path.read_text(encoding="utf-8")
-            if found := [place for place in private if f"{place}/" in text or f'{place}"' in text]:
+            if found := [name for name in private if f"{name}/" in text or f'{name}"' in text]:
                 raise InputError(f"{path.relative_to(folder)}: names a folder of this machine, {found[0]}")
 
 
@@ -317,13 +317,13 @@ def parts(run: str) -> str:
 def honest(run: str) -> str:
     """Means of four metrics, methods below each dataset and protocol; bold where it is better than its rivals."""
     leaders = table(run, "leaders")
-    place = ("dataset", "protocol", "metric")
+    group = ("dataset", "protocol", "metric")
     rivals = [row for row in leaders if row["rival"] == "true"]
-    tied = {tuple(row[key] for key in place) for row in rivals if row["tied"] == "true"}
-    tested = {tuple(row[key] for key in place) for row in rivals} - tied
-    leading = {tuple(row[key] for key in (*place, "method", "encoder")) for row in leaders if row["leader"] == "true"}
+    tied = {tuple(row[key] for key in group) for row in rivals if row["tied"] == "true"}
+    tested = {tuple(row[key] for key in group) for row in rivals} - tied
+    leading = {tuple(row[key] for key in (*group, "method", "encoder")) for row in leaders if row["leader"] == "true"}
     means = {
-        tuple(row[key] for key in (*place, "method", "encoder")): float(row["mean"])
+        tuple(row[key] for key in (*group, "method", "encoder")): float(row["mean"])
         for row in table(run, "comparison")
         if row["metric"] in METRICS
     }
@@ -363,21 +363,21 @@ def verdicts(run: str) -> str:
 def behind(run: str) -> str:
     """The means of cortexclip that are not the best, and the methods whose means are better."""
     rows = [row for row in table(run, "comparison") if row["metric"] in METRICS]
-    places = dict.fromkeys((row["dataset"], row["protocol"], row["metric"]) for row in rows)
+    groups = dict.fromkeys((row["dataset"], row["protocol"], row["metric"]) for row in rows)
     lines = []
-    for place in places:
+    for group in groups:
         means = {
             run_name(row["method"], row["encoder"]).partition(".")[0]: float(row["mean"])
             for row in rows
-            if (row["dataset"], row["protocol"], row["metric"]) == place
+            if (row["dataset"], row["protocol"], row["metric"]) == group
         }
-        sign = -1 if place[2] == "mse" else 1
+        sign = -1 if group[2] == "mse" else 1
         better = [name for name in means if sign * means[name] > sign * means["cortexclip"]]
         if better:
             better.sort(key=lambda name: -sign * means[name])
             text = ", ".join(f"`{name}` {means[name]:.4f}" for name in better)
-            lines.append(f"- {place[0]}, `{place[1]}`, {METRICS[place[2]]} {means['cortexclip']:.4f}: {text}.")
-    best = f"{len(places) - len(lines)} of {len(places)} means"
+            lines.append(f"- {group[0]}, `{group[1]}`, {METRICS[group[2]]} {means['cortexclip']:.4f}: {text}.")
+    best = f"{len(groups) - len(lines)} of {len(groups)} means"
     return f"{best} of `cortexclip` are the best of all methods; the others:\n\n" + "".join(
         f"{line}\n" for line in lines
     )

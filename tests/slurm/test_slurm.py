@@ -1,7 +1,7 @@
 """The small configuration on a SLURM of two nodes, with three accidents on the way, against a local run.
 
 tests/slurm/run.sh brings the cluster up before and down after. One run serves all tests, since starting some 30 jobs
-takes minutes: while its training jobs run, one of them is cancelled and a node dies, and a method asks for too little
+takes minutes: while its training jobs run, one of them is cancelled and a node dies, and a method requests too little
 memory. Whatever happens, the tables and scores have to be those of the undisturbed local run.
 """
 

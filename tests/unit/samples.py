@@ -112,5 +112,5 @@ def quick_method(name: str) -> Method:
 
 
 def predict(method, decoder, samples: Samples):
-    """What a decoder says of the samples; one that knows the truth is told it."""
+    """A decoder's predictions for the samples; one that knows the truth is given it."""
     return decoder.predict(samples.brain, *([getattr(samples, method.oracle_of)] if method.oracle_of else []))

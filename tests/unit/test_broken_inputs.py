@@ -97,8 +97,8 @@ def half(data):
     return data[: len(data) // 2]
 
 
-def flipped(place, bit=64):
-    return lambda data: data[:place] + bytes([data[place] ^ bit]) + data[place + 1 :]
+def flipped(position, bit=64):
+    return lambda data: data[:position] + bytes([data[position] ^ bit]) + data[position + 1 :]
 
 
 def with_array(make, name, *pieces):
@@ -531,9 +531,9 @@ def test_a_broken_input_is_one_message_or_a_finding_and_nothing_worse(results, c
     if status is not None:
         assert inspected["status"] == (0 if status == REFUSED_AS_IT_IS else status), text
     refusal = status in (2, REFUSED_AS_IT_IS)
-    said = text + ingested["text"] if refusal else text
+    printed = text + ingested["text"] if refusal else text
     for word in words:
-        assert word in said, said
+        assert word in printed, printed
     if refusal:
         assert ingested["status"] == 2, ingested["text"]
         assert len(ingested["text"].splitlines()) == 1, ingested["text"]  # one message, one line

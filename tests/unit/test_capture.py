@@ -73,7 +73,7 @@ class Graph(TorchDispatchMode):
 @pytest.fixture
 def graphs(monkeypatch):
     """As if the CPU were a device whose steps can be captured."""
-    monkeypatch.setattr(stack, "captures", lambda place: True)
+    monkeypatch.setattr(stack, "captures", lambda device: True)
     monkeypatch.setattr("cortexclip.training.layers.suits", lambda x, weight: False)  # products of the CPU alone
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", lambda graph: graph.recording())
@@ -145,12 +145,12 @@ def adamw_without_values(weights, gradients, first, second, _most, steps, *, lr,
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_stack_keeps_to_its_device_and_waits_for_it_once_in_an_epoch(monkeypatch, name):
-    """On tensors that have a device and no values: mixing devices fails, and so does asking for a value, for which a
-    GPU would wait for all that was launched. Only the end of an epoch may ask, and members that stop."""
-    asked, stopping = [], []
+    """On tensors that have a device and no values: mixing devices fails, and so does reading a value, for which a
+    GPU would wait for all that was launched. Only the end of an epoch may read, and members that stop."""
+    transfers, stopping = [], []
 
     def tolist(tensor):
-        asked.append(tensor)
+        transfers.append(tensor)
         row = [0.5] * tensor.shape[-1]
         return [row] * len(tensor) if tensor.dim() == 2 else row
 
@@ -164,7 +164,7 @@ def test_a_stack_keeps_to_its_device_and_waits_for_it_once_in_an_epoch(monkeypat
         stopping.clear()
 
     monkeypatch.setattr(stack, "device", lambda: torch.device("meta"))
-    monkeypatch.setattr(stack, "captures", lambda place: True)
+    monkeypatch.setattr(stack, "captures", lambda device: True)
     monkeypatch.setattr(
         stack.Stepper, "__call__", lambda self, step, rows, weight, keys: step(rows, weight, Noise(keys))
     )
@@ -177,4 +177,4 @@ def test_a_stack_keeps_to_its_device_and_waits_for_it_once_in_an_epoch(monkeypat
     members = [replace(member, settings=replace(member.settings, batch_size=8)) for member in members]
     training = stack.Stack(members, loss, stack.Options(limit=10))
     training.run(silent)
-    assert len(asked) == training.epoch > 2
+    assert len(transfers) == training.epoch > 2

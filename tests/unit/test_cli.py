@@ -38,7 +38,7 @@ def test_every_stage_explains_its_options(stage, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "said", "complained"),
+    ("words", "status", "printed", "complained"),
     [
         ([], 0, "  run ", ""),
         (["-h"], 0, "  bundle ", ""),
@@ -59,11 +59,11 @@ def test_every_stage_explains_its_options(stage, capsys):
         (["inspect", "none.mat", "--no-pictures"], 2, "none.mat", ""),
     ],
 )
-def test_what_is_typed_and_what_is_said(words, status, said, complained, capsys, tmp_path, monkeypatch):
+def test_what_is_typed_and_what_is_said(words, status, printed, complained, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(words) == status
     out, err = capsys.readouterr()
-    assert said in out and complained in err and "Traceback" not in out + err
+    assert printed in out and complained in err and "Traceback" not in out + err
     assert not err or len(err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -124,17 +124,17 @@ def test_show_leaves_out_a_table_that_was_not_measured(tmp_path, capsys):
     for paper in ("", PAPER.replace("0.0324", "").format("")):
         (tmp_path / "paper.csv").write_text(paper)
         assert main(["show", "--table", str(tmp_path / "comparison.csv")]) == 0
-        said = capsys.readouterr().out
-        assert said.startswith("The published table is left out") and "0.037037" not in said
-        assert "ridge" in said
+        printed = capsys.readouterr().out
+        assert printed.startswith("The published table is left out") and "0.037037" not in printed
+        assert "ridge" in printed
 
 
 def test_the_opening_names_sources_and_what_has_no_brain_data():
     shared = {"datasets": ["a"], "protocols": ["b"], "runs": ["c"], "settings": {"seeds": 1}, "unavailable": {}}
     stand_ins = {"other_file": {}, "rows": {"brain_data": False}}
     sources = SimpleNamespace(names=["one", "two"], cells=[("p", "rows", "m")], datasets=stand_ins)
-    said = opening(SimpleNamespace(**shared, sources=sources)).splitlines()
-    assert said[-2:] == ["  sources    one, two", "  stand-ins  other_file, rows (no brain data)"]
+    lines = opening(SimpleNamespace(**shared, sources=sources)).splitlines()
+    assert lines[-2:] == ["  sources    one, two", "  stand-ins  other_file, rows (no brain data)"]
     none = SimpleNamespace(names=[], cells=[], datasets={})
     assert "sources" not in opening(SimpleNamespace(**shared, sources=none))
 

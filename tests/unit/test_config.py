@@ -209,8 +209,8 @@ def test_protocols_over_the_sources_split_do_not_apply_to_a_dataset_without_one(
     made = make_plan(configuration)
     assert made.not_applicable == {"simulated": ["chosen_on_test", "chosen_on_fold"]}
     assert made.protocols_of("simulated") == ["cv10", "unseen"]
-    said = "chosen_on_test, chosen_on_fold need a train/test split"
-    assert said in made.without_split("simulated")
+    reason = "chosen_on_test, chosen_on_fold need a train/test split"
+    assert reason in made.without_split("simulated")
     with pytest.raises(InputError, match="no protocol applies to dataset 'simulated', which has no train/test split"):
         load(settings, ROOT)
     assert make_plan(load(DEFAULT, ROOT)).not_applicable == {}

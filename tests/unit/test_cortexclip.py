@@ -81,8 +81,8 @@ def test_the_mean_field_is_that_of_single_regressions():
 def test_all_axes_together_are_the_covariance():
     images = np.random.default_rng(1).uniform(size=(30, *SHAPE))
     axes, inverse = prior_axes(images, 0.4, 2.0, 120)
-    place = np.array([(y, x) for y in range(SHAPE[0]) for x in range(SHAPE[1])])
-    distance = ((place[:, None] - place[None]) ** 2).sum(axis=-1)
+    position = np.array([(y, x) for y in range(SHAPE[0]) for x in range(SHAPE[1])])
+    distance = ((position[:, None] - position[None]) ** 2).sum(axis=-1)
     pixels = images.reshape(30, -1)
     near = np.exp(-distance / 8) * np.outer(pixels.std(axis=0), pixels.std(axis=0))
     np.testing.assert_allclose(axes.T @ axes, 0.6 * np.cov(pixels.T, bias=True) + 0.4 * near, atol=1e-12)
@@ -157,7 +157,7 @@ def test_a_deformation_is_an_affine_map_and_nothing_is_random():
     np.testing.assert_array_equal(copies, deform(images, 5, 1.0))
     np.testing.assert_allclose(deform(images, 2, 0.0), images[:, None].repeat(2, axis=1), atol=1e-6)
     assert len(np.unique(copies.reshape(15, -1), axis=0)) == 15
-    # Bilinear interpolation at affine positions is linear in the image, and a constant image tells where it is inside.
+    # Bilinear interpolation at affine positions is linear in the image, and a constant image shows where it is inside.
     grey = deform(np.full((1, 28, 28), 0.5), 40, 1.0)
     np.testing.assert_allclose(grey[:, :, 9:19, 9:19], 0.5, atol=1e-6)
     ramp = np.indices((28, 28))[0] / 28.0

@@ -233,8 +233,8 @@ def test_any_damage_is_refused_or_read_but_never_worse(tmp_path, whole, file, da
     """Property: whatever is done to a file's bytes, reading ends in arrays or in one line of InputError."""
     content = bytearray(whole[file])
     for _ in range(data.draw(st.integers(0, 4))):
-        place = data.draw(st.integers(0, len(content) - 1))
-        content[place] = data.draw(st.integers(0, 255))
+        position = data.draw(st.integers(0, len(content) - 1))
+        content[position] = data.draw(st.integers(0, 255))
     if data.draw(st.booleans()):
         del content[data.draw(st.integers(1, len(content))) :]
     if data.draw(st.booleans()):

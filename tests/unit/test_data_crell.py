@@ -98,9 +98,9 @@ def test_moabb_reads_a_file_in_its_own_format(moabb, tmp_path, monkeypatch):
         }
         for number in (1, 2)
     }
-    place = tmp_path / "MNE-bnci-data/database/data-sets/001-2024"
-    place.mkdir(parents=True)
-    savemat(place / "S01.mat", rounds)
+    folder = tmp_path / "MNE-bnci-data/database/data-sets/001-2024"
+    folder.mkdir(parents=True)
+    savemat(folder / "S01.mat", rounds)
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("moabb asked for a network"))
     before = dict(os.environ)
     made = crell.read(tmp_path, "toy", {"settings": {"window": [0, 2], "peak_to_peak": 1000}})

@@ -28,8 +28,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """Answers each path with one way in which a server can behave."""
 
     def do_GET(self):
-        path = self.path.removeprefix("http://far.invalid")  # what a proxy is asked for
-        self.server.asked.append(self.path)
+        path = self.path.removeprefix("http://far.invalid")  # the address that a proxy receives
+        self.server.requests.append(self.path)
         self.server.ranges.append(self.headers.get("Range"))
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             getattr(self, "answer_" + path.strip("/").replace("-", "_"))()
@@ -77,11 +77,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer_no_http(self):
         self.wfile.write(b"220 this is another protocol\r\n")
 
-    def send_from(self, start, end=None, said=None):
+    def send_from(self, start, end=None, content_range=None):
         """A part of the content, as the answer to a Range."""
         end = len(CONTENT) if end is None else end
-        said = f"bytes {start}-{end - 1}/{len(CONTENT)}" if said is None else said
-        self.send(CONTENT[start:end], 206, len(CONTENT) - start, **{"Content-Range": said})
+        content_range = f"bytes {start}-{end - 1}/{len(CONTENT)}" if content_range is None else content_range
+        self.send(CONTENT[start:end], 206, len(CONTENT) - start, **{"Content-Range": content_range})
 
     def start(self):
         return int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").removesuffix("-"))
@@ -96,27 +96,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer_without_ranges(self):
         """Breaks off twice, always from the beginning."""
-        self.send(CONTENT if len(self.server.asked) > 2 else CONTENT[:90_000], length=len(CONTENT))
+        self.send(CONTENT if len(self.server.requests) > 2 else CONTENT[:90_000], length=len(CONTENT))
 
     def answer_other_part(self):
-        """Answers a Range with another part than it was asked for."""
+        """Answers a Range with another part than was requested."""
         if self.start():
             self.send_from(5)
         else:
-            self.send(CONTENT if len(self.server.asked) > 2 else CONTENT[:1000], length=len(CONTENT))
+            self.send(CONTENT if len(self.server.requests) > 2 else CONTENT[:1000], length=len(CONTENT))
 
     def answer_unsaid_part(self):
         if self.start():
-            self.send_from(self.start(), said="")
+            self.send_from(self.start(), content_range="")
         else:
-            self.send(CONTENT if len(self.server.asked) > 2 else CONTENT[:1000], length=len(CONTENT))
+            self.send(CONTENT if len(self.server.requests) > 2 else CONTENT[:1000], length=len(CONTENT))
 
     def answer_changing(self):
         """Another version at first, so that the pieces do not fit together."""
         if self.start():
             self.send_from(self.start())
         else:
-            self.send(b"x" * 1000 if len(self.server.asked) == 1 else CONTENT, length=len(CONTENT))
+            self.send(b"x" * 1000 if len(self.server.requests) == 1 else CONTENT, length=len(CONTENT))
 
     def answer_shrunk(self):
         if self.start():
@@ -125,8 +125,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send(CONTENT)
 
     def answer_busy(self):
-        """Asks twice to come back."""
-        if len(self.server.asked) > 2:
+        """Refuses twice, to be tried again."""
+        if len(self.server.requests) > 2:
             self.send(CONTENT)
         else:
             self.send(b"", 503, **{"Retry-After": "0"})
@@ -165,7 +165,7 @@ def server(monkeypatch):
     monkeypatch.setattr(module, "LONGEST_WAIT_SECONDS", 0.1)
     running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     running.daemon_threads = True
-    running.asked, running.ranges, running.stop = [], [], threading.Event()
+    running.requests, running.ranges, running.stop = [], [], threading.Event()
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     running.address = f"http://127.0.0.1:{running.server_port}"
@@ -283,13 +283,13 @@ def test_waits_grow_and_stay_below_the_longest(server, tmp_path, monkeypatch):
 
 def test_an_answer_that_will_not_change_is_not_asked_for_again(server, tmp_path):
     fetch(entry(f"{server.address}/missing"), tmp_path)
-    assert server.asked == ["/missing"]
+    assert server.requests == ["/missing"]
 
 
 def test_the_usual_variables_name_a_proxy(server, tmp_path, monkeypatch):
     monkeypatch.setenv("http_proxy", server.address)
     assert fetch(entry("http://far.invalid/right"), tmp_path).status == "downloaded"
-    assert server.asked == ["http://far.invalid/right"]
+    assert server.requests == ["http://far.invalid/right"]
     monkeypatch.setenv("no_proxy", "far.invalid")
     (tmp_path / "set/data.mat").unlink()
     assert "no connection" in fetch(entry("http://far.invalid/right"), tmp_path).reason
@@ -346,7 +346,7 @@ def test_the_next_address_is_tried(server, tmp_path):
     outcome = fetch(entry(*(f"{server.address}/{path}" for path in ("missing", "other", "right"))), tmp_path)
     assert outcome.status == "downloaded"
     assert "404" in outcome.reason and "sha256" in outcome.reason
-    assert server.asked == ["/missing", "/other", "/right"]
+    assert server.requests == ["/missing", "/other", "/right"]
 
 
 def test_a_machine_without_network_answers_within_seconds(tmp_path):
@@ -384,7 +384,7 @@ def test_a_right_file_in_place_is_present_and_nobody_is_asked(server, tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set/data.mat").write_bytes(CONTENT)
     assert fetch(entry(f"{server.address}/right"), tmp_path).status == "present"
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_a_right_file_in_the_data_folder_is_copied(server, tmp_path):
@@ -397,7 +397,7 @@ def test_a_right_file_in_the_data_folder_is_copied(server, tmp_path):
     assert (destination / "set/data.mat").read_bytes() == CONTENT
     assert not (destination / "set/data.mat").is_symlink()
     assert files_below(destination) == ["set/data.mat"]
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_a_wrong_file_in_the_data_folder_is_not_used(tmp_path):
@@ -428,7 +428,7 @@ def test_without_a_sha256_a_file_is_taken_but_never_downloaded(server, tmp_path)
     outcome = fetch(entry(f"{server.address}/right", digest=""), tmp_path)
     assert outcome.status == "not available"
     assert "no sha256" in outcome.reason
-    assert server.asked == []
+    assert server.requests == []
     (tmp_path / "set").mkdir()
     (tmp_path / "set/data.mat").write_bytes(b"anything")
     outcome = fetch(entry(digest=""), tmp_path)

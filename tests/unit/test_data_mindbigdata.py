@@ -301,14 +301,14 @@ def test_digits_that_do_not_fit_the_lines_are_an_error(tmp_path, digits, words):
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(place=st.floats(0, 1), junk=st.binary(min_size=1, max_size=40), layout=st.sampled_from(["official", "table"]))
-def test_any_damage_gives_a_dataset_or_a_sentence(tmp_path, place, junk, layout):
+@given(fraction=st.floats(0, 1), junk=st.binary(min_size=1, max_size=40), layout=st.sampled_from(["official", "table"]))
+def test_any_damage_gives_a_dataset_or_a_sentence(tmp_path, fraction, junk, layout):
     text = events(12).encode()
     if layout == "table":
         text = b"event,code,device,size,signals,channels\n" + b"".join(
             b'%d,%d,MW,1024,"[[%s]]",FP1\n' % (e, e % 10, ",".join(map(str, signal())).encode()) for e in range(12)
         )
-    cut = int(place * len(text))
+    cut = int(fraction * len(text))
     try:
         made = read_text(tmp_path, text[:cut] + junk + text[cut + len(junk) :], settings={"layout": layout})
     except InputError as error:

@@ -174,8 +174,8 @@ def test_stand_ins_have_the_published_trials_and_the_known_constant_answer(name)
     assert errors.mean() == pytest.approx(expected, abs=1e-6)
     of_test = ((test["stimuli"].values - train["stimuli"].values.mean(axis=0)) ** 2).mean()
     assert of_test == pytest.approx(expected, abs=1e-6 if n_test % 10 == 0 else 1e-5)
-    said = re.search(r"mean squared error of ([\d.]+\d)", read.attrs["notes"])
-    assert float(said[1]) == expected
+    stated = re.search(r"mean squared error of ([\d.]+\d)", read.attrs["notes"])
+    assert float(stated[1]) == expected
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -1,4 +1,4 @@
-"""Simulated data: what was asked for is there, the truth is as stated, and ridge decodes it, but not perfectly."""
+"""Simulated data: what was requested is there, the truth is as stated, and ridge decodes it, but not perfectly."""
 
 import argparse
 import json

@@ -118,7 +118,7 @@ def test_the_network_has_the_layers_of_the_source():
 
 
 def test_weights_begin_as_keras_draws_them():
-    """Uniform up to sqrt(6 / (inputs + outputs)), where a kernel's places count on both sides; biases are zero."""
+    """Uniform up to sqrt(6 / (inputs + outputs)), where a kernel's positions count on both sides; biases are zero."""
     torch.manual_seed(0)
     made = DGMM((28, 28), 6, 64, 128)
     limits = {"encoder.5.weight": 9 * 128, "encoder.10.weight": 64 * 14**2 + 128, "decoder.9.weight": 9 * 128}

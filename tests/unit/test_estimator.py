@@ -172,8 +172,8 @@ def test_pipelines_searches_and_cross_validation_take_it():
     )
     own = cross_val_score(Decoder("ridge"), brain, images, groups=groups, cv=GroupKFold(3))
     np.testing.assert_allclose(scores, own, rtol=1e-6)
-    told = {"label": np.arange(30) % 2}
-    assert np.isfinite(cross_val_score(Decoder("class_mean"), brain, images, cv=3, params=told)).all()
+    labels = {"label": np.arange(30) % 2}
+    assert np.isfinite(cross_val_score(Decoder("class_mean"), brain, images, cv=3, params=labels)).all()
     assert cross_val_predict(Decoder("ridge"), brain, rows, cv=3).shape == rows.shape
 
 

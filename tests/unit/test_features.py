@@ -298,7 +298,7 @@ def grating(cycles, angle, phase, size=56):
 def test_gabor_energy_tells_orientation_and_frequency_but_not_phase(cycles):
     encoder = gabor.load({"cycles": [2, 4, 8], "compression": "energy", "luminance": False})
     images = np.stack([grating(cycles, np.pi / 4, phase) for phase in np.linspace(0, 2 * np.pi, 9)])
-    energy = encoder.encode(images).reshape(9, -1, 8)  # (phase, place, orientation)
+    energy = encoder.encode(images).reshape(9, -1, 8)  # (phase, position, orientation)
     sizes = [4, 16, 64]
     scale = [2, 4, 8].index(cycles)
     start = sum(sizes[:scale])

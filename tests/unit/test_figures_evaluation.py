@@ -241,7 +241,7 @@ def test_identification_within_folds_is_the_metric_at_two():
     np.testing.assert_allclose(shares[1:, 0], np.c_[two[:, :2].mean(axis=1), two[:, 2:]].mean(axis=1)[1:])
     alone = study.identified(images, stimuli, ids, np.arange(11) // 5)
     together = study.identified(images, stimuli, ids, np.zeros(11))
-    for one, other in zip(alone, together, strict=True):  # a fold of a single image is told from those of all folds
+    for one, other in zip(alone, together, strict=True):  # a fold of one image is compared with those of all folds
         np.testing.assert_array_equal(one, other)
     single = study.identified(images[:, :1], stimuli[:1], ids[:1], np.zeros(1))
     assert not len(single[0]) and single[1].shape == (40, 0)
@@ -579,7 +579,7 @@ def test_pairs_take_the_same_trials_and_the_intervals_of_the_tables(toy):
     unseen = scores["unseen"]
     chosen = unseen[(unseen.method == "ridge") & (unseen.metric == "mse") & unseen["sample"].isin(samples)]
     assert ridge.loc["unseen stimuli", "mean"] == pytest.approx(chosen.value.mean()) and len(chosen) == 5
-    assert not undefined  # with one image a fold, those of all folds are told from each other
+    assert not undefined  # with one image a fold, those of all folds are compared
 
 
 def test_images_are_weighed_once_where_the_protocol_asks_for_it(results, toy, drawn):
@@ -709,5 +709,5 @@ def test_ranks_are_drawn(results, tmp_path):
     assert "no difference shown between any methods" in words(drawn) and "p = 0.500" in words(drawn)
     assert "net.space 2.10" in words(drawn) and "3 methods, 3 datasets" in words(drawn)
     assert "enough methods on 3 datasets: PixCorr, SSIM, 2-way (pixels)." in words(drawn)
-    told = critical_difference(table.assign(friedman_p=1e-4), "holdout", plan, audits)
-    assert "some methods differ (p <0.001)" in words(told)
+    significant = critical_difference(table.assign(friedman_p=1e-4), "holdout", plan, audits)
+    assert "some methods differ (p <0.001)" in words(significant)

@@ -142,7 +142,7 @@ def test_who_the_scored_samples_are_changes_nothing_by_a_sources_procedure(name,
 
 
 def test_the_selection_part_of_a_contrastive_encoder_is_read_by_its_pixels():
-    """Its loss on the selection part asks which images are equal, and a grid is chosen by identifying them."""
+    """Its loss on the selection part depends on which images are equal, and a grid is chosen by identifying them."""
     method = changed(quick_method("clip_encoder_grid"), epochs=9)
     points = [changed(method, temperature=temperature) for temperature in (0.05, 0.5)]
     fits = []

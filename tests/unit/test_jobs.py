@@ -44,12 +44,12 @@ def test_seeds_and_precision_are_for_methods_that_are_trained():
 
 
 @pytest.mark.parametrize(
-    ("gpus", "asked", "expected"),
+    ("gpus", "requested", "expected"),
     [(CLUSTER, 1, (1, 0)), ({}, 1, (0, 0)), (GPU, 1, (1, 16000)), (GPU, 0, (0, 0))],
     ids=["a cluster decides", "none here", "a whole one", "not asked for"],
 )
-def test_a_gpu_is_given_where_there_is_one(gpus, asked, expected):
-    found = jobs(overrides={"methods": {"cccv1": {"resources": {"gpu": asked}}}})
+def test_a_gpu_is_given_where_there_is_one(gpus, requested, expected):
+    found = jobs(overrides={"methods": {"cccv1": {"resources": {"gpu": requested}}}})
     assert tuple(found.resource("cccv1", name, gpus) for name in ("gpu", "gpu_mem_mb")) == expected
 
 

@@ -44,10 +44,10 @@ def facts_of(arrays):
 
 
 def proposed(arrays, keys=None):
-    """The entry, what is said of it, and the dataset, of arrays in memory."""
+    """The entry, the sentences about it, and the dataset, of arrays in memory."""
     keys = {"pixel_order": "row-major", **(keys or {})}
-    entry, said, dataset = propose(Path("a.mat"), facts_of(arrays), keys, seed=0, matlab=False)
-    return entry, said + not_used_of(dataset), dataset
+    entry, sentences, dataset = propose(Path("a.mat"), facts_of(arrays), keys, seed=0, matlab=False)
+    return entry, sentences + not_used_of(dataset), dataset
 
 
 def check_trials(dataset, order=None, split=True, labels=False, scale=255, grey=True):
@@ -185,9 +185,9 @@ def test_there_are_eighty_layouts_or_more():
 def test_the_trials_are_read_however_they_lie(layout):
     arrays, expected = LAYOUTS[layout]
     for one in (arrays, dict(reversed(arrays.items()))):  # the order in the file does not matter
-        _, said, dataset = proposed(one)
+        _, sentences, dataset = proposed(one)
         check_trials(dataset, **expected)
-        assert not any(sentence.startswith("Not used") for sentence in said), said
+        assert not any(sentence.startswith("Not used") for sentence in sentences), sentences
 
 
 BINARY = IMAGES > 120
@@ -214,11 +214,11 @@ def test_the_axis_on_which_both_agree_wins(n):
 
 def test_an_axis_that_cannot_be_told_is_said():
     square = RANDOM.standard_normal((N, N))
-    _, said, _ = proposed({"resp": square, "stim": np.moveaxis(IMAGES, 0, -1)})
-    assert any("could lie along the first axis of 'resp'" in sentence for sentence in said)
-    _, said, dataset = proposed({"resp": square, "stim": IMAGES}, {"sample_axis": "first"})
+    _, sentences, _ = proposed({"resp": square, "stim": np.moveaxis(IMAGES, 0, -1)})
+    assert any("could lie along the first axis of 'resp'" in sentence for sentence in sentences)
+    _, sentences, dataset = proposed({"resp": square, "stim": IMAGES}, {"sample_axis": "first"})
     np.testing.assert_allclose(dataset["brain"].values, square.astype("f4"))
-    assert not any("could lie" in sentence for sentence in said)
+    assert not any("could lie" in sentence for sentence in sentences)
 
 
 def test_as_many_voxels_as_pixels():
@@ -235,9 +235,9 @@ def test_as_many_voxels_as_pixels():
 def test_responses_that_could_be_images_by_their_values():
     brain = RANDOM.random((40, 100))
     for seen in (ROWS, ROWS / 255):
-        entry, said, _ = proposed({"X": seen, "Y": brain})
+        entry, sentences, _ = proposed({"X": seen, "Y": brain})
         assert entry["arrays"] == {"brain": "Y", "stimuli": "X"}
-        assert any("'Y' (40 x 100) holds the responses" in sentence for sentence in said)
+        assert any("'Y' (40 x 100) holds the responses" in sentence for sentence in sentences)
 
 
 THREE = {
@@ -332,11 +332,11 @@ LEFT_OUT = {
 @pytest.mark.parametrize("case", LEFT_OUT)
 def test_what_is_left_out_is_said(case):
     arrays, order, words = LEFT_OUT[case]
-    _, said, dataset = proposed(arrays)
+    _, sentences, dataset = proposed(arrays)
     order = np.arange(N) if order is None else np.array(order)
     np.testing.assert_allclose(dataset["brain"].values, BRAIN[order], rtol=1e-5)
     for word in words:
-        assert any(word in sentence for sentence in said), said
+        assert any(word in sentence for sentence in sentences), sentences
 
 
 @pytest.mark.parametrize("name", ["label", "session", "onset", "run", "subject", "stimulus_id"])
@@ -356,9 +356,9 @@ def test_two_arrays_that_fit_as_well_are_named_and_can_be_chosen():
         InputError, match="'dataTrnS1' with 'stimTrn'; 'dataTrnS2' with 'stimTrn'.*brain_test: dataValS1"
     ):
         proposed(arrays)
-    _, said, dataset = proposed(arrays, {"arrays": {"brain_train": "dataTrnS2", "brain_test": "dataValS2"}})
+    _, sentences, dataset = proposed(arrays, {"arrays": {"brain_train": "dataTrnS2", "brain_test": "dataValS2"}})
     np.testing.assert_allclose(dataset["brain"].values, BRAIN + 1, rtol=1e-5)
-    assert any("'dataTrnS1' (28 x 30), which could be responses" in sentence for sentence in said)
+    assert any("'dataTrnS1' (28 x 30), which could be responses" in sentence for sentence in sentences)
     assert {kind for kind, _ in json.loads(dataset.attrs["reading"])["not_used"]} == {"samples"}
 
 
@@ -426,13 +426,13 @@ def test_any_names_with_any_axes_and_types(names, laid, typed, measured, extra, 
     arrays |= {name: array for name, array in extra.items() if name not in arrays}
     listed = list(arrays.items())
     order.shuffle(listed)
-    entry, said, dataset = proposed(dict(listed))
+    entry, sentences, dataset = proposed(dict(listed))
     np.testing.assert_allclose(dataset["brain"].values, BRAIN, rtol=1e-5)
     np.testing.assert_allclose(dataset["stimuli"].values, IMAGES / 255, atol=1e-6)
     assert dataset["part"].values.tolist() == ["train"] * N_TRAIN + ["test"] * (N - N_TRAIN)
     for name, array in extra.items():
         used = name in str(entry["arrays"])
-        assert used or array.size in (1, 7) or any(f"'{name}'" in sentence for sentence in said), (name, said)
+        assert used or array.size in (1, 7) or any(f"'{name}'" in sentence for sentence in sentences), (name, sentences)
 
 
 def matlab_73(path, fill):

@@ -127,7 +127,7 @@ def test_a_missing_file_is_found(results, capsys):
 
 
 @pytest.mark.parametrize(
-    ("place", "words"),
+    ("keys", "words"),
     [
         (("code", "tables"), "stale    tables/*.*: the code of the stage 'tables'"),
         (("runs", "runs/holdout/toy/ridge/run.json", "code"), "stale    runs/holdout/toy/ridge: its training code"),
@@ -135,9 +135,9 @@ def test_a_missing_file_is_found(results, capsys):
     ],
     ids=["a stage", "a method", "a method that is gone"],
 )
-def test_code_that_has_changed_since_is_found(results, capsys, place, words):
+def test_code_that_has_changed_since_is_found(results, capsys, keys, words):
     content = manifest.read(results)
-    *path, key = place
+    *path, key = keys
     inner = content
     for part in path:
         inner = inner[part]

@@ -123,9 +123,9 @@ def ours_and_theirs(network, optimiser, members, theirs):
     """Weight, first and second moment of every parameter of every member: ours, and those of PyTorch."""
     for i, (member, their) in enumerate(zip(members, theirs, strict=True)):
         linears = [module for module in member if isinstance(module, nn.Linear)]
-        for place, linear in enumerate(linears):
+        for index, linear in enumerate(linears):
             for kind in ("weight", "bias"):
-                name, parameter = f"layers.{place}.{kind}", getattr(linear, kind)
+                name, parameter = f"layers.{index}.{kind}", getattr(linear, kind)
                 state = their.state[parameter]
                 expected = [parameter.detach(), state["exp_avg"], state["exp_avg_sq"]]
                 if kind == "weight":

@@ -47,7 +47,7 @@ MEAN = (
 )
 
 
-def said(*filled: str, plan: Plan = PLAN, leaders: str = LEADERS, pairs: str = PAIRS) -> list[dict]:
+def answers(*filled: str, plan: Plan = PLAN, leaders: str = LEADERS, pairs: str = PAIRS) -> list[dict]:
     tables = (leaders.format(*filled), pairs, COMPARISON)
     return content.answers(plan, *(pd.read_csv(io.StringIO(text)) for text in tables))
 
@@ -62,7 +62,7 @@ def said(*filled: str, plan: Plan = PLAN, leaders: str = LEADERS, pairs: str = P
     ],
 )
 def test_who_leads_what_the_tests_can_tell_and_by_how_much(filled, words, tmp_path):
-    found = said(*filled)
+    found = answers(*filled)
     assert found == [
         {
             **{"dataset": "x", "protocol": "holdout", "metric": "mse"},
@@ -82,13 +82,13 @@ def test_who_leads_what_the_tests_can_tell_and_by_how_much(filled, words, tmp_pa
 
 def test_a_leading_control_is_called_one_and_no_leader_says_nothing():
     plan = Plan(PLAN.datasets, PLAN.protocols, RUNS | {"net.gabor": Run("net", "gabor", control=True)})
-    assert said("True", "True", "True", plan=plan)[0]["text"].startswith("net.gabor, a control, leads")
-    assert said("True", "True", "True", leaders=LEADERS.replace("0.02,True", "0.02,False")) == []
+    assert answers("True", "True", "True", plan=plan)[0]["text"].startswith("net.gabor, a control, leads")
+    assert answers("True", "True", "True", leaders=LEADERS.replace("0.02,True", "0.02,False")) == []
 
 
 def test_no_difference_at_all_has_no_sign():
     pairs = PAIRS.replace("net,gabor,ridge,0.01,-0.002,0.022,0.2", "ridge,none,net.gabor,0,0,0,1")
-    assert said("True", "True", "True", pairs=pairs)[0]["lead"] == f"Level with ridge, the reference. {MEAN}"
+    assert answers("True", "True", "True", pairs=pairs)[0]["lead"] == f"Level with ridge, the reference. {MEAN}"
 
 
 def test_badges_are_the_serious_findings_optimism_and_simulation():

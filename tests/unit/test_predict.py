@@ -27,7 +27,7 @@ ENTRY = "pixel_order: column-major"
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Folders of a ridge, of a method with an embedding, and of one that is told the class."""
+    """Folders of a ridge, of a method with an embedding, and of one that is given the class."""
     folder = tmp_path_factory.mktemp("runs")
     Decoder("ridge").fit(SAMPLES.brain, SAMPLES.images).save(folder / "ridge")
     Decoder("ridge", dataset="vangerven").fit(SAMPLES.brain, SAMPLES.images).save(folder / "known")
@@ -202,9 +202,9 @@ def test_what_cannot_be_decoded_is_one_line_and_leaves_nothing(runs, tmp_path, c
         savemat(file, arrays)
     before = sorted(tmp_path.iterdir())
     assert predict(runs / run, file, tmp_path / "out", *options) == 2
-    said = capsys.readouterr().err.strip().splitlines()
-    assert len([line for line in said if not line.startswith("guessed:")]) == 1, said
-    assert re.search(words, said[-1]), said[-1]
+    printed = capsys.readouterr().err.strip().splitlines()
+    assert len([line for line in printed if not line.startswith("guessed:")]) == 1, printed
+    assert re.search(words, printed[-1]), printed[-1]
     assert sorted(tmp_path.iterdir()) == before
 
 

@@ -22,7 +22,7 @@ ALONE = {"corpus", "prior", "glyphclip", "fetch_data", "fetch_weights"}
 
 
 def rule_of(name: str) -> str:
-    """A rule as it is written, without the number that tells it from others made of it."""
+    """A rule as it is written, without the number that distinguishes it from others made from it."""
     return name.rstrip("0123456789")
 
 

@@ -65,9 +65,9 @@ def test_flipped_bytes_in_the_content_are_noticed(tmp_path, name):
     path = tmp_path / name
     make(path)
     content = path.read_bytes()
-    for place in np.linspace(0.3, 0.7, 9):  # the arrays; what lies around them is for the manifest to check
+    for fraction in np.linspace(0.3, 0.7, 9):  # the arrays; what lies around them is for the manifest to check
         damaged = bytearray(content)
-        damaged[int(place * len(content))] ^= 0xFF
+        damaged[int(fraction * len(content))] ^= 0xFF
         path.write_bytes(bytes(damaged))
         with pytest.raises(InputError, match=f"{name}.*[Rr]un"):
             read(path)

@@ -337,9 +337,9 @@ def test_leaders_rivals_and_oracles():
 def leading(n_datasets, better="higher"):
     rows = []
     for dataset in range(n_datasets):
-        for place, method in enumerate(("a", "b", "c")):
+        for index, method in enumerate(("a", "b", "c")):
             rows.append(
-                (f"d{dataset}", "holdout", "ssim", method, "none", 1 - 0.1 * place, False, False, False, True, 20, 20)
+                (f"d{dataset}", "holdout", "ssim", method, "none", 1 - 0.1 * index, False, False, False, True, 20, 20)
             )
     return pd.DataFrame(rows, columns=LEADERS)
 

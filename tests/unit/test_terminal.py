@@ -166,13 +166,13 @@ def test_a_run_that_says_its_caveats_itself_has_one_line_on_a_terminal(log, monk
     assert len(plain.splitlines()) == 1 and "\r" not in plain
 
 
-def handler(monkeypatch, **asked) -> tuple[LogHandler, io.StringIO]:
+def handler(monkeypatch, **changes) -> tuple[LogHandler, io.StringIO]:
     monkeypatch.setenv(SHOWN, "jobs")  # which a handler would set for the jobs
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
     settings = {"quiet": {Quietness.RULES}, "verbose": False, "printshellcmds": False, "dryrun": False}
     settings |= {"stdout": False, "nocolor": True, "show_failed_logs": True, "debug_dag": False}
-    return LogHandler(SimpleNamespace(**settings | asked), None), stream
+    return LogHandler(SimpleNamespace(**settings | changes), None), stream
 
 
 def record(text, level=logging.INFO, **extra) -> logging.LogRecord:
@@ -189,7 +189,7 @@ MISTAKE = 'WorkflowError in file "/x/common.smk", line 33:\nconfig.yaml: dataset
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         (MISSING, "nope.yaml: there is no such configuration file."),
         (MISTAKE, "! config.yaml: datasets: unknown name."),
@@ -197,11 +197,11 @@ MISTAKE = 'WorkflowError in file "/x/common.smk", line 33:\nconfig.yaml: dataset
         ("NameError: name 'x' is not defined", "NameError: name 'x' is not defined"),
     ],
 )
-def test_errors_of_snakemake_are_a_sentence_and_others_stay_whole(text, said, monkeypatch):
+def test_errors_of_snakemake_are_a_sentence_and_others_stay_whole(text, expected, monkeypatch):
     made, stream = handler(monkeypatch)
     made.emit(record(text, logging.ERROR, event=LogEvent.ERROR))
     shown = stream.getvalue()
-    assert said in shown and "Traceback" not in shown and "line 33" not in shown
+    assert expected in shown and "Traceback" not in shown and "line 33" not in shown
 
 
 def test_ctrl_c_is_a_sentence(monkeypatch):

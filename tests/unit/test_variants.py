@@ -215,13 +215,13 @@ def test_only_hidden_voxels_count_and_they_are_not_seen():
     torch.manual_seed(0)
     network = ExtendedCCCV1(30, (28, 28), 0, 0, extended(mask_fraction=0.5).settings).eval()
     brain = torch.randn(1, 6, 30)
-    asked = []
-    whole, network.encode = network.encode, lambda x: asked.append(x) or whole(x)
+    inputs = []
+    whole, network.encode = network.encode, lambda x: inputs.append(x) or whole(x)
     loss = masked_voxel_loss(network, Batch({"brain": brain}), 0.5)
-    seen = asked[0] != 0
+    seen = inputs[0] != 0
     assert 0.3 < seen.float().mean() < 0.7
-    torch.testing.assert_close(asked[0][seen], brain[seen])
-    errors = (affine(whole(asked[0]), network.voxels) - brain) ** 2
+    torch.testing.assert_close(inputs[0][seen], brain[seen])
+    errors = (affine(whole(inputs[0]), network.voxels) - brain) ** 2
     expected = torch.stack([errors[0, i][~seen[0, i]].mean() for i in range(6)]).mean()
     torch.testing.assert_close(loss[0], expected)
     again = masked_voxel_loss(network, Batch({"brain": brain}), 0.5)

@@ -64,15 +64,15 @@ def data():
 
 
 def needed(name: str, train, new, other) -> dict:
-    """What a method wants to be told beyond responses and images."""
-    entry, told = METHODS[name], {}
+    """What a method needs beyond responses and images."""
+    entry, extra = METHODS[name], {}
     needs = entry.get("needs", [])
-    told |= {"label": train.label.values} if "classes" in needs else {}
-    told |= {"session": train.session.values} if "sessions" in needs else {}
-    told |= {"region": train.region.values} if "regions" in needs else {}
-    told |= {"unlabelled": new.brain.values} if name.endswith("_transductive") else {}
-    told |= {"others": [(other.brain.values, other.stimuli.values)]} if entry.get("pools") else {}
-    return told
+    extra |= {"label": train.label.values} if "classes" in needs else {}
+    extra |= {"session": train.session.values} if "sessions" in needs else {}
+    extra |= {"region": train.region.values} if "regions" in needs else {}
+    extra |= {"unlabelled": new.brain.values} if name.endswith("_transductive") else {}
+    extra |= {"others": [(other.brain.values, other.stimuli.values)]} if entry.get("pools") else {}
+    return extra
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -80,11 +80,11 @@ def test_every_method_is_an_estimator(data, tmp_path, name):
     train, new, other = data
     brain, images = train.brain.values, train.stimuli.values
     decoder = quick(name).fit(brain, images, **needed(name, *data))
-    told = {"class_mean_oracle": [new.label.values], "session_mean": [new.session.values]}.get(name, [])
-    predicted = decoder.predict(new.brain.values, *told)
+    extra = {"class_mean_oracle": [new.label.values], "session_mean": [new.session.values]}.get(name, [])
+    predicted = decoder.predict(new.brain.values, *extra)
     assert predicted.shape == new.stimuli.shape and predicted.min() >= 0 and predicted.max() <= 1
     error = np.mean((predicted - new.stimuli.values) ** 2)
-    assert decoder.score(new.brain.values, new.stimuli.values, *told) == pytest.approx(-error)
+    assert decoder.score(new.brain.values, new.stimuli.values, *extra) == pytest.approx(-error)
     if METHODS[name].get("encoders"):
         similarity, index = decoder.retrieve(new.brain.values, images, k=3)
         assert decoder.embed(new.brain.values).shape[0] == len(new.sample)
@@ -92,7 +92,7 @@ def test_every_method_is_an_estimator(data, tmp_path, name):
 
     decoder.save(tmp_path)
     loaded = Decoder.load(tmp_path)
-    np.testing.assert_allclose(loaded.predict(new.brain.values, *told), predicted, atol=2e-5)
+    np.testing.assert_allclose(loaded.predict(new.brain.values, *extra), predicted, atol=2e-5)
     facts = {key: value for key, value in decoder.decoder_.facts().items() if key != "grid"}
     assert loaded.decoder_.facts() == facts
 
@@ -104,9 +104,9 @@ def test_runs_of_the_workflow_are_loaded_and_decode_new_files(finished, tmp_path
     runs = sorted((results / "runs/holdout/simulated").iterdir())
     assert len(runs) > 4
     for run in runs:
-        said = read_netcdf(run / "predictions.nc")
-        found = Decoder.load(run).predict(data.brain.values[said.sample.values])
-        np.testing.assert_allclose(found, said.image.values[0], atol=1e-5, err_msg=run.name)
+        predictions = read_netcdf(run / "predictions.nc")
+        found = Decoder.load(run).predict(data.brain.values[predictions.sample.values])
+        np.testing.assert_allclose(found, predictions.image.values[0], atol=1e-5, err_msg=run.name)
 
     run = "results/runs/holdout/simulated/ridge_clip.glyphclip"
     command = ["-m", "cortexclip", "predict", run, "results/data/simulated.nc"]

@@ -88,9 +88,9 @@ def assert_clean(driver):
     console, events = logs(driver)
     assert [entry["message"] for entry in console] == []
     messages = [json.loads(entry["message"])["message"] for entry in events]
-    asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-    assert asked, "the log of requests is empty, so it would show none"
-    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:", "about:"))] == []
+    urls = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    assert urls, "the log of requests is empty, so it would show none"
+    assert [url for url in urls if not url.startswith(("file:", "data:", "blob:", "about:"))] == []
 
 
 def select(driver, view, key, value):
@@ -176,9 +176,9 @@ def test_ties_are_shown_as_the_tests_found_them(opened, finished):
     driver = opened("comparison?protocol=holdout&metric=mse")
     leaders = pd.read_csv(finished.path / "results/tables/leaders.csv")
     here = leaders[(leaders.protocol == "holdout") & (leaders.metric == "mse")]
-    said = texts(driver, "#view-comparison tbody td:nth-child(5) .chip")
-    assert sum(text.startswith("leads") for text in said) == here.leader.sum() == 1
-    assert sum(text == "reference, worse than the leader" for text in said) == (here.rival & ~here.tied).sum()
+    chips = texts(driver, "#view-comparison tbody td:nth-child(5) .chip")
+    assert sum(text.startswith("leads") for text in chips) == here.leader.sum() == 1
+    assert sum(text == "reference, worse than the leader" for text in chips) == (here.rival & ~here.tied).sum()
 
 
 def test_the_gallery_shows_the_images_and_flips(opened, finished):
@@ -362,12 +362,12 @@ def planted(results: Path, text: str = "Net") -> None:
     claims, paper = (pd.read_csv(folder / f"{name}.csv") for name in ("claims", "paper"))
     measured = {"remeasured": 0.0325, "smallest": 0.031, "largest": 0.034, "n_seeds": 4, "reason": np.nan}
     document = claims.source.str.startswith("cccv1_document") & (claims.kind == "number") & claims.part.isna()
-    for dataset, place, outcome in (
+    for dataset, measured_on, outcome in (
         ("miyawaki", "miyawaki", "not reproduced"),
         ("crell", "crell_constant", "reproduced without brain data"),
     ):
         rows = document & (claims.dataset == dataset)
-        for key, value in {**measured, "measured_on": place, "outcome": outcome}.items():
+        for key, value in {**measured, "measured_on": measured_on, "outcome": outcome}.items():
             claims[key] = claims[key].astype(object)
             claims.loc[rows, key] = value
         own = paper.dataset == dataset
@@ -476,8 +476,8 @@ def test_serious_findings_stand_beside_scores_in_every_view_that_has_any(made, c
 
     page = made(2, "Simulated", with_honest_values)
     driver = visit(chromium, page, "gallery")
-    said = " (simulated responses)"
-    assert set(texts(driver, ".strip:not(.seen) .label .mark .visually-hidden")) == {said}
+    mark = " (simulated responses)"
+    assert set(texts(driver, ".strip:not(.seen) .label .mark .visually-hidden")) == {mark}
     driver.execute_script("document.querySelector('.pick').click()")
     assert texts(driver, "dialog .badges li") == ["simulated responses"]
     driver = visit(chromium, page, "training")
@@ -485,7 +485,7 @@ def test_serious_findings_stand_beside_scores_in_every_view_that_has_any(made, c
     assert texts(driver, "#view-training .badges:has(+ figure) li") == ["simulated responses"]
     assert len(texts(driver, cost)) == 2 == len(texts(driver, f"{cost} .mark"))
     driver = visit(chromium, page, "claims?dataset=simulated0")
-    assert set(texts(driver, "#view-claims td:nth-child(6) .mark .visually-hidden")) == {said}
+    assert set(texts(driver, "#view-claims td:nth-child(6) .mark .visually-hidden")) == {mark}
     chips = texts(visit(chromium, page, "comparison"), "#view-comparison .chip")
     assert f"leads; {conclusion(UNDECIDABLE, '')}" in chips, "with six images"
     assert_clean(chromium)

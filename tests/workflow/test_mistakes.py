@@ -64,8 +64,8 @@ def test_a_bad_file_is_one_clear_message(project, content, words):
     put(project, content())
     done = project.snakemake("results/data/mine.nc", "--configfile", "mine.yaml")
     assert done.returncode != 0
-    said = " ".join(done.stdout.split())  # without the breaks at the terminal's width
-    assert words in said.partition("! cortexclip ingest: ")[2]
+    printed = " ".join(done.stdout.split())  # without the breaks at the terminal's width
+    assert words in printed.partition("! cortexclip ingest: ")[2]
     assert "Traceback" not in done.stdout
     assert not list((project.path / "results/data").glob("*"))
 

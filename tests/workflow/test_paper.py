@@ -1,4 +1,4 @@
-"""The tables of a run compile in a paper, and every figure has beside it what a journal asks for."""
+"""The tables of a run compile in a paper, and every figure has beside it what a journal requires."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def train(world: Path, folder: Path, name: str, split: str = "holdout", *options
 
 
 def check_predictions(world: Path, folder: Path, fold: int = 0, seed: int = 0) -> None:
-    """What the loaded decoder says of the scored samples is what the run said."""
+    """The loaded decoder predicts the same for the scored samples as the run."""
     fitted, _ = load_run(folder, fold, seed)
     run, data = read_netcdf(folder / "predictions.nc"), datasets.read(world / "subject1.nc")
     here = run.fold.values == fold
@@ -77,10 +77,10 @@ def check_predictions(world: Path, folder: Path, fold: int = 0, seed: int = 0) -
     )
     np.testing.assert_allclose(found.images, run.image.values[seed, here], atol=2e-5)
     for name in ("embedding", "nearest"):
-        said = getattr(found, name)
-        assert (said is None) == (name not in run)
-        if said is not None:
-            np.testing.assert_allclose(said, run[name].values[seed, here], atol=1e-5)
+        value = getattr(found, name)
+        assert (value is None) == (name not in run)
+        if value is not None:
+            np.testing.assert_allclose(value, run[name].values[seed, here], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", METHODS)

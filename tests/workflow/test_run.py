@@ -107,9 +107,9 @@ def test_ctrl_c_ends_in_a_sentence_and_the_same_command_goes_on(there, tmp_path)
     while process.poll() is None and not (tmp_path / "out/results/data/subject.nc").exists():
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 130, said
-    assert "Stopped. The same command continues from here." in said
-    assert "Traceback" not in said and "died with" not in said
+    printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, printed
+    assert "Stopped. The same command continues from here." in printed
+    assert "Traceback" not in printed and "died with" not in printed
     done = run(there, "--output", str(tmp_path / "out"), "--quick")
     assert done.returncode == 0, done.stdout[-3000:]
