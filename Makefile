@@ -27,7 +27,7 @@ data: $(VENV)/ready
 # Unit tests run side by side; tests of workflows one by one, since each of them takes the cores that there are.
 test test-all test-fast: export OMP_NUM_THREADS = 1
 test test-all test-fast: export OPENBLAS_NUM_THREADS = 1
-UNIT := python -m pytest tests/unit --numprocesses auto --maxprocesses 4
+UNIT := python -m pytest tests/unit --numprocesses auto --maxprocesses 4 --dist worksteal
 test: $(VENV)/ready lint
 	$(UNIT) -m "not slow"
 	python -m pytest tests/workflow -m "not slow"
