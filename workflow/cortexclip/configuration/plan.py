@@ -85,8 +85,8 @@ class Run:
     """A method with its embedding space.
 
     ``fits`` is how often it is fitted in a fold, ``role`` is of methods.yaml; ``trained`` says whether it has training
-    curves, ``fields`` whether its weights hold the receptive fields of an encoding model and are kept, and ``look`` how
-    it is drawn, by its ``colour`` and ``marker``.
+    curves, ``fields`` whether its weights hold the receptive fields of an encoding model and are kept, ``bases`` the
+    same of image bases, and ``look`` how it is drawn, by its ``colour`` and ``marker``.
     """
 
     method: str

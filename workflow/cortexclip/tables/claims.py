@@ -452,9 +452,7 @@ def _table(dataset: str, rows: Sequence[Claim], evidence: Evidence, audits: Mapp
     verdicts = [
         f"cannot be tested ({reasons.index(row.reason) + 1})"
         if row.reason
-        else f"{row.outcome}, {VAGUE}"
-        if row.is_vague
-        else row.outcome
+        else outcome_text(row.outcome, "", None, row.is_vague)
         for row in rows
     ]
     body = [
